@@ -1,0 +1,5 @@
+"""`python -m gptmill` is `gptmill`."""
+
+from gptmill.cli import main
+
+main()

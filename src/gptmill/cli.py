@@ -1,0 +1,121 @@
+"""`gptmill`: a verb for each thing that a person does. What a verb needs is imported when it runs, so that `--help` is instant."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gptmill import paths
+from gptmill.errors import GptmillError
+
+app = typer.Typer(
+    help="From raw text to GPT models that a team can defend. `make run` (or `dvc repro`) runs the whole pipeline.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+params_app = typer.Typer(help="Check, show and choose what is in params.yaml.", no_args_is_help=True)
+app.add_typer(params_app, name="params")
+
+
+def main() -> None:
+    """The console script: an error that a person can put right is one message on stderr and exit code 1, without a traceback."""
+    try:
+        app()
+    except GptmillError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(1)
+
+
+@app.command()
+def stage(name: str, item: Annotated[str | None, typer.Argument(help="which data set, for download")] = None) -> None:
+    """Run one stage of dvc.yaml here and now. DVC calls this; `dvc repro STAGE` also runs what the stage depends on."""
+    from gptmill import params, stages
+
+    stages.run(name, params.load(), item)
+
+
+@params_app.command("check")
+def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
+    """Stop with every unknown key and bad value, if there is one."""
+    from gptmill import params
+
+    params.load(path)
+    typer.echo(f"{path} is in order.")
+
+
+@params_app.command("show")
+def params_show(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
+    """Print every parameter with what it means."""
+    from gptmill import params
+
+    for key, value, description in params.describe(params.load(path)):
+        typer.echo(f"{key}: {value}".ljust(46) + f" # {description}")
+
+
+@params_app.command("use")
+def params_use(
+    profile: Annotated[str, typer.Argument(help="the name of a file in profiles/, without .yaml")],
+    force: Annotated[bool, typer.Option(help="replace a params.yaml that has changes of your own")] = False,
+) -> None:
+    """Copy a profile onto params.yaml."""
+    from gptmill import params
+
+    typer.echo(params.use_profile(profile, force=force))
+
+
+@app.command()
+def generate(
+    prompt: str,
+    max_new_tokens: Annotated[int, typer.Option(min=1)] = 100,
+    temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token")] = 0.8,
+    top_k: Annotated[int, typer.Option(min=0, help="sample among the k likeliest tokens; 0: among all")] = 50,
+    seed: int = 0,
+    model: Annotated[Path, typer.Option(help="a model folder")] = paths.BASE_MODEL,
+) -> None:
+    """Continue PROMPT with the base model."""
+    from gptmill.model.generation import Decoding
+    from gptmill.serving import TextGenerator
+
+    for piece in TextGenerator(model).stream(prompt, Decoding(max_new_tokens, temperature, top_k, seed=seed)):
+        typer.echo(piece, nl=False)
+    typer.echo()
+
+
+@app.command()
+def ask(
+    instruction: str,
+    input: Annotated[str, typer.Argument(help="what the instruction is about, if it needs a text")] = "",
+    max_new_tokens: Annotated[int, typer.Option(min=1)] = 100,
+    model: Annotated[Path, typer.Option(help="a model folder")] = paths.INSTRUCT_MODEL,
+) -> None:
+    """Have the instruct model follow INSTRUCTION."""
+    from gptmill.serving import Assistant
+
+    typer.echo(Assistant(model).answer(instruction, input, max_new_tokens))
+
+
+@app.command()
+def classify(text: str, model: Annotated[Path, typer.Option(help="a model folder")] = paths.CLASSIFIER_MODEL) -> None:
+    """Tell whether TEXT is spam, and how sure the classifier is."""
+    from gptmill.serving import TextClassifier
+
+    [(label, probability)] = TextClassifier(model).classify([text])
+    typer.echo(f"{label} ({probability:.1%})")
+
+
+@app.command()
+def summary() -> None:
+    """The numbers of the last run, where its report is, and what to do next."""
+    from gptmill.summary import show
+
+    show()
+
+
+@app.command()
+def doctor() -> None:
+    """What is installed, where data, models and servers are, and what is wrong."""
+    from gptmill.doctor import examine
+
+    sys.exit(0 if examine() else 1)

@@ -1,0 +1,45 @@
+"""Where and how exactly torch computes: device, precision, threads, and the same bytes each time."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from gptmill.params import ComputeParams
+
+
+@dataclass(frozen=True)
+class Compute:
+    device: torch.device
+    bf16: bool
+
+    def autocast(self) -> AbstractContextManager:
+        """Matrix products in bf16 within, when that is the precision; weights and sums stay float32."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext()
+
+
+def prepare(params: ComputeParams, seed: int) -> Compute:
+    """Set torch up for the whole process, and seed it."""
+    if params.threads:
+        torch.set_num_threads(params.threads)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # would write each new tensor twice; nothing here reads what it did not write
+    device = torch.device(_fastest_device() if params.device == "auto" else params.device)
+    return Compute(device, bf16=_fast_at_bf16(device) if params.precision == "auto" else params.precision == "bf16")
+
+
+def _fastest_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _fast_at_bf16(device: torch.device) -> bool:
+    """Known, not hoped: CPUs with bf16 dot products, and GPUs from Ampere on."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        has = torch.cpu.get_capabilities()
+        return has.get("avx512_bf16", False) or has.get("amx_bf16", False)
+    return False

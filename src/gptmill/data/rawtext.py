@@ -1,0 +1,60 @@
+"""Raw files as text: the checks that every reader shares, and what makes two texts the same."""
+
+import re
+import unicodedata
+from pathlib import Path
+
+from gptmill.errors import GptmillError
+
+# C0 except tab, line feed and carriage return, DEL, and the mark that decoders leave where they could not read. C1 is left alone: in
+# real files it is Windows-1252's quotes and dashes, decoded as Latin-1; 35 of the UCI messages have them.
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
+LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+PAGE_STARTS = ("<!doctype html", "<html", "<?xml")
+FETCH_AGAIN = "Fetch it again, or put the right file in its place."
+
+
+def read(path: Path) -> str:
+    """The file's text, decoded from UTF-8, without a byte order mark, with `\\n` for `\\r\\n`.
+
+    Raises `GptmillError` when the file is missing, empty, not UTF-8, or a page of HTML or XML where data should be.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise GptmillError(f"{path} is not here. The whole pipeline brings it: dvc repro") from None
+    except IsADirectoryError:
+        raise GptmillError(f"{path} is a folder where a file should be. Remove it, then: dvc repro") from None
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise GptmillError(f"{path} is UTF-16, not UTF-8. Save it as UTF-8: iconv -f UTF-16 -t UTF-8")
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        # The offset counts from the end of the byte order mark, if there is one.
+        offset = error.start + len(content) - len(error.object)
+        line = content.count(b"\n", 0, offset) + 1
+        raise GptmillError(
+            f"{path} is not UTF-8: line {line}, byte {offset} is 0x{content[offset]:02x}. "
+            "If it is Latin-1 or Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
+        ) from None
+    if not text.strip():
+        raise GptmillError(f"{path} is empty. {FETCH_AGAIN}")
+    if text[:200].lstrip().casefold().startswith(PAGE_STARTS):
+        raise GptmillError(f"{path} is an HTML or XML page, not data: a server sent its error page. {FETCH_AGAIN}")
+    return text
+
+
+def normalise(text: str) -> str:
+    """Texts with the same result are exact duplicates: NFKC, case folded, white space collapsed."""
+    return " ".join(_fold(text).split())
+
+
+def grouping_key(text: str) -> str:
+    """Texts with the same result must not be in different splits: as `normalise`, with letters and digits alone."""
+    return NOT_ALPHANUMERIC.sub("", _fold(text))
+
+
+def _fold(text: str) -> str:
+    # Folding can undo the composition, so NFKC comes on both sides (Unicode 16, section 3.13.5).
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

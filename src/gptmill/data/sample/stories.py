@@ -1,0 +1,107 @@
+"""The corpus: picks a way of telling, casts it, lets remarks fall in between, and strings the stories together."""
+
+import random
+
+from gptmill.data.sample import words, world
+from gptmill.data.sample.arcs import ARCS
+from gptmill.data.sample.beats import BEATS
+from gptmill.data.sample.echoes import ECHOES, echo_story
+from gptmill.data.sample.moves import MOVES
+from gptmill.data.sample.phone import phone_story
+from gptmill.data.sample.school import School
+from gptmill.data.sample.telling import Deck, Teller
+
+SEPARATOR = "\n<|endoftext|>\n"
+
+
+def cast(rng: random.Random, teller: Teller) -> None:
+    """Everybody and everything that an arc may call on."""
+    teller.person("a", "b")
+    teller.thing("x", "y")
+    teller.place("here", "there")
+    teller.weather()
+    kin_he = rng.choice(("he", "she"))
+    teller.bind_person("k", rng.choice(("father", "uncle", "grandfather") if kin_he == "he" else ("mother", "aunt", "grandmother")), kin_he)
+    town, other_town = rng.sample(words.TOWNS, 2)
+    # Nobody carries `a chalk` or `a scissors`.
+    job, other_job = rng.sample([job for job in world.JOBS if job not in ("teacher", "barber")], 2)
+    fruit = rng.choice(world.FRUITS)
+    fruits = world.PLURALS.get(fruit) or (fruit[:-1] + "ies" if fruit.endswith("y") else fruit + "s")
+    count = rng.randint(4, 12)
+    teller.bind(
+        town=town,
+        othertown=other_town,
+        job=job,
+        tool=world.JOBS[job][0],
+        workplace=world.JOBS[job][1],
+        did=world.JOBS[job][2],
+        otherjob=other_job,
+        othertool=world.JOBS[other_job][0],
+        f=fruit,
+        fs=fruits,
+        colour=world.COLOURS_OF[fruit],
+        count=world.NUMBERS[count],
+        left=world.NUMBERS[count - 2],
+        c=rng.choice([c for c in words.LISTS["CONTAINER"] if c not in teller.used]),
+        food=rng.choice(("soup", "porridge", "stew", "pudding")),
+        room=rng.choice(words.LISTS["ROOM"]),
+        day=rng.choice(world.DAYS),
+        instr=rng.choice(world.CATEGORIES["instrument"]),
+        TIMELY=rng.choice(("morning", "evening", "noon")),
+        wallet="purse",
+        What="What",
+        HIS="his",
+        FOODITEM=rng.choice(("salt", "butter", "cabbage", "honey", "milk")),
+        COLOURED=rng.choice(("black", "brown", "grey")),
+        GOODLOOK=rng.choice(("pretty", "smooth", "strong")),
+    )
+    teller.bind(sky_low=teller.bound["sky"][0].lower() + teller.bound["sky"][1:])
+    teller.pet("p", ("dog", "cat", "donkey", "goose", "horse", "hen", "sheep", "pig", "cow", "duck"))
+    teller.bind(**{"p.his": "its", "otheranimal": rng.choice([a for a in world.ANIMALS if a != teller.bound["p.kind"]])})
+
+
+def remark(rng: random.Random, teller: Teller, head: str, company: bool, told: set[str]) -> str:
+    """A passing remark that only mentions whom the story so far (`head`) has introduced, and that it hasn't made yet."""
+    while True:
+        beat = rng.choice(BEATS)
+        if beat not in told and teller.knows(beat, head) and (company or "[b" not in beat):
+            told.add(beat)
+            return beat
+
+
+def with_remarks(rng: random.Random, teller: Teller, template: str) -> str:
+    told: set[str] = set()
+    head, *rest = template.split("~")
+    for part in rest:
+        company, part = part.startswith("b"), part.removeprefix("b")
+        for _ in range(rng.choice((0, 1, 1))):
+            head += " " + remark(rng, teller, head, company, told)
+        head += part
+    return " ".join(head.split())
+
+
+def make_corpus(seed: int, characters: int = 1_300_000) -> str:
+    """Stories separated by `<|endoftext|>` lines, at least `characters` long."""
+    rng = random.Random(f"corpus {seed}")
+    school = School(rng)
+    arcs, moves, echoes = Deck(rng, ARCS), Deck(rng, MOVES), Deck(rng, ECHOES)
+    ways = Deck(rng, ["echo"] * 14 + ["arc"] * 4 + ["move"] * 4 + ["school"] * 6 + ["phone"] * 2)
+    stories, length = [], 0
+    while length < characters:
+        teller = Teller(rng)
+        way = ways.deal()
+        if way == "arc":
+            template = arcs.deal()
+            cast(rng, teller)
+            text = teller.tell(with_remarks(rng, teller, template))
+        elif way == "move":
+            text = teller.tell(with_remarks(rng, teller, moves.deal()(rng, teller)))
+        elif way == "echo":
+            text = teller.tell(with_remarks(rng, teller, echo_story(rng, teller, echoes.deal())))
+        elif way == "school":
+            text = school.story(teller)
+        else:
+            text = phone_story(rng, teller)
+        stories.append(text)
+        length += len(text) + len(SEPARATOR)
+    return SEPARATOR.join(stories) + "\n"

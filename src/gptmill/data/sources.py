@@ -1,0 +1,199 @@
+"""Where bytes come from: a mirror if there is one, else the public address; checked by SHA-256 either way.
+
+`GPTMILL_MIRROR` names a folder or an http(s) prefix that holds the files under their `mirror` names. What is fetched is kept in a cache of its
+own (`GPTMILL_CACHE`, by default `~/.cache/gptmill`) under its hash, so that a file is downloaded once, and a broken download goes on where it
+stopped.
+"""
+
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptmill import files
+from gptmill.errors import GptmillError
+
+ATTEMPTS = 5
+TIMEOUT_SECONDS = 30
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """One public file: where it is, what it must hash to, and what one may do with it."""
+
+    name: str
+    url: str
+    sha256: str
+    licence: str
+    mirror: str  # its name in a mirror
+    member: str | None = None  # the file's name inside the archive at `url`
+    archive_sha256: str | None = None
+    size: int | None = None  # bytes of what `url` sends, where known: more than that is not read
+
+    @property
+    def origin(self) -> str:
+        return f"{self.url}#{self.member}" if self.member else self.url
+
+
+_BOOK = "https://raw.githubusercontent.com/rasbt/LLMs-from-scratch/main"
+_GPT2 = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
+
+CORPUS = Source(
+    name="The Verdict, Edith Wharton, 1908",
+    url=f"{_BOOK}/ch02/01_main-chapter-code/the-verdict.txt",
+    sha256="b41e41a68f0398a3154ae69e2e4c0e2694e17fe0d66730536837f1b01935b31f",
+    licence="public domain",
+    mirror="the-verdict.txt",
+    size=20_479,
+)
+SPAM = Source(
+    name="SMS Spam Collection, UCI dataset 228",
+    url="https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip",
+    sha256="7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d",
+    licence="CC BY 4.0",
+    mirror="SMSSpamCollection",
+    member="SMSSpamCollection",
+    archive_sha256="1587ea43e58e82b14ff1f5425c88e17f8496bfcdb67a583dbff9eefaf9963ce3",
+    size=203_415,
+)
+INSTRUCTIONS = Source(
+    name="instruction data of Build a Large Language Model (From Scratch)",
+    url=f"{_BOOK}/ch07/01_main-chapter-code/instruction-data.json",
+    sha256="7e09a9af353722ca15c18bc580f093f9c39d3178335a75177319cb1e1d163944",
+    licence="Apache 2.0",
+    mirror="instruction-data.json",
+    size=203_524,
+)
+GPT2_VOCABULARY = Source(
+    name="GPT-2's vocabulary",
+    url=f"{_GPT2}/encoder.json",
+    sha256="196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+    licence="MIT",
+    mirror="gpt2/encoder.json",
+    size=1_042_301,
+)
+GPT2_WEIGHTS = {
+    "gpt2-124M": Source(
+        name="GPT-2 124M",
+        url="https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e/model.safetensors",
+        sha256="248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
+        licence="MIT",
+        mirror="gpt2/124M/model.safetensors",
+        size=548_105_171,
+    ),
+}
+
+
+def fetch(source: Source) -> Path:
+    """The file, from the mirror, the cache or the network, in that order; its bytes are checked. Returns where it lies: read it, don't move it."""
+    mirror = os.environ.get("GPTMILL_MIRROR", "").rstrip("/")
+    if mirror and not mirror.startswith(("http://", "https://")):
+        path = Path(mirror, source.mirror)
+        if path.is_file():
+            _check(path, source.sha256, f"{source.mirror} in the mirror", "Replace the file, or unset GPTMILL_MIRROR to use the public one")
+            return path
+    cached = _cache() / source.sha256
+    if cached.is_file() and files.digest(cached) == source.sha256:
+        return cached
+    if mirror.startswith(("http://", "https://")):
+        _download(f"{mirror}/{source.mirror}", cached, source.name, source.sha256, limit=None)
+    elif source.member:
+        archive = _cache() / (source.archive_sha256 or source.sha256 + ".zip")
+        _download(source.url, archive, source.name, source.archive_sha256, source.size)
+        _extract(archive, source.member, cached)
+        _check(cached, source.sha256, f"{source.member} of {source.url}", "The public file has changed: compare it before you trust it")
+    else:
+        _download(source.url, cached, source.name, source.sha256, source.size)
+    return cached
+
+
+def provenance(name: str, origin: str, licence: str, path: Path) -> dict[str, str | int]:
+    """What `data/raw/<name>.source.json` says of the file at `path`."""
+    return {"name": name, "origin": origin, "licence": licence, "sha256": files.digest(path), "bytes": path.stat().st_size}
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("GPTMILL_CACHE") or Path.home() / ".cache" / "gptmill")
+
+
+def _check(path: Path, expected: str, what: str, advice: str) -> None:
+    actual = files.digest(path)
+    if actual != expected:
+        raise GptmillError(f"{what} has SHA-256 {actual}, not {expected}. {advice}.")
+
+
+def _extract(archive: Path, member: str, to: Path) -> None:
+    """Copy one named member out; its own path is never used, so it cannot point anywhere."""
+    try:
+        with zipfile.ZipFile(archive) as zipped, zipped.open(member) as inside, files.atomic(to) as beside, beside.open("wb") as outside:
+            shutil.copyfileobj(inside, outside)
+    except (zipfile.BadZipFile, KeyError) as error:
+        archive.unlink(missing_ok=True)
+        raise GptmillError(f"the downloaded archive has no readable {member} ({error}). Run it again to download it anew.") from None
+
+
+def _download(url: str, to: Path, name: str, expected: str | None, limit: int | None) -> None:
+    import httpx
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(to.name + ".part")  # kept when the line breaks: the next attempt, or the next run, goes on from there
+    attempts = Retrying(
+        retry=retry_if_exception(_may_pass),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential_jitter(initial=1, max=20),
+        reraise=True,
+    )
+    try:
+        attempts(_download_once, url, part, name, limit)
+    except (httpx.HTTPError, OSError) as error:
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise GptmillError(
+            f"{name} could not be downloaded from {url} ({reason}). Check the network, or point GPTMILL_MIRROR at a folder that has the file."
+        ) from None
+    if expected:
+        try:
+            _check(part, expected, f"what {url} sent", "It is not the file that was published; nothing of it was kept")
+        except GptmillError:
+            part.unlink()
+            raise
+    part.replace(to)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Worth another attempt: a broken line, a busy or failing server. A page that is not there stays away."""
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code == 429 or error.response.status_code >= 500
+    return isinstance(error, httpx.TransportError)
+
+
+def _download_once(url: str, part: Path, name: str, limit: int | None) -> None:
+    import httpx
+    from tqdm import tqdm
+
+    have = part.stat().st_size if part.exists() else 0
+    if limit is not None and have >= limit:
+        part.unlink()
+        have = 0
+    headers = {"Accept-Encoding": "identity"}  # so that the bytes that are counted are the file's
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT_SECONDS, follow_redirects=True) as response:
+        response.raise_for_status()
+        if response.status_code != httpx.codes.PARTIAL_CONTENT:
+            have = 0  # the server sends it from the start
+        total = have + int(response.headers.get("Content-Length", 0)) or None
+        with (
+            part.open("ab" if have else "wb") as file,
+            tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True, disable=None) as bar,
+        ):
+            for chunk in response.iter_bytes(CHUNK):
+                have += len(chunk)
+                if limit is not None and have > limit:
+                    raise GptmillError(f"{url} sends more than the {limit:,} bytes that {name} has: it is not the file that was published.")
+                file.write(chunk)
+                bar.update(len(chunk))

@@ -1,0 +1,62 @@
+"""The one way to write a file or a folder: beside its place first, then renamed, so that nothing half-written ever looks finished."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well, and is removed when not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _remove(beside)
+    try:
+        yield beside
+        if beside.is_dir() and path.exists():
+            _remove(path)  # a folder can't be renamed onto one that is not empty
+        beside.replace(path)
+    finally:
+        _remove(beside)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    with atomic(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Hex digest of a file's bytes. md5 is what DVC names a file by; nothing here relies on it for security."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""GPT-2's architecture, written out; how it decodes; and where its weights come from."""

@@ -1,0 +1,154 @@
+"""Decoding: from prompts to the tokens that follow, with a cache of keys and values, many prompts at once.
+
+Rows of different lengths stand against the right edge; what is left of a row is masked and its positions count from its own first token, so a
+row gives what it gives alone. When a row has filled the context, its older half is forgotten and the rest is read again: a text may go on
+for longer than the model can look back, and a prompt longer than the context is read from its end.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gptmill.model.attention import KVCache
+from gptmill.model.gpt import GPT
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How the next token is chosen. Temperature 0 takes the likeliest one; what follows it here then plays no part."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_k: int = 0  # 0: all tokens
+    top_p: float = 1.0  # the smallest set of tokens whose probability reaches this (Holtzman et al. 2019)
+    repetition_penalty: float = 1.0  # divides the logits of what was said before (Keskar et al. 2019, section 4.1)
+    min_new_tokens: int = 0
+    stop: int | None = None  # the token that ends a row; it is not part of what is returned
+    seed: int = 0  # row i draws from seed + i
+
+
+@dataclass(frozen=True)
+class Completion:
+    tokens: list[int]
+    stopped: str  # "stop": the stop token came; "length": max_new_tokens were reached
+
+
+def generate(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Completion]:
+    """One completion a prompt, in the prompts' order."""
+    tokens: list[list[int]] = [[] for _ in prompts]
+    stopped = ["length"] * len(prompts)
+    for row, token in stream(model, prompts, decoding):
+        if token == decoding.stop:
+            stopped[row] = "stop"
+        else:
+            tokens[row].append(token)
+    return [Completion(*pair) for pair in zip(tokens, stopped, strict=True)]
+
+
+@torch.inference_mode()
+def stream(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -> Iterator[tuple[int, int]]:
+    """Yields (row, token) as they come, the stop token included. Raises `ValueError` for an empty prompt."""
+    if not all(prompts):
+        raise ValueError("a prompt must have at least one token")
+    if decoding.max_new_tokens < 1:
+        return
+    was_training = model.training
+    model.eval()
+    try:
+        yield from _decode(model, prompts, decoding)
+    finally:
+        model.train(was_training)
+
+
+def _decode(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -> Iterator[tuple[int, int]]:
+    context = model.config.context_length
+    said = [list(prompt) for prompt in prompts]  # everything, prompt included: what a repetition is measured against
+    seen = [list(prompt[-context:]) for prompt in prompts]  # what the model still looks back on
+    left = [decoding.max_new_tokens] * len(prompts)
+    generators = [torch.Generator().manual_seed(decoding.seed + row) for row in range(len(prompts))]
+    rows = list(range(len(prompts)))
+    while rows:
+        caches, mask, logits = _read(model, [seen[row] for row in rows], max(left[row] for row in rows))
+        while True:
+            keep = []
+            for i, row in enumerate(rows):
+                token = _choose(logits[i], said[row], decoding, len(said[row]) - len(prompts[row]), generators[row])
+                said[row].append(token)
+                seen[row].append(token)
+                left[row] -= 1
+                yield row, token
+                if token != decoding.stop and left[row]:
+                    keep.append(i)
+            if len(keep) < len(rows):
+                rows = [rows[i] for i in keep]
+                if not rows:
+                    break
+                index = torch.tensor(keep, device=logits.device)
+                mask = mask[index]
+                for cache in caches:
+                    cache.keep_rows(index)
+            if any(len(seen[row]) > context for row in rows):
+                for row in rows:
+                    if len(seen[row]) > context:
+                        seen[row] = seen[row][-(context // 2) :]
+                break  # read again what is left
+            logits = _step(model, caches, mask, [seen[row] for row in rows])
+
+
+def _read(model: GPT, rows: list[list[int]], left: int) -> tuple[list[KVCache], Tensor, Tensor]:
+    """Fill new caches with whole rows, and room for `left` more tokens.
+
+    Returns the caches, the keys that count (B, capacity), and the logits after each row (B, V).
+    """
+    config, weight = model.config, model.trunk.token_embedding.weight
+    device, width, shortest = weight.device, max(map(len, rows)), min(map(len, rows))
+    capacity = width + min(left, config.context_length - shortest)
+    tokens = torch.zeros(len(rows), width, dtype=torch.long)
+    counts = torch.ones(len(rows), capacity, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        tokens[i, width - len(row) :] = torch.tensor(row)
+        counts[i, : width - len(row)] = False
+    positions = (counts[:, :width].cumsum(1) - 1).clamp(min=0)
+    tokens, counts, positions = tokens.to(device), counts.to(device), positions.to(device)
+    mask = None
+    if not counts[:, :width].all():
+        causal = torch.ones(width, width, dtype=torch.bool, device=device).tril()
+        # A masked token still looks at itself: a softmax over nothing would be NaN, and spread.
+        mask = (causal & counts[:, None, :width] | torch.eye(width, dtype=torch.bool, device=device))[:, None]
+    shape = (len(rows), config.n_heads, capacity, config.d_model // config.n_heads)
+    dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else weight.dtype
+    caches = [KVCache(*shape, dtype=dtype, device=device) for _ in range(config.n_layers)]
+    hidden = model.trunk(tokens, positions, mask, caches)
+    return caches, counts, model.head(hidden[:, -1])
+
+
+def _step(model: GPT, caches: list[KVCache], counts: Tensor, rows: list[list[int]]) -> Tensor:
+    """Logits (B, V) after one more token a row."""
+    device = counts.device
+    tokens = torch.tensor([[row[-1]] for row in rows], device=device)
+    positions = torch.tensor([[len(row) - 1] for row in rows], device=device)
+    keys = caches[0].length + 1
+    mask = None if counts[:, :keys].all() else counts[:, None, None, :keys]
+    return model.head(model.trunk(tokens, positions, mask, caches)[:, -1])
+
+
+def _choose(logits: Tensor, said: list[int], decoding: Decoding, new: int, generator: torch.Generator) -> int:
+    """The next token of one row from its (V,) logits."""
+    logits = logits.float().cpu()
+    if decoding.repetition_penalty != 1.0:
+        before = torch.tensor(sorted(set(said)))
+        scores = logits[before]
+        logits[before] = torch.where(scores > 0, scores / decoding.repetition_penalty, scores * decoding.repetition_penalty)
+    if decoding.stop is not None and new < decoding.min_new_tokens:
+        logits[decoding.stop] = -torch.inf
+    if decoding.temperature == 0:
+        return int(logits.argmax())
+    logits = logits / decoding.temperature
+    if 0 < decoding.top_k < len(logits):
+        logits[logits < logits.topk(decoding.top_k).values[-1]] = -torch.inf
+    if decoding.top_p < 1:
+        ordered, order = logits.softmax(0).sort(descending=True)
+        logits[order[ordered.cumsum(0) - ordered >= decoding.top_p]] = -torch.inf
+    return int(torch.multinomial(logits.softmax(0), 1, generator=generator))

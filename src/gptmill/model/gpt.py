@@ -1,0 +1,152 @@
+"""The model: GPT-2 (Radford et al. 2019) in the order in which a token passes through it.
+
+Embedding, then blocks of attention and feed-forward with a norm before each (pre-norm), a last norm, and a head that reads the result: over
+the vocabulary for a language model, over the classes for a classifier. Shapes: B rows, T tokens, C channels, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gptmill.model.attention import Attention, KVCache
+
+NORM_EPSILON = 1e-5
+INIT_STD = 0.02
+IGNORE_INDEX = -100  # a target that counts for nothing
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    vocab_size: int
+    context_length: int
+    n_layers: int
+    n_heads: int
+    d_model: int
+    dropout: float = 0.0
+    qkv_bias: bool = True
+    tie_weights: bool = True
+
+
+class FeedForward(nn.Module):
+    """Four times as wide inside; GELU in its tanh form, as GPT-2 was trained with (Hendrycks & Gimpel 2016)."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(d_model, 4 * d_model)
+        self.activation = nn.GELU(approximate="tanh")
+        self.contract = nn.Linear(4 * d_model, d_model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.contract(self.activation(self.expand(x)))
+
+
+class Block(nn.Module):
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
+        self.attention = Attention(config.d_model, config.n_heads, config.dropout, config.qkv_bias)
+        self.feed_forward_norm = nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
+        self.feed_forward = FeedForward(config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), mask, cache))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
+class Trunk(nn.Module):
+    """Tokens in, one vector a token out: all of GPT-2 but its head."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.position_embedding = nn.Embedding(config.context_length, config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.final_norm = nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
+        self.apply(_initialise)
+        # Each block adds to the residual stream twice; scaling what it adds keeps the sum's variance at the depth of one (GPT-2, section 2.3).
+        for block in self.blocks:
+            for layer in (block.attention.projection, block.feed_forward.contract):
+                nn.init.normal_(layer.weight, std=INIT_STD / (2 * config.n_layers) ** 0.5)
+
+    def forward(
+        self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, caches: Sequence[KVCache] | None = None
+    ) -> Tensor:
+        """(B, T) token ids -> (B, T, C). Raises `ValueError` when a row is longer than the context."""
+        T = tokens.shape[1]
+        if self.config.context_length < T:
+            raise ValueError(f"{T} tokens do not fit into a context of {self.config.context_length}")
+        if positions is None:
+            positions = torch.arange(T, device=tokens.device)
+        x = self.dropout(self.token_embedding(tokens) + self.position_embedding(positions))
+        for i, block in enumerate(self.blocks):
+            x = block(x, mask, caches[i] if caches else None)
+        return self.final_norm(x)
+
+
+class GPT(nn.Module):
+    """A language model: the trunk, and logits over the vocabulary for the token that comes next."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(config)
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        if config.tie_weights:
+            self.head.weight = self.trunk.token_embedding.weight
+        else:
+            _initialise(self.head)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T) token ids -> (B, T, V) logits."""
+        return self.head(self.trunk(tokens))
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Over the targets that are not `IGNORE_INDEX`: summed cross-entropy in nats, how many, how many of them likeliest. Inputs: (B, T)."""
+        hidden, targets = self.trunk(tokens).flatten(0, 1), targets.flatten()
+        counted = targets != IGNORE_INDEX
+        if not counted.all():  # the head is the widest product of a small model: only the positions that count go through it
+            hidden, targets = hidden[counted], targets[counted]
+        logits = self.head(hidden).float()  # (counted, V)
+        right = (logits.detach().argmax(1) == targets).sum()
+        return cross_entropy(logits, targets, reduction="sum"), counted.sum(), right
+
+
+class GPTClassifier(nn.Module):
+    """The trunk, and one logit a class, read at each row's last real token: the only one that has seen the whole text."""
+
+    def __init__(self, trunk: Trunk, labels: Sequence[str]) -> None:
+        super().__init__()
+        self.config = trunk.config
+        self.labels = tuple(labels)
+        self.trunk = trunk
+        self.head = nn.Linear(trunk.config.d_model, len(self.labels), bias=False)
+        _initialise(self.head)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T) token ids padded on the right, (B,) real lengths -> (B, classes) logits."""
+        last = self.trunk(tokens)[torch.arange(len(tokens), device=tokens.device), lengths - 1]
+        return self.head(last)
+
+    def freeze_all_but(self, trainable: Literal["head", "last_block", "all"]) -> None:
+        """Let only the head learn, or the last block and the final norm with it (the book's choice), or everything."""
+        learns: list[nn.Module] = [self.head]
+        if trainable == "last_block":
+            learns += [self.trunk.blocks[-1], self.trunk.final_norm]
+        self.requires_grad_(trainable == "all")
+        for module in learns:
+            module.requires_grad_(True)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Normal weights of std 0.02 and no biases, as GPT-2's code does."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=INIT_STD)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

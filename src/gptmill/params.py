@@ -1,0 +1,304 @@
+"""`params.yaml` as strict types: every number of the pipeline, what it means and what is allowed.
+
+An unknown key, a wrong type or a value out of range raises one `GptmillError` that lists each problem with its key, its value and what is
+allowed, before any work is done. The `description` of a field is the help that `gptmill params show` prints.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gptmill import files, paths
+from gptmill.errors import GptmillError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+# GPT-2's published sizes (Radford et al. 2019, table 2; parameter counts as released): layers, heads, width.
+GPT2_SIZES = {"gpt2-124M": (12, 12, 768), "gpt2-355M": (24, 16, 1024), "gpt2-774M": (36, 20, 1280), "gpt2-1558M": (48, 25, 1600)}
+GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH = 50257, 1024
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SampleParams(Section):
+    corpus_characters: Annotated[int, Field(ge=20_000)] = Field(description="length of the stories, at least")
+    messages: Annotated[int, Field(ge=100)] = Field(description="SMS messages, 13.4% of them spam")
+    instructions: Annotated[int, Field(ge=60)] = Field(description="instruction records")
+
+
+class ExpectationParams(Section):
+    min_corpus_characters: PositiveInt = Field(description="a shorter corpus stops the graph")
+    min_messages: PositiveInt = Field(description="fewer messages stop the graph")
+    min_records: PositiveInt = Field(description="fewer instruction records stop the graph")
+    min_spam_share: Share = Field(description="smallest share of spam among the messages")
+    max_spam_share: Share = Field(description="largest share of spam among the messages")
+    max_quarantined_share: Share = Field(description="more bad rows than this in one data set stop the graph")
+
+
+class DataParams(Section):
+    source: Literal["sample", "book"] = Field(description="sample: made by code, offline; book: the public files that the book uses")
+    sample: SampleParams = Field(description="sizes of the embedded sample; read when data.source is sample")
+    expectations: ExpectationParams = Field(description="what the data must meet before anything is trained on it")
+
+
+class SharesParams(Section):
+    train: Share = Field(description="share of the rows to train on")
+    validation: Share = Field(description="share to choose the best epoch by; the rest is the test split")
+
+    @model_validator(mode="after")
+    def _leave_a_test_split(self) -> Self:
+        if not self.train > 0 or not self.validation > 0 or self.train + self.validation >= 1:
+            raise ValueError(
+                f"train ({self.train}) and validation ({self.validation}) must be above 0 and leave something for the test split"
+            )
+        return self
+
+
+class SpamSplitParams(SharesParams):
+    balance: Literal["undersample", "none"] = Field(
+        description="undersample: as many ham as spam, as the book does; none: the natural distribution"
+    )
+
+
+class CorpusSplitParams(Section):
+    validation: Annotated[float, Field(gt=0, lt=1)] = Field(description="end of the corpus that is kept for validation")
+
+
+class SplitParams(Section):
+    corpus: CorpusSplitParams = Field(description="how the corpus' tokens are divided")
+    spam: SpamSplitParams = Field(description="how the messages are divided")
+    instructions: SharesParams = Field(description="how the records are divided")
+
+
+class TokenizerParams(Section):
+    ranks: Literal["corpus", "gpt2"] = Field(description="corpus: byte pairs trained on the corpus; gpt2: GPT-2's own")
+    vocab_size: Annotated[int, Field(ge=257, le=65536)] = Field(description="bytes, merges and the end-of-text token together")
+
+    @model_validator(mode="after")
+    def _gpt2_has_its_own_size(self) -> Self:
+        if self.ranks == "gpt2" and self.vocab_size != GPT2_VOCAB_SIZE:
+            raise ValueError(f"vocab_size must be {GPT2_VOCAB_SIZE} when ranks is gpt2")
+        return self
+
+
+class ModelParams(Section):
+    n_layers: PositiveInt = Field(description="transformer blocks")
+    n_heads: PositiveInt = Field(description="attention heads a block")
+    d_model: PositiveInt = Field(description="width of the residual stream; a multiple of n_heads")
+    context_length: Annotated[int, Field(ge=8)] = Field(description="tokens that the model can look back on, itself included")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="after the embeddings, in attention and before each residual sum")
+    qkv_bias: bool = Field(description="bias of the query, key and value projections (GPT-2: true)")
+    tie_weights: bool = Field(description="one matrix for token embedding and output (GPT-2: true)")
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.d_model % self.n_heads:
+            raise ValueError(f"d_model ({self.d_model}) must be a multiple of n_heads ({self.n_heads})")
+        return self
+
+
+class TrainingParams(Section):
+    epochs: PositiveInt = Field(description="passes over the training split")
+    batch_size: PositiveInt = Field(description="sequences a step")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(description="peak, after the warm-up")
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps in which the learning rate rises from 0 to its peak")
+    min_learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(description="where the cosine ends")
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(description="AdamW's, on matrices only")
+    gradient_clip: Annotated[float, Field(gt=0)] = Field(description="largest norm of the gradient")
+    evaluations: PositiveInt = Field(description="how many times a validation loss is measured, evenly spaced, the end included")
+
+    @model_validator(mode="after")
+    def _cosine_goes_down(self) -> Self:
+        if self.min_learning_rate > self.learning_rate:
+            raise ValueError(f"min_learning_rate ({self.min_learning_rate}) must not exceed learning_rate ({self.learning_rate})")
+        return self
+
+
+class BaseParams(TrainingParams):
+    init: Literal["scratch", *GPT2_SIZES] = Field(description="scratch: pretrain here; gpt2-…: load OpenAI's weights and pretrain nothing")
+
+
+class ClassifierParams(TrainingParams):
+    trainable: Literal["head", "last_block", "all"] = Field(description="what learns beside the new head; last_block is the book's choice")
+    max_length: PositiveInt = Field(description="tokens of a message that are read; the rest is cut")
+
+
+class InstructParams(TrainingParams):
+    max_length: PositiveInt = Field(description="tokens of prompt and answer that are read; the rest is cut")
+    loss_on: Literal["all", "response"] = Field(description="all: prompt and answer, as the book does; response: the answer alone")
+
+
+class GenerateParams(Section):
+    max_new_tokens: PositiveInt = Field(description="longest answer")
+    temperature: Annotated[float, Field(ge=0, le=10)] = Field(description="0: always the likeliest token; higher: bolder")
+    top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k likeliest tokens; 0: among all")
+    batch_size: PositiveInt = Field(description="prompts decoded side by side")
+
+
+class JudgeParams(Section):
+    backend: Literal["reference", "openai"] = Field(
+        description="reference: compares with the reference answer, no LLM; openai: any OpenAI-compatible server"
+    )
+    base_url: str = Field(description="the server's address, up to /v1; Ollama: http://127.0.0.1:11434/v1")
+    model: str = Field(description="the name under which the server knows the judge")
+    api_key_env: str = Field(description="environment variable that holds the key, if one is needed")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(description="longest wait for one judgement")
+    concurrency: PositiveInt = Field(description="requests under way at once")
+
+
+class ComputeParams(Section):
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
+    precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
+    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch; 0: one for each core")
+
+
+class Params(Section):
+    """The whole of `params.yaml`."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(description="every random choice comes from it")
+    data: DataParams
+    split: SplitParams
+    tokenizer: TokenizerParams
+    model: ModelParams
+    base: BaseParams
+    classifier: ClassifierParams
+    instruct: InstructParams
+    generate: GenerateParams
+    judge: JudgeParams
+    compute: ComputeParams
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        problems = []
+        if self.base.init != "scratch":
+            layers, heads, width = GPT2_SIZES[self.base.init]
+            wanted = {
+                "n_layers": layers,
+                "n_heads": heads,
+                "d_model": width,
+                "context_length": GPT2_CONTEXT_LENGTH,
+                "qkv_bias": True,
+                "tie_weights": True,
+            }
+            wrong = [f"{key}: {value}" for key, value in wanted.items() if getattr(self.model, key) != value]
+            if wrong:
+                problems.append(f"base.init {self.base.init} needs, under model: {', '.join(wrong)}")
+            if self.tokenizer.ranks != "gpt2":
+                problems.append(f"base.init {self.base.init} needs tokenizer.ranks: gpt2 and tokenizer.vocab_size: {GPT2_VOCAB_SIZE}")
+        for section in ("classifier", "instruct"):
+            max_length = getattr(self, section).max_length
+            if max_length > self.model.context_length:
+                problems.append(f"{section}.max_length ({max_length}) must not exceed model.context_length ({self.model.context_length})")
+        if self.data.expectations.min_spam_share > self.data.expectations.max_spam_share:
+            problems.append("data.expectations.min_spam_share must not exceed max_spam_share")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def load(path: Path = paths.PARAMS) -> Params:
+    """Read and check a params file. Raises `GptmillError` with one line for each problem."""
+    # ruamel reads YAML 1.2 as DVC does: 1e-4 is a number, a key that stands twice is an error.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise GptmillError(
+            f"{path} is not here. Run gptmill from the project's root, or bring it back: gptmill params use sample"
+        ) from None
+    except MarkedYAMLError as error:
+        where = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise GptmillError(f"{path}{where} is not readable YAML: {error.problem}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise GptmillError(f"{path} is not readable YAML: {error}") from None
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise GptmillError(_explain(path, error)) from None
+
+
+def describe(params: Params) -> Iterator[tuple[str, Any, str]]:
+    """(dotted key, value, what it means) for every parameter."""
+
+    def walk(section: BaseModel, prefix: str) -> Iterator[tuple[str, Any, str]]:
+        for name, field in type(section).model_fields.items():
+            value = getattr(section, name)
+            if isinstance(value, BaseModel):
+                yield from walk(value, f"{prefix}{name}.")
+            else:
+                yield f"{prefix}{name}", value, field.description or ""
+
+    yield from walk(params, "")
+
+
+def use_profile(name: str, *, force: bool = False) -> str:
+    """Copy `profiles/<name>.yaml` onto `params.yaml`; returns what to tell the person.
+
+    Raises `GptmillError` when there is no such profile, when it is not in order, or when params.yaml holds changes that no profile has.
+    """
+    profiles = {path.stem: path.read_bytes() for path in sorted(paths.PROFILES.glob("*.yaml"))}
+    if name not in profiles:
+        raise GptmillError(f"there is no profile {name}; profiles/ has {', '.join(profiles) or 'nothing'}")
+    load(paths.PROFILES / f"{name}.yaml")
+    current = paths.PARAMS.read_bytes() if paths.PARAMS.exists() else None
+    if current == profiles[name]:
+        return f"{paths.PARAMS} is profile {name} already."
+    if current is not None and current not in profiles.values() and not force:
+        raise GptmillError(
+            f"{paths.PARAMS} has changes of your own, which profile {name} would replace. Keep them: cp {paths.PARAMS} "
+            f"{paths.PROFILES}/mine.yaml. Or drop them: gptmill params use {name} --force"
+        )
+    with files.atomic(paths.PARAMS) as beside:
+        beside.write_bytes(profiles[name])
+    return (
+        f"{paths.PARAMS} is now a copy of profiles/{name}.yaml; a run then rewrites dvc.lock and metrics/ too. "
+        f"Back to the default: gptmill params use sample"
+    )
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    problems = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "(file)"
+        match item["type"]:
+            case "extra_forbidden":
+                problems.append(f"{key}: unknown key{_neighbours(item['loc'])}")
+            case "missing":
+                problems.append(f"{key}: missing; {_describe(item['loc'])}")
+            case "model_type" | "model_attributes_type":
+                problems.append(
+                    f"{key}: {item['input']!r} is not a section; allowed are the keys {', '.join(_section(item['loc']).model_fields)}"
+                )
+            case "value_error":
+                problems.append(f"{key}: {item['ctx']['error']}")
+            case _:
+                problems.append(f"{key}: {item['input']!r} is not allowed: {item['msg']}; {_describe(item['loc'])}")
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return f"{path} has {count}:\n" + "\n".join(f"  {problem}" for problem in problems)
+
+
+def _section(location: tuple) -> type[BaseModel]:
+    section = Params
+    for part in location:
+        section = section.model_fields[part].annotation
+    return section
+
+
+def _neighbours(location: tuple) -> str:
+    from difflib import get_close_matches
+
+    known = list(_section(location[:-1]).model_fields)
+    close = get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
+
+
+def _describe(location: tuple) -> str:
+    field = _section(location[:-1]).model_fields.get(location[-1])
+    return (field.description if field else None) or "a section of its own"

@@ -1,0 +1,37 @@
+"""Every path of the pipeline, once. All are relative to the project's root, which is the working folder of every stage."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PROFILES = Path("profiles")
+GRAPH = Path("dvc.yaml")
+
+RAW = Path("data/raw")
+RAW_CORPUS = RAW / "corpus.txt"
+RAW_SPAM = RAW / "spam.tsv"
+RAW_INSTRUCTIONS = RAW / "instructions.json"
+
+CLEAN = Path("data/clean")
+CLEAN_CORPUS = CLEAN / "corpus.txt"
+CLEAN_SPAM = CLEAN / "spam.parquet"
+CLEAN_INSTRUCTIONS = CLEAN / "instructions.jsonl"
+QUARANTINE = Path("data/quarantine")
+
+SPAM_SPLITS = Path("data/spam")
+INSTRUCTION_SPLITS = Path("data/instructions")
+TOKENS = Path("data/tokens")
+
+TOKENIZER = Path("models/tokenizer")
+BASE_MODEL = Path("models/base")
+CLASSIFIER_MODEL = Path("models/classifier")
+INSTRUCT_MODEL = Path("models/instruct")
+
+METRICS = Path("metrics")
+PLOTS = Path("plots")
+
+REPORTS = Path("reports")
+VALIDATION = REPORTS / "validation.json"
+DATA_DOCS = REPORTS / "data_docs"
+RESPONSES = REPORTS / "responses.jsonl"
+JUDGEMENTS = REPORTS / "judgements.jsonl"
+REPORT = REPORTS / "report.html"

@@ -1,0 +1,65 @@
+"""Models that answer: a folder in, text in, text or label out. The command line and MLflow's model server both use these."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gptmill import compute, tokenizer
+from gptmill.data import prompts
+from gptmill.evaluation import classification
+from gptmill.evaluation.responses import extract
+from gptmill.model import weights
+from gptmill.model.generation import Decoding, generate, stream
+from gptmill.params import ComputeParams
+
+
+def _machine() -> compute.Compute:
+    return compute.prepare(ComputeParams(device="auto", precision="float32", threads=0), seed=0)
+
+
+class TextGenerator:
+    """A language model that continues a text."""
+
+    def __init__(self, folder: Path) -> None:
+        machine = _machine()
+        self.model = weights.load(folder).to(machine.device)
+        self.tokenizer = tokenizer.load(folder)
+
+    def stream(self, prompt: str, decoding: Decoding) -> Iterator[str]:
+        """The prompt, then what follows, in pieces that are whole characters. An empty prompt starts a new document."""
+        yield prompt
+        ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
+        pending: list[int] = []
+        for _, token in stream(self.model, [ids], decoding):
+            pending.append(token)
+            if not (text := self.tokenizer.decode(pending)).endswith("\ufffd"):
+                yield text
+                pending = []
+        yield self.tokenizer.decode(pending)
+
+
+class Assistant:
+    """A language model that was tuned to follow instructions."""
+
+    def __init__(self, folder: Path) -> None:
+        machine = _machine()
+        self.model = weights.load(folder).to(machine.device)
+        self.tokenizer = tokenizer.load(folder)
+
+    def answer(self, instruction: str, input: str = "", max_new_tokens: int = 100) -> str:
+        prompt = self.tokenizer.encode(prompts.alpaca(instruction, input))
+        [completion] = generate(self.model, [prompt], Decoding(max_new_tokens, stop=self.tokenizer.end_of_text))
+        return extract(self.tokenizer.decode(completion.tokens))
+
+
+class TextClassifier:
+    """The classifier with its tokenizer and the length that it was trained to read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.machine = _machine()
+        self.model = weights.load_classifier(folder)
+        self.tokenizer = tokenizer.load(folder)
+        self.max_length = tokenizer.max_length(folder)
+
+    def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
+        """(label, its probability from 0 to 1) for each text."""
+        return classification.predict(self.model, self.tokenizer, texts, self.max_length, self.machine)

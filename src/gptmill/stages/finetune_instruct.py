@@ -1,0 +1,45 @@
+"""finetune_instruct: the base model learns to answer instructions."""
+
+import math
+
+from gptmill import compute, files, paths, tokenizer, tracking
+from gptmill.data import prompts
+from gptmill.model import weights
+from gptmill.params import Params
+from gptmill.training import curves, loop
+from gptmill.training.objectives import Example, Instruction
+
+
+def run(params: Params) -> None:
+    machine = compute.prepare(params.compute, params.seed)
+    words = tokenizer.load(paths.TOKENIZER)
+    files_of = {name: paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")}
+
+    def encode(name: str) -> list[Example]:
+        return [
+            Example(
+                words.encode(prompts.alpaca(record["instruction"], record["input"])), [*words.encode(record["output"]), words.end_of_text]
+            )
+            for record in files.read_jsonl(files_of[name])
+        ]
+
+    settings = params.instruct
+    objective = Instruction(
+        encode("train"), encode("validation"), settings.max_length, settings.batch_size, params.seed, settings.loss_on == "all"
+    )
+    model = weights.load(paths.BASE_MODEL)
+    sections = {"seed": params.seed, "instruct": settings, "compute": params.compute}
+    with tracking.run("finetune_instruct", sections, list(files_of.values())) as run:
+        trained = loop.train(model, objective, settings, machine, name="finetune_instruct", on_evaluation=curves.log_to(run.metrics))
+        metrics = {
+            "validation_loss": round(trained.best.validation_loss, 4),
+            "validation_perplexity": round(math.exp(trained.best.validation_loss), 3),
+            "validation_token_accuracy": round(trained.best.validation_accuracy, 4),
+            "best_epoch": round(trained.best.epoch, 2),
+        }
+        weights.save(model, words, paths.INSTRUCT_MODEL)
+        curves.write(paths.PLOTS / "instruct.csv", trained.curve)
+        files.write_json(paths.METRICS / "instruct.json", metrics)
+        run.metrics({**metrics, "seconds": trained.seconds})
+        run.model(paths.INSTRUCT_MODEL, "ask")
+    print(f"instruct: validation loss {metrics['validation_loss']} in epoch {metrics['best_epoch']:.0f}")

@@ -1,0 +1,49 @@
+"""pretrain: the base model, trained from scratch on the corpus or loaded from GPT-2's weights, and what a trigram model reaches."""
+
+import math
+
+from gptmill import compute, files, paths, tokenizer, tracking
+from gptmill.data import sources, tokens
+from gptmill.evaluation.baselines import TrigramModel
+from gptmill.model import weights
+from gptmill.model.gpt import GPT, GPTConfig
+from gptmill.params import Params
+from gptmill.training import curves, loop
+from gptmill.training.objectives import NextToken
+
+
+def run(params: Params) -> None:
+    machine = compute.prepare(params.compute, params.seed)
+    words = tokenizer.load(paths.TOKENIZER)
+    train, validation = (tokens.read(paths.TOKENS, split) for split in ("train", "validation"))
+    config = GPTConfig(vocab_size=words.vocab_size, **params.model.model_dump())
+    objective = NextToken(train, validation, config.context_length, params.base.batch_size, params.seed)
+    sections = {"seed": params.seed, "model": params.model, "base": params.base, "compute": params.compute}
+    with tracking.run("pretrain", sections, [paths.TOKENS / "train.bin", paths.TOKENS / "validation.bin"]) as run:
+        if params.base.init == "scratch":
+            model = GPT(config)
+            trained = loop.train(model, objective, params.base, machine, name="pretrain", on_evaluation=curves.log_to(run.metrics))
+            run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
+            curve, targets = trained.curve, trained.curve[-1].targets
+        else:
+            model = weights.load_gpt2(sources.fetch(sources.GPT2_WEIGHTS[params.base.init]), config)
+            curve, targets = [], 0
+        loss = loop.evaluate(model, objective, machine).loss
+        trigram = TrigramModel(train, config.vocab_size).perplexity(validation)
+        metrics = {
+            "validation_loss": round(loss, 4),
+            "validation_perplexity": round(math.exp(loss), 3),
+            "trigram_perplexity": round(trigram, 3),
+            "perplexity_to_trigram": round(math.exp(loss) / trigram, 4),
+            "parameters": sum(weight.numel() for weight in model.parameters()),
+            "tokens_trained_on": targets,
+        }
+        weights.save(model, words, paths.BASE_MODEL)
+        curves.write(paths.PLOTS / "pretrain.csv", curve)
+        files.write_json(paths.METRICS / "pretrain.json", metrics)
+        run.metrics(metrics)
+        run.model(paths.BASE_MODEL, "generate")
+    print(
+        f"pretrain: {metrics['parameters']:,} parameters, validation perplexity {metrics['validation_perplexity']} "
+        f"(a trigram model's: {metrics['trigram_perplexity']})"
+    )

@@ -1,0 +1,39 @@
+"""Check the raw data; keep what is sound, put the rest into quarantine, and stop when a whole data set is not what is expected."""
+
+from gptmill import files, paths
+from gptmill.params import Params
+
+
+def run(params: Params) -> None:
+    from gptmill.data import corpus, expectations, instructions, quality, rawtext, spam, tables
+
+    wanted = params.data.expectations
+    texts, messages, records = corpus.read(paths.RAW_CORPUS), spam.read(paths.RAW_SPAM), instructions.read(paths.RAW_INSTRUCTIONS)
+    data_sets = [expectations.corpus(texts, wanted), expectations.messages(messages, wanted), expectations.records(records, wanted)]
+    found = quality.examine(data_sets, paths.DATA_DOCS)
+    quality.demand(found, paths.DATA_DOCS)
+
+    with files.atomic(paths.CLEAN) as clean, files.atomic(paths.QUARANTINE) as quarantine:
+        clean.mkdir()
+        quarantine.mkdir()
+        for findings in found:
+            tables.write(quarantine / f"{findings.name}.parquet", findings.quarantine)
+        texts_kept, messages_kept, records_kept = (findings.kept for findings in found)
+        files.write_text(clean / paths.CLEAN_CORPUS.name, corpus.join(texts_kept["text"]))
+        tables.write(clean / paths.CLEAN_SPAM.name, messages_kept)
+        files.write_jsonl(clean / paths.CLEAN_INSTRUCTIONS.name, records_kept.to_dict("records"))
+
+    described = [
+        ("corpus", paths.RAW_CORPUS, corpus.describe(texts)),
+        ("spam", paths.RAW_SPAM, spam.describe(messages)),
+        ("instructions", paths.RAW_INSTRUCTIONS, instructions.describe(records)),
+    ]
+    report = {
+        name: {"sha256": files.digest(path), **counts, **findings.report()}
+        for (name, path, counts), findings in zip(described, found, strict=True)
+    }
+    files.write_json(paths.VALIDATION, {**report, "success": True})
+    for name, values in report.items():
+        counts = {key: value for key, value in values.items() if type(value) is int}
+        print(f"{name}: {', '.join(f'{key} {value:,}' for key, value in counts.items())}")
+    print(f"Every expectation is met. Data Docs: {paths.DATA_DOCS / 'index.html'}")

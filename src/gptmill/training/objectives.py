@@ -1,0 +1,171 @@
+"""What a model learns: which batches it sees, what its loss is, and how well it does on the validation split.
+
+An objective's batches depend on the seed and the epoch alone. Losses are sums with the number of targets that they sum over, so that batches
+of different sizes weigh by what is in them.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gptmill.model.gpt import GPT, IGNORE_INDEX, GPTClassifier
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Objective(Protocol):
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """The training batches of one epoch, in the order that its seed gives."""
+
+    def validation_batches(self) -> Iterator[Batch]: ...
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Summed loss in nats, number of targets, and number of targets that the model would have got right."""
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """Predict each token of a long row of them from those before it, in windows of the context's length."""
+
+    train: np.ndarray  # (tokens,)
+    validation: np.ndarray
+    context_length: int
+    batch_size: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(self._windows / self.batch_size)
+
+    @property
+    def _windows(self) -> int:
+        return max(1, (len(self.train) - 1) // self.context_length)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        random = np.random.default_rng([self.seed, epoch])
+        # Each epoch cuts at other places, so that no token always stands at a window's start.
+        slack = len(self.train) - 1 - self._windows * self.context_length
+        offset = int(random.integers(slack + 1)) if slack > 0 else 0
+        starts = offset + random.permutation(self._windows) * self.context_length
+        for i in range(0, len(starts), self.batch_size):
+            yield self._cut(self.train, starts[i : i + self.batch_size])
+
+    def validation_batches(self) -> Iterator[Batch]:
+        starts = np.arange(0, len(self.validation) - 1, self.context_length)
+        for i in range(0, len(starts), self.batch_size):
+            yield self._cut(self.validation, starts[i : i + self.batch_size])
+
+    def _cut(self, tokens: np.ndarray, starts: np.ndarray) -> Batch:
+        """Windows as (B, T) inputs and (B, T) targets; the last window of a split may be shorter."""
+        rows = [torch.from_numpy(tokens[start : start + self.context_length + 1].astype(np.int64)) for start in starts]
+        return _pad([row[:-1] for row in rows], 0), _pad([row[1:] for row in rows], IGNORE_INDEX)
+
+    def loss(self, model: GPT, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        return model.loss(*batch)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt and the answer to it, in tokens; the answer ends with the end-of-text token."""
+
+    prompt: list[int]
+    answer: list[int]
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """Predict the answer to an instruction; the end-of-text token that ends it counts, what pads a batch does not."""
+
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    max_length: int
+    batch_size: int
+    seed: int
+    prompt_counts: bool  # whether the prompt's own tokens are predicted too
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(len(self.train) / self.batch_size)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        for rows in _by_length([len(e.prompt) + len(e.answer) for e in self.train], self.batch_size, [self.seed, epoch]):
+            yield self._collate([self.train[row] for row in rows])
+
+    def validation_batches(self) -> Iterator[Batch]:
+        for i in range(0, len(self.validation), self.batch_size):
+            yield self._collate(self.validation[i : i + self.batch_size])
+
+    def _collate(self, examples: Sequence[Example]) -> Batch:
+        inputs, targets = [], []
+        for example in examples:
+            tokens = torch.tensor((example.prompt + example.answer)[: self.max_length + 1])
+            target = tokens[1:].clone()
+            if not self.prompt_counts:
+                target[: len(example.prompt) - 1] = IGNORE_INDEX
+            inputs.append(tokens[:-1])
+            targets.append(target)
+        return _pad(inputs, 0), _pad(targets, IGNORE_INDEX)
+
+    def loss(self, model: GPT, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        return model.loss(*batch)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Tell the class of a text from the last of its tokens. A batch is (B, T) tokens and (B, 2): length and class of each row."""
+
+    train: Sequence[tuple[list[int], int]]  # tokens and class
+    validation: Sequence[tuple[list[int], int]]
+    max_length: int
+    batch_size: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(len(self.train) / self.batch_size)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        for rows in _by_length([len(tokens) for tokens, _ in self.train], self.batch_size, [self.seed, epoch]):
+            yield self._collate([self.train[row] for row in rows])
+
+    def validation_batches(self) -> Iterator[Batch]:
+        for i in range(0, len(self.validation), self.batch_size):
+            yield self._collate(self.validation[i : i + self.batch_size])
+
+    def _collate(self, rows: Sequence[tuple[list[int], int]]) -> Batch:
+        texts = [torch.tensor(tokens[: self.max_length]) for tokens, _ in rows]
+        return _pad(texts, 0), torch.tensor([[len(text), label] for text, (_, label) in zip(texts, rows, strict=True)])
+
+    def loss(self, model: GPTClassifier, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        tokens, (lengths, labels) = batch[0], batch[1].unbind(1)
+        logits = model(tokens, lengths).float()
+        right = (logits.argmax(1) == labels).sum()
+        return cross_entropy(logits, labels, reduction="sum"), torch.tensor(len(labels), device=logits.device), right
+
+
+def _pad(rows: Sequence[Tensor], value: int) -> Tensor:
+    return nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
+
+
+def _by_length(lengths: Sequence[int], batch_size: int, seed: list[int]) -> Iterator[np.ndarray]:
+    """Batches of rows of like length, in random order: hardly anything is padding. Which rows share a batch varies from epoch to epoch."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(lengths))
+    # Sorting all would make the same batches each time; sorting within pools of a few batches keeps both lengths and company mixed.
+    pool = batch_size * 16
+    batches = []
+    for i in range(0, len(order), pool):
+        rows = sorted(order[i : i + pool], key=lambda row: lengths[row])
+        batches += [np.array(rows[j : j + batch_size]) for j in range(0, len(rows), batch_size)]
+    for i in random.permutation(len(batches)):
+        yield batches[i]

@@ -1,0 +1,141 @@
+import re
+
+import pandas as pd
+import pytest
+
+from gptmill.data import expectations, quality, tables
+from gptmill.errors import GptmillError
+from gptmill.params import ExpectationParams
+
+WANTED = ExpectationParams(
+    min_corpus_characters=20, min_messages=5, min_records=2, min_spam_share=0.1, max_spam_share=0.6, max_quarantined_share=0.5
+)
+SOUND = [("ham", "see you"), ("ham", "on my way"), ("ham", "ok"), ("ham", "lunch?"), ("spam", "WINNER"), ("spam", "Claim £100 now")]
+
+
+def messages(rows: list[tuple]) -> pd.DataFrame:
+    labels, texts = zip(*rows, strict=True)
+    return pd.DataFrame({"row": range(1, len(rows) + 1), "label": tables.strings(labels), "text": tables.strings(texts)})
+
+
+def examine(tmp_path, rows: list[tuple], **changes) -> quality.Findings:
+    return quality.examine([expectations.messages(messages(rows), WANTED.model_copy(update=changes))], tmp_path / "docs")[0]
+
+
+def failed(findings: quality.Findings) -> list[str]:
+    return [check["expectation"] for check in findings.checks if not check["success"]]
+
+
+def test_sound_rows_are_all_kept(tmp_path):
+    findings = examine(tmp_path, SOUND)
+    assert findings.success and len(findings.kept) == 6 and findings.quarantine.empty
+    assert list(findings.quarantine.columns) == ["row", "label", "text", "reasons"]
+
+
+def test_each_bad_row_goes_to_quarantine_with_every_reason(tmp_path):
+    bad = [
+        ("ham", None), (None, None), ("Ham", " \u00a0\t"), ("spam", "a\x00b"), ("ham", "it\x92s"), ("hum", "\ufffd"), ("ham", "x" * 20_001),
+    ]  # fmt: skip
+    findings = examine(tmp_path, SOUND + bad, max_quarantined_share=0.9)
+    control = "text has control characters or undecodable ones"
+    assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
+        7: "text is missing or no string",
+        8: "label is missing; text is missing or no string",
+        9: "label is unknown; text is empty",
+        10: control,
+        11: control,
+        12: f"label is unknown; {control}",
+        13: "text is longer than 20,000 characters",
+    }
+    assert findings.success and list(findings.kept["row"]) == [1, 2, 3, 4, 5, 6]
+    assert findings.report()["kept"] + findings.report()["quarantined"] == 13
+
+
+def test_tabs_and_line_ends_within_a_message_are_sound(tmp_path):
+    assert examine(tmp_path, [*SOUND, ("ham", "a\tb\rc\u2028d")]).quarantine.empty
+
+
+def test_too_many_bad_rows_fail(tmp_path):
+    findings = examine(tmp_path, [*SOUND, ("ham", ""), ("ham", "")], max_quarantined_share=0.2)
+    assert failed(findings) == ["no text is empty", "at most 20% of the messages are in quarantine"]
+
+
+def test_the_table_is_judged_by_what_is_kept(tmp_path):
+    findings = examine(tmp_path, [*SOUND[:5], ("spam", "")], min_spam_share=0.3)
+    share = next(check for check in findings.checks if "are spam" in check["expectation"])
+    assert share == {
+        "expectation": "between 30% and 60% of the messages are spam",
+        "level": "table",
+        "success": False,
+        "observed": 0.2,
+        "allowed": "0.3 to 0.6",
+    }
+
+
+def test_a_missing_label_and_too_few_rows_fail(tmp_path):
+    findings = examine(tmp_path, SOUND[:3])
+    assert failed(findings) == [
+        "5 messages or more are kept", "the labels are ham and spam, and both are there", "between 10% and 60% of the messages are spam",
+    ]  # fmt: skip
+
+
+def test_nothing_but_bad_rows_is_a_failure_and_no_crash(tmp_path):
+    findings = examine(tmp_path, [(None, None), (None, None)], max_quarantined_share=1.0)
+    assert "the labels are ham and spam, and both are there" in failed(findings)
+    with pytest.raises(GptmillError, match="nothing to measure"):
+        quality.demand([findings], tmp_path)
+
+
+def test_the_error_names_data_set_expectation_observed_allowed_rows_and_docs(tmp_path):
+    findings = examine(tmp_path, [*SOUND, *[("ham", "")] * 7], max_quarantined_share=0.2)
+    with pytest.raises(GptmillError) as refusal:
+        quality.demand([findings], tmp_path / "docs")
+    lines = str(refusal.value).splitlines()
+    assert "spam: 2 expectations are not met:" in lines
+    assert "  no text is empty: observed 7 bad rows, allowed at most 20% of the rows" in lines
+    assert "  at most 20% of the messages are in quarantine: observed 0.538462, allowed at most 0.2" in lines
+    assert "  row 7: text is empty" in lines and "  and 2 more bad rows" in lines
+    assert str(tmp_path / "docs/index.html") in lines[-1] and "data.expectations" in lines[-1]
+
+
+def test_documents_may_be_long_but_not_empty_and_the_corpus_not_short(tmp_path):
+    frame = pd.DataFrame({"row": [1, 3, 4], "text": ["x" * 30_000, "", "a\x07"]})
+    lenient = WANTED.model_copy(update={"max_quarantined_share": 0.7})
+    short = expectations.corpus(frame[1:].reset_index(drop=True), WANTED)
+    long, short = (quality.examine([data_set], tmp_path / "docs")[0] for data_set in (expectations.corpus(frame, lenient), short))
+    assert long.success and list(long.kept["row"]) == [1]
+    assert "the corpus has 20 characters or more" in failed(short)
+
+
+def test_records_need_instruction_and_output_but_no_input(tmp_path):
+    columns = ["row", "instruction", "input", "output"]
+    rows = [(1, "a", "", "b"), (2, "a", "x", "b"), (3, None, "", "b"), (4, "a", None, " "), (5, "", "\x01", "b")]
+    frame = pd.DataFrame(rows, columns=columns).astype({name: "str" for name in columns[1:]})
+    findings = quality.examine([expectations.records(frame, WANTED.model_copy(update={"max_quarantined_share": 0.7}))], tmp_path / "d")[0]
+    assert list(findings.quarantine["reasons"]) == [
+        "instruction is missing or no string",
+        "input is missing or no string; output is empty",
+        "instruction is empty; input has control characters or undecodable ones",
+    ]
+    assert findings.success and list(findings.kept["row"]) == [1, 2]
+
+
+def test_data_docs_need_no_network_and_show_what_is_expected(tmp_path):
+    examine(tmp_path, [*SOUND, ("<script>alert(1)</script>", "x")])
+    pages = {page.relative_to(tmp_path / "docs").as_posix(): page.read_text() for page in (tmp_path / "docs").rglob("*.html")}
+    assert set(pages) == {"index.html", "spam.html", "expectations/spam.html"}
+    for name, page in pages.items():
+        assert "//" not in re.sub(r"<a [^>]*>", "", page), name
+        assert "<script" not in page and "no text is empty" in page, name
+        links = {link.partition("#")[0] for link in re.findall(r'<a [^>]*href="([^"]*)"', page)} - {""}
+        assert all((tmp_path / "docs" / name).parent.joinpath(link).resolve().is_file() for link in links), (name, links)
+
+
+def test_data_docs_are_written_when_expectations_fail(tmp_path):
+    assert not examine(tmp_path, SOUND[:3]).success
+    assert "✘ failed" in (tmp_path / "docs/index.html").read_text()
+
+
+def test_great_expectations_is_silent(tmp_path, capfd):
+    examine(tmp_path, SOUND)
+    assert capfd.readouterr() == ("", "")
