@@ -1,5 +1,7 @@
 """Where and how exactly torch computes: device, precision, threads, and the same bytes each time."""
 
+import ctypes
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -24,9 +26,21 @@ def prepare(params: ComputeParams, seed: int) -> Compute:
         torch.set_num_threads(params.threads)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # would write each new tensor twice; nothing here reads what it did not write
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # would write each new tensor twice; nothing here reads what it did not write
+    )
+    _keep_freed_memory()
     device = torch.device(_fastest_device() if params.device == "auto" else params.device)
     return Compute(device, bf16=_fast_at_bf16(device) if params.precision == "auto" else params.precision == "bf16")
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what a step frees for the next one, instead of handing pages of zeros back and forth with the kernel."""
+    if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        return
+    M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # from malloc.h
+    for option, size in {M_MMAP_THRESHOLD: 32 << 20, M_TRIM_THRESHOLD: 1 << 30, M_TOP_PAD: 64 << 20}.items():
+        libc.mallopt(option, size)
 
 
 def _fastest_device() -> str:

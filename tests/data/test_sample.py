@@ -12,12 +12,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from gptmill.data.sample import SEPARATOR, make_corpus, make_instructions, make_messages
+from gptmill.data.sample import SEPARATOR, make_corpus, make_instructions, make_messages, words
 from gptmill.data.sample.tasks import KINDS, draw_records
 
 KEYWORDS = re.compile(
     r"free|\bwin\b|\bwon\b|winner|prize|claim|urgent|\btxt\b|\bcash\b|call now|\u00a3|congrat|18\+|per min|www|\.net|\.info|\.biz|\.co\b|"
-    r"\.org|\b0900|\b0906|\b0871|\b0845|\b09\d", re.IGNORECASE)
+    r"\.org|\b0900|\b0906|\b0871|\b0845|\b09\d",
+    re.IGNORECASE,
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +58,18 @@ def test_same_seed_same_text_and_another_seed_another(make):
 
 
 def test_text_does_not_depend_on_the_process_or_its_hash_seed():
-    code = ("import hashlib; from gptmill.data.sample import *; "
-            "print(hashlib.sha256((make_corpus(1, 40_000) + make_messages(1, 400) + make_instructions(1, 120)).encode()).hexdigest())")
+    code = (
+        "import hashlib; from gptmill.data.sample import *; "
+        "print(hashlib.sha256((make_corpus(1, 40_000) + make_messages(1, 400) + make_instructions(1, 120)).encode()).hexdigest())"
+    )
     digests = {
-        subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
-                       capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         for seed in ("1", "2")
     }
     assert len(digests) == 1
@@ -91,7 +100,7 @@ def test_stories_come_back_to_what_they_introduced(corpus):
     """Names are said again in the story that they belong to: that is what makes a story connected."""
     again = alone = 0
     for story in corpus.split(SEPARATOR):
-        names = collections.Counter(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", story))
+        names = collections.Counter(word for word in re.findall(r"[A-Z][a-z]+", story) if word in words.GIRLS + words.BOYS + words.TOWNS)
         again += sum(count > 1 for count in names.values())
         alone += sum(count == 1 for count in names.values())
     assert again > 3 * alone
@@ -174,6 +183,8 @@ def test_no_kind_has_only_one_answer():
 
 def test_instructions_use_only_words_of_the_corpus(corpus, records):
     known = alphabetic(corpus)
-    prompt = alphabetic("Below is an instruction that describes a task. Write a response that appropriately completes the request. Instruction: Input:")
+    prompt = alphabetic(
+        "Below is an instruction that describes a task. Write a response that appropriately completes the request. Instruction: Input:"
+    )
     asked = {word for record in records for text in record.values() for word in alphabetic(text) if len(word) > 1}
     assert not (asked | prompt) - known

@@ -5,9 +5,8 @@ A tiny simulation keeps the state, so whatever a story says last about a thing i
 
 import random
 
-from gptmill.data.sample import words
 from gptmill.data.sample.telling import Teller
-from gptmill.data.sample.world import COLOURS_OF, DAYS, FRUITS, MONTHS, NUMBERS, PLURALS, SEASON_OF
+from gptmill.data.sample.world import COLOURS_OF, DAYS, MONTHS, NUMBERS, PLURALS, SEASON_OF
 
 
 def hide_and_carry(rng: random.Random, teller: Teller) -> str:
@@ -15,8 +14,8 @@ def hide_and_carry(rng: random.Random, teller: Teller) -> str:
     teller.person("a", "b")
     teller.thing("x", "y")
     teller.weather()
-    rooms = rng.sample(words.LISTS["ROOM"], 3)
-    boxes = rng.sample([c for c in words.LISTS["CONTAINER"] if c not in (teller.bound["x"], teller.bound["y"])], 3)
+    rooms = rng.sample(teller.village.lists["ROOM"], 3)
+    boxes = rng.sample([c for c in teller.village.lists["CONTAINER"] if c not in (teller.bound["x"], teller.bound["y"])], 3)
     box_in = dict(zip(rooms, boxes))
     where = {"x": rooms[0], "y": rooms[1]}  # a room, a person's key, or a box
     at = {"a": rooms[0], "b": rooms[1]}
@@ -80,15 +79,15 @@ def shopping(rng: random.Random, teller: Teller) -> str:
     teller.person("a", "b")
     teller.thing("x")
     teller.weather()
-    fruit = rng.choice(FRUITS)
+    fruit = rng.choice(teller.village.fruits)
     fruits = PLURALS.get(fruit) or (fruit[:-1] + "ies" if fruit.endswith("y") else fruit + "s")
     teller.bind(
         f=fruit,
         fs=fruits,
         colour=COLOURS_OF[fruit],
-        k=rng.choice(words.LISTS["KIN"]),
-        town=rng.choice(words.TOWNS),
-        box=rng.choice(words.LISTS["CONTAINER"]),
+        k=rng.choice(teller.village.lists["KIN"]),
+        town=teller.village.name,
+        box=rng.choice(teller.village.lists["CONTAINER"]),
     )
     left = rng.randint(5, 12)
     lines = [
@@ -129,7 +128,7 @@ def diary(rng: random.Random, teller: Teller) -> str:
     teller.thing("x")
     teller.weather()
     start, month = rng.randrange(7), rng.choice(MONTHS)
-    teller.bind(month=month, season=SEASON_OF[month], k=rng.choice(words.LISTS["KIN"]), town=rng.choice(words.TOWNS))
+    teller.bind(month=month, season=SEASON_OF[month], k=rng.choice(teller.village.lists["KIN"]), town=teller.village.name)
     plans = rng.sample(
         (
             "[a] planted {a [COLOUR] [FLOWER]|[NUMBER] beans} beside the [PART]",
@@ -161,4 +160,4 @@ def diary(rng: random.Random, teller: Teller) -> str:
     return " ".join(lines)
 
 
-MOVES = (hide_and_carry, hide_and_carry, shopping, diary)
+MOVES = (hide_and_carry, hide_and_carry, hide_and_carry, shopping, diary)

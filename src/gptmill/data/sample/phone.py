@@ -2,7 +2,6 @@
 
 import random
 
-from gptmill.data.sample import words
 from gptmill.data.sample.messages import ham_message, spam_message
 from gptmill.data.sample.telling import Teller
 
@@ -41,6 +40,12 @@ ASK = (
     + ["", "", ""]
 )
 
+AGAIN = """
+"{What does it say|Can you read it to me|What was that}?" asked [b]. [a] read {it aloud|it again|it out}: "<m>"
+[b] {looked at the screen|took the phone|put on [b.his] glasses} and read: "<m>"
+"{Again, please|Slowly|Once more}," said [b]. "<m>"
+""".strip().splitlines()
+
 NOTES = """
 Dinner at [a]'s: [a] wrote "hi [b], c u at {6|7|8}, luv [a]", and {at that hour|in time} [b] {stood at the door with [FOOD]|came with a [LOOK] [THING]|rang the bell}.
 "{Why do you write|What is} '{gr8|b4|2nite|thx|pls|u}'?" asked [a.his] [KIN]. "{It is shorter|My thumb is lazy|Everyone does}," said [a].
@@ -58,13 +63,17 @@ def phone_story(rng: random.Random, teller: Teller) -> str:
     """Two to four messages, each recognized for what it is."""
     teller.person("a", "b")
     teller.weather()
-    teller.bind(town=rng.choice(words.TOWNS), broken=rng.choice(("broken", "bright", "dusty")))
+    teller.bind(town=teller.village.name, broken=rng.choice(("broken", "bright", "dusty")))
     told = [teller.tell(rng.choice(OPENINGS))]
     for turn in range(rng.randint(2, 4)):
         tricky = rng.random() < 0.45
         teller.quote(m=(spam_message if tricky else ham_message)(rng).replace('"', "'"))
         arrival = ARRIVALS[0] if turn == 0 else rng.choice(ARRIVALS)
-        told += [teller.tell(arrival), teller.tell(rng.choice(ASK)), teller.tell(rng.choice(TRICK if tricky else REAL))]
+        told += [
+            teller.tell(arrival),
+            teller.tell(rng.choice(ASK if rng.random() < 0.3 else AGAIN)),
+            teller.tell(rng.choice(TRICK if tricky else REAL)),
+        ]
         if rng.random() < 0.3:
             told.append(teller.tell(rng.choice(NOTES)))
     told.append(teller.tell(rng.choice(ENDINGS)))

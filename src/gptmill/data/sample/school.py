@@ -2,14 +2,14 @@
 
 import random
 
-from gptmill.data.sample.exercises import EXERCISES
+from gptmill.data.sample.exercises import COUNTED, EXERCISES, NOUNS, OBJECTS
 from gptmill.data.sample.lessons import FACTS, Kind
-from gptmill.data.sample.telling import Deck, Teller
-from gptmill.data.sample.words import TOWNS
+from gptmill.data.sample.telling import Deck, Teller, first_upper
+from gptmill.data.sample.world import ACTIONS, CATEGORIES
 
 OPENINGS = """
 [FIRST] {the bell rang|the bell rang late} in the school of [town], and the children {sat down|took their seats|ran in}. Their teacher was [t], who {was [VIRTUE] and [VIRTUE]|liked [HOBBY]|wore a [COLOUR] coat}.
-[a] and [b] went to school in [town]. [FIRST] [t], their teacher, {wrote a word on the board|put a [LOOK] [THING] on the table|said, "Today we play a game"}.
+[a] and [b] went to school in [town]. [FIRST] [t], their teacher, {wrote a word on the board|put a [LOOK] [THING] on the table|said that they would play a game}.
 [sky] In the school of [town] it was warm, and [t] {had lit the stove|had brought some [FOOD]|was in a {good|merry|cheerful} mood}. [a] sat {next to|behind|in front of} [b].
 [FIRST] [a] was late for school. {[a.He] had missed the bus|[a.His] bicycle was broken|[a.He] had lost a shoe}, and [t] {was cross|only smiled|shook [t.his] head}. [b] {kept a seat free|moved over} for [a.him].
 [t] was the new teacher in [town]. [sky] "{Good morning|Hello|Welcome}," {said [t]|[t.he] said}. "{I ask, and you answer|Today I want to hear what you know|Let us see who is awake}."
@@ -67,6 +67,24 @@ At the end [a] had {answered most|made only one mistake|learned something new}, 
 After school [t] {fed the school parrot|cleaned the board|wiped the tables} and {thought that [a] and [b] were clever|whistled a song|locked the door}.
 """.strip().splitlines()
 
+HOMEWORK = """
+For homework [a] had to learn some sentences by heart. {In the evening|After supper} [a.he] read them to [a.his] [k]:
+[a] {sat|stood} in the kitchen with a [LOOK] notebook. {"What did you learn today?" asked [a.his] [k].|"Read to me," said [a.his] [k].} [a] read:
+[sky] [a] stayed at home and learned for school. Again and again [a.he] said to [a.his] [k]:
+""".strip().splitlines()
+
+
+def spelling_bees() -> list[str]:
+    """Every word that an exercise may use gets spelled at some time, however seldom the exercise comes up."""
+    verbs = [form for action in ACTIONS for form in action[:3]]
+    plurals = [noun + "s" for noun in COUNTED]
+    rare = "soz running late gr8 news n bday asap luv mum upon once ago village drop joy again".split(" ")
+    spelled = [*verbs, *plurals, *NOUNS, *OBJECTS, *rare, *(word for category in CATEGORIES.values() for word in category)]
+    return [
+        f'"{{Now spell|Spell these|Please spell}}: {", ".join(spelled[i : i + 8])}," said [t]. {{[a]|[b]}} made {{no mistake|one mistake|two mistakes}}.'
+        for i in range(0, len(spelled), 8)
+    ]
+
 
 class School:
     """Keeps a deck per kind over the whole corpus: every fact of the world comes up, and about equally often."""
@@ -75,15 +93,15 @@ class School:
         self.rng = rng
         self.kinds = Deck(rng, [*FACTS * 2, *EXERCISES])  # facts need more repeats than skills
         self.decks = {kind.name: Deck(rng, kind.rows) for kind in FACTS if kind.rows}
-        self.asides = Deck(rng, [*CARDS, *TASK_TALK])
+        self.homework_kinds = Deck(rng, [kind for kind in FACTS if kind.name not in ("yes_no", "odd_one_out")])
+        self.asides = Deck(rng, [*CARDS, *TASK_TALK, *spelling_bees()])
 
     def slots(self, kind: Kind) -> dict[str, str]:
         return self.decks[kind.name].deal() if kind.name in self.decks else kind.draw(self.rng)
 
-    def ask(self, teller: Teller, kind: Kind) -> str:
+    def ask(self, teller: Teller, kind: Kind, spoken: tuple[str, str]) -> str:
         """One question and its answer, between the teacher and two pupils."""
-        question, answer = self.rng.choice(kind.spoken)
-        slots = self.slots(kind)
+        slots, (question, answer) = self.slots(kind), spoken
         question, answer = question.format(**slots), answer.format(**slots).rstrip(".")
         answer = answer if answer.endswith("?") else answer[0].upper() + answer[1:]
         pupils = self.rng.sample("ab", 2)
@@ -91,28 +109,60 @@ class School:
             teller.bind_person(key, teller.bound[source], teller.bound[source + ".he"])
         exchange = self.rng.choice(EXCHANGES)
         if not question.endswith("?"):  # a request: said with a comma, or on its own with a full stop
-            exchange = exchange.replace('{Q}" {asked', '{Q}," {said').replace('{Q}" asked', '{Q}," said').replace('{Q}"', '{Q}."').replace(
-                "the teacher asked", "the teacher said")
+            exchange = (
+                exchange.replace('{Q}" {asked', '{Q}," {said')
+                .replace('{Q}" asked', '{Q}," said')
+                .replace('{Q}"', '{Q}."')
+                .replace("the teacher asked", "the teacher said")
+            )
         exchange = exchange.replace("{Q}", question[0].upper() + question[1:]).replace("{A}", answer)
         for double, single in (('?,"', '?"'), ('?."', '?"'), (".',", ".'"), (".'.", ".'")):
             exchange = exchange.replace(double, single)
         return exchange
 
+    def homework(self, teller: Teller) -> str:
+        """Facts of one kind learned by heart in the evening and asked for, in another order, the next day."""
+        rng = self.rng
+        teller.person("a")
+        teller.teacher()
+        teller.weather()
+        teller.bind(town=teller.village.name, k=rng.choice(teller.village.lists["KIN"]))
+        kind = self.homework_kinds.deal()
+        question, answer = rng.choice(kind.spoken)
+        learnt = [self.slots(kind) for _ in range(rng.choice((3, 4, 5)))]
+        sentences = [first_upper(answer.format(**slots).rstrip(".")) for slots in learnt]
+        read = ". ".join(sentences) + "."
+        parts = [
+            teller.fill(rng.choice(HOMEWORK)),
+            f'"{read}" {{"Once more," said the [k]. "{read}"|"Once more," said the [k]. "{read}"|The [k] nodded.}}',
+            teller.fill("{The next day|In the morning|At school} [t] {asked [a]|called [a] to the board|wanted to hear it}."),
+        ]
+        order = rng.sample(range(len(learnt)), len(learnt))
+        for turn, at in enumerate(order):
+            asked = first_upper(question.format(**learnt[at]))
+            asked += "" if asked.endswith(("?", ".", ".'")) else "."
+            parts.append(
+                f'"{asked}" "{sentences[at]},"' + (" said [a]." if turn == 0 else " {said [a]|[a] said|[a.he] said|answered [a]}.")
+            )
+        parts.append('{"You have done your homework," said [t]|[t] was pleased|[t] gave [a.him] a [COLOUR] star}.')
+        return teller.tell(" ".join(parts).replace('.,"', '."'))
+
     def story(self, teller: Teller) -> str:
-        """A lesson of four to seven questions; a few kinds at a time, so that one answer helps with the next."""
+        """A lesson of three to eight questions of a kind or two, so that one answer helps with the next."""
         rng = self.rng
         teller.person("a", "b")
         teller.teacher()
         teller.weather()
-        teller.bind(town=teller.fresh(TOWNS))
+        teller.bind(town=teller.village.name)
         parts = [rng.choice(OPENINGS)]
         if rng.random() < 0.4:
             parts.append(self.asides.deal())
-        kinds = [self.kinds.deal() for _ in range(rng.choice((2, 3, 3)))]
-        for kind in kinds:
-            for _ in range(rng.choice((1, 2, 3))):
+        for _ in range(rng.choice((1, 1, 2))):
+            kind = self.kinds.deal()
+            spoken = rng.choice(kind.spoken)  # a teacher who asks one way keeps asking that way
+            for _ in range(rng.choice((3, 4))):
                 # Filled in here, because the pupils change places from one question to the next.
-                parts.append(teller.fill(self.ask(teller, kind)))
+                parts.append(teller.fill(self.ask(teller, kind, spoken)))
                 parts.append(teller.fill(rng.choice(PRAISE)))
         parts.append(rng.choice(ENDINGS))
         return teller.tell(" ".join(parts))

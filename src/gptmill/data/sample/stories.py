@@ -1,8 +1,9 @@
 """The corpus: picks a way of telling, casts it, lets remarks fall in between, and strings the stories together."""
 
 import random
+import re
 
-from gptmill.data.sample import words, world
+from gptmill.data.sample import world
 from gptmill.data.sample.arcs import ARCS
 from gptmill.data.sample.beats import BEATS
 from gptmill.data.sample.echoes import ECHOES, echo_story
@@ -12,6 +13,11 @@ from gptmill.data.sample.school import School
 from gptmill.data.sample.telling import Deck, Teller
 
 SEPARATOR = "\n<|endoftext|>\n"
+RETELLINGS = (
+    "{In [town] they|Around [town] people} {still tell it|remember it} like this:",
+    "{In the evening|That night} [a] wrote {in a notebook|it down}:",
+    "And [a.his] [KIN] {has to tell it|tells it} again and again:",
+)
 
 
 def cast(rng: random.Random, teller: Teller) -> None:
@@ -22,10 +28,9 @@ def cast(rng: random.Random, teller: Teller) -> None:
     teller.weather()
     kin_he = rng.choice(("he", "she"))
     teller.bind_person("k", rng.choice(("father", "uncle", "grandfather") if kin_he == "he" else ("mother", "aunt", "grandmother")), kin_he)
-    town, other_town = rng.sample(words.TOWNS, 2)
-    # Nobody carries `a chalk` or `a scissors`.
-    job, other_job = rng.sample([job for job in world.JOBS if job not in ("teacher", "barber")], 2)
-    fruit = rng.choice(world.FRUITS)
+    town, other_town = teller.village.name, teller.village.neighbour
+    job, other_job = rng.sample(teller.village.jobs, 2)
+    fruit = rng.choice(teller.village.fruits)
     fruits = world.PLURALS.get(fruit) or (fruit[:-1] + "ies" if fruit.endswith("y") else fruit + "s")
     count = rng.randint(4, 12)
     teller.bind(
@@ -42,9 +47,9 @@ def cast(rng: random.Random, teller: Teller) -> None:
         colour=world.COLOURS_OF[fruit],
         count=world.NUMBERS[count],
         left=world.NUMBERS[count - 2],
-        c=rng.choice([c for c in words.LISTS["CONTAINER"] if c not in teller.used]),
+        c=rng.choice([c for c in teller.village.lists["CONTAINER"] if c not in teller.used]),
         food=rng.choice(("soup", "porridge", "stew", "pudding")),
-        room=rng.choice(words.LISTS["ROOM"]),
+        room=rng.choice(teller.village.lists["ROOM"]),
         day=rng.choice(world.DAYS),
         instr=rng.choice(world.CATEGORIES["instrument"]),
         TIMELY=rng.choice(("morning", "evening", "noon")),
@@ -56,7 +61,7 @@ def cast(rng: random.Random, teller: Teller) -> None:
         GOODLOOK=rng.choice(("pretty", "smooth", "strong")),
     )
     teller.bind(sky_low=teller.bound["sky"][0].lower() + teller.bound["sky"][1:])
-    teller.pet("p", ("dog", "cat", "donkey", "goose", "horse", "hen", "sheep", "pig", "cow", "duck"))
+    teller.pet("p")
     teller.bind(**{"p.his": "its", "otheranimal": rng.choice([a for a in world.ANIMALS if a != teller.bound["p.kind"]])})
 
 
@@ -80,12 +85,20 @@ def with_remarks(rng: random.Random, teller: Teller, template: str) -> str:
     return " ".join(head.split())
 
 
+def retold(rng: random.Random, teller: Teller, text: str) -> str:
+    """`text`, and how people tell some of it again: the very sentences."""
+    sentences = [sentence for sentence in re.split(r"(?<=[.!]) ", text) if '"' not in sentence]
+    start = rng.randrange(max(1, len(sentences) - 3))
+    again = " ".join(sentences[start : start + rng.choice((3, 4))])
+    return text + " " + teller.tell(rng.choice(RETELLINGS)) + f' "{again}"'
+
+
 def make_corpus(seed: int, characters: int = 1_300_000) -> str:
     """Stories separated by `<|endoftext|>` lines, at least `characters` long."""
     rng = random.Random(f"corpus {seed}")
     school = School(rng)
     arcs, moves, echoes = Deck(rng, ARCS), Deck(rng, MOVES), Deck(rng, ECHOES)
-    ways = Deck(rng, ["echo"] * 14 + ["arc"] * 4 + ["move"] * 4 + ["school"] * 6 + ["phone"] * 2)
+    ways = Deck(rng, ["echo"] * 24 + ["homework"] * 6 + ["school"] * 3 + ["move"] * 4 + ["arc"] * 2 + ["phone"] * 2)
     stories, length = [], 0
     while length < characters:
         teller = Teller(rng)
@@ -93,11 +106,14 @@ def make_corpus(seed: int, characters: int = 1_300_000) -> str:
         if way == "arc":
             template = arcs.deal()
             cast(rng, teller)
-            text = teller.tell(with_remarks(rng, teller, template))
+            text = retold(rng, teller, teller.tell(with_remarks(rng, teller, template)))
         elif way == "move":
             text = teller.tell(with_remarks(rng, teller, moves.deal()(rng, teller)))
+            text = retold(rng, teller, text) if "town" in teller.bound else text
         elif way == "echo":
             text = teller.tell(with_remarks(rng, teller, echo_story(rng, teller, echoes.deal())))
+        elif way == "homework":
+            text = school.homework(teller)
         elif way == "school":
             text = school.story(teller)
         else:

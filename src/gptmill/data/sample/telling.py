@@ -13,6 +13,7 @@ import random
 import re
 
 from gptmill.data.sample import words
+from gptmill.data.sample.villages import VILLAGES
 from gptmill.data.sample.world import ANIMALS
 
 CHOICE = re.compile(r"\{([^{}]*)\}")
@@ -36,6 +37,11 @@ def tidy(text: str) -> str:
     return SENTENCE_START.sub(lambda match: match[1] + match[2].upper(), text)
 
 
+def first_upper(text: str) -> str:
+    """`str.capitalize` would make the rest small."""
+    return text[:1].upper() + text[1:]
+
+
 class Deck:
     """Deals the rows of a table in random order, all of them before any comes twice, so that no fact goes unmentioned."""
 
@@ -53,6 +59,7 @@ class Teller:
 
     def __init__(self, rng: random.Random):
         self.rng = rng
+        self.village = rng.choice(VILLAGES)
         self.bound: dict[str, str] = {}
         self.verbatim: dict[str, str] = {}
         self.used: set[str] = set()
@@ -67,7 +74,9 @@ class Teller:
     def person(self, *keys: str, pronoun: str | None = None) -> None:
         for key in keys:
             he = pronoun or self.rng.choice(("he", "she"))
-            self.bind_person(key, self.fresh(words.BOYS if he == "he" else words.GIRLS), he)
+            if self.used.issuperset(self.village.boys if he == "he" else self.village.girls):
+                he = "she" if he == "he" else "he"
+            self.bind_person(key, self.fresh(self.village.boys if he == "he" else self.village.girls), he)
 
     def bind_person(self, key: str, name: str, he: str) -> None:
         self.bound[key] = name
@@ -76,14 +85,14 @@ class Teller:
             self.bound[f"{key}.{form.capitalize()}"] = word.capitalize()
 
     def teacher(self, key: str = "t") -> None:
-        self.bind_person(key, *self.rng.choice(words.TEACHERS))
+        self.bind_person(key, *self.village.teacher)
 
-    def pet(self, key: str, kinds: tuple[str, ...] = ("dog", "cat", "parrot", "donkey", "goose")) -> None:
-        kind = self.rng.choice(kinds)
+    def pet(self, key: str) -> None:
+        kind = self.rng.choice(self.village.animals)
         sound, sounded, home, food, young = ANIMALS[kind]
         self.bind(
             **{
-                key: self.fresh(words.PET_NAMES),
+                key: self.fresh(self.village.pets),
                 key + ".kind": kind,
                 key + ".sound": sound,
                 key + ".sounded": sounded,
@@ -96,16 +105,16 @@ class Teller:
     def thing(self, *keys: str) -> None:
         """`x` is the noun, `x.full` carries the colour or look that it keeps for the whole story."""
         for key in keys:
-            noun = self.fresh(words.LISTS["THING"])
-            look = self.rng.choice(words.LISTS[self.rng.choice(("COLOUR", "COLOUR", "LOOK"))])
+            noun = self.fresh(self.village.lists["THING"])
+            look = self.rng.choice(self.village.lists[self.rng.choice(("COLOUR", "COLOUR", "LOOK"))])
             self.bound.update({key: noun, key + ".look": look, key + ".full": f"{look} {noun}"})
 
     def place(self, *keys: str, rows: str = "PLACE") -> None:
         for key in keys:
-            self.bound[key] = self.fresh(words.LISTS[rows])
+            self.bound[key] = self.fresh(self.village.lists[rows])
 
     def weather(self) -> None:
-        kind = self.rng.choice(list(words.WEATHER))
+        kind = self.rng.choice(self.village.weathers)
         skies, wear, feel = words.WEATHER[kind]
         self.bind(weather=kind, sky=self.rng.choice(skies), wear=wear, feel=feel)
         if kind not in words.WARM_WEATHER:
@@ -132,8 +141,8 @@ class Teller:
             template = CHOICE.sub(lambda match: rng.choice(match[1].split("|")), template)
 
         def name(match):
-            word = self.bound.get(match[2]) or rng.choice(words.LISTS[match[2]])
-            return word[0].upper() + word[1:] if match[1] else word
+            word = self.bound.get(match[2]) or rng.choice(self.village.lists[match[2]])
+            return first_upper(word) if match[1] else word
 
         return NAME.sub(name, template)
 

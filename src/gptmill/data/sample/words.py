@@ -18,15 +18,14 @@ BOYS = listed("""
     Dylan Eric Frank George Henry Ivan Jonas
 """)
 PET_NAMES = listed("""
-    Biscuit Pepper Shadow Button Rusty Ginger Marble Socks Bramble Pickle Dusty Clover Misty Bandit Nutmeg
+    Biscuit Pepper Shadow Button Rusty Ginger Marble Socks Bramble Pickle Dusty Clover Misty Bandit Nutmeg Patch Domino Tiger Pebble Snowy
 """)
 TOWNS = listed("""
-    Millbrook Oakley Redhill Fernside Applewick Stonebridge Larkfield Greyport Willowby Sandmouth Highmoor Foxton
-    Bellwater Thornbury Maplegate Crowhurst
+    Millbrook Oakley Redhill Fernside Applewick Stonebridge Larkfield Greyport Willowby Sandmouth Highmoor
 """)
 TEACHERS = tuple(
     (name, "he" if name.startswith("Mr ") else "she")
-    for name in listed("Miss Hill|Mr Stone|Mrs Marsh|Mr Brook|Miss Field|Mr Wood|Mrs Lane|Mr Banks")
+    for name in listed("Miss Hill|Mr Stone|Mrs Marsh|Mr Brook|Miss Field|Mr Wood|Mrs Lane|Mr Banks|Miss Pool|Mr Ash")
 )
 
 LISTS = {
@@ -111,19 +110,39 @@ LISTS = {
 # weather: (sentences about the sky, what one wears, how a person feels in it)
 WARM_WEATHER = ("sunny", "hot")
 WEATHER = {
-    "rainy": (listed("""
+    "rainy": (
+        listed("""
         Rain drummed on the roofs.|It had been raining since dawn.|Grey clouds hung over the town, and it rained.
-    """), "raincoat", "wet"),
-    "sunny": (listed("The sun shone on the roofs.|There was not one cloud in the sky.|It was a bright and sunny day."), "straw hat", "warm"),
-    "snowy": (listed("""
+    """),
+        "raincoat",
+        "wet",
+    ),
+    "sunny": (
+        listed("The sun shone on the roofs.|There was not one cloud in the sky.|It was a bright and sunny day."),
+        "straw hat",
+        "warm",
+    ),
+    "snowy": (
+        listed("""
         Snow lay on every wall.|Soft snow fell from a white sky.|The pond was frozen, and the snow was deep.
-    """), "woollen scarf", "cold"),
-    "windy": (listed("""
+    """),
+        "woollen scarf",
+        "cold",
+    ),
+    "windy": (
+        listed("""
         A strong wind shook the trees.|The wind chased leaves along the street.|It was so windy that hats flew away.
-    """), "thick jacket", "chilly"),
-    "foggy": (listed("""
+    """),
+        "thick jacket",
+        "chilly",
+    ),
+    "foggy": (
+        listed("""
         Fog covered the fields like a blanket.|The fog was so thick that the lamps looked like moons.|Nobody could see the
         other side of the foggy street.
-    """), "warm coat", "damp"),
+    """),
+        "warm coat",
+        "damp",
+    ),
     "hot": (listed("It was the hottest day of the year.|The air was hot and still.|Even the stones were hot."), "thin shirt", "hot"),
 }

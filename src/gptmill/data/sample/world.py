@@ -18,7 +18,9 @@ def pairs(text: str) -> dict[str, str]:
 
 
 # animal: (sound, the sound in the past, home, food, young)
-ANIMALS = {name: tuple(rest) for name, *rest in table("""
+ANIMALS = {
+    name: tuple(rest)
+    for name, *rest in table("""
     cow, moo, mooed, barn, grass, calf
     dog, bark, barked, kennel, meat, puppy
     cat, meow, meowed, basket, fish, kitten
@@ -43,11 +45,14 @@ ANIMALS = {name: tuple(rest) for name, *rest in table("""
     parrot, squawk, squawked, cage, nuts, chick
     sparrow, chirp, chirped, hedge, crumbs, nestling
     elephant, trumpet, trumpeted, jungle, leaves, calf
-""")}
+""")
+}
 # From the smallest to the biggest; only animals whose order nobody would argue about.
 ANIMALS_BY_SIZE = listed("bee mouse frog duck dog sheep cow elephant")
 # job: (tool, workplace, what the worker did all day)
-JOBS = {name: tuple(rest) for name, *rest in table("""
+JOBS = {
+    name: tuple(rest)
+    for name, *rest in table("""
     baker, oven, bakery, baked bread
     farmer, tractor, farm, ploughed the field
     teacher, chalk, school, taught the children
@@ -72,7 +77,8 @@ JOBS = {name: tuple(rest) for name, *rest in table("""
     astronomer, telescope, tower, watched the stars
     butcher, knife, market, sold meat
     conductor, whistle, train, checked the tickets
-""")}
+""")
+}
 COLOURS_OF = pairs("""
     apple: red, banana: yellow, plum: purple, lemon: yellow, pear: green, cherry: red, strawberry: red, blueberry: blue,
     lime: green, blackberry: black, apricot: orange, coconut: brown, carrot: orange, tomato: red, pumpkin: orange,
@@ -106,7 +112,9 @@ PASTS = pairs("""
     walk: walked, jump: jumped, carry: carried, stop: stopped
 """)
 # word: (comparative, superlative)
-COMPARATIVES = {name: tuple(rest) for name, *rest in table("""
+COMPARATIVES = {
+    name: tuple(rest)
+    for name, *rest in table("""
     big, bigger, biggest
     small, smaller, smallest
     tall, taller, tallest
@@ -127,8 +135,11 @@ COMPARATIVES = {name: tuple(rest) for name, *rest in table("""
     short, shorter, shortest
     funny, funnier, funniest
     brave, braver, bravest
-""")}
-CATEGORIES = {category: listed(members) for category, members in pairs("""
+""")
+}
+CATEGORIES = {
+    category: listed(members)
+    for category, members in pairs("""
     animal: cow dog cat pig sheep horse donkey lion wolf bear monkey,
     bird: duck hen owl crow goose dove parrot sparrow,
     fruit: apple banana plum lemon pear cherry lime apricot,
@@ -141,7 +152,8 @@ CATEGORIES = {category: listed(members) for category, members in pairs("""
     tree: oak willow birch pine maple elm,
     flower: rose daisy tulip poppy violet lily,
     drink: milk tea coffee juice water cocoa
-""").items()}
+""").items()
+}
 RHYMES = pairs("""
     cat: hat, dog: fog, mouse: house, bee: tree, goat: boat, hen: pen, frog: log, bear: chair, moon: spoon, star: car,
     light: night, rain: train, snow: crow, ring: king, cake: lake, ball: wall, bell: shell, book: cook, sheep: sleep,

@@ -1,0 +1,57 @@
+# Everything runs in .venv, made from the lock when it is missing or older than it. A fresh machine needs only Python 3.11 or newer and make.
+#   make run [PROFILE=book-tiny]    the whole pipeline          make flow    the same, through Prefect
+#   make test                       the tests                   make ui      MLflow's and Prefect's pages
+#   make lint                       style                       make clean   what runs have made      make lock    new versions
+
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PREFECT_HOME ?= $(CURDIR)/.prefect
+
+.PHONY: run flow ui test lint clean lock
+.DEFAULT_GOAL := run
+
+run: $(READY)
+	$(if $(PROFILE),@gptmill params use $(PROFILE))
+	@gptmill params check
+	@dvc repro
+	@gptmill summary
+
+flow: $(READY)
+	$(if $(PROFILE),@gptmill params use $(PROFILE))
+	@gptmill params check
+	@python -m pipelines.flow
+	@gptmill summary
+
+ui: $(READY)
+	@python -m pipelines.ui
+
+test: $(READY)
+	@pytest --cov --cov-report=term
+
+lint: $(READY)
+	@ruff check .
+	@ruff format --check .
+
+# What a run leaves: data, models, reports, and the tools' own stores. The environment and DVC's cache stay.
+clean:
+	rm -rf data/raw/*.* data/clean data/quarantine data/spam data/instructions data/tokens models/*/ plots/*.csv
+	rm -rf reports/*.html reports/*.json reports/*.jsonl reports/data_docs mlflow.db* .mlflow.lock mlartifacts .prefect
+
+lock: $(READY)
+	pip-compile -q --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--upgrade --extra build -o requirements.lock pyproject.toml
+	pip-compile -q --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	@# A build that is for one kind of machine (torch's +cpu) is no version that others could install.
+	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock requirements-dev.lock
+
+$(READY): requirements-dev.lock pyproject.toml
+	@echo "Setting up $(VENV) from requirements-dev.lock (once; a few minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gptmill needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@

@@ -1,0 +1,235 @@
+"""What the report is made of: every file that it reads, as checked types. Numbers that do not belong together are worse than none."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gptmill import files, paths
+from gptmill.errors import GptmillError
+
+DATA_SETS = ("corpus", "spam", "instructions")
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Record(BaseModel):
+    """Strangers are welcome: a stage may measure more than the page shows."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Source(Record):
+    name: str
+    origin: str
+    licence: str
+    sha256: str
+    bytes: Count
+
+
+class Expectation(Record):
+    expectation: str
+    level: Literal["row", "table"]
+    success: bool
+    observed: Any
+    allowed: str
+
+
+class Findings(Record):
+    """What validation found out about one data set. What else it counted (messages, ham, words, …) is in `counts`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    sha256: str
+    kept: Count
+    quarantined: Count
+    duplicates: Count
+    expectations: list[Expectation]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: value for name, value in (self.model_extra or {}).items() if type(value) is int}
+
+
+class Validation(Record):
+    corpus: Findings
+    spam: Findings
+    instructions: Findings
+
+
+class PretrainMetrics(Record):
+    validation_loss: float
+    validation_perplexity: Positive
+    trigram_perplexity: Positive
+    perplexity_to_trigram: Positive
+    parameters: Count
+    tokens_trained_on: Count
+
+    @property
+    def loaded(self) -> bool:
+        """The base model came with its weights, and was not trained here."""
+        return self.tokens_trained_on == 0
+
+
+class Scores(Record):
+    accuracy: Share
+    precision: Share
+    recall: Share
+    f1: Share
+    rows: Annotated[int, Field(ge=1)]
+
+
+class ClassifierMetrics(Record):
+    test: Scores
+    tfidf: Scores
+
+
+class InstructMetrics(Record):
+    validation_loss: float
+    validation_perplexity: float
+    validation_token_accuracy: Share
+
+
+class JudgeMetrics(Record):
+    judge: str
+    mean_score: float
+    median_score: float
+    exactly_right: Share
+    judged: Count
+    failed: Count
+
+
+class Point(Record):
+    """A row of a training curve."""
+
+    step: Count
+    epoch: float
+    train_loss: float
+    validation_loss: float
+    train_accuracy: Share
+    validation_accuracy: Share
+
+
+class Prediction(Record):
+    actual: str
+    predicted: str
+    probability: Share
+    text: str
+
+    @property
+    def right(self) -> bool:
+        return self.actual == self.predicted
+
+
+class Judgement(Record):
+    instruction: str
+    input: str
+    output: str
+    response: str
+    stopped: str
+    score: Annotated[float, Field(ge=0, le=100)] | None
+    failure: str | None
+
+    @property
+    def exactly_right(self) -> bool:
+        return self.response.strip() == self.output.strip()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    sources: dict[str, Source]
+    validation: Validation
+    pretrain: PretrainMetrics
+    pretrain_curve: list[Point]
+    classifier: ClassifierMetrics
+    classifier_curve: list[Point]
+    predictions: list[Prediction]
+    instruct: InstructMetrics
+    instruct_curve: list[Point]
+    judge: JudgeMetrics
+    judgements: list[Judgement]
+
+
+def read() -> Inputs:
+    """Every input of the report. Raises `GptmillError` when one is missing, is not what its stage writes, or belongs to another run."""
+    inputs = Inputs(
+        sources={name: _json(paths.RAW / f"{name}.source.json", Source, f"download@{name}") for name in DATA_SETS},
+        validation=_json(paths.VALIDATION, Validation, "validate"),
+        pretrain=_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
+        pretrain_curve=_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
+        classifier=_json(paths.METRICS / "classifier.json", ClassifierMetrics, "finetune_classifier"),
+        classifier_curve=_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
+        predictions=_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "finetune_classifier"),
+        instruct=_json(paths.METRICS / "instruct.json", InstructMetrics, "finetune_instruct"),
+        instruct_curve=_csv(paths.PLOTS / "instruct.csv", Point, "finetune_instruct"),
+        judge=_json(paths.METRICS / "judge.json", JudgeMetrics, "judge_responses"),
+        judgements=_jsonl(paths.JUDGEMENTS, Judgement, "judge_responses"),
+    )
+    _belong_together(inputs)
+    return inputs
+
+
+def _belong_together(inputs: Inputs) -> None:
+    sources = [
+        (paths.RAW / f"{name}.source.json", paths.VALIDATION, source.sha256 == getattr(inputs.validation, name).sha256)
+        for name, source in inputs.sources.items()
+    ]
+    failed = sum(record.score is None for record in inputs.judgements)
+    judged = (len(inputs.judgements) - failed, failed) == (inputs.judge.judged, inputs.judge.failed)
+    for one, other, agree in [
+        *sources,
+        (
+            paths.METRICS / "classifier.json",
+            paths.PLOTS / "classifier_predictions.csv",
+            len(inputs.predictions) == inputs.classifier.test.rows,
+        ),
+        (paths.METRICS / "judge.json", paths.JUDGEMENTS, judged),
+    ]:
+        if not agree:
+            raise GptmillError(f"{one} and {other} are from different runs. `dvc repro report` makes anew what is out of date.")
+
+
+R = TypeVar("R", bound=Record)
+
+
+def _json(path: Path, kind: type[R], stage: str) -> R:
+    with _reading(path, stage):
+        return kind.model_validate(files.read_json(path))
+
+
+def _jsonl(path: Path, kind: type[R], stage: str) -> list[R]:
+    with _reading(path, stage):
+        return [kind.model_validate(record) for record in files.read_jsonl(path)]
+
+
+def _csv(path: Path, kind: type[R], stage: str) -> list[R]:
+    with _reading(path, stage), path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        # A header alone is what an untrained model leaves; no header at all is a broken file.
+        missing = [name for name in kind.model_fields if name not in (reader.fieldnames or [])]
+        if missing:
+            raise ValueError(f"it has no column {missing[0]}")
+        return [kind.model_validate(row) for row in reader]
+
+
+@contextmanager
+def _reading(path: Path, stage: str) -> Iterator[None]:
+    """Turns whatever is wrong with a file into one message that names the file and the stage that makes it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise GptmillError(f"{path} is not here. `dvc repro report` runs {stage}, which makes it.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc'])) or 'the whole of it'}: {first['msg']}"
+    except (ValueError, csv.Error) as error:  # broken JSON and broken UTF-8 are ValueErrors
+        reason = str(error)
+    else:
+        return
+    raise GptmillError(f"{path} is not what {stage} writes ({reason}). Delete it and run `dvc repro report`, which makes it anew.")

@@ -1,0 +1,74 @@
+"""What the numbers are worth, in words. A model that is worse than a simple one is said to be so."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from gptmill.report.inputs import ClassifierMetrics, JudgeMetrics, PretrainMetrics
+
+# The two-sided exact McNemar test reaches p < 0.05 from six messages on (2 / 2^6 = 0.03), when no message goes the other way.
+FEWEST_THAT_CAN_TELL = 6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    tone: Literal["ahead", "level", "behind"]
+    headline: str
+    reason: str
+
+
+def base(metrics: PretrainMetrics) -> Verdict:
+    """Perplexity beside that of an interpolated trigram model on the same tokens."""
+    ratio = metrics.perplexity_to_trigram
+    reason = f"Its perplexity is {ratio:.3g} times that of an interpolated trigram model on the same tokens."
+    if abs(ratio - 1) < 0.005:
+        return Verdict("level", "No better than a trigram model.", reason)
+    if ratio < 1:
+        return Verdict("ahead", "Better than a trigram model.", reason)
+    return Verdict(
+        "behind", "Worse than a trigram model.", f"{reason} That one knows the last two tokens only, and predicts the next better."
+    )
+
+
+def classifier(metrics: ClassifierMetrics) -> Verdict:
+    """Messages put right beside TF-IDF with logistic regression, on the same split."""
+    rows = metrics.test.rows
+    ours, theirs = (round(scores.accuracy * rows) for scores in (metrics.test, metrics.tfidf))
+    baseline = "TF-IDF with logistic regression"
+    apart = abs(ours - theirs)
+    if not apart:
+        return Verdict("level", f"No better than {baseline}.", f"Both put {ours:,} of {rows:,} test messages right.")
+    reason = f"It puts {ours:,} of {rows:,} test messages right, the baseline {theirs:,}."
+    if apart < FEWEST_THAT_CAN_TELL:
+        return Verdict(
+            "level", f"About as good as {baseline}.", f"{reason} A difference of {apart} can be chance: no paired test tells them apart."
+        )
+    if ours > theirs:
+        return Verdict("ahead", f"Better than {baseline}.", reason)
+    return Verdict("behind", f"Worse than {baseline}.", reason)
+
+
+def instruct(metrics: JudgeMetrics, answers: int) -> Verdict:
+    """How many answers are the reference, character for character. There is no simpler model to compare with."""
+    right = round(metrics.exactly_right * answers)
+    if not right:
+        return Verdict("behind", "No answer is exactly right.", f"Not one of {answers:,} test answers is the reference answer.")
+    low, high = interval(right, answers)
+    return Verdict(
+        "level",
+        f"{right:,} of {answers:,} answers are exactly right.",
+        f"Of other instructions of the same kind, {low:.0%} to {high:.0%} would be (95% interval).",
+    )
+
+
+def interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927), 95% by default."""
+    share = right / total
+    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
+    reach = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def loss_of(perplexity: float) -> float:
+    """In nats a token."""
+    return math.log(perplexity)

@@ -1,0 +1,64 @@
+import re
+from xml.etree import ElementTree
+
+import matplotlib
+
+from gptmill.report import charts
+from gptmill.report.inputs import Point
+
+
+def curve(*losses: tuple[float, float]) -> list[Point]:
+    return [
+        Point(step=10 * i, epoch=i, train_loss=train, validation_loss=validation, train_accuracy=0.5, validation_accuracy=0.9)
+        for i, (train, validation) in enumerate(losses, 1)
+    ]
+
+
+def labels(svg: str) -> dict[str, float]:
+    """What is written in a chart, and how far down."""
+    return {text: float(y) for y, text in re.findall(r'<text[^>]*? y="([-\d.]+)"[^>]*>([^<]+)</text>', svg)}
+
+
+def test_a_chart_is_drawn_in_the_colours_of_the_page():
+    svg = charts.loss(curve((3, 3), (1, 2)), "a", "A title")
+    assert "var(--series-1)" in svg
+    assert not set(re.findall(r"#[0-9a-f]{6}\b", svg)) & set(charts.COLOURS)
+    assert "rgb(" not in svg and "#000000" not in svg and "#ffffff" not in svg
+
+
+def test_a_chart_is_well_formed_and_says_what_it_shows():
+    tree = ElementTree.fromstring(charts.histogram([0, 5, 99, 100, 100], "a", "Scores <of> 5"))
+    assert tree.attrib["role"] == "img"
+    assert tree.find("title").text == "Scores <of> 5"
+
+
+def test_two_charts_share_no_id():
+    ids = [set(re.findall(r'\bid="([^"]+)"', charts.loss(curve((3, 3)), name, ""))) for name in ("a", "b")]
+    assert ids[0] and not ids[0] & ids[1]
+
+
+def test_every_reference_within_a_chart_leads_somewhere():
+    svg = charts.loss(curve((3, 3), (1, 2)), "a", "", ("trigram", 2.5))
+    ids = set(re.findall(r'\bid="([^"]+)"', svg))
+    assert set(re.findall(r'(?:href="|url\()#([^")]+)', svg)) <= ids
+    assert "xlink" not in svg
+
+
+def test_labels_stand_at_the_ends_of_their_lines_and_do_not_touch():
+    down = labels(charts.loss(curve((9, 9), (1, 8)), "a", "", ("trigram", 8.01)))
+    assert down["train"] > down["validation"]
+    places = sorted(down[label] for label in ("train", "validation", "trigram"))
+    assert all(below - above >= charts.LINE - 1 for above, below in zip(places, places[1:], strict=False))
+    assert down["train"] - down["validation"] > 100
+
+
+def test_a_matplotlibrc_changes_nothing():
+    plain = charts.accuracy(curve((3, 3), (1, 2)), "a", "")
+    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.fonttype": "path"}):
+        assert charts.accuracy(curve((3, 3), (1, 2)), "a", "") == plain
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_a_single_evaluation_and_no_score_at_all_can_be_drawn():
+    assert "<svg" in charts.loss(curve((3, 3)), "a", "")
+    assert "<svg" in charts.histogram([], "a", "")

@@ -1,0 +1,192 @@
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gptmill import paths
+from gptmill.errors import GptmillError
+from gptmill.stages import report
+
+EVIL = "<script>alert('x')</script>"
+COUNTS = {"corpus": {"characters": 900}, "spam": {"messages": 40, "ham": 30, "spam": 10}, "instructions": {"records": 20}}
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """A folder with everything that the report reads, as the stages write it."""
+    monkeypatch.chdir(tmp_path)
+    for name in COUNTS:
+        put(paths.RAW / f"{name}.source.json", {"name": name, "origin": "a file", "licence": "MIT", "sha256": name * 9, "bytes": 900})
+    check = {"expectation": "no text is empty", "level": "row", "success": True, "observed": 0, "allowed": "at most 2% of the rows"}
+    findings = {"kept": 9, "quarantined": 2, "duplicates": 3, "success": True, "expectations": [check]}
+    put(paths.VALIDATION, {**{name: {"sha256": name * 9, **counts, **findings} for name, counts in COUNTS.items()}, "success": True})
+    put(paths.METRICS / "pretrain.json", {
+        "validation_loss": 2.0, "validation_perplexity": 7.389, "trigram_perplexity": 18.0, "perplexity_to_trigram": 0.4105,
+        "parameters": 1234567, "tokens_trained_on": 46080,
+    })  # fmt: skip
+    put(paths.METRICS / "classifier.json", {
+        "test": {"accuracy": 0.75, "precision": 1.0, "recall": 0.5, "f1": 0.6667, "rows": 4},
+        "tfidf": {"accuracy": 0.5, "precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 4},
+    })  # fmt: skip
+    put(paths.METRICS / "instruct.json", {"validation_loss": 1.5, "validation_perplexity": 4.482, "validation_token_accuracy": 0.6})
+    put_answers([answer("yes", "yes", 100), answer("no", "perhaps", 12)])
+    for name in ("pretrain", "classifier", "instruct"):
+        put_curve(name, [(10, 1, 3.0, 3.1, 0.4, 0.5), (20, 2, 1.5, 2.0, 0.8, 0.75)])
+    put_predictions([("ham", "ham", 0.9, "hi"), ("spam", "ham", 0.8, "WIN"), ("spam", "spam", 1, "£££"), ("ham", "ham", 0.7, "ok")])
+
+
+def put(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def change(path: Path, **values: object) -> None:
+    put(path, json.loads(path.read_text(encoding="utf-8")) | values)
+
+
+def put_csv(path: Path, rows: list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def put_curve(name: str, rows: list) -> None:
+    header = ["step", "epoch", "targets", "learning_rate", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy"]
+    put_csv(paths.PLOTS / f"{name}.csv", [header, *[(step, epoch, 0, 0.001, *rest) for step, epoch, *rest in rows]])
+
+
+def put_predictions(rows: list) -> None:
+    put_csv(paths.PLOTS / "classifier_predictions.csv", [["actual", "predicted", "probability", "text"], *rows])
+
+
+def answer(output: str, response: str, score: int | None, **more: object) -> dict:
+    record = {"instruction": "Agree.", "input": "", "output": output, "response": response, "tokens": 1, "stopped": "stop"}
+    return {**record, "score": score, "failure": None, **more}
+
+
+def put_answers(answers: list, judge: str = "reference (no LLM)") -> None:
+    paths.JUDGEMENTS.parent.mkdir(parents=True, exist_ok=True)
+    paths.JUDGEMENTS.write_text("".join(json.dumps(record) + "\n" for record in answers), encoding="utf-8")
+    scores = [record["score"] for record in answers if record["score"] is not None]
+    put(paths.METRICS / "judge.json", {
+        "judge": judge, "mean_score": sum(scores) / len(scores), "median_score": scores[0], "judged": len(scores),
+        "exactly_right": sum(record["response"] == record["output"] for record in answers) / len(answers),
+        "failed": len(answers) - len(scores),
+    })  # fmt: skip
+
+
+def page() -> str:
+    report.run(None)
+    return paths.REPORT.read_text(encoding="utf-8")
+
+
+def words(html: str) -> str:
+    """The page as it reads: without tags, with single spaces."""
+    body = re.sub(r"<(style|svg).*?</\1>", " ", html, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", body).split())
+
+
+def test_the_page_shows_the_numbers_of_every_stage():
+    text = words(page())
+    for said in ("7.389 validation perplexity", "Better than a trigram model. Its perplexity is 0.41 times", "Parameters 1,234,567",
+                 "Tokens trained on 46,080", "75.0% test accuracy", "F1 66.7% 50.0%", "50.0% exactly right", "Mean score, of 100 56",
+                 "Judged / failed 2 / 0", "The judge is no LLM", "in quarantine 9 / 2", "1 of 1 expectations met"):  # fmt: skip
+        assert said in text
+
+
+def test_the_page_is_self_contained():
+    html = page()
+    assert "<script" not in html and '<link rel="stylesheet' not in html and "@import" not in html
+    found = re.findall(r"""(?:src|href|action|poster|srcset)\s*=\s*["']([^"']*)|url\(["']?([^"')]*)""", html)
+    assert {target for pair in found for target in pair if target and not target.startswith("#")} == {"data:,", "data_docs/index.html"}
+    assert "default-src 'none'" in html
+    assert len(html) < 400_000
+
+
+def test_the_same_inputs_give_the_same_bytes():
+    assert page() == page()
+
+
+def test_no_id_stands_twice_and_every_link_within_the_page_leads_somewhere():
+    html = page()
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    links = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)|aria-labelledby="([^"]+)"', html)
+    assert links and {target for link in links for target in link if target} <= set(ids)
+
+
+def test_what_comes_from_data_or_a_model_is_shown_and_not_run():
+    plain = page()
+    change(paths.RAW / "spam.source.json", name=EVIL, origin=f"javascript:{EVIL}", licence=f'"onmouseover="{EVIL}')
+    put_predictions([("ham", EVIL, 0.9, f"{EVIL}\x00\x1b[2J\u202e"), *[("spam", "spam", 1, "£")] * 3])
+    put_answers([answer(EVIL, EVIL, 100, instruction=EVIL, input=f'"><img src=x onerror={EVIL}'),
+                 answer("a", "b", None, failure=EVIL, instruction=f"{EVIL} \x07")], judge=f"{EVIL} (LLM)")  # fmt: skip
+    html = page()
+    assert re.findall(r"<script|<img|<[^>]*\s(?:on\w+)\s*=", html) == re.findall(r"<script|<img|<[^>]*\s(?:on\w+)\s*=", plain) == []
+    assert html.count("&lt;script&gt;") >= 10
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", html)
+
+
+def test_long_strings_may_break():
+    assert re.search(r"body \{[^}]*overflow-wrap: anywhere", page())
+
+
+def test_a_base_model_that_was_loaded_has_no_empty_chart():
+    change(paths.METRICS / "pretrain.json", tokens_trained_on=0)
+    put_curve("pretrain", [])
+    html = page()
+    assert words(html).count("loaded, not trained here") == 2
+    assert "pretrain-loss" not in html and "classifier-loss" in html
+
+
+def test_models_that_are_worse_than_simple_ones_are_said_to_be():
+    change(paths.METRICS / "pretrain.json", perplexity_to_trigram=2.4667)
+    scores = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 100}
+    put(paths.METRICS / "classifier.json", {"test": {"accuracy": 0.8, **scores}, "tfidf": {"accuracy": 0.9, **scores}})
+    put_predictions([("ham", "ham", 0.9, "hi")] * 80 + [("spam", "ham", 0.9, "WIN")] * 20)
+    put_answers([answer("yes", "no", 3)])
+    text = words(page())
+    for said in ("Worse than a trigram model", "2.47 times", "this one ends above it", "Worse than TF-IDF", "No answer is exactly right"):
+        assert said in text
+    assert "Better than" not in text
+
+
+def test_failed_judgements_are_counted_and_shown():
+    put_answers([answer("a", "b", 40), answer("c", "d", None, failure="the judge timed out")], judge="llama3 (LLM)")
+    text = words(page())
+    assert "1 of 2 answers could not be judged" in text
+    assert "the judge timed out" in text
+    assert "no LLM" not in text
+
+
+def test_a_classifier_without_mistakes_has_none_to_show():
+    put_predictions([("ham", "ham", 0.9, "hi"), ("spam", "spam", 1, "WIN")] * 2)
+    assert "every one of the 4 test messages was put right" in words(page())
+
+
+@pytest.mark.parametrize(("path", "stage"), [
+    (paths.RAW / "spam.source.json", "download@spam"), (paths.VALIDATION, "validate"), (paths.METRICS / "judge.json", "judge_responses"),
+    (paths.JUDGEMENTS, "judge_responses"), (paths.PLOTS / "instruct.csv", "finetune_instruct"),
+])  # fmt: skip
+def test_a_missing_or_malformed_input_says_what_to_run(path, stage):
+    path.write_text("{ no", encoding="utf-8")
+    with pytest.raises(GptmillError, match=f"{path} is not what {stage} writes .*dvc repro report"):
+        report.run(None)
+    path.unlink()
+    with pytest.raises(GptmillError, match=f"{path} is not here.*dvc repro report.*{stage}"):
+        report.run(None)
+    assert not paths.REPORT.exists()
+
+
+def test_a_number_that_is_none_names_its_key():
+    change(paths.METRICS / "pretrain.json", validation_loss="much")
+    with pytest.raises(GptmillError, match="validation_loss"):
+        report.run(None)
+
+
+def test_a_page_is_not_made_of_two_runs():
+    change(paths.METRICS / "judge.json", judged=7)
+    with pytest.raises(GptmillError, match="from different runs"):
+        report.run(None)
