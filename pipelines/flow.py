@@ -25,7 +25,7 @@ UNCHANGED, FROM_CACHE = "didn't change, skipping", "is cached - skipping run"
 
 @task
 def run_stage(name: str, force: bool) -> State:
-    """Have DVC run one stage, with its output as the task's log. The state says whether it ran, was cached, or failed with which last words."""
+    """Have DVC run one stage; what it prints is the task's log. The state says whether it ran, was cached, or failed and why."""
     logger = get_run_logger()
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), name]
     said: deque[str] = deque(maxlen=200)

@@ -5,8 +5,8 @@ import os
 __version__ = "0.1.0"
 
 # What has to be said before the tools are imported; a user's own setting wins. Telemetry is off unless the user turned it on.
-# OpenMP reads its policy when torch is imported: threads that wait sleep instead of spinning. Alone on the machine this costs little; beside any
-# other busy process, a spinning team of small products is ten times slower.
+# OpenMP reads its policy when torch is imported: threads that wait sleep instead of spinning. Alone on the machine that costs little;
+# beside another busy process, threads that spin make a training ten times slower.
 for _name, _value in {
     "OMP_WAIT_POLICY": "PASSIVE",
     "DO_NOT_TRACK": "true",

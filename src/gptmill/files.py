@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well, and is removed when not."""
+    """A path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well, and is removed when not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     _remove(beside)

@@ -1,7 +1,7 @@
 """Text to token ids and back: byte pair encoding (Sennrich et al. 2016) on bytes, as GPT-2 does it.
 
-tiktoken encodes, whether the ranks are GPT-2's own or were trained on the corpus. On disk a tokenizer is Hugging Face's `tokenizer.json`, so
-that whatever loads our models finds the tokenizer beside them.
+tiktoken encodes, whether the ranks are GPT-2's own or were trained on the corpus. On disk a tokenizer is Hugging Face's `tokenizer.json`,
+so that whatever loads our models finds the tokenizer beside them.
 """
 
 import json
@@ -45,7 +45,7 @@ class Tokenizer:
         return self._encoding.decode([i for i in ids if i != self.end_of_text])
 
     def save(self, folder: Path, max_length: int | None = None) -> None:
-        """Write `tokenizer.json` and `tokenizer_config.json` into a folder that exists. `max_length`: tokens that the model beside it reads."""
+        """Write `tokenizer.json` and `tokenizer_config.json` into a folder that exists. `max_length`: tokens that the model there reads."""
         from tokenizers import AddedToken, decoders, models, pre_tokenizers
         from tokenizers import Tokenizer as HubTokenizer
 

@@ -54,3 +54,7 @@ def test_the_confusion_matrix_counts_every_prediction_once():
 def test_the_surest_mistakes_come_first():
     predictions = [prediction("ham", "spam", 0.6), prediction("ham", "ham", 1.0), prediction("spam", "ham", 0.9)]
     assert [p.probability for p in page.surest_mistakes(predictions)] == [0.9, 0.6]
+
+
+def test_whatever_an_expectation_observed_can_be_shown():
+    assert [page.observed(value) for value in (None, ["ham", 3], 20479, 0.5, "x")] == ["nothing", "ham, 3", "20,479", "0.5", "x"]

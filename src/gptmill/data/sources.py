@@ -1,8 +1,8 @@
 """Where bytes come from: a mirror if there is one, else the public address; checked by SHA-256 either way.
 
-`GPTMILL_MIRROR` names a folder or an http(s) prefix that holds the files under their `mirror` names. What is fetched is kept in a cache of its
-own (`GPTMILL_CACHE`, by default `~/.cache/gptmill`) under its hash, so that a file is downloaded once, and a broken download goes on where it
-stopped.
+`GPTMILL_MIRROR` names a folder or an http(s) prefix that holds the files under their `mirror` names. What is fetched is kept in a cache of
+its own (`GPTMILL_CACHE`, by default `~/.cache/gptmill`) under its hash, so that a file is downloaded once, and a broken download goes on
+where it stopped.
 """
 
 import os
@@ -87,7 +87,10 @@ GPT2_WEIGHTS = {
 
 
 def fetch(source: Source) -> Path:
-    """The file, from the mirror, the cache or the network, in that order; its bytes are checked. Returns where it lies: read it, don't move it."""
+    """The file, from the mirror, the cache or the network, in that order. Returns where it lies: read it, don't move it.
+
+    Raises `GptmillError` when the bytes are not those that were published, or can't be had.
+    """
     mirror = os.environ.get("GPTMILL_MIRROR", "").rstrip("/")
     if mirror and not mirror.startswith(("http://", "https://")):
         path = Path(mirror, source.mirror)
@@ -136,22 +139,18 @@ def _extract(archive: Path, member: str, to: Path) -> None:
 
 def _download(url: str, to: Path, name: str, expected: str | None, limit: int | None) -> None:
     import httpx
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+    from gptmill.network import retrying
 
     to.parent.mkdir(parents=True, exist_ok=True)
     part = to.with_name(to.name + ".part")  # kept when the line breaks: the next attempt, or the next run, goes on from there
-    attempts = Retrying(
-        retry=retry_if_exception(_may_pass),
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(initial=1, max=20),
-        reraise=True,
-    )
     try:
-        attempts(_download_once, url, part, name, limit)
+        retrying(ATTEMPTS, longest_wait=20)(_download_once, url, part, name, limit)
     except (httpx.HTTPError, OSError) as error:
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
         raise GptmillError(
-            f"{name} could not be downloaded from {url} ({reason}). Check the network, or point GPTMILL_MIRROR at a folder that has the file."
+            f"{name} could not be downloaded from {url} ({reason}). "
+            "Check the network, or point GPTMILL_MIRROR at a folder that has the file."
         ) from None
     if expected:
         try:
@@ -160,15 +159,6 @@ def _download(url: str, to: Path, name: str, expected: str | None, limit: int | 
             part.unlink()
             raise
     part.replace(to)
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Worth another attempt: a broken line, a busy or failing server. A page that is not there stays away."""
-    import httpx
-
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code == 429 or error.response.status_code >= 500
-    return isinstance(error, httpx.TransportError)
 
 
 def _download_once(url: str, part: Path, name: str, limit: int | None) -> None:

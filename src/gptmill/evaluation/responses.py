@@ -37,7 +37,7 @@ def respond(
 
 
 def extract(text: str) -> str:
-    """The answer in what the model wrote: a `### Response:` of its own at the start is skipped, whatever section it opens next is cut off."""
+    """The answer in what the model wrote: a `### Response:` of its own at the start is skipped, what it opens after that is cut off."""
     text = text.strip().removeprefix(prompts.RESPONSE)
     ends = [at for section in _SECTIONS if (at := text.find(section)) >= 0]
     return text[: min(ends, default=len(text))].strip()

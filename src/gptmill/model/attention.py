@@ -27,7 +27,7 @@ class KVCache:
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention (Vaswani et al. 2017, section 3.2): one product for q, k and v, torch's fused kernel for the rest."""
+    """Causal multi-head self-attention (Vaswani et al. 2017, section 3.2): one product for q, k, v; torch's fused kernel for the rest."""
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, qkv_bias: bool = True) -> None:
         super().__init__()

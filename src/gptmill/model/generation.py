@@ -1,7 +1,7 @@
 """Decoding: from prompts to the tokens that follow, with a cache of keys and values, many prompts at once.
 
-Rows of different lengths stand against the right edge; what is left of a row is masked and its positions count from its own first token, so a
-row gives what it gives alone. When a row has filled the context, its older half is forgotten and the rest is read again: a text may go on
+Rows of different lengths stand against the right edge; what is left of a row is masked and its positions count from its own first token, so
+a row gives what it gives alone. When a row has filled the context, its older half is forgotten and the rest is read again: a text may go on
 for longer than the model can look back, and a prompt longer than the context is read from its end.
 """
 

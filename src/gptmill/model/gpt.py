@@ -70,7 +70,7 @@ class Trunk(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.final_norm = nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
         self.apply(_initialise)
-        # Each block adds to the residual stream twice; scaling what it adds keeps the sum's variance at the depth of one (GPT-2, section 2.3).
+        # Each block adds to the residual stream twice; scaling what it adds keeps the sum's variance as at depth one (GPT-2, section 2.3).
         for block in self.blocks:
             for layer in (block.attention.projection, block.feed_forward.contract):
                 nn.init.normal_(layer.weight, std=INIT_STD / (2 * config.n_layers) ** 0.5)
@@ -108,7 +108,7 @@ class GPT(nn.Module):
         return self.head(self.trunk(tokens))
 
     def loss(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Over the targets that are not `IGNORE_INDEX`: summed cross-entropy in nats, how many, how many of them likeliest. Inputs: (B, T)."""
+        """Over the targets that are not `IGNORE_INDEX`: summed cross-entropy in nats, how many, how many likeliest. Inputs: (B, T)."""
         hidden, targets = self.trunk(tokens).flatten(0, 1), targets.flatten()
         counted = targets != IGNORE_INDEX
         if not counted.all():  # the head is the widest product of a small model: only the positions that count go through it

@@ -54,10 +54,8 @@ def save(model: GPT | GPTClassifier, tokenizer: Tokenizer, folder: Path, max_len
     state = model.trunk.state_dict()
     weights = {}
     for ours, theirs, transposed in names(model.config.n_layers):
-        if ours in state:
-            weight = state[ours]
-        else:  # Hugging Face's GPT-2 always has the projections' biases; one of zeros is the same as none
-            weight = torch.zeros(3 * model.config.d_model)
+        # Hugging Face's GPT-2 always has the projections' biases; one of zeros is the same as none.
+        weight = state[ours] if ours in state else torch.zeros(3 * model.config.d_model)
         weights[f"transformer.{theirs}"] = (weight.T if transposed else weight).to("cpu", torch.float32).contiguous()
     if isinstance(model, GPTClassifier):
         weights["score.weight"] = model.head.weight.detach().to("cpu", torch.float32).contiguous()

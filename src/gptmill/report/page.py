@@ -1,5 +1,6 @@
 """The page itself: what to show of the inputs, and the template that shows it. What comes from data or a model is escaped by jinja2."""
 
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -110,16 +111,16 @@ def observed(value: Any) -> str:
             return "nothing"
         case list():
             return ", ".join(map(str, value))
-        case bool() | str():
-            return str(value)
-    return f"{value:,}"
+        case float() | int():
+            return f"{value:,}"
+    return str(value)
 
 
 def _charts(inputs: Inputs) -> dict[str, Any]:
     """The charts that there is something to draw for."""
     drawn: dict[str, Any] = {}
     if inputs.pretrain_curve:
-        trigram = verdicts.loss_of(inputs.pretrain.trigram_perplexity)
+        trigram = math.log(inputs.pretrain.trigram_perplexity)
         title = _story("Loss of the base model", inputs.pretrain_curve) + f" A trigram model's loss is {trigram:.3f}."
         drawn["pretrain"] = charts.loss(inputs.pretrain_curve, "pretrain-loss", title, ("trigram", trigram))
     if curve := inputs.classifier_curve:

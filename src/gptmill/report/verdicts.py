@@ -67,8 +67,3 @@ def interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
     middle = (share + z * z / (2 * total)) / (1 + z * z / total)
     reach = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
     return max(0.0, middle - reach), min(1.0, middle + reach)
-
-
-def loss_of(perplexity: float) -> float:
-    """In nats a token."""
-    return math.log(perplexity)

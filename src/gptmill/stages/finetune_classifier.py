@@ -55,7 +55,7 @@ def run(params: Params) -> None:
 
 def _write_predictions(texts: Sequence[str], labels: Sequence[str], predictions: Sequence[tuple[str, float]]) -> None:
     with files.atomic(paths.PLOTS / "classifier_predictions.csv") as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # a message may hold a bare \r
         writer.writerow(["actual", "predicted", "probability", "text"])
         for text, label, (predicted, probability) in zip(texts, labels, predictions, strict=True):
             writer.writerow([label, predicted, f"{probability:.4f}", text])

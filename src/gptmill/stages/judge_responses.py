@@ -33,5 +33,6 @@ def run(params: Params) -> None:
         run.metrics({name: value for name, value in metrics.items() if name != "judge"})
         run.artifact(paths.JUDGEMENTS)
     print(
-        f"judge {judge.name}: mean score {metrics['mean_score']} of 100, {metrics['exactly_right']:.1%} exactly right, {metrics['failed']} failed"
+        f"judge {judge.name}: mean score {metrics['mean_score']} of 100, {metrics['exactly_right']:.1%} exactly right, "
+        f"{metrics['failed']} failed"
     )

@@ -5,7 +5,7 @@ from gptmill.params import Params
 
 
 def run(params: Params) -> None:
-    from gptmill.data import corpus, expectations, instructions, quality, rawtext, spam, tables
+    from gptmill.data import corpus, expectations, instructions, quality, spam, tables
 
     wanted = params.data.expectations
     texts, messages, records = corpus.read(paths.RAW_CORPUS), spam.read(paths.RAW_SPAM), instructions.read(paths.RAW_INSTRUCTIONS)

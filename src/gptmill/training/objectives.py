@@ -1,7 +1,7 @@
 """What a model learns: which batches it sees, what its loss is, and how well it does on the validation split.
 
-An objective's batches depend on the seed and the epoch alone. Losses are sums with the number of targets that they sum over, so that batches
-of different sizes weigh by what is in them.
+An objective's batches depend on the seed and the epoch alone. Losses are sums with the number of targets that they sum over, so that
+batches of different sizes weigh by what is in them.
 """
 
 import math

@@ -1,0 +1,40 @@
+"""What a person reads when a run has ended: its numbers, where its report is, and what to do next."""
+
+from gptmill import files, paths
+from gptmill.errors import GptmillError
+
+NEXT = [
+    ("make ui", "see it in MLflow and Prefect"),
+    ("dvc metrics diff", "what changed since the last commit"),
+    ("", "and, in the environment (. .venv/bin/activate):"),
+    ('gptmill generate "Once"', "the base model"),
+    ('gptmill classify "Claim your prize now"', "the classifier"),
+    ('gptmill ask "Name the tool of a baker."', "the instruct model"),
+]
+
+
+def show() -> None:
+    """Print it. Raises `GptmillError` when there was no run yet."""
+    from rich.console import Console
+    from rich.table import Table
+
+    try:
+        base, classifier, judge = (files.read_json(paths.METRICS / f"{name}.json") for name in ("pretrain", "classifier", "judge"))
+    except FileNotFoundError as error:
+        raise GptmillError(f"{error.filename} is not here: there was no whole run yet. Do one: make run") from None
+    test, tfidf = classifier["test"], classifier["tfidf"]
+    table = Table("", "this run", "to compare with", title="What this run made", title_justify="left", title_style="bold")
+    table.add_row("base: parameters", f"{base['parameters']:,}", "")
+    table.add_row(
+        "base: validation perplexity", f"{base['validation_perplexity']:.2f}", f"{base['trigram_perplexity']:.2f}, a trigram model's"
+    )
+    table.add_row("classifier: test accuracy", f"{test['accuracy']:.1%}", f"{tfidf['accuracy']:.1%}, TF-IDF's")
+    table.add_row("classifier: F1 of spam", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, TF-IDF's")
+    table.add_row("instruct: answers exactly right", f"{judge['exactly_right']:.1%}", "")
+    table.add_row("instruct: mean score", f"{judge['mean_score']:.1f} of 100", f"judge: {judge['judge']}")
+    table.add_row("instruct: answers not judged", f"{judge['failed']} of {judge['judged'] + judge['failed']}", "")
+    console = Console()
+    console.print(table)
+    console.print(f"Report: {paths.REPORT}", "Next:", sep="\n", highlight=False)
+    for command, what in NEXT:
+        console.print(f"  {command:<40} {what}", highlight=False, soft_wrap=True)
