@@ -14,9 +14,9 @@ class Optimizer:
     """One or two of torch's optimizers that share a learning rate and move as one."""
 
     def __init__(self, model: nn.Module, params: TrainingParams) -> None:
-        """Over what requires a gradient in `model`. Only matrices inside the blocks decay: neither norms, biases nor embeddings.
+        """Over what requires a gradient in `model`. Only matrices decay: neither norms, biases nor embeddings (a tied head is one).
 
-        `muon`: those matrices by Muon (Jordan et al. 2024), which makes all directions of a step equally long; at our sizes it halves the
+        `muon`: the matrices by Muon (Jordan et al. 2024), which makes all directions of a step equally long; at our sizes it halves the
         steps that a loss takes. Its steps are scaled to AdamW's (Liu et al. 2025, section 2.2), so one learning rate serves both.
         """
         apart = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}

@@ -79,7 +79,11 @@ For homework [a] had to learn some sentences by heart. {In the evening|After sup
 
 def spelling_bees() -> list[str]:
     """Every word of the instruction tasks gets spelled at some time, however seldom its own lesson comes up."""
-    asked = re.sub(r"{\w+}", "", f"{TEXT.lower()} {' '.join(HAPPY + SAD)} mum dad soz bday running late upon once ago village again joy")
+    asked = re.sub(
+        r"{\w+}",
+        "",
+        f"{TEXT.lower()} {' '.join(HAPPY + SAD)} mum dad soz bday asap luv thx card milk home news call running late upon once ago village again joy",
+    )
     tables = [word for pairs in (OPPOSITES, SYNONYMS, PLURALS, PASTS, RHYMES, COLOURS_OF) for pair in pairs.items() for word in pair]
     forms = [word for action in ACTIONS for part in action for word in part.split()] + [noun + end for noun in COUNTED for end in ("", "s")]
     members = [word for category in CATEGORIES.values() for word in category]
