@@ -33,13 +33,14 @@ class Evaluation:
 
 @dataclass
 class Trained:
+    by_accuracy: bool  # what makes an evaluation the best: accuracy, and the loss between equals; or the loss alone
     curve: list[Evaluation] = field(default_factory=list)
     seconds: float = 0.0  # for MLflow only: tracked outputs hold no times
 
     @property
     def best(self) -> Evaluation:
-        """Where the validation loss was lowest; the model has the weights of that moment."""
-        return min(self.curve, key=lambda evaluation: evaluation.validation_loss)
+        """Where the validation split went best; the model has the weights of that moment."""
+        return min(self.curve, key=lambda e: (-e.validation_accuracy if self.by_accuracy else 0.0, e.validation_loss))
 
 
 def train(
@@ -59,7 +60,7 @@ def train(
     optimizer = Optimizer(model, params)
     steps = objective.steps * params.epochs
     due = {round(steps * (i + 1) / params.evaluations) for i in range(params.evaluations)}
-    trained, best_weights = Trained(), None
+    trained, best_weights = Trained(objective.by_accuracy), None
     started, step, seen = time.perf_counter(), 0, 0
     tally = _Tally()
     with tqdm(total=steps, desc=name, unit="step", disable=None) as bar:

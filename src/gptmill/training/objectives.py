@@ -7,7 +7,7 @@ batches of different sizes weigh by what is in them.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Objective(Protocol):
+    by_accuracy: bool  # whether the best weights are those with the highest validation accuracy, or with the lowest loss
+
     @property
     def steps(self) -> int:
         """Batches in an epoch."""
@@ -37,6 +39,7 @@ class Objective(Protocol):
 class NextToken:
     """Predict each token of a long row of them from those before it, in windows of the context's length."""
 
+    by_accuracy: ClassVar = False
     train: np.ndarray  # (tokens,)
     validation: np.ndarray
     context_length: int
@@ -86,6 +89,7 @@ class Example:
 class Instruction:
     """Predict the answer to an instruction; the end-of-text token that ends it counts, what pads a batch does not."""
 
+    by_accuracy: ClassVar = False
     train: Sequence[Example]
     validation: Sequence[Example]
     max_length: int
@@ -124,6 +128,8 @@ class Instruction:
 class Classification:
     """Tell the class of a text from the last of its tokens. A batch is (B, T) tokens and (B, 2): length and class of each row."""
 
+    # A classifier that grows surer of its few mistakes has a rising loss while it still gets more texts right.
+    by_accuracy: ClassVar = True
     train: Sequence[tuple[list[int], int]]  # tokens and class
     validation: Sequence[tuple[list[int], int]]
     max_length: int

@@ -4,7 +4,7 @@
 import random
 import re
 
-from gptmill.data.sample.exercises import COUNTED, EXERCISES, NOUNS, OBJECTS
+from gptmill.data.sample.exercises import COUNTED, EXERCISES, NOUNS, OBJECTS, SHORT_LONG
 from gptmill.data.sample.lessons import FACTS, Kind
 from gptmill.data.sample.phrasings import TEXT
 from gptmill.data.sample.telling import Deck, Teller, first_upper
@@ -86,7 +86,7 @@ def spelling_bees() -> list[str]:
     )
     tables = [word for pairs in (OPPOSITES, SYNONYMS, PLURALS, PASTS, RHYMES, COLOURS_OF) for pair in pairs.items() for word in pair]
     forms = [word for action in ACTIONS for part in action for word in part.split()] + [noun + end for noun in COUNTED for end in ("", "s")]
-    members = [word for category in CATEGORIES.values() for word in category]
+    members = [word for group in (*CATEGORIES.values(), *SHORT_LONG) for word in group]
     spelled = [word for word in dict.fromkeys([*re.findall(r"[a-z]{2,}", asked), *tables, *forms, *members, *NOUNS, *OBJECTS, *JOBS])]
     rows = [", ".join(spelled[i : i + 10]) for i in range(0, len(spelled), 10)]
     return [
