@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,10 @@ app = typer.Typer(
 )
 params_app = typer.Typer(help="Check, show and choose what is in params.yaml.", no_args_is_help=True)
 app.add_typer(params_app, name="params")
+weights_app = typer.Typer(help="Weights in from Hugging Face, OpenAI or the book, and out again.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
 
 
 def main() -> None:
@@ -63,6 +67,35 @@ def params_use(
     from gptmill import params
 
     typer.echo(params.use_profile(profile, force=force))
+
+
+@weights_app.command("import")
+def weights_import(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="a folder or file with weights (safetensors, .pth, a TensorFlow checkpoint), or a name: gpt2, gpt2-xl, gpt2-355M"
+        ),
+    ],
+    to: Annotated[Path, typer.Option(help="the model folder to make")],
+    n_heads: Annotated[int | None, typer.Option(min=1, help="attention heads, where the source does not say, as the book's .pth")] = None,
+) -> None:
+    """Make a model folder of weights from elsewhere, and say what was found."""
+    from gptmill.exchange import import_weights
+
+    typer.echo(import_weights(source, to, n_heads))
+
+
+@weights_app.command("export")
+def weights_export(
+    model: Annotated[Path, typer.Argument(help="a model folder")],
+    to: Annotated[Path, typer.Option(help="the folder (huggingface) or the .pth (book) to make")],
+    format: Annotated[Literal["huggingface", "book"], typer.Option(help="whose names and layout")] = "huggingface",
+) -> None:
+    """Write a model for Hugging Face's tools, or for the book's GPTModel."""
+    from gptmill.exchange import export_weights
+
+    typer.echo(export_weights(model, to, format))
 
 
 @app.command()
