@@ -98,21 +98,41 @@ def weights_export(
     typer.echo(export_weights(model, to, format))
 
 
+@model_app.command("show")
+def model_show(
+    model: Annotated[str, typer.Argument(help="a model folder, or a published size: gpt2, gpt2-xl, gpt2-355M")] = str(paths.BASE_MODEL),
+) -> None:
+    """Print a model's sizes, and the memory that it takes."""
+    from gptmill.exchange import show_model
+
+    typer.echo(show_model(model))
+
+
 @app.command()
 def generate(
     prompt: str,
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 100,
     temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token")] = 0.8,
     top_k: Annotated[int, typer.Option(min=0, help="sample among the k likeliest tokens; 0: among all")] = 50,
+    top_p: Annotated[float, typer.Option(max=1, help="sample among the likeliest tokens that together have this probability")] = 1.0,
+    repetition_penalty: Annotated[float, typer.Option(help="above 1: say less of what was said before")] = 1.0,
+    min_new_tokens: Annotated[int, typer.Option(min=0, help="no end of text before")] = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="a text to stop before; may be given more than once")] = None,
     seed: int = 0,
     model: Annotated[Path, typer.Option(help="a model folder")] = paths.BASE_MODEL,
 ) -> None:
-    """Continue PROMPT with the base model."""
+    """Continue PROMPT with the base model, up to the end of the text."""
     from gptmill.model.generation import Decoding
     from gptmill.serving import TextGenerator
 
-    for piece in TextGenerator(model).stream(prompt, Decoding(max_new_tokens, temperature, top_k, seed=seed)):
-        typer.echo(piece, nl=False)
+    generator = TextGenerator(model)
+    try:
+        end = generator.tokenizer.end_of_text
+        decoding = Decoding(max_new_tokens, temperature, top_k, top_p, repetition_penalty, min_new_tokens, end, seed)
+        for piece in generator.stream(prompt, decoding, stop or ()):
+            typer.echo(piece, nl=False)
+    except ValueError as error:
+        raise GptmillError(str(error)) from None
     typer.echo()
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from gptmill import files, tokenizer
 from gptmill.data import sources
 from gptmill.errors import GptmillError
-from gptmill.model import exporting, importing, weights
+from gptmill.model import exporting, hub_config, importing, weights
 from gptmill.model.gpt import GPTConfig
+from gptmill.model.size import measure
 from gptmill.params import GPT2_CONTEXT_LENGTH, GPT2_SIZES, GPT2_VOCAB_SIZE
 from gptmill.tokenizer import Tokenizer
 
@@ -46,6 +47,31 @@ def export_weights(folder: Path, to: Path, form: str) -> str:
         f'"emb_dim": {config.d_model}, "n_heads": {config.n_heads}, "n_layers": {config.n_layers}, "drop_rate": {config.dropout}, '
         f'"qkv_bias": {config.qkv_bias}}}'
     )
+
+
+def show_model(name: str) -> str:
+    """Sizes of a model folder or of a published GPT-2, and the memory that they take, for people."""
+    size = gpt2_size(name)
+    config = gpt2_config(size) if size and not Path(name).exists() else hub_config.read(Path(name) / hub_config.NAME)[0]
+    sizes = measure(config)
+    rows = {
+        "layers": f"{config.n_layers}",
+        "heads": f"{config.n_heads}, each {config.d_model // config.n_heads} wide",
+        "width": f"{config.d_model}",
+        "vocabulary": f"{config.vocab_size:,}",
+        "context": f"{config.context_length:,} tokens",
+        "output": "tied to the token embedding" if config.tie_weights else "a matrix of its own",
+        "qkv bias": "yes" if config.qkv_bias else "no",
+        "parameters": f"{sizes.parameters:,} ({sizes.embeddings:,} of them in the token and position tables)",
+        "weights": f"{_megabytes(sizes.weights)} in float32, {_megabytes(sizes.weights / 2)} in bf16",
+        "training": f"{_megabytes(sizes.training)} for weights, gradients and AdamW's moments; what a batch computes comes on top",
+        "decoding": f"{_megabytes(sizes.cache_per_token * config.context_length)} of keys and values for a row that fills the context",
+    }
+    return "\n".join([f"{name}: {importing.size_name(config)}", *(f"  {key:<11} {value}" for key, value in rows.items())])
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def gpt2_size(name: str) -> str | None:

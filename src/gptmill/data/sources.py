@@ -76,7 +76,7 @@ GPT2_VOCABULARY = Source(
 )
 
 
-def _gpt2(size: str, repository: str, revision: str, sha256: str, size_in_bytes: int | None) -> Source:
+def _gpt2(size: str, repository: str, revision: str, sha256: str, size_in_bytes: int) -> Source:
     return Source(
         name=f"GPT-2 {size}",
         url=f"https://huggingface.co/openai-community/{repository}/resolve/{revision}/model.safetensors",
@@ -107,14 +107,14 @@ GPT2_WEIGHTS = {
         "gpt2-large",
         "32b71b12589c2f8d625668d2335a01cac3249519",
         "5f47f3e12f91cd33b662ce7e433b6150ad5512b5884a2cee961b50e9c3bbebce",
-        None,
+        3_247_159_078,
     ),
     "gpt2-1558M": _gpt2(
         "1558M",
         "gpt2-xl",
         "15ea56dee5df4983c59b2538573817e1667135e2",
         "0f8b28eb05a8075f48b61b6f35332978c74fc7763fa9fb4051a1c30511736a6a",
-        None,
+        6_431_900_000,  # a bound: its tensors and header make 6,431,829,962 and a few bytes of padding; the hash decides
     ),
 }
 

@@ -62,7 +62,9 @@ class Safetensors:
                 (length,) = struct.unpack("<Q", file.read(8))
                 header = json.loads(file.read(length))
         except (OSError, SafetensorError) as error:
-            raise GptmillError(f"{shard} is no whole safetensors file ({error}): get it again") from None
+            raise GptmillError(
+                f"{shard} has no readable weights ({error}): run the stage that makes it again, or download the file again"
+            ) from None
         for name, entry in header.items():
             if name == "__metadata__":
                 continue

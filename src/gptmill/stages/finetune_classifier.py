@@ -28,6 +28,7 @@ def run(params: Params) -> None:
     objective = Classification(encode(splits["train"]), encode(splits["validation"]), settings.max_length, settings.batch_size, params.seed)
     model = GPTClassifier(weights.load(paths.BASE_MODEL).trunk, LABELS)
     model.freeze_all_but(settings.trainable)
+    model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     sections = {"seed": params.seed, "classifier": settings, "compute": params.compute}
     with tracking.run("finetune_classifier", sections, [paths.SPAM_SPLITS / f"{name}.parquet" for name in splits]) as run:
         trained = loop.train(model, objective, settings, machine, name="finetune_classifier", on_evaluation=curves.log_to(run.metrics))

@@ -28,6 +28,7 @@ def run(params: Params) -> None:
         encode("train"), encode("validation"), settings.max_length, settings.batch_size, params.seed, settings.loss_on == "all"
     )
     model = weights.load(paths.BASE_MODEL)
+    model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     sections = {"seed": params.seed, "instruct": settings, "compute": params.compute}
     with tracking.run("finetune_instruct", sections, list(files_of.values())) as run:
         trained = loop.train(model, objective, settings, machine, name="finetune_instruct", on_evaluation=curves.log_to(run.metrics))
