@@ -123,14 +123,24 @@ def to_ours(place: Place, convention: Convention, read: Callable[[str], Tensor],
     return whole.to(torch.float32).contiguous() if out is None else out.copy_(whole)
 
 
-def save(model: GPT | GPTClassifier, tokenizer: Tokenizer, folder: Path, max_length: int | None = None) -> None:
-    """Write a model folder, whole or not at all. `max_length`: tokens of a text that it was trained to read, when not the whole context."""
+def save(
+    model: GPT | GPTClassifier,
+    tokenizer: Tokenizer,
+    folder: Path,
+    max_length: int | None = None,
+    also: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Write a model folder, whole or not at all.
+
+    `max_length`: tokens of a text that it was trained to read, when not the whole context; `also`: writes what else belongs into it.
+    """
     state = {**model.trunk.state_dict(), HEAD: model.head.weight}
     labels = model.labels if isinstance(model, GPTClassifier) else ()
     with files.atomic(folder) as beside:
         beside.mkdir()
         write(beside, model.config, lambda name: state[name], tokenizer.end_of_text, labels)
         tokenizer.save(beside, max_length or model.config.context_length)
+        also(beside)
 
 
 def write(

@@ -4,7 +4,7 @@ import math
 
 from gptmill import compute, files, paths, tokenizer, tracking
 from gptmill.data import prompts
-from gptmill.model import weights
+from gptmill.model import lora, weights
 from gptmill.params import Params
 from gptmill.training import curves, loop
 from gptmill.training.objectives import Example, Instruction
@@ -28,6 +28,8 @@ def run(params: Params) -> None:
         encode("train"), encode("validation"), settings.max_length, settings.batch_size, params.seed, settings.loss_on == "all"
     )
     model = weights.load(paths.BASE_MODEL)
+    if settings.lora.rank:
+        lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     sections = {"seed": params.seed, "instruct": settings, "compute": params.compute}
     with tracking.run("finetune_instruct", sections, list(files_of.values())) as run:
@@ -38,7 +40,7 @@ def run(params: Params) -> None:
             "validation_token_accuracy": round(trained.best.validation_accuracy, 4),
             "best_epoch": round(trained.best.epoch, 2),
         }
-        weights.save(model, words, paths.INSTRUCT_MODEL)
+        weights.save(model, words, paths.INSTRUCT_MODEL, also=lora.detach(model, str(paths.BASE_MODEL)))
         curves.write(paths.PLOTS / "instruct.csv", trained.curve)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
