@@ -269,6 +269,23 @@ def test_everything_that_is_wrong_is_listed_at_once(broken, tmp_path):
         assert problem in told
 
 
+@pytest.mark.parametrize("layers", [0, 10**9, "3"])
+def test_a_number_of_layers_that_no_model_has_is_not_tried(broken, tmp_path, layers):
+    rewrite(broken / "openai/hparams.json", lambda config: config.update(n_layer=layers))
+    assert "n_layers is" in refused(broken / "openai", tmp_path)
+    rewrite(broken / "huggingface/config.json", lambda config: config.update(n_layer=layers))
+    assert "n_layer is" in refused(broken / "huggingface", tmp_path)
+
+
+def test_a_book_file_without_tables_is_refused(tmp_path):
+    state = torch.load(FIXTURE / "book/model.pth", weights_only=True)
+    del state["tok_emb.weight"]
+    torch.save(state, tmp_path / "model.pth")
+    assert "vocab_size, d_model are not known" in refused(tmp_path / "model.pth", tmp_path, HEADS)
+    torch.save(state | {"tok_emb.weight": torch.zeros(512, 32), "trf_blocks.99999999.norm1.scale": torch.zeros(32)}, tmp_path / "model.pth")
+    assert "no GPT-2 has so many" in refused(tmp_path / "model.pth", tmp_path, HEADS)
+
+
 def test_names_of_nothing_known_are_refused(tmp_path):
     save_file({"encoder.weight": torch.zeros(2)}, tmp_path / "model.safetensors")
     assert "encoder.weight" in refused(tmp_path / "model.safetensors", tmp_path)

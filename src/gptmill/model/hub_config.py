@@ -21,6 +21,15 @@ _BUILT: dict[str, tuple[Any, ...]] = {
 }
 
 
+_MOST_LAYERS, _MOST = 1000, 1 << 31  # what a damaged file says beyond is not tried
+NO_SIZE = "which no model has"
+
+
+def is_size(key: str, value: Any) -> bool:
+    """Whether a config's value can be a model's number of something."""
+    return type(value) is int and 1 <= value <= (_MOST_LAYERS if key.startswith("n_layer") else _MOST)
+
+
 def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequence[str] = ()) -> None:
     """Of a language model, or of a classifier when there are labels. `end_of_text`: the token's id, where a tokenizer is known."""
     settings: dict[str, Any] = {
@@ -61,7 +70,7 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     if not isinstance(settings, dict):
         raise GptmillError(f"{path} is not a GPT-2 config: it holds no object")
     sizes = {key: settings.get(key) for key in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")}
-    problems = [f"{key} is {value!r}, not a number from 1" for key, value in sizes.items() if type(value) is not int or value < 1]
+    problems = [f"{key} is {value!r}, {NO_SIZE}" for key, value in sizes.items() if not is_size(key, value)]
     if not problems and sizes["n_embd"] % sizes["n_head"]:
         problems.append(f"n_embd ({sizes['n_embd']}) is no multiple of n_head ({sizes['n_head']})")
     problems += [

@@ -5,10 +5,9 @@ other, so the book's names in a safetensors file work too. Everything is checked
 one at a time.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,7 @@ class Found:
     def describe(self) -> str:
         """For people, a few lines."""
         config = self.config
-        used = [spec.dtype for name, spec in self.tensors.specs.items() if name]
-        dtypes = ", ".join(sorted({str(dtype).removeprefix("torch.") for dtype in used}))
+        dtypes = ", ".join(sorted({str(spec.dtype).removeprefix("torch.") for spec in self.tensors.specs.values()}))
         prefix = f", with the prefix {self.convention.prefix}" if self.tensors.prefixed else ""
         lines = [
             f"{self.path}: {self.tensors.container} with {self.convention.title} names{prefix}",
@@ -152,66 +150,66 @@ def _beside(path: Path, convention: Convention) -> tuple[dict[str, Any], dict[st
                 claims = {ours: settings[key] for ours, keys in _CLAIMS.items() for key in keys if key in settings}
             except (OSError, ValueError, TypeError) as error:
                 raise GptmillError(f"{folder / name} is not readable ({error}): get it again") from None
-            if problems := [f"{key} is {json.dumps(claims[key])}, not a number from 1" for key in claims if not _positive(claims[key])]:
+            if problems := [
+                f"{key} is {claims[key]!r}, {hub_config.NO_SIZE}" for key in claims if not hub_config.is_size(key, claims[key])
+            ]:
                 raise GptmillError(f"{folder / name} is not in order:\n" + listing(problems))
             return settings, claims
     return {}, {}
-
-
-def _positive(value: Any) -> bool:
-    return type(value) is int and value >= 1
 
 
 def _build(
     tensors: Renamed, convention: Convention, claims: Mapping[str, Any], settings: Mapping[str, Any], notes: list[str], path: Path
 ) -> GPTConfig:
     """The config that the tensors and what was claimed of them agree on. Raises `GptmillError` that lists where they do not."""
-    token, position = (place.theirs[0] for place in list(weights.places(convention, 0))[:2])
-    absent = [f"{name} is missing" for name in (token, position) if name not in tensors.specs]
-    flat = [f"{name} is {tensors.specs[name].shape}, no table" for name in (token, position) if len(_shape(tensors, name)) not in (0, 2)]
-    (vocab_size, d_model), context_length = _shape(tensors, token) or (0, 0) if not flat else (0, 0), (_shape(tensors, position) or (0,))[0]
-    pattern = re.compile(re.escape(convention.block).replace(r"\{i\}", r"(\d+)"))
-    layers = {int(match[1]) for name in tensors.specs if (match := pattern.match(name))}
-    sizes = {
-        "vocab_size": vocab_size,
-        "context_length": context_length,
-        "d_model": d_model,
-        "n_layers": max(layers, default=0) + 1,
-        **claims,
-    }
-    if (absent or flat) and not {"vocab_size", "context_length", "d_model"} <= claims.keys():
-        raise GptmillError(f"{path} makes no model:\n" + listing(absent + flat))
+    sizes = {**_sizes(tensors, convention), **claims}
+    if lacking := [key for key in ("vocab_size", "d_model", "context_length") if not sizes[key]]:
+        raise GptmillError(
+            f"{path} has no embedding tables, or tables of no shape, so that {', '.join(lacking)} are not known: get it again"
+        )
+    if not hub_config.is_size("n_layers", sizes["n_layers"]):
+        raise GptmillError(f"{path} names a block {sizes['n_layers'] - 1:,}: no GPT-2 has so many")
     if "n_heads" not in sizes:
         sizes["n_heads"] = _published_heads(sizes["d_model"], notes, path)
     if sizes["d_model"] % sizes["n_heads"]:
-        raise GptmillError(
-            f"{path}: {sizes['n_heads']} heads do not divide the width {sizes['d_model']}; {_heads_that_fit(sizes['d_model'])}"
-        )
-    bias = {
-        name for place in weights.places(convention, sizes["n_layers"]) if place.ours.endswith(weights.QKV_BIAS) for name in place.theirs
-    }
+        fit = _heads_that_fit(sizes["d_model"])
+        raise GptmillError(f"{path}: {sizes['n_heads']} heads do not divide the width {sizes['d_model']}; {fit}")
     own_head = convention.head in tensors.specs
     config = GPTConfig(
         **sizes,
         dropout=float(settings.get("resid_pdrop", settings.get("drop_rate", _BOOK_DROPOUT))),
-        qkv_bias=bool(settings.get("qkv_bias", True)) and (convention is not BOOK or bool(bias & tensors.specs.keys())),
-        tie_weights=settings.get("tie_word_embeddings", True) if convention is HUGGINGFACE and not own_head else convention is not BOOK,
+        qkv_bias=_has_qkv_bias(tensors, convention, sizes["n_layers"], settings),
+        tie_weights=not own_head and convention is not BOOK and settings.get("tie_word_embeddings", True),
     )
-    head = {convention.head: (config.vocab_size, config.d_model)} if own_head or not (config.tie_weights or convention is OPENAI) else {}
+    head = {} if config.tie_weights else {convention.head: (config.vocab_size, config.d_model)}
     if problems := weights.mismatches(convention, tensors.specs, config, head):
         raise GptmillError(f"the weights in {path} make no model of {_told(config)}:\n" + listing(problems))
-    published = {name: heads for name, (n, heads, width) in GPT2_SIZES.items() if (n, width) == (config.n_layers, config.d_model)}
-    for name, heads in published.items():
-        if heads != config.n_heads and (config.vocab_size, config.context_length) == (GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH):
-            notes.append(f"{config.n_heads} heads, where {name}, of the same sizes, has {heads}: weights do not show a wrong number")
     tied = weights.is_tied(tensors, convention)
-    if own_head and settings.get("tie_word_embeddings") is True and not tied:
-        notes.append(f"{convention.head} is not {token}, though the config says that they are tied: both are kept")
-    return GPTConfig(**{**config.__dict__, "tie_weights": tied})
+    if settings.get("tie_word_embeddings") is True and not tied:
+        notes.append(f"{convention.head} is not the token embedding, though the config says that they are tied: both are kept")
+    for name, (layers, heads, width) in GPT2_SIZES.items():
+        same = (layers, width, GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH)
+        if same == (config.n_layers, config.d_model, config.vocab_size, config.context_length) and heads != config.n_heads:
+            notes.append(f"{config.n_heads} heads, where {name}, of the same sizes, has {heads}: weights do not show a wrong number")
+    return replace(config, tie_weights=tied)
 
 
-def _shape(tensors: Renamed, name: str) -> tuple[int, ...]:
-    return tensors.specs[name].shape if name in tensors.specs else ()
+def _sizes(tensors: Renamed, convention: Convention) -> dict[str, int]:
+    """What the tensors' names and shapes say; 0 where they say nothing."""
+    token, position = (place.theirs[0] for place in list(weights.places(convention, 0))[:2])
+    shapes = [tensors.specs[name].shape if name in tensors.specs else () for name in (token, position)]
+    (vocab_size, d_model), (context_length, _) = (shape if len(shape) == 2 else (0, 0) for shape in shapes)
+    block = re.compile(re.escape(convention.block).replace(r"\{i\}", r"(\d+)"))
+    blocks = [int(match[1]) for name in tensors.specs if (match := block.match(name))]
+    return {"vocab_size": vocab_size, "d_model": d_model, "context_length": context_length, "n_layers": max(blocks, default=0) + 1}
+
+
+def _has_qkv_bias(tensors: Renamed, convention: Convention, n_layers: int, settings: Mapping[str, Any]) -> bool:
+    """The book's files leave the biases out where there are none; the others always have them, ours as zeros."""
+    if convention is not BOOK:
+        return bool(settings.get("qkv_bias", True))
+    biases = (name for place in weights.places(BOOK, n_layers) if place.ours.endswith(weights.QKV_BIAS) for name in place.theirs)
+    return any(name in tensors.specs for name in biases)
 
 
 def _told(config: GPTConfig) -> str:
