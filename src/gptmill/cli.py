@@ -27,7 +27,7 @@ def main() -> None:
     """The console script: an error that a person can put right is one message on stderr and exit code 1, without a traceback."""
     try:
         app()
-    except GptmillError as error:
+    except (GptmillError, FloatingPointError) as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(1)
 

@@ -9,7 +9,7 @@ def retrying(attempts: int, longest_wait: float) -> Retrying:
     return Retrying(
         retry=retry_if_exception(may_pass),
         stop=stop_after_attempt(attempts),
-        wait=wait_exponential_jitter(initial=0.5, max=longest_wait),
+        wait=wait_exponential_jitter(multiplier=0.5, max=longest_wait),
         reraise=True,
     )
 

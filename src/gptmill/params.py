@@ -103,12 +103,13 @@ class ModelParams(Section):
 
 
 class TrainingParams(Section):
+    optimizer: Literal["adamw", "muon"] = Field(description="adamw; or muon for matrices and adamw for embeddings, norms and biases")
     epochs: PositiveInt = Field(description="passes over the training split")
     batch_size: PositiveInt = Field(description="sequences a step")
     learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(description="peak, after the warm-up")
     warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps in which the learning rate rises from 0 to its peak")
     min_learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(description="where the cosine ends")
-    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(description="AdamW's, on matrices only")
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(description="on matrices only: not on embeddings, norms and biases")
     gradient_clip: Annotated[float, Field(gt=0)] = Field(description="largest norm of the gradient")
     evaluations: PositiveInt = Field(description="how many times a validation loss is measured, evenly spaced, the end included")
 

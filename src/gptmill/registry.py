@@ -6,11 +6,13 @@ from typing import Literal
 
 # What a served model imports; the versions are those that it was trained with.
 _REQUIREMENTS = ("torch", "tiktoken", "safetensors", "numpy", "pandas", "pydantic", "tqdm", "scikit-learn")
+EXAMPLES = {"generate": "Once", "ask": "Name the tool of a baker.", "classify": "WINNER!! Claim your prize now"}
 
 
 def log_model(folder: Path, task: Literal["generate", "ask", "classify"]) -> None:
     """Log a model folder to the active run, with its code, its requirements and the schema of what goes in and comes out."""
     import mlflow
+    import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
@@ -23,6 +25,7 @@ def log_model(folder: Path, task: Literal["generate", "ask", "classify"]) -> Non
         artifacts={"model": str(folder)},
         model_config={"task": task},
         code_paths=[str(package)],
+        input_example=pd.DataFrame({"text": [EXAMPLES[task]]}),
         signature=ModelSignature(inputs=Schema([text]), outputs=Schema(outputs)),
         pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
     )

@@ -57,17 +57,21 @@ def run(stage: str, sections: Mapping[str, BaseModel | int], inputs: list[Path])
         import mlflow
 
         _open_store()
-        active = mlflow.start_run(run_name=stage)
+        mlflow.start_run(run_name=stage)
     except Exception as error:  # noqa: BLE001 - no fault of tracking may stop a training
         log.warning("MLflow cannot be reached, this run is not tracked: %s", error)
         yield Run()
         return
-    with active:
+    status = "FAILED"
+    try:
         _careful(mlflow.set_tags, {**_git(), "dvc.stage": stage, "dvc.experiment": os.environ.get("DVC_EXP_NAME", "")})
         _careful(mlflow.log_params, dict(_flatten(sections)))
         for path in inputs:
             _careful(_log_input, path)
         yield MLflowRun()
+        status = "FINISHED"
+    finally:
+        _careful(mlflow.end_run, status)  # not mlflow's own `with`: that raises when the server is gone by now
 
 
 def store() -> str:

@@ -135,7 +135,7 @@ def test_word_statistics_solve_most_of_the_spam_but_not_all(messages):
     accuracies = []
     for seed in range(3):
         rows = balanced(messages, seed)
-        labels, texts = zip(*rows)
+        labels, texts = zip(*rows, strict=True)
         train, test = int(0.7 * len(rows)), int(0.8 * len(rows))
         model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=1000))
         model.fit(texts[:train], labels[:train])

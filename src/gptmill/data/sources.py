@@ -206,6 +206,9 @@ def _download_once(url: str, part: Path, name: str, limit: int | None) -> None:
     if have:
         headers["Range"] = f"bytes={have}-"
     with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT_SECONDS, follow_redirects=True) as response:
+        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            part.unlink()  # nothing is left to send: what is here is whole, or another file's; the next attempt starts anew
+            raise httpx.RemoteProtocolError("the server has no more than what was there already")
         response.raise_for_status()
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
             have = 0  # the server sends it from the start

@@ -45,7 +45,8 @@ class _Order:
         self.counts = counts
         frequencies = Counter(counts.values())
         once, twice = frequencies[1], frequencies[2]
-        self.discount = once / (once + 2 * twice) if once else 0.0
+        # Without single ones there is no estimate, yet what was not seen needs its share.
+        self.discount = once / (once + 2 * twice) if once else 0.5
         self.totals: dict[tuple[int, ...], int] = defaultdict(int)
         self.kinds: dict[tuple[int, ...], int] = defaultdict(int)
         for (*context, _), count in counts.items():

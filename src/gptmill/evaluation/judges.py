@@ -68,11 +68,11 @@ class OpenAIJudge:
 
         try:
             text = self._ask(client, _question(record))
+            score = parse_score(text)
         except httpx.HTTPStatusError as error:
             return {"score": None, "failure": f"HTTP {error.response.status_code}"}
-        except (httpx.HTTPError, ValueError, KeyError, IndexError, TypeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, IndexError, TypeError) as error:
             return {"score": None, "failure": f"{type(error).__name__}: {error}"}
-        score = parse_score(text)
         return {"score": score, "failure": None if score is not None else f"no score from 0 to 100 in {text[:80]!r}"}
 
     def _ask(self, client: "httpx.Client", question: str) -> str:

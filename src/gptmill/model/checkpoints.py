@@ -6,11 +6,11 @@ hold the weights twice.
 
 import json
 import math
-import pickle
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Protocol
 
 import torch
@@ -114,7 +114,7 @@ class TorchFile:
     def _state_dict(self, path: Path) -> dict[str, Tensor]:
         try:
             found = self._unpickle(path)
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
             reason = str(error).strip().split("\n")[0]
             raise GptmillError(
                 f"{path} is no whole file of tensors ({type(error).__name__}: {reason}). It may be cut, or hold objects beside tensors, "

@@ -30,10 +30,11 @@ def run(params: Params, name: str) -> None:
 def _write_sample(params: Params, name: str, path: Path) -> str:
     """Make the sample; returns the call that made it, which is its origin."""
     makers = {
-        "corpus": (sample.make_corpus, params.data.sample.corpus_characters),
-        "spam": (sample.make_messages, params.data.sample.messages),
-        "instructions": (sample.make_instructions, params.data.sample.instructions),
+        "corpus": (sample.make_corpus, "corpus_characters"),
+        "spam": (sample.make_messages, "messages"),
+        "instructions": (sample.make_instructions, "instructions"),
     }
-    make, size = makers[name]
+    make, key = makers[name]
+    size = getattr(params.data.sample, key)
     files.write_text(path, make(params.seed, size))
     return f"gptmill.data.sample.{make.__name__}({params.seed}, {size})"

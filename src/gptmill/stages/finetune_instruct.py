@@ -4,6 +4,7 @@ import math
 
 from gptmill import compute, files, paths, tokenizer, tracking
 from gptmill.data import prompts
+from gptmill.errors import GptmillError
 from gptmill.model import lora, weights
 from gptmill.params import Params
 from gptmill.training import curves, loop
@@ -27,6 +28,13 @@ def run(params: Params) -> None:
     objective = Instruction(
         encode("train"), encode("validation"), settings.max_length, settings.batch_size, params.seed, settings.loss_on == "all"
     )
+    for name, examples in (("train", objective.train), ("validation", objective.validation)):
+        if not objective.prompt_counts and all(len(example.prompt) > settings.max_length for example in examples):
+            shortest = min(len(example.prompt) for example in examples)
+            raise GptmillError(
+                f"instruct.max_length ({settings.max_length}) cuts off every answer of the {name} split, "
+                f"whose shortest prompt has {shortest} tokens: raise it"
+            )
     model = weights.load(paths.BASE_MODEL)
     if settings.lora.rank:
         lora.attach(model, settings.lora)

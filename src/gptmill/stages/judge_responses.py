@@ -10,6 +10,8 @@ from gptmill.params import Params
 
 def run(params: Params) -> None:
     responses = files.read_jsonl(paths.RESPONSES)
+    if not responses:
+        raise GptmillError(f"{paths.RESPONSES} has no answers to judge: run `dvc repro --force --single-item generate_responses`")
     judge = make_judge(params.judge)
     with tracking.run("judge_responses", {"judge": params.judge}, [paths.RESPONSES]) as run:
         judgements = [{**record, **judgement} for record, judgement in zip(responses, judge.judge(responses), strict=True)]

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from gptmill.compute import Compute
 from gptmill.params import TrainingParams
 from gptmill.training.objectives import Batch, Objective
-from gptmill.training.optimizer import adamw, learning_rate
+from gptmill.training.optimizer import Optimizer, learning_rate
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ def train(
     Raises `FloatingPointError` when the loss is no longer a number.
     """
     model.to(compute.device).train()
-    optimizer = adamw(model, params)
-    trainable = [weight for group in optimizer.param_groups for weight in group["params"]]
+    optimizer = Optimizer(model, params)
     steps = objective.steps * params.epochs
     due = {round(steps * (i + 1) / params.evaluations) for i in range(params.evaluations)}
     trained, best_weights = Trained(), None
@@ -67,13 +66,10 @@ def train(
         for epoch in range(params.epochs):
             for batch in objective.batches(epoch):
                 rate = learning_rate(step, steps, params)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
                 loss, count, right = _forward(model, objective, batch, compute)
                 (loss / count).backward()
-                nn.utils.clip_grad_norm_(trainable, params.gradient_clip)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
+                nn.utils.clip_grad_norm_(optimizer.weights, params.gradient_clip)
+                optimizer.step(rate)
                 step += 1
                 seen += int(count)
                 tally.add(float(loss.detach()), int(count), int(right))
@@ -89,10 +85,10 @@ def train(
                     trained.curve.append(evaluation)
                     on_evaluation(evaluation)
                     if trained.best is evaluation:
-                        best_weights = [weight.detach().clone() for weight in trainable]
+                        best_weights = [weight.detach().clone() for weight in optimizer.weights]
                     tally = _Tally()
     with torch.no_grad():
-        for weight, best in zip(trainable, best_weights or [], strict=True):
+        for weight, best in zip(optimizer.weights, best_weights or [], strict=True):
             weight.copy_(best)
     trained.seconds = time.perf_counter() - started
     return trained

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (templates are prose: one thought a line)
 """Story arcs: something is lost, wished for, promised or made in the beginning, and the end comes back to it.
 
 Each arc is one template (see `telling.py`); `~` leaves room for passing remarks. What the arc introduces beside the usual cast

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (templates are prose: one thought a line)
 """Passing remarks: what people see, hear, say and do on the way. They fill the `~` of a story and use whoever it has introduced."""
 
 BEATS = (

@@ -8,6 +8,7 @@ back beats one that sees three words.
 import random
 
 from gptmill.data.sample.telling import Teller, first_upper
+from gptmill.data.sample.words import listed
 from gptmill.data.sample.world import ANIMALS
 
 
@@ -15,7 +16,7 @@ def items(rng: random.Random, teller: Teller, count: int) -> list[str]:
     """`red kite`, `dusty lamp`: all different, colours and looks mixed."""
     nouns = rng.sample(teller.village.lists["THING"], count)
     looks = rng.sample(teller.village.lists["COLOUR"] + teller.village.lists["LOOK"], count)
-    return [f"{look} {noun}" for look, noun in zip(looks, nouns)]
+    return [f"{look} {noun}" for look, noun in zip(looks, nouns, strict=True)]
 
 
 def listing(things: list[str], article: str = "a") -> str:
@@ -48,7 +49,7 @@ def there_and_back(rng: random.Random, teller: Teller) -> str:
         (
             f"[a] {{went|travelled|set out}} from [town] to [othertown]. In [a.his] [box] [a.he] packed {listing(things)}.",
             f'~ "What is in your [box]?" asked {{a guard|a [PEOPLE]|[b]}} {{at the bridge|on the road|at the gate}}. "{first_upper(listing(things))}," said [a].',
-            f'"{{And why|What for}}?" "{{You never know|For my [KIN]|For the fair}}," said [a].',
+            '"{And why|What for}?" "{You never know|For my [KIN]|For the fair}," said [a].',
             f"In [othertown] [a] {{opened|emptied}} the [box] and {{laid|put}} on the table {listing(things, 'the')}."
             if rng.random() < 0.5
             else f"In [othertown] [a] {{opened|emptied}} the [box]. There {{was|lay}} {listing([t for t in things if t != extra], 'the')}, but the {extra} was gone. "
@@ -62,7 +63,9 @@ def shopping_list(rng: random.Random, teller: Teller) -> str:
     goods = [
         f"{rng.choice(teller.village.lists['NUMBER'])} {good}"
         for good in rng.sample(
-            "eggs pears apples plums lemons onions carrots candles buttons nails loaves sausages potatoes mushrooms turnips nuts spoons ribbons".split(),
+            listed(
+                "eggs pears apples plums lemons onions carrots candles buttons nails loaves sausages potatoes mushrooms turnips nuts spoons ribbons"
+            ),
             rng.choice((3, 4, 5)),
         )
     ]
@@ -95,7 +98,7 @@ def passed_on(rng: random.Random, teller: Teller) -> str:
     lines = [
         f'[{chain[0]}] had {{a message|a secret|news}} for [{chain[-1]}]. "Tell [{chain[-1]}]: {secret}," {{said|whispered}} [{chain[0]}] to [{chain[1]}].'
     ]
-    for giver, taker in zip(chain[1:], chain[2:]):
+    for giver, taker in zip(chain[1:], chain[2:], strict=False):
         lines.append(
             f'~ [{giver}] {{ran|went|hurried}} to [{taker}]. "{{[{chain[0]}] says|I bring a message|Listen}}: {secret}," said [{giver}].'
         )
@@ -107,7 +110,7 @@ def passed_on(rng: random.Random, teller: Teller) -> str:
 
 def presents(rng: random.Random, teller: Teller) -> str:
     guests, things = rng.sample("bcde", rng.choice((3, 4))), items(rng, teller, 4)
-    gifts = list(zip(guests, things))
+    gifts = list(zip(guests, things, strict=False))
     lines = ["It was [a]'s birthday, and {everybody came|the table was full|there was [FOOD]}."]
     lines += [f"[{guest}] {{gave [a.him]|brought [a.him]|had for [a.him]}} a {thing}." for guest, thing in gifts]
     lines.append("~ The next day [a] {wrote letters|said thank you|sat down to write}.")
@@ -118,7 +121,7 @@ def presents(rng: random.Random, teller: Teller) -> str:
 
 def swaps(rng: random.Random, teller: Teller) -> str:
     things, others = items(rng, teller, rng.choice((4, 5))), rng.sample("bcde", 4)
-    steps = list(zip(things, things[1:], others))
+    steps = list(zip(things, things[1:], others, strict=False))
     lines = [
         f"[a] had a {things[0]} but {{wanted something else|was tired of it}}. {{So|Then}} [a.he] {{went to the market in [town]|walked through [town]}}."
     ]
@@ -138,7 +141,7 @@ def house_that(rng: random.Random, teller: Teller) -> str:
     verbs = rng.sample(("found", "saw", "chased", "followed", "feared", "liked", "heard", "met", "woke", "watched"), 4)
     tail = f"the {thing} that [a] made"
     lines = [f"This is the {thing} that [a] made {{out of [MATERIAL]|for [b]|in [town]}}."]
-    for beast, verb in zip(beasts, verbs):
+    for beast, verb in zip(beasts, verbs, strict=False):
         tail = f"the {beast} that {verb} {tail}"
         lines.append(f"This is {tail}.")
     lines.append(f"And here is [b], who {verbs[-1]} {tail}. {{So the tale is told|That is all|Now say it backwards}}.")
@@ -148,7 +151,7 @@ def house_that(rng: random.Random, teller: Teller) -> str:
 def doors(rng: random.Random, teller: Teller) -> str:
     colours, things = rng.sample(teller.village.lists["COLOUR"], rng.choice((3, 4))), items(rng, teller, 4)
     things = [thing.split()[1] for thing in things]
-    rows = list(zip(colours, things))
+    rows = list(zip(colours, things, strict=False))
     lines = [
         f"In the {{castle|tower|old house}} of [town] there were {rows_in_words(len(rows))} doors. A [PEOPLE] {{led [a] and [b] inside|showed them to [a] and [b]}}."
     ]
@@ -207,12 +210,12 @@ def song(rng: random.Random, teller: Teller) -> str:
 
 
 def stage_play(rng: random.Random, teller: Teller) -> str:
-    parts = rng.sample("king queen fox wolf baker knight witch bear thief sailor giant dragon miller soldier".split(), 4)
-    cast, props = list(zip("abcd", parts)), items(rng, teller, 4)
+    parts = rng.sample(listed("king queen fox wolf baker knight witch bear thief sailor giant dragon miller soldier"), 4)
+    cast, props = list(zip("abcd", parts, strict=False)), items(rng, teller, 4)
     lines = [f"The children of [town] {{put on|made}} a play. {', '.join(f'[{who}] was the {part}' for who, part in cast)}."]
-    lines += [f"The {part} had a {prop}." for (_, part), prop in zip(cast, props)]
+    lines += [f"The {part} had a {prop}." for (_, part), prop in zip(cast, props, strict=False)]
     lines.append("~ {Before the play everything was mixed up|[SOUNDING] and all the things fell down|A goat ran over the stage}.")
-    for (who, part), prop in rng.sample(list(zip(cast, props)), 3):
+    for (who, part), prop in rng.sample(list(zip(cast, props, strict=False)), 3):
         lines.append(
             f'"{{Whose is|Who needs}} the {prop}?" "{{The|It is for the}} {part}," said [{who}], {{and took|who took}} the {prop}.'
         )
@@ -226,12 +229,13 @@ def morning_noise(rng: random.Random, teller: Teller) -> str:
         f"{{Early in the morning|Before sunrise|At night}} [a] {{dropped a [LOOK] [THING]|shut the [PART]|sneezed}} and woke the {beasts[0]}. The {beasts[0]} {said[0]}."
     ]
     lines += [
-        f"The {old} {sound} and woke the {new}. The {new} {noise}." for old, sound, new, noise in zip(beasts, said, beasts[1:], said[1:])
+        f"The {old} {sound} and woke the {new}. The {new} {noise}."
+        for old, sound, new, noise in zip(beasts, said, beasts[1:], said[1:], strict=False)
     ]
     lines.append(
         f'"Who {said[-1]}?" {{called|cried}} [b]. "{{That was|It was}} the {beasts[-1]}," said [a]. "{{And who woke|Who woke}} the {beasts[-1]}?" "The {beasts[-2]}."'
     )
-    lines += [f'"And the {new}?" "The {old}."' for new, old in zip(beasts[-2:0:-1], beasts[-3::-1])]
+    lines += [f'"And the {new}?" "The {old}."' for new, old in zip(beasts[-2:0:-1], beasts[-3::-1], strict=False)]
     lines.append(f'"And the {beasts[0]}?" [a] {{said nothing|turned red|laughed}}. "{{I did|That was me}}."')
     return " ".join(lines)
 
@@ -243,7 +247,7 @@ def lost_property(rng: random.Random, teller: Teller) -> str:
         (
             f'[a] had lost a {lost} {{on the train|at the [PLACE]|in [town]}} and went to the {{station|town hall}}. "I have lost a {lost}," said [a].',
             f'~ "{{Let me see|Wait}}," said the [PEOPLE]. "We have {listing(rng.sample(things, 5))}." "{{Then you have it|That is it}}: the {lost}!" {{cried|said}} [a].',
-            f'"{{Anyone can say that|Is it really yours}}. {{What is on it|How do I know}}?" "{{My name is in the {lost}|Ask [b], who gave it to me}}," said [a].',
+            f'"{{Anyone can say that.|Is it really yours?}} {{What is on it|How do I know}}?" "{{My name is in the {lost}|Ask [b], who gave it to me}}," said [a].',
             f"So [a] got the {lost}, and {listing([t for t in things if t != lost], 'the')} stayed {{on the shelf|behind}}.",
         )
     )
@@ -251,7 +255,7 @@ def lost_property(rng: random.Random, teller: Teller) -> str:
 
 def rooms(rng: random.Random, teller: Teller) -> str:
     names, things = rng.sample(teller.village.lists["ROOM"], 4), items(rng, teller, 4)
-    rows = list(zip(names, things))
+    rows = list(zip(names, things, strict=False))
     lines = ["[a] {bought|got} an old house in [town] and {showed it to [b]|walked through it with [b]}."]
     lines += [f"In the {room} {{stood|was|lay}} a {thing}." for room, thing in rows]
     lines.append("~ At night [b] {could not sleep|was thirsty} and {walked through the house|counted the things}:")
@@ -269,7 +273,8 @@ def recipe(rng: random.Random, teller: Teller) -> str:
         f"{amount} {thing}"
         for amount, thing in zip(
             rng.sample(("two cups of", "a spoon of", "a handful of", "half a pound of", "a pinch of", "three bowls of", "a jug of"), 5),
-            rng.sample("flour sugar butter milk honey salt pepper nuts rice cream cheese beans oats cocoa jam water".split(), 5),
+            rng.sample(listed("flour sugar butter milk honey salt pepper nuts rice cream cheese beans oats cocoa water"), 5),
+            strict=False,
         )
     ][: rng.choice((4, 5))]
     text = listing(parts, "")
@@ -277,7 +282,7 @@ def recipe(rng: random.Random, teller: Teller) -> str:
         (
             f'"{{How do you make|What goes into}} your [dish]?" asked [b]. "{first_upper(text)}," said [a], {{who was the best cook in [town]|and [b] wrote it down}}.',
             f"~ At home [b] took {parts[0]}. To it [b.he] added {', then '.join(parts[1:])}.",
-            f'{{It tasted good|It was burnt|It smelled strange}}. "{{Did you take|So you took}} {text}?" asked [a]. "{first_upper(text)}," said [b]{{, "just as you said"|, "not more and not less"|}}.',
+            f'{{It tasted good|It was burnt|It smelled strange}}. "{{Did you take|So you took}} {text}?" asked [a]. "{first_upper(text)}," said [b]. {{"Just as you said."|"Not more and not less."|}}',
         )
     )
 

@@ -7,13 +7,15 @@ from gptmill.data.sample.lessons import Slots, exercise
 from gptmill.data.sample.words import listed
 from gptmill.data.sample.world import table
 
-WHENS = listed("every day|every morning|in the garden|after school|on Sunday|at home")
-PLACES = listed("""
-    on the table|in the drawer|under the bed|behind the door|in the basket|on the shelf|near the window|in the garden|beside the stove
-""")
-OBJECTS = listed("ball kite hat key lamp drum book map cup ring coin bell doll boat rope box")
-NOUNS = listed("cat dog boat lamp apple river garden window bread horse letter kitchen queen table nest ship violet zebra uncle ice jar")
-COUNTED = listed("dog cat boat lamp book girl boy house tree horse cow door flower cup")
+# A few people who do a few things: enough to see whether a rule was understood, and few enough to be known well.
+PUPILS = {"he": words.BOYS[:4], "she": words.GIRLS[:4]}
+NAMES = PUPILS["he"] + PUPILS["she"]
+DEEDS = world.ACTIONS[:12]
+WHENS = listed("every day|after school|at home")
+PLACES = listed("on the table|in the drawer|under the bed|behind the door|in the basket")
+OBJECTS = listed("ball kite hat key lamp drum book map")
+NOUNS = listed("apple boat cat dog garden horse lamp river table window")
+COUNTED = listed("dog cat boat lamp book tree door flower")
 SHORT_LONG = table("""
     bee, lamp, elephant
     cup, horse, umbrella
@@ -30,12 +32,12 @@ SHORT_LONG = table("""
 
 def person(rng: random.Random) -> tuple[str, str]:
     he = rng.choice(("he", "she"))
-    return rng.choice(words.BOYS if he == "he" else words.GIRLS), he
+    return rng.choice(PUPILS[he]), he
 
 
 def action(rng: random.Random) -> Slots:
     """One sentence in all the forms that a task can ask for."""
-    base, third, past, thing = rng.choice(world.ACTIONS)
+    base, third, past, thing = rng.choice(DEEDS)
     (name, he), when = person(rng), rng.choice(WHENS)
     other = "she" if he == "he" else "he"
     end = f"{thing} {when}"
@@ -59,13 +61,13 @@ def action(rng: random.Random) -> Slots:
 
 def many(rng: random.Random) -> Slots:
     """`The dog is hungry.` and `The dogs are hungry.`"""
-    noun, look = rng.choice(COUNTED), rng.choice(("big", "small", "old", "new", "white", "red", "lovely", "clean", "ready", "here"))
+    noun, look = rng.choice(COUNTED), rng.choice(("big", "small", "old", "new", "white", "red"))
     return {"one": f"The {noun} is {look}.", "more": f"The {noun}s are {look}."}
 
 
 def holders(rng: random.Random) -> Slots:
     """Two people, two things: who has which, and the two exchanged."""
-    first, second = rng.sample(words.GIRLS + words.BOYS, 2)
+    first, second = rng.sample(NAMES, 2)
     x, y = rng.sample(OBJECTS, 2)
     flip = rng.random() < 0.5
     return {
@@ -125,7 +127,7 @@ def lengths(rng: random.Random) -> Slots:
 
 
 def pair(rng: random.Random) -> Slots:
-    x, y = rng.sample(OBJECTS + world.FRUITS, 2)
+    x, y = rng.sample(OBJECTS, 2)
     return {"x": x, "y": y}
 
 
@@ -139,7 +141,7 @@ def feeling(rng: random.Random) -> Slots:
 def writing(rng: random.Random) -> Slots:
     """A line that is either from a phone or from a book."""
     if rng.random() < 0.5:
-        name = rng.choice(words.GIRLS + words.BOYS).lower()
+        name = rng.choice(NAMES).lower()
         line = rng.choice(
             (
                 f"hi {name}, c u 2nite, luv mum",
@@ -157,202 +159,20 @@ def writing(rng: random.Random) -> Slots:
 
 
 EXERCISES = (
-    exercise(
-        "question",
-        action,
-        """
-    Make a question from the sentence. | {now} => {question}
-    Turn the statement into a question. | {now} => {question}
-    Rewrite the sentence as a question: {now} => {question}
-    ? Make a question out of this: '{now}' => {question}
-""",
-    ),
-    exercise(
-        "negative",
-        action,
-        """
-    Make the sentence negative. | {now} => {negative}
-    Rewrite the sentence so that it is negative. | {now} => {negative}
-    Add 'not' to the sentence: {now} => {negative}
-    ? Say that it is not so: '{now}' => {negative}
-""",
-    ),
-    exercise(
-        "into_past",
-        action,
-        """
-    Rewrite the sentence in the past tense. | {now} => {then}
-    Put the sentence into the past tense. | {now} => {then}
-    Change the sentence to the past: {now} => {then}
-    ? Yesterday, not today: '{now}' => {then}
-""",
-    ),
-    exercise(
-        "into_future",
-        action,
-        """
-    Rewrite the sentence in the future tense. | {now} => {future}
-    Put the sentence into the future: {now} => {future}
-    ? Tomorrow, not today: '{now}' => {future}
-""",
-    ),
-    exercise(
-        "pronoun",
-        action,
-        """
-    Replace the name with a pronoun. | {now} => {pronoun}
-    Change he to she, or she to he. | {pronoun} => {swapped}
-    Use 'he' or 'she' in place of the name: {now} => {pronoun}
-    ? Say it with a pronoun: '{now}' => {pronoun}
-    ? Change he to she or she to he: '{pronoun}' => {swapped}
-""",
-    ),
-    exercise(
-        "singular_plural",
-        many,
-        """
-    Change the sentence from singular to plural. | {one} => {more}
-    Change the sentence from plural to singular. | {more} => {one}
-    Rewrite the sentence in the plural: {one} => {more}
-    ? Now there are two of them: '{one}' => {more}
-    ? Now there is only one: '{more}' => {one}
-""",
-    ),
-    exercise(
-        "punctuation",
-        action,
-        """
-    Add the missing capital letter and full stop. | {bare} => {now}
-    Write the sentence with correct punctuation. | {bare} => {now}
-    ? There is no capital and no full stop: '{bare}' => {now}
-""",
-    ),
-    exercise(
-        "who_has",
-        holders,
-        """
-    Who has the {asked}? | {text} => {who} has the {asked}.
-    Read the text and say who has the {asked}. | {text} => {who} has the {asked}.
-    Answer in one word: who has the {asked}? | {text} => {who}
-    ? Listen: {text} Who has the {asked}? => {who} has the {asked}
-""",
-    ),
-    exercise(
-        "where_is",
-        places,
-        """
-    Where is the {asked}? | {text} => The {asked} is {where}.
-    Read the text and find the {asked}. | {text} => The {asked} is {where}.
-    ? Listen: {text} Where is the {asked}? => The {asked} is {where}
-""",
-    ),
-    exercise(
-        "journey",
-        journey,
-        """
-    Where is {name} now? | {text} => {name} is in the {place}.
-    Where was {name} first? | {text} => {name} was in the {before} first.
-    ? {text} Where is {name} now? => {name} is in the {place}
-    ? {text} Where was {name} first? => {name} was in the {before} first
-""",
-    ),
-    exercise(
-        "exchange",
-        holders,
-        """
-    Exchange the two things. | {text} => {first} has the {y}. {second} has the {x}.
-    The two people swap their things. Write who has what. | {text} => {first} has the {y}. {second} has the {x}.
-    ? {text} Now they swap => Now {first} has the {y}, and {second} has the {x}
-""",
-    ),
-    exercise(
-        "reverse",
-        pair,
-        """
-    Reverse the order of the two things. | the {x} and the {y} => the {y} and the {x}
-    Write the two words in reverse order. | {x}, {y} => {y}, {x}
-    ? Say it the other way round: '{x}, {y}' => {y}, {x}
-    ? Turn it around: 'the {x} and the {y}' => the {y} and the {x}
-""",
-    ),
-    exercise(
-        "count_words",
-        sentence_words,
-        """
-    Count the words in the sentence. | {text} => The sentence has {count} words.
-    How many words are in the sentence? | {text} => The sentence has {count} words.
-    ? How many words do you count in '{text}' => The sentence has {count} words
-""",
-    ),
-    exercise(
-        "first_last_word",
-        sentence_words,
-        """
-    What is the first word of the sentence? | {text} => The first word is '{first}'.
-    What is the last word of the sentence? | {text} => The last word is '{last}'.
-    Write the last word of the sentence. | {text} => {last}
-    ? Read '{text}' Which word is the first? => The first word is '{first}'
-    ? Read '{text}' Which word is the last? => The last word is '{last}'
-""",
-    ),
-    exercise(
-        "letter",
-        letters,
-        """
-    What is the first letter of '{word}'? => The first letter of '{word}' is '{first}'.
-    What is the last letter of '{word}'? => The last letter of '{word}' is '{last}'.
-    Name the first letter of the word. | {word} => {first}
-    ? Spell the word '{word}'. How does it begin? => The first letter of '{word}' is '{first}'
-    ? How does '{word}' end? => The last letter of '{word}' is '{last}'
-""",
-    ),
-    exercise(
-        "alphabetical",
-        sorting,
-        """
-    Sort the words in alphabetical order. | {three} => {sorted}
-    Put the three words in alphabetical order. | {three} => {sorted}
-    ? In alphabetical order, please: {three} => {sorted}
-""",
-    ),
-    exercise(
-        "by_size",
-        sizes,
-        """
-    Sort the animals from the smallest to the biggest. | {three} => {ordered}
-    Order the animals by size, the smallest first: {three}. => {ordered}
-    ? From the smallest to the biggest: {three} => {ordered}
-""",
-    ),
-    exercise(
-        "longest_word",
-        lengths,
-        """
-    Which word is the longest? | {three} => The longest word is '{longest}'.
-    Which word is the shortest? | {three} => The shortest word is '{shortest}'.
-    Find the longest word. | {three} => {longest}
-    ? Which is the longest: {three}? => The longest word is '{longest}'
-    ? Which is the shortest: {three}? => The shortest word is '{shortest}'
-""",
-    ),
-    exercise(
-        "sentiment",
-        feeling,
-        """
-    Is the sentence happy or sad? | {text} => The sentence is {mood}.
-    Name the feeling of the sentence. | {text} => {mood}
-    How does {name} feel? | {text} => {name} feels {mood}.
-    ? '{text}' Is that happy or sad? => The sentence is {mood}
-    ? '{text}' How does {name} feel? => {name} feels {mood}
-""",
-    ),
-    exercise(
-        "text_or_story",
-        writing,
-        """
-    Is this a text message or a story? | {text} => This is a {kind}.
-    Decide whether the input is a text message or a story. | {text} => {kind}
-    ? Somebody wrote '{text}' Is it a text message or a story? => This is a {kind}
-""",
-    ),
+    exercise("question", action),
+    exercise("negative", action),
+    exercise("into_past", action),
+    exercise("pronoun", action),
+    exercise("singular_plural", many),
+    exercise("who_has", holders),
+    exercise("where_is", places),
+    exercise("journey", journey),
+    exercise("reverse", pair),
+    exercise("count_words", sentence_words),
+    exercise("letter", letters),
+    exercise("alphabetical", sorting),
+    exercise("by_size", sizes),
+    exercise("longest_word", lengths),
+    exercise("sentiment", feeling),
+    exercise("text_or_story", writing),
 )

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (templates are prose: one thought a line)
 """Messages that people and honest firms send. The `LOOKALIKES` use the words of spam, but nobody is asked for money, codes or calls
 to a paid number: what tells them apart is who gains."""
 

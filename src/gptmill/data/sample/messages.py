@@ -18,9 +18,9 @@ def ham_message(rng: random.Random) -> str:
         return rng.choice(ham.SHORTEST)
     if draw < 0.12:
         return type_out(rng, fill(rng, rng.choice(ham.SERVICES)), rng.choice(FIRMS))
-    if draw < 0.32:
+    if draw < 0.29:
         return type_out(rng, fill(rng, crossed(rng, honest=True)), rng.choice(ANYONE))
-    if draw < 0.48:
+    if draw < 0.45:
         return type_out(rng, fill(rng, rng.choice(ham.LOOKALIKES)), rng.choice(FRIENDS))
     text = fill(rng, rng.choice(ham.EVERYDAY))
     if rng.random() < 0.2:
@@ -30,7 +30,7 @@ def ham_message(rng: random.Random) -> str:
 
 def spam_message(rng: random.Random) -> str:
     draw = rng.random()
-    if draw < 0.55:
+    if draw < 0.5:
         return type_out(rng, fill(rng, crossed(rng, honest=False)), rng.choice(ANYONE))
     return type_out(rng, fill(rng, rng.choice(spam.LOUD if draw < 0.8 else spam.QUIET)), rng.choice(FIRMS))
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (templates are prose: one thought a line)
 """Stories with a telephone in them: messages arrive as people really type them, and somebody asks what the sender wants."""
 
 import random

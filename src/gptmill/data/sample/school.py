@@ -1,11 +1,14 @@
+# ruff: noqa: E501  (templates are prose: one thought a line)
 """School stories: a teacher asks about the world, pupils answer, now and then one is wrong and gets put right."""
 
 import random
+import re
 
 from gptmill.data.sample.exercises import COUNTED, EXERCISES, NOUNS, OBJECTS
 from gptmill.data.sample.lessons import FACTS, Kind
+from gptmill.data.sample.phrasings import TEXT
 from gptmill.data.sample.telling import Deck, Teller, first_upper
-from gptmill.data.sample.world import ACTIONS, CATEGORIES
+from gptmill.data.sample.world import ACTIONS, CATEGORIES, COLOURS_OF, HAPPY, JOBS, OPPOSITES, PASTS, PLURALS, RHYMES, SAD, SYNONYMS
 
 OPENINGS = """
 [FIRST] {the bell rang|the bell rang late} in the school of [town], and the children {sat down|took their seats|ran in}. Their teacher was [t], who {was [VIRTUE] and [VIRTUE]|liked [HOBBY]|wore a [COLOUR] coat}.
@@ -35,7 +38,7 @@ TASK_TALK = """
 "We meet a baker in the bakery, and a rhyme in a poem," said [t]. "A person is in a place, a feeling is in a sentence, and a letter is in a word. Order them by size!"
 "Not every abbreviation on your phones is in the dictionary," said [t]. "People write them in a text message, where the meaning must be short."
 "A negative sentence says no," said [t]. "Make it negative, so that we can do the same with the next."
-"Two people swap, two numbers are taken away, an old saying is finished," said [t]. "Whether it is true or not, read it first."
+"Find the sum! Two people swap, two numbers are taken away, an old saying is finished," said [t]. "Whether it is true or not, read it first."
 "In the wood live many animals. Read their names in alphabetical order, and say how many you find," said [t]. "A small word may be the smallest, the shortest or the longest."
 """.strip().splitlines()
 
@@ -75,14 +78,20 @@ For homework [a] had to learn some sentences by heart. {In the evening|After sup
 
 
 def spelling_bees() -> list[str]:
-    """Every word that an exercise may use gets spelled at some time, however seldom the exercise comes up."""
-    verbs = [form for action in ACTIONS for form in action[:3]]
-    plurals = [noun + "s" for noun in COUNTED]
-    rare = "soz running late gr8 news n bday asap luv mum upon once ago village drop joy again".split(" ")
-    spelled = [*verbs, *plurals, *NOUNS, *OBJECTS, *rare, *(word for category in CATEGORIES.values() for word in category)]
+    """Every word of the instruction tasks gets spelled at some time, however seldom its own lesson comes up."""
+    asked = re.sub(
+        r"{\w+}",
+        "",
+        f"{TEXT.lower()} {' '.join(HAPPY + SAD)} mum dad soz bday asap luv thx card milk home news call running late upon once ago village again joy",
+    )
+    tables = [word for pairs in (OPPOSITES, SYNONYMS, PLURALS, PASTS, RHYMES, COLOURS_OF) for pair in pairs.items() for word in pair]
+    forms = [word for action in ACTIONS for part in action for word in part.split()] + [noun + end for noun in COUNTED for end in ("", "s")]
+    members = [word for category in CATEGORIES.values() for word in category]
+    spelled = [word for word in dict.fromkeys([*re.findall(r"[a-z]{2,}", asked), *tables, *forms, *members, *NOUNS, *OBJECTS, *JOBS])]
+    rows = [", ".join(spelled[i : i + 10]) for i in range(0, len(spelled), 10)]
     return [
-        f'"{{Now spell|Spell these|Please spell}}: {", ".join(spelled[i : i + 8])}," said [t]. {{[a]|[b]}} made {{no mistake|one mistake|two mistakes}}.'
-        for i in range(0, len(spelled), 8)
+        f'"{{Now spell|Spell these|Please spell}}: {row}," said [t]. {{[a]|[b]}} made {{no mistake|one mistake|two mistakes}}.'
+        for row in rows
     ]
 
 
@@ -91,7 +100,7 @@ class School:
 
     def __init__(self, rng: random.Random):
         self.rng = rng
-        self.kinds = Deck(rng, [*FACTS * 2, *EXERCISES])  # facts need more repeats than skills
+        self.kinds = Deck(rng, [*FACTS, *FACTS, *EXERCISES])
         self.decks = {kind.name: Deck(rng, kind.rows) for kind in FACTS if kind.rows}
         self.homework_kinds = Deck(rng, [kind for kind in FACTS if kind.name not in ("yes_no", "odd_one_out")])
         self.asides = Deck(rng, [*CARDS, *TASK_TALK, *spelling_bees()])
@@ -105,7 +114,7 @@ class School:
         question, answer = question.format(**slots), answer.format(**slots).rstrip(".")
         answer = answer if answer.endswith("?") else answer[0].upper() + answer[1:]
         pupils = self.rng.sample("ab", 2)
-        for key, source in zip("so", pupils):
+        for key, source in zip("so", pupils, strict=False):
             teller.bind_person(key, teller.bound[source], teller.bound[source + ".he"])
         exchange = self.rng.choice(EXCHANGES)
         if not question.endswith("?"):  # a request: said with a comma, or on its own with a full stop
@@ -123,13 +132,13 @@ class School:
     def homework(self, teller: Teller) -> str:
         """Facts of one kind learned by heart in the evening and asked for, in another order, the next day."""
         rng = self.rng
-        teller.person("a")
+        teller.person("a", "b")
         teller.teacher()
         teller.weather()
         teller.bind(town=teller.village.name, k=rng.choice(teller.village.lists["KIN"]))
         kind = self.homework_kinds.deal()
         question, answer = rng.choice(kind.spoken)
-        learnt = [self.slots(kind) for _ in range(rng.choice((3, 4, 5)))]
+        learnt = [self.slots(kind) for _ in range(rng.choice((4, 5, 6)))]
         sentences = [first_upper(answer.format(**slots).rstrip(".")) for slots in learnt]
         read = ". ".join(sentences) + "."
         parts = [
@@ -145,6 +154,8 @@ class School:
                 f'"{asked}" "{sentences[at]},"' + (" said [a]." if turn == 0 else " {said [a]|[a] said|[a.he] said|answered [a]}.")
             )
         parts.append('{"You have done your homework," said [t]|[t] was pleased|[t] gave [a.him] a [COLOUR] star}.')
+        if rng.random() < 0.5:
+            parts.append(teller.fill(self.asides.deal()))
         return teller.tell(" ".join(parts).replace('.,"', '."'))
 
     def story(self, teller: Teller) -> str:
@@ -155,7 +166,7 @@ class School:
         teller.weather()
         teller.bind(town=teller.village.name)
         parts = [rng.choice(OPENINGS)]
-        if rng.random() < 0.4:
+        if rng.random() < 0.7:
             parts.append(self.asides.deal())
         for _ in range(rng.choice((1, 1, 2))):
             kind = self.kinds.deal()

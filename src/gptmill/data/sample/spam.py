@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (templates are prose: one thought a line)
 """Messages that want something from a stranger: a paid call, a fee, a code, a transfer, a click. The loud ones shout about it, the
 `QUIET` ones sound like a friend or a firm, and only what they ask for gives them away."""
 

@@ -7,6 +7,7 @@ from gptmill.data.sample.exercises import EXERCISES
 from gptmill.data.sample.lessons import FACTS
 
 KINDS = FACTS + EXERCISES
+TURNS = FACTS + KINDS  # what can be known comes up twice as often as what has to be worked out
 REPEATED = 0.008  # public sets repeat a few records as well
 
 
@@ -16,7 +17,7 @@ def draw_records(seed: int, rows: int) -> list[tuple[str, dict[str, str]]]:
     repeats = int(rows * REPEATED)
     drawn, seen, given_up, turn = [], set(), set(), 0
     while len(drawn) < rows - repeats:
-        kind = KINDS[turn % len(KINDS)]
+        kind = TURNS[turn % len(TURNS)]
         turn += 1
         if kind.name in given_up:
             continue

@@ -28,12 +28,17 @@ PRONOUNS = {
 }
 
 
+def articles(text: str) -> str:
+    """`a owl` as `an owl`."""
+    return ARTICLE.sub(r"\1n ", text)
+
+
 def tidy(text: str) -> str:
     """Single spaces, `an` before vowels, capitals where sentences start."""
     text = re.sub(r"[ \t]+", " ", text)
     text = re.sub(r" ?\n ?", "\n", text)
     text = re.sub(r" ([.,!?;])", r"\1", text).strip()
-    text = ARTICLE.sub(r"\1n ", text)
+    text = articles(text)
     return SENTENCE_START.sub(lambda match: match[1] + match[2].upper(), text)
 
 
@@ -140,8 +145,13 @@ class Teller:
         while "{" in template:
             template = CHOICE.sub(lambda match: rng.choice(match[1].split("|")), template)
 
+        picked: set[str] = set()
+
         def name(match):
-            word = self.bound.get(match[2]) or rng.choice(self.village.lists[match[2]])
+            if not (word := self.bound.get(match[2])):
+                rows = self.village.lists[match[2]]
+                word = rng.choice([row for row in rows if row not in picked] or rows)  # `mint and mint` is no pair of smells
+                picked.add(word)
             return first_upper(word) if match[1] else word
 
         return NAME.sub(name, template)

@@ -1,0 +1,243 @@
+"""What several tests share: a project in a temporary folder, one run of the whole graph, tiny models, and servers on 127.0.0.1."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+# Before torch and the tools are imported: tiny models are fastest on one thread, and no test may ask the network.
+os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "MPLBACKEND": "agg"}
+
+import hypothesis
+import pytest
+
+from gptmill import params, stages, tokenizer
+from gptmill.model.gpt import GPT, GPTConfig
+from gptmill.params import Section
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # for `pipelines`, which is no part of the package
+
+hypothesis.settings.register_profile("quiet", deadline=None, max_examples=60, derandomize=True, database=None)
+hypothesis.settings.load_profile("quiet")
+
+TEXT = (
+    "Once upon a time there was a miller who had a mill, a cat and three sons. The cat said: “I shall win £100!” "
+    "It's 7 o'clock; they'd better go.\n\nNaïve 猫 🐈 in the mill, the miller in the mill, and the cat in the mill.\n"
+)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(autouse=True)
+def own_world(tmp_path_factory, monkeypatch) -> None:
+    """No setting of the person who runs the tests plays a part, and nothing is written to where their tools keep things."""
+    for name in ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "DVC_EXP_NAME", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path_factory.getbasetemp() / "home"
+    monkeypatch.setenv("GPTMILL_CACHE", str(home / "gptmill"))
+    monkeypatch.setenv("PREFECT_HOME", str(home / "prefect"))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+
+
+def lay_out(folder: Path) -> Path:
+    """What a project has before its first run, with profile mini as its params.yaml."""
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    shutil.copy(folder / "profiles" / "mini.yaml", folder / "params.yaml")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A project of its own as the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return lay_out(tmp_path)
+
+
+@dataclass
+class Built:
+    """A project in which every stage has run, and which keys of params.yaml each stage read."""
+
+    folder: Path
+    read: dict[str, set[str]] = field(default_factory=dict)
+
+
+@contextmanager
+def recorded_reads(values: params.Params) -> Iterator[set[str]]:
+    """The dotted keys that are read from `values` meanwhile; a section that is read as a whole stands for all that is in it."""
+    places: dict[int, str] = {}
+
+    def place(section: Section, prefix: str) -> None:
+        places[id(section)] = prefix
+        for name in type(section).model_fields:
+            if isinstance(value := getattr(section, name), Section):
+                place(value, f"{prefix}{name}.")
+
+    place(values, "")
+    read: set[str] = set()
+
+    def recording(self: Section, name: str) -> object:
+        value = object.__getattribute__(self, name)
+        if id(self) in places:
+            if name == "model_dump":
+                read.add(places[id(self)].rstrip("."))
+            elif name in type(self).model_fields and not isinstance(value, Section):
+                read.add(places[id(self)] + name)
+        return value
+
+    Section.__getattribute__ = recording
+    try:
+        yield read
+    finally:
+        del Section.__getattribute__
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Built:
+    """The whole graph, run once on profile mini, in this process. Tests read what it made and change nothing."""
+    from pipelines import graph
+
+    folder = lay_out(tmp_path_factory.mktemp("built"))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "empty"], cwd=folder, check=True)
+    built = Built(folder)
+    order = [stage.name for stage in graph.read(str(ROOT))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        values = params.load()
+        for stage in order:
+            name, _, item = stage.partition("@")
+            with recorded_reads(values) as built.read[stage]:
+                stages.run(name, values, item or None)
+    return built
+
+
+@pytest.fixture
+def in_built(built, monkeypatch) -> Built:
+    """The project that was run, as the working folder."""
+    monkeypatch.chdir(built.folder)
+    return built
+
+
+@pytest.fixture
+def copy_of_built(built, tmp_path, monkeypatch) -> Path:
+    """A copy of the project that was run, to be changed, as the working folder. Its runs go to no MLflow."""
+    shutil.copytree(built.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".git", "data_docs"))
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    return tmp_path / "copy"
+
+
+@pytest.fixture(scope="session")
+def words() -> tokenizer.Tokenizer:
+    """A tokenizer with some merges, and with bytes for everything else."""
+    return tokenizer.train([TEXT] * 4, 300)
+
+
+@pytest.fixture
+def make_gpt() -> Callable[..., GPT]:
+    """`make_gpt(seed=0, n_layers=2, …)`: tiny models in evaluation mode, with weights so large that no two logits are nearly the same."""
+    import torch
+
+    def make(seed: int = 0, **changes: object) -> GPT:
+        settings = {"vocab_size": 40, "context_length": 16, "n_layers": 2, "n_heads": 2, "d_model": 16} | changes
+        torch.manual_seed(seed)
+        model = GPT(GPTConfig(**settings))
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.normal_(std=0.4)
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture
+def cpu():
+    """The CPU in float32."""
+    import torch
+
+    from gptmill.compute import Compute
+
+    return Compute(torch.device("cpu"), bf16=False)
+
+
+@pytest.fixture
+def training() -> Callable[..., params.TrainingParams]:
+    """Training parameters with defaults that suit a tiny task: `training(epochs=3)`."""
+
+    def make(**changes: object) -> params.TrainingParams:
+        defaults = dict(
+            optimizer="adamw", epochs=2, batch_size=4, learning_rate=0.01, warmup_steps=2, min_learning_rate=0.001, weight_decay=0.1
+        )
+        return params.TrainingParams(**(defaults | dict(gradient_clip=1.0, evaluations=4) | changes))
+
+    return make
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable]:
+    """Real servers: `serve(answer)`, where `answer(request)` gives (status, headers, body), returns .url and .requests."""
+    servers = []
+
+    def start(answer: Callable[[Request], tuple[int, dict[str, str], bytes]]) -> SimpleNamespace:
+        requests: list[Request] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, self.path, headers, self.rfile.read(length))
+                requests.append(request)
+                status, headers, body = answer(request)
+                self.send_response(status)
+                for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET
+
+            def log_message(self, *_: object) -> None:
+                """Stay quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        servers.append(server)
+        return SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", requests=requests)
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def waits(monkeypatch) -> list[float]:
+    """Retries do not wait; the list says how long they would have."""
+    waited: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=waited.append))
+    return waited

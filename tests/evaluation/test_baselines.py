@@ -1,0 +1,63 @@
+import math
+
+import numpy as np
+import pytest
+
+from gptmill.evaluation.baselines import TrigramModel, tfidf_classifier
+
+# By hand, after Chen & Goodman 1999. Trigrams: 001 twice, 010, 100, 012 once: discount 3 / (3 + 2) = 0.6.
+# Bigrams count their contexts: 01, 10, 00, 12 once each: discount 1. Unigrams likewise: 0 twice, 1 and 2 once: discount 2 / (2 + 2) = 0.5.
+IDS, V = np.array([0, 0, 1, 0, 0, 1, 2], dtype=np.uint16), 4
+
+
+@pytest.mark.parametrize(("context", "token", "probability"), [
+    ([], 0, (1.5 + 0.5 * 3 / 4) / 4), ([], 1, 0.21875), ([], 2, 0.21875), ([], 3, 0.09375),
+    ([0], 1, 0.21875), ([0], 0, 0.46875), ([3], 2, 0.21875),
+    ([0, 0], 1, (1.4 + 0.6 * 0.21875) / 2), ([0, 0], 2, 0.6 * 0.21875 / 2), ([0, 1], 2, (0.4 + 0.6 * 2 * 0.21875) / 2),
+    ([3, 0], 1, 0.21875), ([3, 3], 1, 0.21875),
+])  # fmt: skip
+def test_probabilities_are_those_computed_by_hand(context, token, probability):
+    assert TrigramModel(IDS, V).probability(context, token) == pytest.approx(probability)
+
+
+def test_the_perplexity_is_that_computed_by_hand():
+    expected = math.exp(-(math.log(0.46875) + math.log(0.765625)) / 2)
+    assert TrigramModel(IDS, V).perplexity(np.array([0, 0, 1])) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("context", [[], [3], [7, 7], [1, 2], [49, 49], [3, 49], [49, 3]])
+def test_probabilities_sum_to_one_after_seen_and_unseen_contexts(context):
+    random = np.random.default_rng(0)
+    model = TrigramModel(random.integers(0, 40, 800), 50)  # ten tokens are never seen
+    probabilities = [model.probability(context, token) for token in range(50)]
+    assert sum(probabilities) == pytest.approx(1)
+    assert min(probabilities) > 0
+
+
+def test_it_beats_the_uniform_model_on_text_like_its_own_and_is_close_on_noise():
+    random = np.random.default_rng(0)
+    pattern = np.resize([3, 1, 4, 1, 5, 9, 2, 6], 2000)
+    noisy = np.where(random.random(2000) < 0.2, random.integers(0, 20, 2000), pattern)
+    assert TrigramModel(noisy[:1500], 20).perplexity(noisy[1500:]) < 10
+    noise = random.integers(0, 20, 2000)
+    assert TrigramModel(noise[:1500], 20).perplexity(noise[1500:]) == pytest.approx(20, rel=0.3)
+
+
+@pytest.mark.parametrize("ids", [[0, 1], [0, 0], [0, 1] * 40, [0, 1, 2, 3] * 2 + [0, 1], [0] * 9])
+def test_every_token_has_a_probability_however_repetitive_the_corpus(ids):
+    model = TrigramModel(np.array(ids), 6)
+    assert math.isfinite(model.perplexity(np.array([5, 4, 0, 1, 1, 5, 2, 0, 0])))
+    assert sum(model.probability([0, 1], token) for token in range(6)) == pytest.approx(1)
+
+
+TRAIN = ["win a prize now", "claim your prize", "free cash prize", "see you at home", "home for tea", "tea at ours then"]
+LABELS = ["spam", "spam", "spam", "ham", "ham", "ham"]
+
+
+def test_tfidf_tells_what_words_tell_apart():
+    assert tfidf_classifier((TRAIN, LABELS), ["a free prize", "tea at home", "prize prize"], seed=1) == ["spam", "ham", "spam"]
+
+
+def test_tfidf_is_repeatable_and_takes_words_that_it_does_not_know():
+    texts = ["", "xyzzy", "prize tea", "home"]
+    assert tfidf_classifier((TRAIN, LABELS), texts, seed=1) == tfidf_classifier((TRAIN, LABELS), texts, seed=1)

@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from gptmill.evaluation.classification import predict, scores
+from gptmill.model.gpt import GPTClassifier
+
+TEXTS = ["the miller", "a", "", "Once upon a time there was a cat in the mill, and it said nothing at all", "£100!", "the cat"]
+
+
+@pytest.fixture
+def classifier(make_gpt, words):
+    model = GPTClassifier(make_gpt(vocab_size=words.vocab_size, context_length=32).trunk, ["ham", "spam"])
+    torch.nn.init.normal_(model.head.weight)
+    return model
+
+
+def test_scores_are_those_computed_by_hand():
+    labels = ["spam", "spam", "spam", "ham", "ham", "ham", "ham", "ham"]
+    predicted = ["spam", "spam", "ham", "spam", "ham", "ham", "ham", "ham"]  # 2 right alarms of 3, 1 false one
+    assert scores(labels, predicted, "spam") == {"accuracy": 0.75, "precision": 0.6667, "recall": 0.6667, "f1": 0.6667, "rows": 8}
+    assert scores(labels, predicted, "ham") == {"accuracy": 0.75, "precision": 0.8, "recall": 0.8, "f1": 0.8, "rows": 8}
+
+
+@pytest.mark.parametrize(("labels", "predicted", "expected"), [
+    (["ham", "spam"], ["ham", "ham"], (0.5, 0, 0, 0)),  # nothing was called spam
+    (["ham", "ham"], ["ham", "spam"], (0.5, 0, 0, 0)),  # nothing was spam
+    (["ham", "ham"], ["ham", "ham"], (1, 0, 0, 0)),
+    (["spam"], ["spam"], (1, 1, 1, 1)),
+])  # fmt: skip
+def test_scores_of_a_class_that_does_not_occur_are_zero(labels, predicted, expected):
+    found = scores(labels, predicted, "spam")
+    assert (found["accuracy"], found["precision"], found["recall"], found["f1"]) == expected
+
+
+@torch.no_grad()
+def test_predictions_are_the_models_own_for_each_text(classifier, words, cpu):
+    classifier.eval()
+    for text, (label, probability) in zip(TEXTS, predict(classifier, words, TEXTS, 10, cpu), strict=True):
+        ids = words.encode(text)[:10] or [words.end_of_text]
+        chances = classifier(torch.tensor([ids]), torch.tensor([len(ids)]))[0].softmax(0)
+        assert label == ["ham", "spam"][int(chances.argmax())]
+        assert probability == pytest.approx(float(chances.max()), abs=1e-4)
+        assert 0.5 <= probability <= 1
+
+
+def test_order_and_company_do_not_matter(classifier, words, cpu):
+    first = predict(classifier, words, TEXTS, 12, cpu)
+    assert predict(classifier, words, TEXTS[::-1], 12, cpu, batch_size=2)[::-1] == [
+        (label, pytest.approx(p, abs=1e-4)) for label, p in first
+    ]
+
+
+def test_no_texts_have_no_predictions(classifier, words, cpu):
+    assert predict(classifier, words, [], 12, cpu) == []

@@ -1,0 +1,160 @@
+"""The flow in its real role: Prefect's server, DVC's cache, every stage a process of its own. Slow, so few runs serve all the tests."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+STAGES = [
+    "download@corpus", "download@spam", "download@instructions", "validate", "split_spam", "split_instructions", "tokenize", "pretrain",
+    "finetune_classifier", "finetune_instruct", "generate_responses", "judge_responses", "report",
+]  # fmt: skip
+
+
+@dataclass
+class Project:
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str) -> subprocess.CompletedProcess:
+        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=400)
+
+    def flow(self, *options: str) -> subprocess.CompletedProcess:
+        return self.run(sys.executable, "-m", "pipelines.flow", *options)
+
+    def set(self, key: str, value: object) -> None:
+        path = self.folder / "params.yaml"
+        text, count = re.subn(rf"({key}): .*", rf"\1: {value}", path.read_text())
+        assert count == 1
+        path.write_text(text)
+
+
+def table(done: subprocess.CompletedProcess) -> dict[str, tuple[str, str]]:
+    """stage -> state and why, from what the flow printed at its end."""
+    rows = re.findall(r"^[│┃|] *([\w@]+) *[│┃|] *(\w+) *[│┃|] *(.*?) *[│┃|]$", done.stdout, re.MULTILINE)
+    return {stage: (state, why) for stage, state, why in rows if stage in STAGES}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, root) -> Iterator[Project]:
+    """What a clone is: code, graph, params of profile mini, git and DVC, and no run yet."""
+    folder = tmp_path_factory.mktemp("flow")
+    for name in ("src", "pipelines", "profiles"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".dvc").mkdir()
+    for name in ("dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore"):
+        shutil.copy(root / name, folder / name)
+    shutil.copy(root / "profiles" / "mini.yaml", folder / "params.yaml")
+    home = tmp_path_factory.mktemp("home")
+    unset = ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "DVC_EXP_NAME")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "GPTMILL_CACHE": str(home / "gptmill"), "COLUMNS": "220", "NO_COLOR": "1", "OMP_NUM_THREADS": "1",
+        "DVC_GLOBAL_CONFIG_DIR": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc"),
+        **{f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }  # fmt: skip
+    project = Project(folder, environment)
+    for command in (["git", "init", "-q"], ["git", "add", "."], ["git", "commit", "-q", "-m", "start"]):
+        assert project.run(*command).returncode == 0
+    yield project
+
+
+@pytest.fixture(scope="module")
+def failed(project) -> subprocess.CompletedProcess:
+    """A run in which `validate` cannot succeed."""
+    project.set("min_messages", 100_000)
+    return project.flow()
+
+
+@pytest.fixture(scope="module")
+def whole(project, failed) -> subprocess.CompletedProcess:
+    """The same project, put right."""
+    project.set("min_messages", 100)
+    return project.flow()
+
+
+@pytest.fixture(scope="module")
+def again(project, whole) -> subprocess.CompletedProcess:
+    """A second run, with nothing changed."""
+    return project.flow()
+
+
+def test_a_stage_that_fails_fails_the_flow_and_says_why(failed):
+    assert failed.returncode == 1
+    states = table(failed)
+    state, why = states["validate"]
+    assert state == "Failed"
+    assert why.startswith("error: ") and re.search("min_messages|100,?000", failed.stdout + failed.stderr)
+    assert "Traceback" not in why
+
+
+def test_what_depends_on_a_failed_stage_is_not_run(project, failed):
+    states = table(failed)
+    assert list(states) and set(states) == set(STAGES)
+    assert {states[stage][0] for stage in STAGES[:3]} == {"Completed"}
+    assert {states[stage][0] for stage in STAGES[4:]} == {"NotReady"}
+
+
+def test_a_whole_run_completes_every_stage_under_its_own_name(whole):
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    states = table(whole)
+    assert set(states) == set(STAGES)
+    assert {states[stage][0] for stage in STAGES[3:]} == {"Completed"}
+    assert all(f"'{stage}'" in whole.stdout + whole.stderr or stage in whole.stdout for stage in STAGES)
+
+
+def test_stages_that_succeeded_before_the_failure_are_not_run_again(whole):
+    assert {table(whole)[stage][0] for stage in STAGES[:3]} == {"Cached"}
+
+
+def test_a_second_run_finds_everything_cached(again):
+    assert again.returncode == 0
+    assert {state for state, _ in table(again).values()} == {"Cached"}
+    assert set(table(again)) == set(STAGES)
+
+
+def test_afterwards_dvc_finds_everything_up_to_date(project, again):
+    assert "up to date" in project.run("dvc", "status").stdout
+    done = project.run("dvc", "repro")
+    assert done.returncode == 0 and "Running stage" not in done.stdout
+    assert "Data and pipelines are up to date" in done.stdout + done.stderr
+
+
+def test_metrics_params_and_plots_are_there_for_dvc_to_show(project, again):
+    metrics = project.run("dvc", "metrics", "show").stdout
+    assert "validation_perplexity" in metrics and "exactly_right" in metrics
+    assert project.run("dvc", "params", "diff").returncode == 0
+    plots = project.run("dvc", "plots", "show", "--json")
+    assert plots.returncode == 0 and "validation_loss" in plots.stdout
+
+
+def test_git_tracks_nothing_that_a_run_made_but_metrics_and_lock(project, again):
+    listed = project.run("git", "status", "--porcelain", "--untracked-files=all").stdout.split("\n")
+    new = {line[3:] for line in listed if line.startswith("??")}
+    assert {path for path in new if not path.endswith(".gitignore")} == {
+        "dvc.lock",
+        *(f"metrics/{name}.json" for name in ("pretrain", "classifier", "instruct", "judge")),
+    }
+
+
+def test_prefect_stays_in_the_project(project, again):
+    assert (project.folder / ".prefect").is_dir()
+
+
+def test_bad_params_stop_the_flow_before_any_stage(project, again):
+    text = (project.folder / "params.yaml").read_text()
+    try:
+        project.set("max_new_tokens", -1)
+        done = project.flow()
+    finally:
+        (project.folder / "params.yaml").write_text(text)
+    assert done.returncode == 1
+    assert "generate.max_new_tokens: -1" in done.stderr and "Traceback" not in done.stderr
+    assert table(done) == {}

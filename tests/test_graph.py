@@ -1,0 +1,294 @@
+"""The graph in dvc.yaml is true: it names the code that each stage imports, the parameters that it reads, and the paths that there are."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gptmill import params, paths
+
+SRC = Path(__file__).parents[1] / "src"
+PACKAGE = SRC / "gptmill"
+ORDER = [
+    "download@corpus", "download@spam", "download@instructions", "validate", "split_spam", "split_instructions", "tokenize", "pretrain",
+    "finetune_classifier", "finetune_instruct", "generate_responses", "judge_responses", "report",
+]  # fmt: skip
+MADE = ("data/", "models/", "metrics/", "plots/", "reports/")
+
+
+# --- what the code imports ---
+
+
+def module_file(name: str) -> Path | None:
+    path = SRC / Path(*name.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
+
+
+def imported(path: Path, *, top_level: bool = False) -> set[str]:
+    """Names of the modules that a file imports, anywhere in it or at its top alone; `from a import b` gives both a and a.b."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = path.relative_to(SRC).parts[:-1]
+    names: set[str] = set()
+    for node in tree.body if top_level else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = (
+                ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
+                if node.level
+                else node.module
+            )
+            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return names
+
+
+def first_party(path: Path) -> set[Path]:
+    return {file for name in imported(path) if name.split(".")[0] == "gptmill" and (file := module_file(name))}
+
+
+def has_code(path: Path) -> bool:
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(path.read_text(encoding="utf-8")).body)
+
+
+def closure(path: Path) -> set[Path]:
+    """All files of ours that a file needs, itself included; those without code, and the package's own first file, decide nothing."""
+    seen: set[Path] = set()
+    todo = [path]
+    while todo:
+        if (file := todo.pop()) not in seen:
+            seen.add(file)
+            todo += first_party(file)
+    return {file for file in seen if has_code(file) and file != PACKAGE / "__init__.py"}
+
+
+def read_beside(files: set[Path]) -> set[Path]:
+    """Files that are no Python, next to a module or a template that names them: templates, style sheets."""
+    found: set[Path] = set()
+    todo = list(files)
+    while todo:
+        file = todo.pop()
+        text = file.read_text(encoding="utf-8")
+        if file.suffix == ".py":
+            nodes = ast.walk(ast.parse(text))
+            text = "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        for beside in file.parent.iterdir():
+            if beside.is_file() and beside.suffix not in (".py", ".pyc") and beside.name in text and beside not in found:
+                found.add(beside)
+                todo.append(beside)
+    return found
+
+
+# --- what dvc.yaml says ---
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory) -> dict:
+    """dvc.yaml's stages as DVC understands them: name -> deps, params and outs."""
+    import shutil
+
+    from dvc.repo import Repo
+
+    folder = tmp_path_factory.mktemp("graph")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(SRC.parent / name, folder)
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    with Repo(str(folder)) as repo:
+        return {
+            stage.name: {
+                "deps": {dep.def_path for dep in stage.deps if not hasattr(dep, "params")},
+                "params": {key for dep in stage.deps if hasattr(dep, "params") for key in dep.params},
+                "outs": {out.def_path for out in stage.outs},
+                "cmd": stage.cmd,
+            }
+            for stage in repo.index.stages
+        }
+
+
+def covers(dep: str, file: str) -> bool:
+    return file == dep or file.startswith(f"{dep}/")
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_each_stage_names_the_code_that_it_imports_and_no_other(stages, stage):
+    files = closure(PACKAGE / "stages" / f"{stage.partition('@')[0]}.py")
+    needed = {str(file.relative_to(SRC.parent)) for file in files | read_beside(files)}
+    named = {dep for dep in stages[stage]["deps"] if dep.startswith("src/")}
+    assert {file for file in needed if not any(covers(dep, file) for dep in named)} == set(), "imported, but not among the deps"
+    assert {dep for dep in named if not any(covers(dep, file) for file in needed)} == set(), "among the deps, but not imported"
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_each_stage_declares_the_params_that_it_reads_and_no_other(stages, built, stage):
+    read, declared = built.read[stage], stages[stage]["params"]
+
+    def within(inner: str, outer: str) -> bool:
+        return inner == outer or inner.startswith(f"{outer}.")
+
+    assert {key for key in read if not any(within(key, known) for known in declared)} == set(), "read, but not declared"
+    assert {key for key in declared if not any(within(key, known) or within(known, key) for known in read)} == set(), (
+        "declared, but not read"
+    )
+
+
+def test_every_declared_param_is_one_of_params_yaml(stages, root):
+    known = [key for key, _, _ in params.describe(params.load(root / "params.yaml"))]
+    for stage in stages.values():
+        for declared in stage["params"]:
+            assert any(key == declared or key.startswith(f"{declared}.") for key in known), declared
+
+
+def test_every_param_of_a_stage_is_declared_by_some_stage(stages, root):
+    declared = set().union(*(stage["params"] for stage in stages.values()))
+    unused = {
+        key
+        for key, _, _ in params.describe(params.load(root / "params.yaml"))
+        if not any(key == d or key.startswith(f"{d}.") for d in declared)
+    }
+    assert unused == set()
+
+
+def test_what_a_stage_reads_is_made_by_another_one(stages):
+    outs = set().union(*(stage["outs"] for stage in stages.values()))
+    for name, stage in stages.items():
+        for dep in stage["deps"]:
+            if dep.startswith(MADE):
+                assert any(covers(out, dep) for out in outs - stage["outs"]), f"{name} reads {dep}, which no stage makes"
+            else:
+                assert (SRC.parent / dep).exists(), f"{name} reads {dep}, which is not here"
+
+
+def test_no_two_stages_write_the_same(stages):
+    outs = [out for stage in stages.values() for out in stage["outs"]]
+    assert len(outs) == len(set(outs))
+    assert [(a, b) for a in outs for b in outs if a != b and covers(a, b)] == []
+
+
+def test_paths_and_graph_name_the_same_places(stages):
+    outs = set().union(*(stage["outs"] for stage in stages.values()))
+    known = {
+        str(path)
+        for path in vars(paths).values()
+        if isinstance(path, Path) and str(path).startswith(tuple(part.rstrip("/") for part in MADE))
+    }
+    known -= {str(paths.DATA_DOCS)}  # holds times: no output that is tracked
+    for path in known:
+        assert any(covers(out, path) or covers(path, out) for out in outs), f"paths names {path}, which no stage writes"
+    for out in outs:
+        assert any(covers(path, out) for path in known), f"a stage writes {out}, of which paths knows nothing"
+
+
+def test_every_stage_has_a_file_and_every_file_is_a_stage(stages):
+    files = {path.stem for path in (PACKAGE / "stages").glob("*.py")} - {"__init__"}
+    assert {name.partition("@")[0] for name in stages} == files
+    for name, stage in stages.items():
+        assert stage["cmd"] == f"gptmill stage {name.replace('@', ' ')}"
+
+
+def test_metrics_and_plots_are_declared(stages, root):
+    from ruamel.yaml import YAML
+
+    graph = YAML(typ="safe").load((root / "dvc.yaml").read_text())["stages"]
+    for name in stages:
+        stage = graph[name.partition("@")[0]]
+        outs = (stage.get("do") or stage).get("outs", [])
+        assert not [out for out in outs if str(out).startswith(("metrics/", "plots/"))], name
+
+
+def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
+    from pipelines import graph
+
+    read = graph.read(str(root))
+    assert sorted(stage.name for stage in read) == sorted(ORDER)
+    places = {stage.name: place for place, stage in enumerate(read)}
+    assert all(places[name] < places[stage.name] for stage in read for name in stage.upstream)
+    upstream = {stage.name: set(stage.upstream) for stage in read}
+    assert upstream["download@spam"] == set()
+    assert upstream["validate"] == {"download@corpus", "download@spam", "download@instructions"}
+    assert upstream["finetune_classifier"] == {"pretrain", "split_spam", "tokenize"}
+    assert upstream["generate_responses"] == {"finetune_instruct", "split_instructions"}
+    assert all(stage.description for stage in read)
+    assert [stage.name for stage in graph.read(str(root))] == [stage.name for stage in read]
+
+
+# --- who may import whom ---
+
+LEVELS = {
+    **dict.fromkeys(["errors", "paths", "files", "params", "network", "compute"], 0),
+    **dict.fromkeys(["tokenizer", "model"], 1),
+    **dict.fromkeys(["data", "training", "evaluation", "tracking", "registry", "report"], 2),
+    **dict.fromkeys(["serving", "mlflow_model"], 3),  # models that answer: for the command line and for MLflow's server
+    "exchange": 3,  # models in and out: for the command line
+    "stages": 4,
+    **dict.fromkeys(["summary", "doctor"], 5),  # verbs of their own
+    **dict.fromkeys(["cli", "__main__"], 6),
+}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def level(path: Path) -> int:
+    return LEVELS[path.relative_to(PACKAGE).parts[0].removesuffix(".py")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_nothing_from_above(path):
+    above = {file.relative_to(PACKAGE) for file in first_party(path) - {PACKAGE / "__init__.py"} if level(file) > level(path)}
+    assert above == set()
+
+
+def test_stages_know_nothing_of_one_another():
+    for path in (PACKAGE / "stages").glob("*.py"):
+        assert not [file for file in first_party(path) if file.parent == path.parent and file.name != "__init__.py"], path
+
+
+@pytest.mark.parametrize(("tool", "allowed"), [
+    ("mlflow", {"tracking.py", "registry.py", "mlflow_model.py"}),
+    ("great_expectations", {"data/quality.py", "data/data_docs.py"}),
+    ("prefect", set()), ("dvc", set()), ("ray", set()), ("transformers", set()),
+    ("typer", {"cli.py"}),
+    ("pickle", {"model/checkpoints.py"}),  # for the name of the error that torch.load raises
+])  # fmt: skip
+def test_only_those_modules_know_a_tool(tool, allowed):
+    knowing = {str(path.relative_to(PACKAGE)) for path in MODULES if any(name.split(".")[0] == tool for name in imported(path) if name)}
+    assert knowing <= allowed
+
+
+def test_the_package_knows_nothing_of_the_orchestration():
+    assert not [path for path in MODULES if any(name.split(".")[0] == "pipelines" for name in imported(path) if name)]
+
+
+HEAVY = ["torch", "mlflow", "great_expectations", "prefect", "transformers", "pandas", "sklearn", "matplotlib", "tiktoken", "httpx"]
+
+
+def loaded_by(code: str) -> set[str]:
+    """Which heavy packages a fresh Python has loaded after that code."""
+    program = f"import sys\n{code}\nprint(*[name for name in {HEAVY} if name in sys.modules])"
+    return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.splitlines()[-1].split())
+
+
+def test_the_command_line_loads_nothing_heavy():
+    assert loaded_by("import gptmill.cli") == set()
+
+
+def test_stages_without_a_model_load_no_torch_and_no_mlflow():
+    light = [f"gptmill.stages.{name}" for name in ("download", "validate", "split_spam", "split_instructions", "judge_responses", "report")]
+    assert loaded_by(f"import {', '.join(light)}") & {"torch", "mlflow", "great_expectations"} == set()
+
+
+def test_telemetry_is_off_unless_the_user_turned_it_on():
+    names = [
+        "MLFLOW_DISABLE_TELEMETRY",
+        "PREFECT_SERVER_ANALYTICS_ENABLED",
+        "GX_ANALYTICS_ENABLED",
+        "DVC_NO_ANALYTICS",
+        "HF_HUB_DISABLE_TELEMETRY",
+    ]
+    program = f"import gptmill, os; print(*[os.environ[name] for name in {names}])"
+
+    def settings(environment: dict) -> list[str]:
+        return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    assert settings({}) == ["true", "false", "false", "true", "1"]
+    assert settings(dict.fromkeys(names, "mine")) == ["mine"] * 5

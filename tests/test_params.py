@@ -1,0 +1,185 @@
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+
+from gptmill import params, paths
+from gptmill.errors import GptmillError
+
+PROFILES = sorted((Path(__file__).parents[1] / "profiles").glob("*.yaml"))
+
+
+@pytest.fixture
+def changed(project):
+    """`changed({"classifier.epochs": 3})` writes params.yaml with that change; a value of ... removes the key."""
+
+    def write(changes: dict) -> Path:
+        yaml = YAML(typ="safe")
+        values = yaml.load(paths.PARAMS.read_text())
+        for key, value in changes.items():
+            *sections, name = key.split(".")
+            section = values
+            for part in sections:
+                section = section[part]
+            if value is ...:
+                del section[name]
+            else:
+                section[name] = value
+        yaml.dump(values, paths.PARAMS)
+        return paths.PARAMS
+
+    return write
+
+
+def problems(path: Path = paths.PARAMS) -> str:
+    with pytest.raises(GptmillError) as caught:
+        params.load(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_profile_loads(path):
+    assert params.load(path).seed >= 0
+
+
+def test_the_committed_params_are_profile_sample(root):
+    assert (root / "params.yaml").read_bytes() == (root / "profiles" / "sample.yaml").read_bytes()
+
+
+@pytest.mark.parametrize(("key", "value", "said"), [
+    ("classifier.epochz", 3, ["classifier.epochz: unknown key", "did you mean epochs?"]),
+    ("classifier.qqq", 3, ["classifier.qqq: unknown key", "known here: ", "epochs", "max_length"]),
+    ("modell", {}, ["modell: unknown key", "did you mean model?"]),
+    ("classifier.epochs", -1, ["classifier.epochs: -1", "greater than or equal to 1", "passes over the training split"]),
+    ("classifier.epochs", "3", ["classifier.epochs: '3'", "valid integer"]),
+    ("classifier.epochs", True, ["classifier.epochs: True", "valid integer"]),
+    ("classifier.epochs", 2.5, ["classifier.epochs: 2.5", "valid integer"]),
+    ("classifier.epochs", None, ["classifier.epochs: None", "valid integer"]),
+    ("classifier.epochs", [3], ["classifier.epochs: [3]", "valid integer"]),
+    ("model", 7, ["model: 7 is not a section", "n_layers", "d_model"]),
+    ("model", None, ["model: None is not a section", "n_layers"]),
+    ("data.sample", [1], ["data.sample: [1] is not a section", "messages"]),
+    ("data.source", "kaggle", ["data.source: 'kaggle'", "'sample' or 'book'"]),
+    ("model.dropout", 1.0, ["model.dropout: 1.0", "less than 1"]),
+    ("model.qkv_bias", "yes", ["model.qkv_bias: 'yes'", "valid boolean"]),
+    ("base.learning_rate", 0.0, ["base.learning_rate: 0.0", "greater than 0"]),
+    ("base.learning_rate", float("nan"), ["base.learning_rate: nan"]),
+    ("base.init", "gpt3", ["base.init: 'gpt3'", "'scratch'", "'gpt2-124M'"]),
+    ("tokenizer.vocab_size", 256, ["tokenizer.vocab_size: 256", "greater than or equal to 257"]),
+    ("seed", -1, ["seed: -1", "greater than or equal to 0"]),
+    ("seed", 2**31, ["seed: 2147483648", "less than"]),
+    ("seed", ..., ["seed: missing", "every random choice comes from it"]),
+    ("judge", ..., ["judge: missing"]),
+    ("judge.model", 7, ["judge.model: 7", "valid string"]),
+])  # fmt: skip
+def test_a_bad_value_names_its_key_the_value_and_what_is_allowed(changed, key, value, said):
+    text = problems(changed({key: value}))
+    assert text.startswith("params.yaml has 1 problem:\n")
+    assert [part for part in said if part not in text] == []
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"model.n_heads": 5}, "d_model (32) must be a multiple of n_heads (5)"),
+    ({"base.min_learning_rate": 0.5}, "base: min_learning_rate (0.5) must not exceed learning_rate ("),
+    ({"split.spam.train": 0.9}, "train (0.9) and validation (0.1) must be above 0 and leave something for the test split"),
+    ({"split.instructions.validation": 0.0}, "train (0.85) and validation (0.0) must be above 0"),
+    ({"classifier.max_length": 129}, "classifier.max_length (129) must not exceed model.context_length (128)"),
+    ({"instruct.max_length": 129}, "instruct.max_length (129) must not exceed model.context_length (128)"),
+    ({"data.expectations.min_spam_share": 0.7}, "min_spam_share must not exceed max_spam_share"),
+    ({"tokenizer.ranks": "gpt2"}, "vocab_size must be 50257 when ranks is gpt2"),
+    ({"base.init": "gpt2-124M"}, "base.init gpt2-124M needs, under model: n_layers: 12, n_heads: 12, d_model: 768, context_length: 1024"),
+    ({"base.init": "gpt2-124M"}, "needs tokenizer.ranks: gpt2 and tokenizer.vocab_size: 50257"),
+])  # fmt: skip
+def test_values_that_do_not_fit_together_are_named(changed, changes, said):
+    assert said in problems(changed(changes))
+
+
+def test_all_problems_are_told_at_once(changed):
+    text = problems(changed({"classifier.epochs": 0, "instruct.epochz": 1, "seed": "x"}))
+    assert text.startswith("params.yaml has 3 problems:\n")
+    assert len(text.splitlines()) == 4
+
+
+def test_a_key_that_stands_twice_is_an_error(project):
+    paths.PARAMS.write_text(paths.PARAMS.read_text() + "\nseed: 5\n")
+    assert re.search(r"params.yaml line \d+ is not readable YAML: .*duplicate key \"seed\"", problems())
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "7\n", "- seed\n"])
+def test_a_file_without_sections_is_an_error_that_says_what_belongs_there(project, text):
+    paths.PARAMS.write_text(text)
+    assert re.search(r"is not a section; allowed are the keys seed, data, .*compute", problems())
+
+
+@pytest.mark.parametrize("content", [b"seed: [1\n", b"seed: 1\n\tdata: 2\n", b"a: b: c\n", b"\xff\xfe\x00", b"seed: \x00\n", b"a: &b *c\n"])
+def test_what_is_no_yaml_is_one_error(project, content):
+    paths.PARAMS.write_bytes(content)
+    assert "is not readable YAML" in problems()
+
+
+def test_a_missing_file_says_how_to_get_it_back(project):
+    assert "gptmill params use sample" in problems(Path("nowhere.yaml"))
+
+
+def test_numbers_are_read_as_dvc_reads_them(project):
+    text, count = re.subn(r"(base:.*?\n  learning_rate: )\S+", r"\g<1>2e-3", paths.PARAMS.read_text(), flags=re.DOTALL)
+    assert count == 1
+    paths.PARAMS.write_text(text)
+    assert params.load().base.learning_rate == 0.002
+
+
+def test_params_cannot_be_changed_after_they_were_read(project):
+    values = params.load()
+    with pytest.raises(ValidationError, match="frozen"):
+        values.seed = 5
+    with pytest.raises(ValidationError, match="frozen"):
+        values.model.n_layers = 5
+
+
+def test_describe_has_every_key_of_the_file_with_its_value_and_what_it_means(project):
+    def leaves(values: dict, prefix: str = "") -> dict:
+        found = {}
+        for key, value in values.items():
+            found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        return found
+
+    described = list(params.describe(params.load()))
+    assert {key: value for key, value, _ in described} == leaves(YAML(typ="safe").load(paths.PARAMS.read_text()))
+    assert [key for key, _, description in described if not description] == []
+
+
+def test_a_profile_replaces_another_profile(project):
+    assert "is now a copy of profiles/sample.yaml" in params.use_profile("sample")
+    assert paths.PARAMS.read_bytes() == Path("profiles/sample.yaml").read_bytes()
+    assert "is profile sample already" in params.use_profile("sample")
+
+
+def test_a_profile_is_put_where_there_are_no_params(project):
+    paths.PARAMS.unlink()
+    params.use_profile("mini")
+    assert params.load() == params.load(Path("profiles/mini.yaml"))
+
+
+def test_a_profile_replaces_changes_of_ones_own_only_by_force(changed):
+    before = changed({"seed": 77}).read_bytes()
+    with pytest.raises(GptmillError, match="has changes of your own.*--force"):
+        params.use_profile("sample")
+    assert paths.PARAMS.read_bytes() == before
+    params.use_profile("sample", force=True)
+    assert paths.PARAMS.read_bytes() == Path("profiles/sample.yaml").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["huge", "../params", ""])
+def test_an_unknown_profile_names_those_that_there_are(project, name):
+    with pytest.raises(GptmillError, match="there is no profile .*; profiles/ has book.*, mini, sample"):
+        params.use_profile(name)
+
+
+def test_a_profile_that_is_not_in_order_replaces_nothing(project):
+    Path("profiles/bad.yaml").write_text("seed: 1\n")
+    before = paths.PARAMS.read_bytes()
+    with pytest.raises(GptmillError, match="profiles/bad.yaml has .* problems"):
+        params.use_profile("bad")
+    assert paths.PARAMS.read_bytes() == before

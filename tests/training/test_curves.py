@@ -1,0 +1,39 @@
+import csv
+
+from gptmill.training import curves
+from gptmill.training.loop import Evaluation
+
+CURVE = [Evaluation(10, 0.5, 640, 0.001, 3.14159265, 3.5, 0.25, 0.2), Evaluation(20, 1.0, 1280, 1e-5, 2.0, 2.5, 1 / 3, 0.4)]
+
+
+def test_a_curve_is_a_table_with_a_row_an_evaluation(tmp_path):
+    curves.write(tmp_path / "plots" / "a.csv", CURVE)
+    with (tmp_path / "plots" / "a.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "step",
+        "epoch",
+        "targets",
+        "learning_rate",
+        "train_loss",
+        "validation_loss",
+        "train_accuracy",
+        "validation_accuracy",
+    ]
+    assert [(row["step"], row["targets"], row["train_loss"]) for row in rows] == [("10", "640", "3.14159"), ("20", "1280", "2")]
+    assert float(rows[1]["learning_rate"]) == 1e-5
+
+
+def test_no_training_is_a_table_without_rows(tmp_path):
+    curves.write(tmp_path / "a.csv", [])
+    assert (tmp_path / "a.csv").read_text().count("\n") == 1
+
+
+def test_each_evaluation_is_logged_at_its_step():
+    logged = []
+    log = curves.log_to(lambda values, step: logged.append((step, values)))
+    for evaluation in CURVE:
+        log(evaluation)
+    assert [step for step, _ in logged] == [10, 20]
+    assert logged[0][1]["validation_loss"] == 3.5
+    assert "step" not in logged[0][1]

@@ -1,0 +1,176 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from gptmill.model.gpt import GPTClassifier
+from gptmill.training import loop
+from gptmill.training.objectives import Classification, Example, Instruction, NextToken
+
+
+def pattern(period: list[int], size: int = 200) -> np.ndarray:
+    return np.resize(np.array(period, dtype=np.uint16), size)
+
+
+PERIOD = [3, 1, 4, 1, 5, 9]
+
+
+def objective(train: list[int] = PERIOD, validation: list[int] | None = None, seed: int = 0, batch_size: int = 4) -> NextToken:
+    return NextToken(pattern(train), pattern(validation or train, 60), context_length=16, batch_size=batch_size, seed=seed)
+
+
+@pytest.fixture
+def fresh():
+    """A model of GPT-2's initial weights: `fresh(seed)`."""
+    from gptmill.model.gpt import GPT, GPTConfig
+
+    def make(seed: int = 0, **changes):
+        torch.manual_seed(seed)
+        return GPT(GPTConfig(**({"vocab_size": 12, "context_length": 16, "n_layers": 1, "n_heads": 2, "d_model": 16} | changes)))
+
+    return make
+
+
+def state(model) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+
+def equal(first: dict, second: dict) -> bool:
+    return all(torch.equal(weight, second[name]) for name, weight in first.items())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_model_learns_a_pattern(fresh, cpu, training, optimizer):
+    model = fresh()
+    trained = loop.train(model, objective(), training(epochs=40, optimizer=optimizer), cpu, name="t")
+    losses = [evaluation.validation_loss for evaluation in trained.curve]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] > 2 * losses[-1] and losses[-1] < 0.5
+    assert trained.curve[-1].validation_accuracy > 0.9
+    assert trained.best is trained.curve[-1]
+
+
+def test_evaluations_are_evenly_spaced_and_count_what_was_seen(fresh, cpu, training):
+    seen = []
+    task = objective()
+    trained = loop.train(fresh(), task, training(epochs=8, evaluations=4), cpu, name="t", on_evaluation=seen.append)
+    assert task.steps == 3
+    assert [evaluation.step for evaluation in trained.curve] == [6, 12, 18, 24]
+    assert [evaluation.epoch for evaluation in trained.curve] == [2, 4, 6, 8]
+    windows = (200 - 1) // 16
+    assert [evaluation.targets for evaluation in trained.curve] == [windows * 16 * epochs for epochs in (2, 4, 6, 8)]
+    assert seen == trained.curve
+    assert trained.seconds > 0
+
+
+def test_more_evaluations_than_steps_are_one_a_step(fresh, cpu, training):
+    trained = loop.train(fresh(), objective(), training(epochs=1, evaluations=50), cpu, name="t")
+    assert [evaluation.step for evaluation in trained.curve] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_how_often_the_loss_is_measured_does_not_change_what_is_learnt(fresh, cpu, training, dropout):
+    finals = []
+    for evaluations in (1, 4):
+        model = fresh(dropout=dropout)
+        trained = loop.train(model, objective(), training(epochs=8, evaluations=evaluations), cpu, name="t")
+        assert trained.best is trained.curve[-1]
+        finals.append(state(model))
+    assert equal(*finals)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others(fresh, cpu, training, optimizer):
+    def weights(seed: int, order: int) -> dict:
+        model = fresh(seed, dropout=0.1)
+        loop.train(model, objective(seed=order), training(epochs=2, optimizer=optimizer), cpu, name="t")
+        return state(model)
+
+    first = weights(0, 0)
+    assert equal(first, weights(0, 0))
+    assert not equal(first, weights(1, 0))
+    assert not equal(first, weights(0, 1))
+
+
+def test_the_model_ends_with_the_weights_that_did_best_on_validation(fresh, cpu, training):
+    task = objective([0, 1], validation=[0, 1, 2, 3, 0, 2, 1, 3])  # the better the pattern is known, the worse the rest goes
+    model = fresh()
+    trained = loop.train(model, task, training(epochs=20, evaluations=10, learning_rate=0.02), cpu, name="t")
+    assert trained.best is not trained.curve[-1]
+    assert trained.best.validation_loss == min(evaluation.validation_loss for evaluation in trained.curve)
+    assert loop.evaluate(model, task, cpu).loss == trained.best.validation_loss
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_says_what_to_do(fresh, cpu, training):
+    model = fresh()
+    with torch.no_grad():
+        model.head.weight[3] = float("nan")
+    with pytest.raises(FloatingPointError, match="the loss of pretrain is not a number at step 1: lower its learning_rate"):
+        loop.train(model, objective(), training(), cpu, name="pretrain")
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_frozen_weights_do_not_move(fresh, cpu, training, optimizer):
+    model = GPTClassifier(fresh(n_layers=2).trunk, ["a", "b"])
+    model.freeze_all_but("last_block")
+    before = state(model)
+    rows = [([n % 10 + 1] * (n % 5 + 1), n % 2) for n in range(24)]
+    loop.train(model, Classification(rows, rows, 16, 4, 0), training(epochs=3, optimizer=optimizer), cpu, name="t")
+    moved = {name for name, weight in state(model).items() if not torch.equal(weight, before[name])}
+    learns = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert moved == learns
+    assert "head.weight" in moved and "trunk.token_embedding.weight" not in moved
+
+
+def test_a_classifier_learns(fresh, cpu, training):
+    rows = [([5 + n % 2, *[n % 5] * (n % 4)], n % 2) for n in range(40)]
+    model = GPTClassifier(fresh(d_model=32).trunk, ["a", "b"])
+    trained = loop.train(model, Classification(rows, rows, 16, 8, 0), training(epochs=10, learning_rate=0.01), cpu, name="t")
+    assert trained.best.validation_accuracy == 1
+
+
+def test_tied_weights_stay_tied(fresh, cpu, training):
+    model = fresh()
+    loop.train(model, objective(), training(), cpu, name="t")
+    assert model.head.weight is model.trunk.token_embedding.weight
+
+
+def test_evaluation_draws_nothing_at_random_and_leaves_the_mode(fresh, cpu):
+    model = fresh(dropout=0.5)
+    for mode in (True, False):
+        before = torch.random.get_rng_state()
+        first, second = (loop.evaluate(model.train(mode), objective(), cpu) for _ in range(2))
+        assert first == second
+        assert model.training is mode
+        assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_mean_loss_weighs_every_target_alike(fresh, cpu):
+    model, task = fresh(), objective(batch_size=2)
+    batches = list(task.validation_batches())
+    with torch.no_grad():
+        losses = [model.eval().loss(*batch) for batch in batches]
+    assert len({int(count) for _, count, _ in losses}) > 1  # the last window is shorter
+    tally = loop.evaluate(model, task, cpu)
+    assert tally.loss == pytest.approx(sum(float(loss) for loss, _, _ in losses) / 59, rel=1e-6)
+    assert tally.accuracy == pytest.approx(sum(int(right) for _, _, right in losses) / 59)
+
+
+def test_a_batch_in_which_nothing_counts_teaches_nothing_and_breaks_nothing(fresh, cpu, training):
+    # The prompts of the first two fill max_length: no token of their answers is left to predict.
+    examples = [Example([1] * 12, [2]), Example([1] * 12, [2]), Example([3], [4, 5]), Example([3], [4, 5])]
+    task = Instruction(examples, examples, max_length=8, batch_size=2, seed=0, prompt_counts=False)
+    model = fresh()
+    trained = loop.train(model, task, training(epochs=3), cpu, name="t")
+    assert all(bool(weight.isfinite().all()) for weight in model.parameters())
+    assert all(math.isfinite(evaluation.validation_loss) for evaluation in trained.curve)
+
+
+def test_half_precision_trains_too(fresh, training):
+    from gptmill.compute import Compute
+
+    model = fresh()
+    trained = loop.train(model, objective(), training(epochs=20), Compute(torch.device("cpu"), bf16=True), name="t")
+    assert trained.best.validation_loss < 0.7
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
