@@ -24,7 +24,7 @@ def gptmill(monkeypatch, capsys):
 def test_help_names_every_verb_and_loads_no_torch():
     program = "import atexit, sys\natexit.register(lambda: print('torch' in sys.modules))\nfrom gptmill.cli import main\nmain()"
     said = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=True).stdout
-    for verb in ("stage", "params", "generate", "classify", "ask", "summary", "doctor"):
+    for verb in ("stage", "params", "weights", "model", "generate", "classify", "ask", "summary", "doctor"):
         assert verb in said
     assert said.splitlines()[-1] == "False"
 
@@ -127,7 +127,7 @@ def test_a_streamed_text_is_the_text(in_built, gptmill):
     from gptmill.model.generation import Decoding, generate
 
     model, words = weights.load(paths.BASE_MODEL), tokenizer.load(paths.BASE_MODEL)
-    [completion] = generate(model, [words.encode("the")], Decoding(40, temperature=3.0, seed=1))
+    [completion] = generate(model, [words.encode("the")], Decoding(40, temperature=3.0, seed=1, stop=words.end_of_text))
     out = gptmill("generate", "the", "--max-new-tokens", "40", "--temperature", "3", "--top-k", "0", "--seed", "1")[1]
     assert out == "the" + words.decode(completion.tokens) + "\n"
 

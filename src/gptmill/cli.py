@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,10 @@ app = typer.Typer(
 )
 params_app = typer.Typer(help="Check, show and choose what is in params.yaml.", no_args_is_help=True)
 app.add_typer(params_app, name="params")
+weights_app = typer.Typer(help="Weights in from Hugging Face, OpenAI or the book, and out again.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
 
 
 def main() -> None:
@@ -65,21 +69,70 @@ def params_use(
     typer.echo(params.use_profile(profile, force=force))
 
 
+@weights_app.command("import")
+def weights_import(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="a folder or file with weights (safetensors, .pth, a TensorFlow checkpoint), or a name: gpt2, gpt2-xl, gpt2-355M"
+        ),
+    ],
+    to: Annotated[Path, typer.Option(help="the model folder to make")],
+    n_heads: Annotated[int | None, typer.Option(min=1, help="attention heads, where the source does not say, as the book's .pth")] = None,
+) -> None:
+    """Make a model folder of weights from elsewhere, and say what was found."""
+    from gptmill.exchange import import_weights
+
+    typer.echo(import_weights(source, to, n_heads))
+
+
+@weights_app.command("export")
+def weights_export(
+    model: Annotated[Path, typer.Argument(help="a model folder")],
+    to: Annotated[Path, typer.Option(help="the folder (huggingface) or the .pth (book) to make")],
+    format: Annotated[Literal["huggingface", "book"], typer.Option(help="whose names and layout")] = "huggingface",
+) -> None:
+    """Write a model for Hugging Face's tools, or for the book's GPTModel."""
+    from gptmill.exchange import export_weights
+
+    typer.echo(export_weights(model, to, format))
+
+
+@model_app.command("show")
+def model_show(
+    model: Annotated[str, typer.Argument(help="a model folder, or a published size: gpt2, gpt2-xl, gpt2-355M")] = str(paths.BASE_MODEL),
+) -> None:
+    """Print a model's sizes, and the memory that it takes."""
+    from gptmill.exchange import show_model
+
+    typer.echo(show_model(model))
+
+
 @app.command()
 def generate(
     prompt: str,
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 100,
     temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token")] = 0.8,
     top_k: Annotated[int, typer.Option(min=0, help="sample among the k likeliest tokens; 0: among all")] = 50,
+    top_p: Annotated[float, typer.Option(max=1, help="sample among the likeliest tokens that together have this probability")] = 1.0,
+    repetition_penalty: Annotated[float, typer.Option(help="above 1: say less of what was said before")] = 1.0,
+    min_new_tokens: Annotated[int, typer.Option(min=0, help="no end of text before")] = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="a text to stop before; may be given more than once")] = None,
     seed: int = 0,
     model: Annotated[Path, typer.Option(help="a model folder")] = paths.BASE_MODEL,
 ) -> None:
-    """Continue PROMPT with the base model."""
+    """Continue PROMPT with the base model, up to the end of the text."""
     from gptmill.model.generation import Decoding
     from gptmill.serving import TextGenerator
 
-    for piece in TextGenerator(model).stream(prompt, Decoding(max_new_tokens, temperature, top_k, seed=seed)):
-        typer.echo(piece, nl=False)
+    generator = TextGenerator(model)
+    try:
+        end = generator.tokenizer.end_of_text
+        decoding = Decoding(max_new_tokens, temperature, top_k, top_p, repetition_penalty, min_new_tokens, end, seed)
+        for piece in generator.stream(prompt, decoding, stop or ()):
+            typer.echo(piece, nl=False)
+    except ValueError as error:
+        raise GptmillError(str(error)) from None
     typer.echo()
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from typing import Any
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well, and is removed when not."""
+    made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     _remove(beside)
@@ -21,8 +22,12 @@ def atomic(path: Path) -> Iterator[Path]:
         if beside.is_dir() and path.exists():
             _remove(path)  # a folder can't be renamed onto one that is not empty
         beside.replace(path)
-    finally:
+    except BaseException:
         _remove(beside)
+        for parent in made:  # the innermost first; whatever else was put there meanwhile stays
+            with suppress(OSError):
+                parent.rmdir()
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -120,6 +120,21 @@ class TrainingParams(Section):
         return self
 
 
+class LoRAParams(Section):
+    rank: Annotated[int, Field(ge=0)] = Field(description="width of the adapters, which alone learn then; 0: no LoRA, the weights learn")
+    alpha: Annotated[float, Field(gt=0)] = Field(description="what an adapter adds is scaled by alpha / rank")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="of an adapter's input, in training")
+    layers: Annotated[list[Literal["qkv", "projection", "expand", "contract"]], Field(min_length=1)] = Field(
+        description="which layers of each block get an adapter: qkv and projection (attention), expand and contract (feed-forward)"
+    )
+
+    @model_validator(mode="after")
+    def _each_layer_once(self) -> Self:
+        if len(set(self.layers)) < len(self.layers):
+            raise ValueError(f"layers ({', '.join(self.layers)}) must name each layer once")
+        return self
+
+
 class BaseParams(TrainingParams):
     init: Literal["scratch", *GPT2_SIZES] = Field(description="scratch: pretrain here; gpt2-…: load OpenAI's weights and pretrain nothing")
 
@@ -127,11 +142,13 @@ class BaseParams(TrainingParams):
 class ClassifierParams(TrainingParams):
     trainable: Literal["head", "last_block", "all"] = Field(description="what learns beside the new head; last_block is the book's choice")
     max_length: PositiveInt = Field(description="tokens of a message that are read; the rest is cut")
+    lora: LoRAParams = Field(description="low-rank adapters in place of the weights; with a rank above 0 they and the head learn")
 
 
 class InstructParams(TrainingParams):
     max_length: PositiveInt = Field(description="tokens of prompt and answer that are read; the rest is cut")
     loss_on: Literal["all", "response"] = Field(description="all: prompt and answer, as the book does; response: the answer alone")
+    lora: LoRAParams = Field(description="low-rank adapters in place of the weights; with a rank above 0 they alone learn")
 
 
 class GenerateParams(Section):
@@ -156,6 +173,7 @@ class ComputeParams(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
     precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
     threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch; 0: one for each core")
+    checkpoint_activations: bool = Field(description="true: train in less memory, a third slower, with the same result")
 
 
 class Params(Section):
@@ -301,5 +319,7 @@ def _neighbours(location: tuple) -> str:
 
 
 def _describe(location: tuple) -> str:
+    while len(location) > 1 and isinstance(location[-1], int):  # what is said of a list holds for what is in it
+        location = location[:-1]
     field = _section(location[:-1]).model_fields.get(location[-1])
     return (field.description if field else None) or "a section of its own"

@@ -8,12 +8,12 @@ from gptmill.data import prompts
 from gptmill.evaluation import classification
 from gptmill.evaluation.responses import extract
 from gptmill.model import weights
-from gptmill.model.generation import Decoding, generate, stream
+from gptmill.model.generation import Decoding, TextStream, generate, stream
 from gptmill.params import ComputeParams
 
 
 def _machine() -> compute.Compute:
-    return compute.prepare(ComputeParams(device="auto", precision="float32", threads=0), seed=0)
+    return compute.prepare(ComputeParams(device="auto", precision="float32", threads=0, checkpoint_activations=False), seed=0)
 
 
 class TextGenerator:
@@ -24,17 +24,15 @@ class TextGenerator:
         self.model = weights.load(folder).to(machine.device)
         self.tokenizer = tokenizer.load(folder)
 
-    def stream(self, prompt: str, decoding: Decoding) -> Iterator[str]:
-        """The prompt, then what follows, in pieces that are whole characters. An empty prompt starts a new document."""
+    def stream(self, prompt: str, decoding: Decoding, stop_strings: Sequence[str] = ()) -> Iterator[str]:
+        """The prompt, then what follows in whole characters, up to a stop string. An empty prompt starts a new document."""
         yield prompt
         ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
-        pending: list[int] = []
-        for _, token in stream(self.model, [ids], decoding):
-            pending.append(token)
-            if not (text := self.tokenizer.decode(pending)).endswith("\ufffd"):
-                yield text
-                pending = []
-        yield self.tokenizer.decode(pending)
+        text = TextStream(self.tokenizer, stop_strings)
+        for _, token in stream(self.model, [ids], decoding, ends=lambda row: text.stopped):
+            if piece := text.feed(token):
+                yield piece
+        yield text.finish()
 
 
 class Assistant:

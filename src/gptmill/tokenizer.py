@@ -1,10 +1,11 @@
 """Text to token ids and back: byte pair encoding (Sennrich et al. 2016) on bytes, as GPT-2 does it.
 
-tiktoken encodes, whether the ranks are GPT-2's own or were trained on the corpus. On disk a tokenizer is Hugging Face's `tokenizer.json`,
-so that whatever loads our models finds the tokenizer beside them.
+A tokenizer of whole words comes first, to show what byte pairs are good for. In the other, tiktoken encodes, whether the ranks are GPT-2's
+own or were trained on the corpus. On disk it is Hugging Face's `tokenizer.json`, so that whatever loads our models finds it beside them.
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,34 @@ import tiktoken
 from gptmill import files
 from gptmill.errors import GptmillError
 
-END_OF_TEXT = "<|endoftext|>"
+END_OF_TEXT, UNKNOWN = "<|endoftext|>", "<|unk|>"
 
 # How GPT-2 cuts text before it looks for pairs: contractions, words and numbers with the space before them, punctuation, white space.
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+
+
+class WordTokenizer:
+    """The first rung, for reading: one id for each word or mark that a training text had; any other word is `<|unk|>`.
+
+    What it can't do is why the pipeline uses byte pairs: a word that it never saw is lost, and white space is not kept.
+    """
+
+    _PIECES = re.compile(rf"{re.escape(END_OF_TEXT)}|{re.escape(UNKNOWN)}|\w+(?:['’]\w+)*|[^\w\s]")
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        pieces = {piece for text in texts for piece in self._PIECES.findall(text)} - {END_OF_TEXT, UNKNOWN}
+        self.words = [*sorted(pieces), END_OF_TEXT, UNKNOWN]
+        self.ids = {word: i for i, word in enumerate(self.words)}
+        self.vocab_size = len(self.words)
+        self.end_of_text, self.unknown = self.ids[END_OF_TEXT], self.ids[UNKNOWN]
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text; `<|endoftext|>` within it is the one token that stands between documents."""
+        return [self.ids.get(piece, self.unknown) for piece in self._PIECES.findall(text)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Words with a space between, none before a closing mark. Not always the text that was encoded."""
+        return re.sub(r" ([.,;:!?)\]}’”])", r"\1", " ".join(self.words[i] for i in ids))
 
 
 class Tokenizer:
@@ -43,6 +68,10 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, without end-of-text tokens; bytes that are not UTF-8 (half a character) become U+FFFD."""
         return self._encoding.decode([i for i in ids if i != self.end_of_text])
+
+    def token_bytes(self, token: int) -> bytes:
+        """Bytes of one token; none of the end-of-text token. They need not be whole characters."""
+        return b"" if token == self.end_of_text else self._encoding.decode_single_token_bytes(token)
 
     def save(self, folder: Path, max_length: int | None = None) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json` into a folder that exists. `max_length`: tokens that the model there reads."""

@@ -268,11 +268,11 @@ def test_data_that_is_not_what_is_expected_stops_the_graph(copy_of_built):
 def test_a_disk_that_fills_up_leaves_no_model(copy_of_built, monkeypatch):
     from gptmill.model import weights
 
-    def full_disk(state, path, metadata):
+    def full_disk(path, specs, read):
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(weights, "save_file", full_disk)
+    monkeypatch.setattr(weights, "write_safetensors", full_disk)
     forget(paths.CLASSIFIER_MODEL, paths.METRICS / "classifier.json", paths.PLOTS / "classifier.csv")
     with pytest.raises(OSError, match="No space left"):
         stages.run("finetune_classifier", params.load())

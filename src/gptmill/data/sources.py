@@ -74,14 +74,47 @@ GPT2_VOCABULARY = Source(
     mirror="gpt2/encoder.json",
     size=1_042_301,
 )
-GPT2_WEIGHTS = {
-    "gpt2-124M": Source(
-        name="GPT-2 124M",
-        url="https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e/model.safetensors",
-        sha256="248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
+
+
+def _gpt2(size: str, repository: str, revision: str, sha256: str, size_in_bytes: int) -> Source:
+    return Source(
+        name=f"GPT-2 {size}",
+        url=f"https://huggingface.co/openai-community/{repository}/resolve/{revision}/model.safetensors",
+        sha256=sha256,
         licence="MIT",
-        mirror="gpt2/124M/model.safetensors",
-        size=548_105_171,
+        mirror=f"gpt2/{size}/model.safetensors",
+        size=size_in_bytes,
+    )
+
+
+GPT2_WEIGHTS = {
+    "gpt2-124M": _gpt2(
+        "124M",
+        "gpt2",
+        "607a30d783dfa663caf39e06633721c8d4cfcd7e",
+        "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
+        548_105_171,
+    ),
+    "gpt2-355M": _gpt2(
+        "355M",
+        "gpt2-medium",
+        "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
+        "fc5a354a19255ad494f3d71549390baca1ccf61d1d822b9408971705c687c9cd",
+        1_519_984_962,
+    ),
+    "gpt2-774M": _gpt2(
+        "774M",
+        "gpt2-large",
+        "32b71b12589c2f8d625668d2335a01cac3249519",
+        "5f47f3e12f91cd33b662ce7e433b6150ad5512b5884a2cee961b50e9c3bbebce",
+        3_247_159_078,
+    ),
+    "gpt2-1558M": _gpt2(
+        "1558M",
+        "gpt2-xl",
+        "15ea56dee5df4983c59b2538573817e1667135e2",
+        "0f8b28eb05a8075f48b61b6f35332978c74fc7763fa9fb4051a1c30511736a6a",
+        6_431_900_000,  # a bound: its tensors and header make 6,431,829,962 and a few bytes of padding; the hash decides
     ),
 }
 

@@ -5,7 +5,8 @@ a row gives what it gives alone. When a row has filled the context, its older ha
 for longer than the model can look back, and a prompt longer than the context is read from its end.
 """
 
-from collections.abc import Iterator, Sequence
+import codecs
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from gptmill.model.attention import KVCache
 from gptmill.model.gpt import GPT
+from gptmill.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,30 @@ class Decoding:
     stop: int | None = None  # the token that ends a row; it is not part of what is returned
     seed: int = 0  # row i draws from seed + i
 
+    def __post_init__(self) -> None:
+        rules = {
+            "max_new_tokens must be 0 or more": self.max_new_tokens >= 0,
+            "min_new_tokens must be from 0 to max_new_tokens": 0 <= self.min_new_tokens <= self.max_new_tokens,
+            "temperature must be 0 or more": 0 <= self.temperature < float("inf"),
+            "top_k must be 0 (all tokens) or more": self.top_k >= 0,
+            "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
+            "repetition_penalty must be above 0": 0 < self.repetition_penalty < float("inf"),
+        }
+        if broken := [rule for rule, kept in rules.items() if not kept]:
+            raise ValueError("; ".join(broken))
+
 
 @dataclass(frozen=True)
 class Completion:
     tokens: list[int]
     stopped: str  # "stop": the stop token came; "length": max_new_tokens were reached
+
+
+@dataclass(frozen=True)
+class TextCompletion:
+    text: str
+    tokens: int  # that were chosen, those of a stop string too
+    stopped: str  # "stop": the stop token or a stop string came; "length": max_new_tokens were reached
 
 
 def generate(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Completion]:
@@ -47,9 +68,68 @@ def generate(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -
     return [Completion(*pair) for pair in zip(tokens, stopped, strict=True)]
 
 
+def generate_texts(
+    model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], decoding: Decoding, stop_strings: Sequence[str] = ()
+) -> list[TextCompletion]:
+    """One completion a text, in the texts' order, without stop strings. An empty text starts a new document."""
+    texts = [TextStream(tokenizer, stop_strings) for _ in prompts]
+    shown, counts, stopped = ["" for _ in prompts], [0] * len(prompts), ["length"] * len(prompts)
+    ids = [tokenizer.encode(prompt) or [tokenizer.end_of_text] for prompt in prompts]
+    for row, token in stream(model, ids, decoding, ends=lambda row: texts[row].stopped):
+        if token == decoding.stop:
+            stopped[row] = "stop"
+        else:
+            counts[row] += 1
+            shown[row] += texts[row].feed(token)
+    for row, text in enumerate(texts):
+        shown[row] += text.finish()
+        if text.stopped:
+            stopped[row] = "stop"
+    return [TextCompletion(*row) for row in zip(shown, counts, stopped, strict=True)]
+
+
+class TextStream:
+    """Tokens of one row in, text that may be shown out: whole characters, and nothing of a stop string or of what may yet become one."""
+
+    def __init__(self, tokenizer: Tokenizer, stop_strings: Sequence[str] = ()) -> None:
+        if not all(stop_strings):
+            raise ValueError("a stop string must have at least one character")
+        self.stopped = False  # whether a stop string came
+        self._tokenizer, self._stops = tokenizer, tuple(stop_strings)
+        self._bytes = codecs.getincrementaldecoder("utf-8")(errors="replace")  # a character may be spread over tokens
+        self._held = ""
+
+    def feed(self, token: int) -> str:
+        """The text that is certain after one more token. Nothing, once a stop string came."""
+        return self._certain(self._bytes.decode(self._tokenizer.token_bytes(token)))
+
+    def finish(self) -> str:
+        """What was held back, when no token comes any more."""
+        text = self._certain(self._bytes.decode(b"", final=True)) + self._held
+        self._held = ""
+        return text
+
+    def _certain(self, text: str) -> str:
+        if self.stopped:
+            return ""
+        text = self._held + text
+        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
+            self.stopped, self._held = True, ""
+            return text[: min(found)]
+        held = max((n for stop in self._stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+
 @torch.inference_mode()
-def stream(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -> Iterator[tuple[int, int]]:
-    """Yields (row, token) as they come, the stop token included. Raises `ValueError` for an empty prompt."""
+def stream(
+    model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding, ends: Callable[[int], bool] = lambda row: False
+) -> Iterator[tuple[int, int]]:
+    """Yields (row, token) as they come, the stop token included. Raises `ValueError` for an empty prompt.
+
+    `ends` is asked after each token whether its row is to go no further, for reasons that tokens alone do not show.
+    """
     if not all(prompts):
         raise ValueError("a prompt must have at least one token")
     if decoding.max_new_tokens < 1:
@@ -57,12 +137,12 @@ def stream(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -> 
     was_training = model.training
     model.eval()
     try:
-        yield from _decode(model, prompts, decoding)
+        yield from _decode(model, prompts, decoding, ends)
     finally:
         model.train(was_training)
 
 
-def _decode(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -> Iterator[tuple[int, int]]:
+def _decode(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding, ends: Callable[[int], bool]) -> Iterator[tuple[int, int]]:
     context = model.config.context_length
     said = [list(prompt) for prompt in prompts]  # everything, prompt included: what a repetition is measured against
     seen = [list(prompt[-context:]) for prompt in prompts]  # what the model still looks back on
@@ -79,7 +159,7 @@ def _decode(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) ->
                 seen[row].append(token)
                 left[row] -= 1
                 yield row, token
-                if token != decoding.stop and left[row]:
+                if token != decoding.stop and left[row] and not ends(row):
                     keep.append(i)
             if len(keep) < len(rows):
                 rows = [rows[i] for i in keep]
@@ -92,7 +172,7 @@ def _decode(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) ->
             if any(len(seen[row]) > context for row in rows):
                 for row in rows:
                     if len(seen[row]) > context:
-                        seen[row] = seen[row][-(context // 2) :]
+                        seen[row] = seen[row][-max(1, context // 2) :]
                 break  # read again what is left
             logits = _step(model, caches, mask, [seen[row] for row in rows])
 

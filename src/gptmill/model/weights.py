@@ -1,195 +1,285 @@
-"""Model folders. Ours are Hugging Face's: `config.json`, `model.safetensors` and the tokenizer, so that whatever serves those serves ours.
+"""Names and layouts of weights, and model folders. Ours are Hugging Face's: `config.json`, `model.safetensors`, tokenizer.
 
-One table pairs the names. Hugging Face's GPT-2 keeps its projections as (in, out), torch's `Linear` as (out, in): those are transposed.
+One table says what each weight is called here, by Hugging Face, by OpenAI and in the book. Matrices are (out, in) here and in the book,
+as torch's `Linear` has them, (in, out) at Hugging Face and (1, in, out) at OpenAI; query, key and value are apart in the book alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from gptmill import files
-from gptmill.errors import GptmillError
-from gptmill.model.gpt import GPT, INIT_STD, NORM_EPSILON, GPTClassifier, GPTConfig, Trunk
+from gptmill.errors import GptmillError, listing
+from gptmill.model import hub_config
+from gptmill.model.checkpoints import Checkpoint, Safetensors, Spec, write_safetensors
+from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig, Trunk
 from gptmill.tokenizer import Tokenizer
 
-# ours, Hugging Face's, transposed
-_TRUNK = [
-    ("token_embedding.weight", "wte.weight", False),
-    ("position_embedding.weight", "wpe.weight", False),
-    ("final_norm.weight", "ln_f.weight", False),
-    ("final_norm.bias", "ln_f.bias", False),
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Name:
+    """One weight in each convention. `{part}` in the book's stands for query, key and value, which lie below one another in the others."""
+
+    ours: str
+    huggingface: str
+    openai: str
+    book: str
+    matrix: bool = False
+
+
+TRUNK = [
+    Name("token_embedding.weight", "wte.weight", "wte", "tok_emb.weight"),
+    Name("position_embedding.weight", "wpe.weight", "wpe", "pos_emb.weight"),
+    Name("final_norm.weight", "ln_f.weight", "ln_f/g", "final_norm.scale"),
+    Name("final_norm.bias", "ln_f.bias", "ln_f/b", "final_norm.shift"),
 ]
-_BLOCK = [
-    ("attention_norm.weight", "ln_1.weight", False),
-    ("attention_norm.bias", "ln_1.bias", False),
-    ("attention.qkv.weight", "attn.c_attn.weight", True),
-    ("attention.qkv.bias", "attn.c_attn.bias", False),
-    ("attention.projection.weight", "attn.c_proj.weight", True),
-    ("attention.projection.bias", "attn.c_proj.bias", False),
-    ("feed_forward_norm.weight", "ln_2.weight", False),
-    ("feed_forward_norm.bias", "ln_2.bias", False),
-    ("feed_forward.expand.weight", "mlp.c_fc.weight", True),
-    ("feed_forward.expand.bias", "mlp.c_fc.bias", False),
-    ("feed_forward.contract.weight", "mlp.c_proj.weight", True),
-    ("feed_forward.contract.bias", "mlp.c_proj.bias", False),
+BLOCK = [
+    Name("attention_norm.weight", "ln_1.weight", "ln_1/g", "norm1.scale"),
+    Name("attention_norm.bias", "ln_1.bias", "ln_1/b", "norm1.shift"),
+    Name("attention.qkv.weight", "attn.c_attn.weight", "attn/c_attn/w", "att.W_{part}.weight", matrix=True),
+    Name("attention.qkv.bias", "attn.c_attn.bias", "attn/c_attn/b", "att.W_{part}.bias"),
+    Name("attention.projection.weight", "attn.c_proj.weight", "attn/c_proj/w", "att.out_proj.weight", matrix=True),
+    Name("attention.projection.bias", "attn.c_proj.bias", "attn/c_proj/b", "att.out_proj.bias"),
+    Name("feed_forward_norm.weight", "ln_2.weight", "ln_2/g", "norm2.scale"),
+    Name("feed_forward_norm.bias", "ln_2.bias", "ln_2/b", "norm2.shift"),
+    Name("feed_forward.expand.weight", "mlp.c_fc.weight", "mlp/c_fc/w", "ff.layers.0.weight", matrix=True),
+    Name("feed_forward.expand.bias", "mlp.c_fc.bias", "mlp/c_fc/b", "ff.layers.0.bias"),
+    Name("feed_forward.contract.weight", "mlp.c_proj.weight", "mlp/c_proj/w", "ff.layers.2.weight", matrix=True),
+    Name("feed_forward.contract.bias", "mlp.c_proj.bias", "mlp/c_proj/b", "ff.layers.2.bias"),
 ]
-_MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")  # old checkpoints carry their causal masks; they are no weights
+QKV_BIAS, HEAD = "attention.qkv.bias", "head.weight"
 
 
-def names(n_layers: int) -> Iterator[tuple[str, str, bool]]:
-    """(ours, Hugging Face's, transposed) for every weight of a trunk; neither name with the prefix of the whole model."""
-    yield from _TRUNK
-    for i in range(n_layers):
-        for ours, theirs, transposed in _BLOCK:
-            yield f"blocks.{i}.{ours}", f"h.{i}.{theirs}", transposed
+@dataclass(frozen=True)
+class Convention:
+    """How one origin names and lays out what is in the table."""
+
+    name: Literal["huggingface", "openai", "book"]
+    title: str
+    trunk: str  # stands before the trunk's names
+    block: str  # stands before the names of block {i}
+    head: str | None  # the output matrix, where it may be one of its own
+    prefix: str  # of some files and not of others
+    buffers: tuple[str, ...]  # ends of names of causal masks, which are no weights
+    matrix: Callable[[Tensor], Tensor]  # their layout of our matrix; undone by itself
+    axes: int = 2  # of a matrix
 
 
-def save(model: GPT | GPTClassifier, tokenizer: Tokenizer, folder: Path, max_length: int | None = None) -> None:
-    """Write a model folder, whole or not at all. `max_length`: tokens of a text that it was trained to read, when not the whole context."""
-    state = model.trunk.state_dict()
-    weights = {}
-    for ours, theirs, transposed in names(model.config.n_layers):
-        # Hugging Face's GPT-2 always has the projections' biases; one of zeros is the same as none.
-        weight = state[ours] if ours in state else torch.zeros(3 * model.config.d_model)
-        weights[f"transformer.{theirs}"] = (weight.T if transposed else weight).to("cpu", torch.float32).contiguous()
-    if isinstance(model, GPTClassifier):
-        weights["score.weight"] = model.head.weight.detach().to("cpu", torch.float32).contiguous()
-    elif not model.config.tie_weights:
-        weights["lm_head.weight"] = model.head.weight.detach().to("cpu", torch.float32).contiguous()
+HUGGINGFACE = Convention(
+    "huggingface", "Hugging Face", "", "h.{i}.", "lm_head.weight", "transformer.", (".attn.bias", ".attn.masked_bias"), lambda m: m.mT
+)
+OPENAI = Convention("openai", "OpenAI", "model/", "model/h{i}/", None, "", (), lambda m: m.mT, axes=3)
+BOOK = Convention("book", "book", "", "trf_blocks.{i}.", "out_head.weight", "", (".att.mask",), lambda m: m)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one of our trunk's weights is found in a convention."""
+
+    ours: str
+    theirs: tuple[str, ...]  # three when query, key and value stand apart
+    matrix: bool
+
+
+def places(convention: Convention, n_layers: int) -> Iterator[Place]:
+    """Every weight of a trunk, its norms and biases too."""
+    rows = [(name, "", convention.trunk) for name in TRUNK]
+    rows += [(name, f"blocks.{i}.", convention.block.format(i=i)) for i in range(n_layers) for name in BLOCK]
+    for name, ours, theirs in rows:
+        spelt = theirs + getattr(name, convention.name)
+        parts = ("query", "key", "value") if "{part}" in spelt else ("",)
+        yield Place(ours + name.ours, tuple(spelt.replace("{part}", part) for part in parts), name.matrix)
+
+
+def shape_there(place: Place, convention: Convention, shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape that each of a place's tensors has in the convention, from the shape of ours."""
+    part = (shape[0] // len(place.theirs), *shape[1:])
+    if not place.matrix:
+        return part
+    return (1,) * (convention.axes - 2) + tuple(convention.matrix(torch.empty(part, device="meta")).shape)
+
+
+def to_theirs(place: Place, convention: Convention, ours: Tensor) -> list[Tensor]:
+    """Our tensor as the convention has it: one, or query, key and value."""
+    parts = list(ours.chunk(len(place.theirs)))
+    if not place.matrix:
+        return parts
+    shape = shape_there(place, convention, ours.shape)
+    return [convention.matrix(part).reshape(shape) for part in parts]
+
+
+def to_ours(place: Place, convention: Convention, read: Callable[[str], Tensor], out: Tensor | None = None) -> Tensor:
+    """Our tensor, contiguous float32, from theirs; copied into `out` when that is given."""
+    parts = [read(name) for name in place.theirs]
+    if place.matrix:
+        parts = [convention.matrix(part.reshape(part.shape[-2:])) for part in parts]
+    whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return whole.to(torch.float32).contiguous() if out is None else out.copy_(whole)
+
+
+def save(
+    model: GPT | GPTClassifier,
+    tokenizer: Tokenizer,
+    folder: Path,
+    max_length: int | None = None,
+    also: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Write a model folder, whole or not at all.
+
+    `max_length`: tokens of a text that it was trained to read, when not the whole context; `also`: writes what else belongs into it.
+    """
+    state = {**model.trunk.state_dict(), HEAD: model.head.weight}
+    labels = model.labels if isinstance(model, GPTClassifier) else ()
     with files.atomic(folder) as beside:
         beside.mkdir()
-        save_file(weights, beside / "model.safetensors", metadata={"format": "pt"})
-        files.write_json(beside / "config.json", _config_json(model, tokenizer))
+        write(beside, model.config, lambda name: state[name], tokenizer.end_of_text, labels)
         tokenizer.save(beside, max_length or model.config.context_length)
+        also(beside)
+
+
+def write(
+    folder: Path, config: GPTConfig, read: Callable[[str], Tensor], end_of_text: int | None = None, labels: Sequence[str] = ()
+) -> None:
+    """Write `config.json` and `model.safetensors` into a folder, asking `read` for one of our tensors after the other."""
+    shapes = trunk_shapes(config)
+    specs: dict[str, Spec] = {}
+    reads: dict[str, Callable[[], Tensor]] = {}
+    for place in places(HUGGINGFACE, config.n_layers):
+        name = f"{HUGGINGFACE.prefix}{place.theirs[0]}"
+        if place.ours in shapes:
+            specs[name] = Spec(shape_there(place, HUGGINGFACE, shapes[place.ours]), torch.float32)
+            reads[name] = lambda place=place: to_theirs(place, HUGGINGFACE, read(place.ours))[0]
+        else:  # Hugging Face's GPT-2 always has the projections' biases; one of zeros is the same as none
+            specs[name] = Spec((3 * config.d_model,), torch.float32)
+            reads[name] = lambda: torch.zeros(3 * config.d_model)
+    if labels or not config.tie_weights:
+        head = "score.weight" if labels else "lm_head.weight"
+        specs[head] = Spec((len(labels) or config.vocab_size, config.d_model), torch.float32)
+        reads[head] = lambda: read(HEAD)
+    write_safetensors(folder / WEIGHTS, specs, lambda name: reads[name]())
+    hub_config.write(folder / hub_config.NAME, config, end_of_text, labels)
 
 
 def load(folder: Path) -> GPT:
     """The language model in a folder. Raises `GptmillError` when the folder is not one, or its weights do not fit its config."""
-    config, settings = _read_config(folder)
-    with torch.device("meta"):  # shapes only: the weights that are read take their place, nothing is held twice
-        model = GPT(config)
-    found = read_weights(folder / "model.safetensors")
-    _fill(model.trunk, found, folder)
-    if not config.tie_weights:
-        model.head.weight = torch.nn.Parameter(_take(found, "lm_head.weight", model.head.weight.shape, folder))
-    else:
-        model.head.weight = model.trunk.token_embedding.weight
-    return model
+    config, _ = hub_config.read(folder / hub_config.NAME)
+    return _fill(config, _open(folder / WEIGHTS), folder)
 
 
 def load_classifier(folder: Path) -> GPTClassifier:
     """The classifier in a folder. Raises `GptmillError` as `load` does."""
-    config, settings = _read_config(folder)
+    config, settings = hub_config.read(folder / hub_config.NAME)
     if "id2label" not in settings:
         raise GptmillError(f"{folder} holds a language model, not a classifier: run `dvc repro finetune_classifier` and use its folder")
     labels = [settings["id2label"][str(i)] for i in range(len(settings["id2label"]))]
-    with torch.device("meta"):
+    found = _open(folder / WEIGHTS)
+    _refuse(mismatches(HUGGINGFACE, found.specs, config, {"score.weight": (len(labels), config.d_model)}), folder)
+    with torch.device("meta"):  # shapes only: the weights that are read take their place, nothing is held twice
         model = GPTClassifier(Trunk(config), labels)
-    found = read_weights(folder / "model.safetensors")
-    _fill(model.trunk, found, folder)
-    model.head.weight = torch.nn.Parameter(_take(found, "score.weight", model.head.weight.shape, folder))
+    _fill_trunk(model.trunk, found)
+    model.head.weight = nn.Parameter(found.read("score.weight").float())
     return model
 
 
 def load_gpt2(path: Path, config: GPTConfig) -> GPT:
     """OpenAI's GPT-2 from the safetensors that Hugging Face publishes."""
+    return _fill(config, _open(path), path)
+
+
+class Renamed:
+    """A checkpoint without the prefix that some files of its convention have, and without mask buffers."""
+
+    def __init__(self, checkpoint: Checkpoint, convention: Convention) -> None:
+        self._checkpoint = checkpoint
+        self._names = {}
+        for name in checkpoint.specs:
+            short = name.removeprefix(convention.prefix)
+            if short in self._names:
+                raise GptmillError(f"{short} is there twice, with {convention.prefix} and without: remove one")
+            self._names[short] = name
+        self.buffers = [name for name in self._names if name.endswith(convention.buffers)] if convention.buffers else []
+        for name in self.buffers:
+            del self._names[name]
+        self.prefixed = any(short != name for short, name in self._names.items())
+        self.container = checkpoint.container
+        self.specs = {short: checkpoint.specs[name] for short, name in self._names.items()}
+
+    def read(self, name: str) -> Tensor:
+        return self._checkpoint.read(self._names[name])
+
+
+def trunk_shapes(config: GPTConfig) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        return {name: parameter.shape for name, parameter in Trunk(config).named_parameters()}
+
+
+def mismatches(
+    convention: Convention, specs: Mapping[str, Spec], config: GPTConfig, heads: Mapping[str, tuple[int, ...]], optional: Sequence[str] = ()
+) -> list[str]:
+    """What keeps tensors from being a model of this config: names that are missing, surplus or of a wrong shape, one line each.
+
+    `heads`: names and shapes of what the model has beside its trunk; `optional`: names that may be there or not.
+    """
+    shapes = trunk_shapes(config)
+    wanted: dict[str, tuple[int, ...]] = dict(heads)
+    allowed = set(optional)
+    for place in places(convention, config.n_layers):
+        if place.ours in shapes:
+            wanted |= dict.fromkeys(place.theirs, shape_there(place, convention, shapes[place.ours]))
+        else:
+            allowed.update(place.theirs)
+    problems = [f"{name} is missing" for name in wanted if name not in specs]
+    odd = [name for name, shape in wanted.items() if name in specs and specs[name].shape != tuple(shape)]
+    problems += [f"{name} is {specs[name].shape}, not {tuple(wanted[name])}" for name in odd]
+    problems += [
+        f"{name} holds {specs[name].dtype}, no fractions" for name in wanted if name in specs and not specs[name].dtype.is_floating_point
+    ]
+    return problems + [f"{name} is surplus" for name in specs if name not in wanted and name not in allowed]
+
+
+def is_tied(found: Checkpoint, convention: Convention) -> bool:
+    """Whether the output matrix is the token embedding: when there is none of its own, or one with the same values."""
+    embedding = next(places(convention, 0)).theirs[0]
+    if convention.head not in found.specs:
+        return True
+    return found.specs[embedding].shape == found.specs[convention.head].shape and torch.equal(
+        found.read(embedding), found.read(convention.head)
+    )
+
+
+def _refuse(problems: Sequence[str], where: Path) -> None:
+    if problems:
+        raise GptmillError(f"the weights in {where} do not fit the model:\n" + listing(problems))
+
+
+def _open(path: Path) -> Renamed:
+    return Renamed(Safetensors(path), HUGGINGFACE)
+
+
+def _fill(config: GPTConfig, found: Renamed, where: Path) -> GPT:
+    head = {} if config.tie_weights else {"lm_head.weight": (config.vocab_size, config.d_model)}
+    problems = mismatches(HUGGINGFACE, found.specs, config, head, optional=["lm_head.weight"])
+    if not problems and config.tie_weights and "lm_head.weight" in found.specs and not is_tied(found, HUGGINGFACE):
+        problems.append("lm_head.weight is not wte.weight, though the config says that they are tied: gptmill weights import keeps both")
+    _refuse(problems, where)
     with torch.device("meta"):
         model = GPT(config)
-    _fill(model.trunk, read_weights(path), path)
-    model.head.weight = model.trunk.token_embedding.weight
+    _fill_trunk(model.trunk, found)
+    model.head.weight = model.trunk.token_embedding.weight if config.tie_weights else nn.Parameter(found.read("lm_head.weight").float())
     return model
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, without the `transformer.` prefix and without mask buffers."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {
-                name.removeprefix("transformer."): file.get_tensor(name)
-                for name in file.keys()  # noqa: SIM118 - safe_open is no dict
-                if not name.endswith(_MASK_BUFFERS)
-            }
-    except (FileNotFoundError, SafetensorError) as error:
-        raise GptmillError(
-            f"{path} has no readable weights ({error}): run the stage that makes it again, or download the file again"
-        ) from None
-
-
-def _fill(trunk: Trunk, found: Mapping[str, Tensor], where: Path) -> None:
+def _fill_trunk(trunk: Trunk, found: Checkpoint) -> None:
     wanted = {name: parameter.shape for name, parameter in trunk.named_parameters()}
-    state, problems = {}, []
-    for ours, theirs, transposed in names(trunk.config.n_layers):
-        if ours not in wanted:
-            continue
-        if theirs not in found:
-            problems.append(f"{theirs} is missing")
-            continue
-        weight = found[theirs].T.contiguous() if transposed else found[theirs]
-        if weight.shape != wanted[ours]:
-            problems.append(f"{theirs} is {tuple(found[theirs].shape)}, which does not fit {ours} {tuple(wanted[ours])}")
-        state[ours] = weight.float()
-    if problems:
-        raise GptmillError(f"the weights in {where} do not fit the model:\n" + "\n".join(f"  {problem}" for problem in problems))
+    needed = [place for place in places(HUGGINGFACE, trunk.config.n_layers) if place.ours in wanted]
+    # Room for the blocks is asked for first: else what stays would be put into the holes that what is read and dropped leaves in the heap.
+    room = {place.ours: torch.empty(wanted[place.ours]) for place in needed if place.ours.startswith("blocks.")}
+    state = {place.ours: to_ours(place, HUGGINGFACE, found.read, room.get(place.ours)) for place in needed}
     trunk.load_state_dict(state, assign=True)
     trunk.requires_grad_(True)
-
-
-def _take(found: Mapping[str, Tensor], name: str, shape: torch.Size, where: Path) -> Tensor:
-    if name not in found or found[name].shape != shape:
-        raise GptmillError(f"the weights in {where} do not fit the model: {name} should be {tuple(shape)}")
-    return found[name].float()
-
-
-def _config_json(model: GPT | GPTClassifier, tokenizer: Tokenizer) -> dict[str, Any]:
-    config = model.config
-    settings = {
-        "architectures": ["GPT2LMHeadModel"],
-        "model_type": "gpt2",
-        "vocab_size": config.vocab_size,
-        "n_positions": config.context_length,
-        "n_layer": config.n_layers,
-        "n_head": config.n_heads,
-        "n_embd": config.d_model,
-        "activation_function": "gelu_new",
-        "layer_norm_epsilon": NORM_EPSILON,
-        "initializer_range": INIT_STD,
-        "embd_pdrop": config.dropout,
-        "attn_pdrop": config.dropout,
-        "resid_pdrop": config.dropout,
-        "tie_word_embeddings": config.tie_weights,
-        "qkv_bias": config.qkv_bias,
-        "bos_token_id": tokenizer.end_of_text,
-        "eos_token_id": tokenizer.end_of_text,
-        "pad_token_id": tokenizer.end_of_text,
-        "dtype": "float32",
-    }
-    if isinstance(model, GPTClassifier):
-        settings["architectures"] = ["GPT2ForSequenceClassification"]
-        settings["id2label"] = {str(i): label for i, label in enumerate(model.labels)}
-        settings["label2id"] = {label: i for i, label in enumerate(model.labels)}
-    return settings
-
-
-def _read_config(folder: Path) -> tuple[GPTConfig, dict[str, Any]]:
-    try:
-        settings = files.read_json(folder / "config.json")
-        config = GPTConfig(
-            vocab_size=settings["vocab_size"],
-            context_length=settings["n_positions"],
-            n_layers=settings["n_layer"],
-            n_heads=settings["n_head"],
-            d_model=settings["n_embd"],
-            dropout=settings.get("resid_pdrop", 0.1),
-            qkv_bias=settings.get("qkv_bias", True),
-            tie_weights=settings.get("tie_word_embeddings", True),
-        )
-    except FileNotFoundError:
-        raise GptmillError(f"there is no model in {folder}: run `make run` (or `dvc repro`) first") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise GptmillError(f"{folder / 'config.json'} is not a GPT-2 config ({error!r})") from None
-    return config, settings

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gptmill import compute, files, paths, tokenizer, tracking
 from gptmill.evaluation import baselines, classification
-from gptmill.model import weights
+from gptmill.model import lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.params import Params
 from gptmill.training import curves, loop
@@ -27,10 +27,15 @@ def run(params: Params) -> None:
     settings = params.classifier
     objective = Classification(encode(splits["train"]), encode(splits["validation"]), settings.max_length, settings.batch_size, params.seed)
     model = GPTClassifier(weights.load(paths.BASE_MODEL).trunk, LABELS)
-    model.freeze_all_but(settings.trainable)
+    if settings.lora.rank:
+        lora.attach(model, settings.lora)
+    else:
+        model.freeze_all_but(settings.trainable)
+    model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     sections = {"seed": params.seed, "classifier": settings, "compute": params.compute}
     with tracking.run("finetune_classifier", sections, [paths.SPAM_SPLITS / f"{name}.parquet" for name in splits]) as run:
         trained = loop.train(model, objective, settings, machine, name="finetune_classifier", on_evaluation=curves.log_to(run.metrics))
+        also = lora.detach(model, str(paths.BASE_MODEL))
         test = splits["test"]
         texts, labels = test["text"].tolist(), test["label"].tolist()
         predictions = classification.predict(model, words, texts, settings.max_length, machine)
@@ -41,7 +46,7 @@ def run(params: Params) -> None:
             "validation_accuracy": round(trained.best.validation_accuracy, 4),
             "best_epoch": round(trained.best.epoch, 2),
         }
-        weights.save(model, words, paths.CLASSIFIER_MODEL, settings.max_length)
+        weights.save(model, words, paths.CLASSIFIER_MODEL, settings.max_length, also)
         curves.write(paths.PLOTS / "classifier.csv", trained.curve)
         _write_predictions(texts, labels, predictions)
         files.write_json(paths.METRICS / "classifier.json", metrics)

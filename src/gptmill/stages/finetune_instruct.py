@@ -5,7 +5,7 @@ import math
 from gptmill import compute, files, paths, tokenizer, tracking
 from gptmill.data import prompts
 from gptmill.errors import GptmillError
-from gptmill.model import weights
+from gptmill.model import lora, weights
 from gptmill.params import Params
 from gptmill.training import curves, loop
 from gptmill.training.objectives import Example, Instruction
@@ -36,6 +36,9 @@ def run(params: Params) -> None:
                 f"whose shortest prompt has {shortest} tokens: raise it"
             )
     model = weights.load(paths.BASE_MODEL)
+    if settings.lora.rank:
+        lora.attach(model, settings.lora)
+    model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     sections = {"seed": params.seed, "instruct": settings, "compute": params.compute}
     with tracking.run("finetune_instruct", sections, list(files_of.values())) as run:
         trained = loop.train(model, objective, settings, machine, name="finetune_instruct", on_evaluation=curves.log_to(run.metrics))
@@ -45,7 +48,7 @@ def run(params: Params) -> None:
             "validation_token_accuracy": round(trained.best.validation_accuracy, 4),
             "best_epoch": round(trained.best.epoch, 2),
         }
-        weights.save(model, words, paths.INSTRUCT_MODEL)
+        weights.save(model, words, paths.INSTRUCT_MODEL, also=lora.detach(model, str(paths.BASE_MODEL)))
         curves.write(paths.PLOTS / "instruct.csv", trained.curve)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})

@@ -22,6 +22,7 @@ def run(params: Params) -> None:
     with tracking.run("pretrain", sections, [paths.TOKENS / "train.bin", paths.TOKENS / "validation.bin"]) as run:
         if params.base.init == "scratch":
             model = GPT(config)
+            model.trunk.checkpoint_activations = params.compute.checkpoint_activations
             trained = loop.train(model, objective, params.base, machine, name="pretrain", on_evaluation=curves.log_to(run.metrics))
             run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
             curve, targets = trained.curve, trained.curve[-1].targets

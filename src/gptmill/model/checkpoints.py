@@ -1,0 +1,184 @@
+"""Files of named tensors, read one tensor at a time: safetensors and torch's own, whole or in shards. No name means anything here.
+
+Tensors are read, not mapped, where that can be: pages of a mapped file count as the process's, so that a loader which transposes would
+hold the weights twice.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from gptmill import files
+from gptmill.errors import GptmillError
+
+_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+_DTYPES |= {"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool}
+_MAPPED_AT_ONCE = 128 << 20  # bytes of a torch file that may be in memory before the rest is mapped anew
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is known of a tensor before it is read."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class Checkpoint(Protocol):
+    """Named tensors that are somewhere else."""
+
+    container: str  # what the files are, for people
+    specs: Mapping[str, Spec]
+
+    def read(self, name: str) -> Tensor:
+        """The tensor of that name; not to be written to. Raises `GptmillError` when its bytes are not in order."""
+
+
+class Safetensors:
+    """One safetensors file, or the shards that a `*.index.json` names."""
+
+    def __init__(self, path: Path) -> None:
+        shards = _shards(path)
+        self.container = "safetensors" if len(shards) == 1 else f"{len(shards)} safetensors shards"
+        self._places: dict[str, tuple[Path, int, int]] = {}
+        self.specs: dict[str, Spec] = {}
+        for shard in shards:
+            self._add(shard)
+
+    def _add(self, shard: Path) -> None:
+        try:
+            with safe_open(shard, framework="pt"):  # checks the header, and that the file is as long as the header says
+                pass
+            with shard.open("rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                header = json.loads(file.read(length))
+        except (OSError, SafetensorError) as error:
+            raise GptmillError(
+                f"{shard} has no readable weights ({error}): run the stage that makes it again, or download the file again"
+            ) from None
+        for name, entry in header.items():
+            if name == "__metadata__":
+                continue
+            if entry["dtype"] not in _DTYPES:
+                raise GptmillError(f"{shard}: {name} is of type {entry['dtype']}, which gptmill does not read: convert it to float32 first")
+            if name in self._places:
+                raise GptmillError(f"{name} stands in two shards, {self._places[name][0].name} and {shard.name}")
+            start, end = entry["data_offsets"]
+            self._places[name] = (shard, 8 + length + start, end - start)
+            self.specs[name] = Spec(tuple(entry["shape"]), _DTYPES[entry["dtype"]])
+
+    def read(self, name: str) -> Tensor:
+        """In memory that nobody else holds."""
+        path, offset, size = self._places[name]
+        spec = self.specs[name]
+        return read_bytes(path, offset, size).view(spec.dtype).view(spec.shape)
+
+
+class TorchFile:
+    """A `.pth`, `.pt` or `.bin` that `torch.save` wrote: a dict of tensors, or one under `model_state_dict` (or `state_dict`).
+
+    Only tensors are unpickled (`weights_only`), so that the file can't run code. Files are mapped, and mapped anew when much was read.
+    """
+
+    container = "torch file"
+
+    def __init__(self, path: Path) -> None:
+        self._shards = _shards(path)
+        self._tensors: dict[str, Tensor] = {}
+        self._mapped = True
+        self._load()
+        self.specs = {name: Spec(tuple(tensor.shape), tensor.dtype) for name, tensor in self._tensors.items()}
+
+    def read(self, name: str) -> Tensor:
+        if self._mapped and self._read > _MAPPED_AT_ONCE:
+            self._load()
+        tensor = self._tensors[name].detach()
+        self._read += tensor.nbytes
+        return tensor
+
+    def _load(self) -> None:
+        self._tensors.clear()
+        for shard in self._shards:
+            self._tensors |= self._state_dict(shard)
+        self._read = 0
+
+    def _state_dict(self, path: Path) -> dict[str, Tensor]:
+        try:
+            found = self._unpickle(path)
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise GptmillError(
+                f"{path} is no whole file of tensors ({type(error).__name__}: {reason}). It may be cut, or hold objects beside tensors, "
+                "which gptmill does not load: get it again, or save it with torch.save(model.state_dict(), ...)"
+            ) from None
+        for key in ("model_state_dict", "state_dict"):
+            if isinstance(found, dict) and isinstance(found.get(key), dict):
+                found = found[key]
+                self.container = f"torch file (its {key})"
+        if not isinstance(found, dict) or not found or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+            raise GptmillError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), ...)")
+        return found
+
+    def _unpickle(self, path: Path) -> object:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # an optimizer's state is then never read
+        except RuntimeError as error:
+            if "mmap" not in str(error):
+                raise
+            self._mapped = False  # written before PyTorch 1.6, whose files can't be mapped
+            return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _shards(index: Path) -> list[Path]:
+    """The files that a `*.index.json` names; any other file stands for itself."""
+    if not index.name.endswith(".index.json"):
+        return [index]
+    try:
+        names = sorted(set(files.read_json(index)["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GptmillError(f"{index} is no index of shards ({error!r}): get it again") from None
+    if absent := [name for name in names if Path(name).name != name or not (index.parent / name).is_file()]:
+        raise GptmillError(f"{index} names files that are not beside it: {', '.join(absent)}")
+    return [index.parent / name for name in names]
+
+
+def read_bytes(path: Path, offset: int, size: int) -> Tensor:
+    """(size,) uint8 from a file. Raises `GptmillError` when it ends before."""
+    buffer = torch.empty(size, dtype=torch.uint8)
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        view, filled = memoryview(buffer.numpy()), 0
+        while filled < size and (count := file.readinto(view[filled:])):
+            filled += count
+    if filled < size:
+        raise GptmillError(f"{path} ends {size - filled:,} bytes too early: get it again")
+    return buffer
+
+
+def write_safetensors(path: Path, specs: Mapping[str, Spec], read: Callable[[str], Tensor]) -> None:
+    """Write one safetensors file, asking `read` for one tensor after the other, so that no more than one has to be in memory."""
+    names = {dtype: name for name, dtype in _DTYPES.items()}
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name, spec in sorted(specs.items()):
+        size = math.prod(spec.shape) * spec.dtype.itemsize
+        header[name] = {"dtype": names[spec.dtype], "shape": list(spec.shape), "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format wants the data to start at a multiple of 8
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name, spec in sorted(specs.items()):
+            tensor = read(name).detach().to("cpu", spec.dtype).contiguous()
+            if tuple(tensor.shape) != spec.shape:
+                raise ValueError(f"{name} was announced as {spec.shape} and is {tuple(tensor.shape)}")
+            file.write(memoryview(tensor.view(-1).view(torch.uint8).numpy()))

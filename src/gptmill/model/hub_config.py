@@ -1,0 +1,95 @@
+"""`config.json` of a Hugging Face GPT-2: what a model folder says of its model, and which such models gptmill builds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gptmill import files
+from gptmill.errors import GptmillError, listing
+from gptmill.model.gpt import INIT_STD, NORM_EPSILON, GPTConfig
+
+NAME = "config.json"
+
+# What a Hugging Face config may say without making another model of it.
+_BUILT: dict[str, tuple[Any, ...]] = {
+    "model_type": ("gpt2",),
+    "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
+    "layer_norm_epsilon": (NORM_EPSILON,),
+    "scale_attn_weights": (True,),
+    "scale_attn_by_inverse_layer_idx": (False,),
+    "add_cross_attention": (False,),
+}
+
+
+_MOST_LAYERS, _MOST = 1000, 1 << 31  # what a damaged file says beyond is not tried
+NO_SIZE = "which no model has"
+
+
+def is_size(key: str, value: Any) -> bool:
+    """Whether a config's value can be a model's number of something."""
+    return type(value) is int and 1 <= value <= (_MOST_LAYERS if key.startswith("n_layer") else _MOST)
+
+
+def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequence[str] = ()) -> None:
+    """Of a language model, or of a classifier when there are labels. `end_of_text`: the token's id, where a tokenizer is known."""
+    settings: dict[str, Any] = {
+        "architectures": ["GPT2ForSequenceClassification" if labels else "GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "vocab_size": config.vocab_size,
+        "n_positions": config.context_length,
+        "n_layer": config.n_layers,
+        "n_head": config.n_heads,
+        "n_embd": config.d_model,
+        "activation_function": "gelu_new",
+        "layer_norm_epsilon": NORM_EPSILON,
+        "initializer_range": INIT_STD,
+        "embd_pdrop": config.dropout,
+        "attn_pdrop": config.dropout,
+        "resid_pdrop": config.dropout,
+        "tie_word_embeddings": config.tie_weights,
+        "qkv_bias": config.qkv_bias,
+        "bos_token_id": end_of_text,
+        "eos_token_id": end_of_text,
+        "pad_token_id": end_of_text,
+        "dtype": "float32",
+    }
+    if labels:
+        settings["id2label"] = {str(i): label for i, label in enumerate(labels)}
+        settings["label2id"] = {label: i for i, label in enumerate(labels)}
+    files.write_json(path, settings)
+
+
+def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
+    """A GPT-2's config, and all that its file says. Raises `GptmillError` that lists what is missing, odd, or not built by gptmill."""
+    try:
+        settings = files.read_json(path)
+    except FileNotFoundError:
+        raise GptmillError(f"there is no model in {path.parent}: run `make run` (or `dvc repro`) first") from None
+    except (OSError, ValueError) as error:
+        raise GptmillError(f"{path} is not a GPT-2 config ({error})") from None
+    if not isinstance(settings, dict):
+        raise GptmillError(f"{path} is not a GPT-2 config: it holds no object")
+    sizes = {key: settings.get(key) for key in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")}
+    problems = [f"{key} is {value!r}, {NO_SIZE}" for key, value in sizes.items() if not is_size(key, value)]
+    if not problems and sizes["n_embd"] % sizes["n_head"]:
+        problems.append(f"n_embd ({sizes['n_embd']}) is no multiple of n_head ({sizes['n_head']})")
+    problems += [
+        f"{key} is {settings[key]!r}; gptmill builds GPT-2 with {' or '.join(map(repr, known))}"
+        for key, known in _BUILT.items()
+        if key in settings and settings[key] not in known
+    ]
+    if settings.get("n_inner") not in (None, 4 * (sizes["n_embd"] if type(sizes["n_embd"]) is int else 0)):
+        problems.append(f"n_inner is {settings['n_inner']!r}; gptmill builds GPT-2 with 4 * n_embd")
+    if problems:
+        raise GptmillError(f"{path} is not a GPT-2 config that gptmill can build:\n" + listing(problems))
+    config = GPTConfig(
+        vocab_size=sizes["vocab_size"],
+        context_length=sizes["n_positions"],
+        n_layers=sizes["n_layer"],
+        n_heads=sizes["n_head"],
+        d_model=sizes["n_embd"],
+        dropout=settings.get("resid_pdrop", 0.1),
+        qkv_bias=settings.get("qkv_bias", True),
+        tie_weights=settings.get("tie_word_embeddings", True),
+    )
+    return config, settings

@@ -1,0 +1,158 @@
+"""Decoding, held against the plainest way to do it: the whole text through the model for each token, one prompt at a time, no cache."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gptmill import tokenizer
+from gptmill.model.generation import Decoding, TextStream, _choose, generate, generate_texts, stream
+from gptmill.model.gpt import GPT, GPTConfig
+
+WORDS = tokenizer.train(["naïve café, the quick brown fox — jumps over the lazy dog. ### End ### " * 30], 320)
+
+
+def model_of(layers: int, heads: int, d_head: int, context: int, vocab: int, seed: int) -> GPT:
+    torch.manual_seed(seed)
+    model = GPT(GPTConfig(vocab, context, layers, heads, heads * d_head)).eval()
+    with torch.no_grad():  # far from zero, so that the likeliest token is clearly so
+        for weight in model.parameters():
+            weight.mul_(4)
+    return model
+
+
+@torch.no_grad()
+def plainly(model: GPT, prompt: list[int], decoding: Decoding, row: int) -> list[int]:
+    context, generator = model.config.context_length, torch.Generator().manual_seed(decoding.seed + row)
+    said, seen, new = list(prompt), list(prompt[-context:]), []
+    while len(new) < decoding.max_new_tokens:
+        token = _choose(model(torch.tensor([seen]))[0, -1], said, decoding, len(new), generator)
+        if token == decoding.stop:
+            break
+        new.append(token)
+        said.append(token)
+        seen.append(token)
+        if len(seen) > context:
+            seen = seen[-(context // 2) :]
+    return new
+
+
+@st.composite
+def cases(draw):
+    context, vocab = draw(st.integers(4, 24)), draw(st.integers(5, 40))
+    model = model_of(
+        draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([2, 4])), context, vocab, draw(st.integers(0, 99))
+    )
+    prompts = draw(st.lists(st.lists(st.integers(0, vocab - 1), min_size=1, max_size=2 * context), min_size=1, max_size=6))
+    most = draw(st.integers(0, 2 * context))
+    decoding = Decoding(
+        max_new_tokens=most,
+        temperature=draw(st.sampled_from([0.0, 0.0, 0.7, 1.5])),
+        top_k=draw(st.integers(0, vocab + 3)),
+        top_p=draw(st.sampled_from([1.0, 0.9, 0.3])),
+        repetition_penalty=draw(st.sampled_from([1.0, 1.3, 0.8])),
+        min_new_tokens=draw(st.integers(0, most)),
+        stop=draw(st.one_of(st.none(), st.integers(0, vocab - 1))),
+        seed=draw(st.integers(0, 999)),
+    )
+    return model, prompts, decoding
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(cases())
+def test_cached_batches_say_what_each_prompt_says_alone_and_uncached(case):
+    model, prompts, decoding = case
+    together = [completion.tokens for completion in generate(model, prompts, decoding)]
+    assert together == [plainly(model, prompt, decoding, row) for row, prompt in enumerate(prompts)]
+
+
+def test_a_prompt_says_the_same_alone_and_among_16_others():
+    model, random = model_of(3, 4, 8, 48, 320, 0), torch.Generator().manual_seed(1)
+    others = [torch.randint(320, (int(n),), generator=random).tolist() for n in torch.randint(1, 60, (16,), generator=random)]
+    decoding = Decoding(max_new_tokens=60, stop=7)
+    for prompt in others[:4]:
+        [alone] = generate(model, [prompt], decoding)
+        for place in (0, 9, 16):
+            assert generate(model, [*others[:place], prompt, *others[place:]], decoding)[place] == alone
+
+
+def test_seeds_repeat_and_differ():
+    model = model_of(2, 2, 4, 16, 30, 0)
+    sampled = [generate(model, [[1, 2]], Decoding(20, temperature=1.0, seed=seed))[0].tokens for seed in (3, 3, 4)]
+    assert sampled[0] == sampled[1] != sampled[2]
+
+
+def test_top_k_of_one_and_a_tiny_top_p_are_greedy():
+    model = model_of(2, 2, 4, 16, 30, 0)
+    greedy = generate(model, [[1, 2]], Decoding(12))
+    assert greedy == generate(model, [[1, 2]], Decoding(12, temperature=2.0, top_k=1))
+    assert greedy == generate(model, [[1, 2]], Decoding(12, temperature=2.0, top_p=1e-6))
+
+
+def test_no_end_comes_before_the_least_number_of_tokens():
+    model = model_of(2, 2, 4, 16, 30, 0)
+    [free] = generate(model, [[1, 2]], Decoding(12))
+    stop = free.tokens[0]
+    [bound] = generate(model, [[1, 2]], Decoding(12, min_new_tokens=5, stop=stop))
+    assert len(bound.tokens) >= 5 and stop not in bound.tokens
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}, {"repetition_penalty": 0}, {"min_new_tokens": 9}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Decoding(8, **wrong)
+
+
+def feed(text: str, stops: list[str]) -> tuple[str, bool]:
+    """What is shown of a text whose tokens are single bytes, and whether it was stopped."""
+    stream = TextStream(WORDS, stops)
+    shown = "".join(stream.feed(WORDS.ranks[bytes([byte])]) for byte in text.encode())
+    return shown + stream.finish(), stream.stopped
+
+
+@given(st.text("ab# é—", max_size=30), st.lists(st.text("ab# é—", min_size=1, max_size=5), max_size=3))
+def test_text_ends_before_the_first_stop_string(text, stops):
+    shown, stopped = feed(text, stops)
+    completed = min((text.find(stop) + len(stop) for stop in stops if stop in text), default=None)
+    assert stopped == (completed is not None)
+    wanted = text if completed is None else text[: min(text[:completed].find(stop) for stop in stops if stop in text[:completed])]
+    assert shown == wanted
+
+
+@given(st.lists(st.integers(0, WORDS.vocab_size - 1), max_size=40))
+def test_a_stream_without_stop_strings_is_the_decoded_text(ids):
+    stream = TextStream(WORDS)
+    assert "".join(map(stream.feed, ids)) + stream.finish() == WORDS.decode(ids)
+
+
+def test_nothing_that_may_become_a_stop_string_is_shown():
+    stream = TextStream(WORDS, ["### End"])
+    shown = ""
+    for token in WORDS.encode("fox ### Fox ### En"):
+        shown += stream.feed(token)
+        assert not any(shown.endswith("### End"[:n]) for n in range(1, 7))
+    assert shown == "fox ### Fox " and stream.finish() == "### En"
+
+
+def test_rows_stop_at_stop_strings_each_for_itself():
+    model = model_of(2, 2, 8, 64, WORDS.vocab_size, 5)
+    prompts, decoding = ["the quick", "", "café — lazy dog"], Decoding(40, temperature=1.0, seed=2)
+    free = generate_texts(model, WORDS, prompts, decoding)
+    assert [row.stopped for row in free] == ["length"] * 3 and all(row.tokens == 40 for row in free)
+    stops = [free[0].text[5:9], free[2].text[11:13]]
+    for row, whole in zip(generate_texts(model, WORDS, prompts, decoding, stops), free, strict=True):
+        ends = [whole.text.find(stop) + len(stop) for stop in stops if stop in whole.text]
+        assert row.stopped == ("stop" if ends else "length") and whole.text.startswith(row.text)
+        assert not any(stop in row.text for stop in stops)
+        assert (row.tokens < 40) == bool(ends)
+
+
+def test_streaming_gives_tokens_as_they_come():
+    model = model_of(2, 2, 4, 16, 30, 0)
+    tokens = stream(model, [[1, 2], [3]], Decoding(5))
+    first = [next(tokens), next(tokens)]
+    assert [row for row, _ in first] == [0, 1]
+    rest = [*first, *tokens]
+    assert [token for row, token in rest if row == 1] == generate(model, [[1, 2], [3]], Decoding(5))[1].tokens

@@ -1,0 +1,40 @@
+"""`gptmill weights` and `gptmill model`: what a person types, and reads."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gptmill.cli import app
+from gptmill.errors import GptmillError
+
+FIXTURE = Path(__file__).parent / "fixtures/gpt2-tiny"
+
+
+def gptmill(*words: str | Path) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_weights_in_shown_and_out_again(tmp_path):
+    told = gptmill("weights", "import", FIXTURE / "book/model.pth", "--to", tmp_path / "in", "--n-heads", 4)
+    assert "book names" in told and "3 layers, 4 heads" in told and f"written to {tmp_path / 'in'}" in told
+    assert "56,608" in gptmill("model", "show", tmp_path / "in")
+    assert '"emb_dim": 32, "n_heads": 4' in gptmill("weights", "export", tmp_path / "in", "--format", "book", "--to", tmp_path / "out.pth")
+    gptmill("weights", "import", tmp_path / "out.pth", "--to", tmp_path / "again", "--n-heads", 4)
+    assert (tmp_path / "again/model.safetensors").read_bytes() == (tmp_path / "in/model.safetensors").read_bytes()
+    gptmill("weights", "export", tmp_path / "in", "--to", tmp_path / "hub")
+    assert (tmp_path / "hub/config.json").read_bytes() == (tmp_path / "in/config.json").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("gpt2", "124,439,808"), ("openai-community/gpt2-xl", "1,557,611,200")])
+def test_published_sizes_are_shown_without_a_download(name, parameters):
+    assert parameters in gptmill("model", "show", name)
+
+
+def test_no_model_is_one_error(tmp_path):
+    with pytest.raises(GptmillError, match="there is no model"):
+        gptmill("model", "show", tmp_path)
+    with pytest.raises(GptmillError, match="none of the models that gptmill downloads by name"):
+        gptmill("weights", "import", "gpt5", "--to", tmp_path / "in")
