@@ -53,8 +53,9 @@ def put_csv(path: Path, rows: list) -> None:
 
 
 def put_curve(name: str, rows: list) -> None:
-    header = ["step", "epoch", "targets", "learning_rate", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy"]
-    put_csv(paths.PLOTS / f"{name}.csv", [header, *[(step, epoch, 0, 0.001, *rest) for step, epoch, *rest in rows]])
+    header = ["step", "epoch", "targets", "learning_rate", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "kept"]
+    lowest = min((row[3] for row in rows), default=0)
+    put_csv(paths.PLOTS / f"{name}.csv", [header, *[(step, epoch, 0, 0.001, *rest, int(rest[1] == lowest)) for step, epoch, *rest in rows]])
 
 
 def put_predictions(rows: list) -> None:

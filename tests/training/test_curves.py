@@ -7,7 +7,7 @@ CURVE = [Evaluation(10, 0.5, 640, 0.001, 3.14159265, 3.5, 0.25, 0.2), Evaluation
 
 
 def test_a_curve_is_a_table_with_a_row_an_evaluation(tmp_path):
-    curves.write(tmp_path / "plots" / "a.csv", CURVE)
+    curves.write(tmp_path / "plots" / "a.csv", CURVE, CURVE[1])
     with (tmp_path / "plots" / "a.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
@@ -19,7 +19,9 @@ def test_a_curve_is_a_table_with_a_row_an_evaluation(tmp_path):
         "validation_loss",
         "train_accuracy",
         "validation_accuracy",
+        "kept",
     ]
+    assert [row["kept"] for row in rows] == ["0", "1"]
     assert [(row["step"], row["targets"], row["train_loss"]) for row in rows] == [("10", "640", "3.14159"), ("20", "1280", "2")]
     assert float(rows[1]["learning_rate"]) == 1e-5
 

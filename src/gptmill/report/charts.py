@@ -86,14 +86,15 @@ def _curve(
     reference: tuple[str, float] | None = None,
 ) -> Markup:
     steps = [point.step for point in points]
-    best = min(range(len(points)), key=lambda i: points[i].validation_loss)
     with matplotlib.rc_context():
         figure, axes = _axes(name, left=38, right=74)
         colours = {"train": TRAIN, "validation": VALIDATION}
         for label, values in lines.items():
             wide = 2.2 if label == "validation" else 1.4
             axes.plot(steps, values, color=colours[label], linewidth=wide, marker="o", markersize=2.5 if len(steps) > 1 else 5)
-        axes.plot(steps[best], lines["validation"][best], "o", color=VALIDATION, markersize=8)
+        for step, value, point in zip(steps, lines["validation"], points, strict=True):
+            if point.kept:
+                axes.plot(step, value, "o", color=VALIDATION, markersize=8)
         ends = {label: (values[-1], colours[label]) for label, values in lines.items()}
         if reference:
             axes.axhline(reference[1], color=MUTED, linewidth=1.4, linestyle=(0, (4, 3)))

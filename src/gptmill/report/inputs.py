@@ -114,6 +114,7 @@ class Point(Record):
     validation_loss: float
     train_accuracy: Share
     validation_accuracy: Share
+    kept: bool = False  # the model has the weights of this moment
 
 
 class Prediction(Record):

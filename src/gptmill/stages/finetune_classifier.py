@@ -47,7 +47,7 @@ def run(params: Params) -> None:
             "best_epoch": round(trained.best.epoch, 2),
         }
         weights.save(model, words, paths.CLASSIFIER_MODEL, settings.max_length, also)
-        curves.write(paths.PLOTS / "classifier.csv", trained.curve)
+        curves.write(paths.PLOTS / "classifier.csv", trained.curve, trained.best)
         _write_predictions(texts, labels, predictions)
         files.write_json(paths.METRICS / "classifier.json", metrics)
         run.metrics({f"{group}_{name}": value for group in ("test", "tfidf") for name, value in metrics[group].items()})

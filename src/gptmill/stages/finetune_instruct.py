@@ -49,7 +49,7 @@ def run(params: Params) -> None:
             "best_epoch": round(trained.best.epoch, 2),
         }
         weights.save(model, words, paths.INSTRUCT_MODEL, also=lora.detach(model, str(paths.BASE_MODEL)))
-        curves.write(paths.PLOTS / "instruct.csv", trained.curve)
+        curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.best)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
         run.model(paths.INSTRUCT_MODEL, "ask")

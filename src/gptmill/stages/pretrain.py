@@ -25,10 +25,10 @@ def run(params: Params) -> None:
             model.trunk.checkpoint_activations = params.compute.checkpoint_activations
             trained = loop.train(model, objective, params.base, machine, name="pretrain", on_evaluation=curves.log_to(run.metrics))
             run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
-            curve, targets = trained.curve, trained.curve[-1].targets
+            curve, kept, targets = trained.curve, trained.best, trained.curve[-1].targets
         else:
             model = weights.load_gpt2(sources.fetch(sources.GPT2_WEIGHTS[params.base.init]), config)
-            curve, targets = [], 0
+            curve, kept, targets = [], None, 0
         loss = loop.evaluate(model, objective, machine).loss
         trigram = TrigramModel(train, config.vocab_size).perplexity(validation)
         metrics = {
@@ -40,7 +40,7 @@ def run(params: Params) -> None:
             "tokens_trained_on": targets,
         }
         weights.save(model, words, paths.BASE_MODEL)
-        curves.write(paths.PLOTS / "pretrain.csv", curve)
+        curves.write(paths.PLOTS / "pretrain.csv", curve, kept)
         files.write_json(paths.METRICS / "pretrain.json", metrics)
         run.metrics(metrics)
         run.model(paths.BASE_MODEL, "generate")

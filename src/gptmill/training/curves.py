@@ -20,10 +20,11 @@ def log_to(log: Callable[[dict[str, float], int], None]) -> Callable[[Evaluation
     return on_evaluation
 
 
-def write(path: Path, curve: Sequence[Evaluation]) -> None:
-    """A csv file with one row an evaluation; a header alone when nothing was trained."""
+def write(path: Path, curve: Sequence[Evaluation], kept: Evaluation | None = None) -> None:
+    """A csv file with one row an evaluation, `kept` 1 where the weights are from; a header alone when nothing was trained."""
     with files.atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Evaluation)])
+        writer.writerow([*(field.name for field in fields(Evaluation)), "kept"])
         for evaluation in curve:
-            writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in asdict(evaluation).values()])
+            values = [f"{value:.6g}" if isinstance(value, float) else value for value in asdict(evaluation).values()]
+            writer.writerow([*values, int(evaluation is kept)])
