@@ -9,7 +9,7 @@ NEXT = [
     ("", "and, in the environment (. .venv/bin/activate):"),
     ('gptmill generate "Once"', "the base model"),
     ('gptmill classify "Claim your prize now"', "the classifier"),
-    ('gptmill ask "Name the tool of a baker."', "the instruct model"),
+    ("gptmill ask \"What is the opposite of 'hot'?\"", "the instruct model"),
 ]
 
 

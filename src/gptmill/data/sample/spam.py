@@ -4,6 +4,7 @@
 
 LOUD = """
 {URGENT!|WINNER!!|Congratulations!|Well done!} Your {mobile|mobile number|number} {has won|was drawn for|has been awarded} a [POUNDS] {prize|cash prize|bonus}. {To claim|Claim now:} call [PREMIUM] {from a landline|before midnight|today}. {Code [REF]|Cost 150p per min|18+ only|Valid 12 hrs}
+{WINNER!!|WINNER!|You won!|Lucky you!} {Claim|Collect|Get} your {prize|reward|bonus|[TOY]} {now|today|now!}{ on [PREMIUM]| at [SITE]||}
 {FREE|Get a FREE} [TOY] {for our customers|from [CO]|this week only}! {Just text|Text|Txt} {WIN|YES|GO|PHONE} to [SHORTCODE] {now|today}. {[FEW] per msg|Costs [FEW] per week|T&C apply}. {To stop text STOP|18+|Reply STOP to end}
 You {have been chosen|were picked} {by [CO]|from our list} {to receive|for} {2 tickets to the final|a [TOY]|[POUNDS] in vouchers}. {Call|Ring} [PREMIUM] {to claim|to get yours} {before it goes|by [DAY]|today}. {Box [REF]|150p a min}
 Private! Your {account statement|bonus points} for [MOBILE] {shows|show} [N]0 unused points. {To claim call|Redeem on} [PREMIUM] {code [REF]|before [DATE]|ID [REF]}.
