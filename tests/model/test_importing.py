@@ -223,15 +223,20 @@ def test_a_wrong_number_of_heads_is_found(broken, tmp_path, heads, name):
     assert "head" in refused((broken / name).parent, tmp_path)
 
 
-@pytest.mark.parametrize("heads, message", [(None, "--n-heads"), (5, "do not divide")])
-def test_heads_that_the_book_does_not_tell_are_not_guessed(tmp_path, heads, message):
-    assert message in refused(FIXTURE / "book/model.pth", tmp_path, heads)
+def test_heads_that_do_not_divide_the_width_are_refused(tmp_path):
+    assert "do not divide" in refused(FIXTURE / "book/model.pth", tmp_path, 5)
 
 
-def test_heads_of_gpt2s_own_widths_are_assumed_and_said(tmp_path):
+def test_heads_that_nothing_speaks_for_are_asked_for(tmp_path):
+    exporting.to_book(GPT(GPTConfig(20, 8, 1, 3, 33)), tmp_path / "model.pth")
+    assert "--n-heads" in refused(tmp_path / "model.pth", tmp_path)
+
+
+@pytest.mark.parametrize("width, heads", [(768, 12), (128, 2), (32, 4)])
+def test_heads_that_the_book_does_not_tell_are_assumed_and_said(tmp_path, width, heads):
     torch.manual_seed(0)
-    exporting.to_book(GPT(GPTConfig(20, 8, 1, 12, 768)), tmp_path / "model.pth")
-    assert "12 heads assumed, as in gpt2-124M" in exchange.import_weights(str(tmp_path / "model.pth"), tmp_path / "model")
+    exporting.to_book(GPT(GPTConfig(20, 8, 1, heads, width)), tmp_path / "model.pth")
+    assert f"{heads} heads assumed" in exchange.import_weights(str(tmp_path / "model.pth"), tmp_path / "model")
 
 
 def test_heads_that_contradict_the_config_are_refused(tmp_path):

@@ -32,6 +32,7 @@ _CLAIMS = {
     "context_length": ("n_ctx", "n_positions", "context_length"),
 }
 _BOOK_DROPOUT, _HEAD_WIDTH = 0.1, 64
+_HEADS_OF_A_SMALL_MODEL = 4
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,9 @@ def _build(
     if not hub_config.is_size("n_layers", sizes["n_layers"]):
         raise GptmillError(f"{path} names a block {sizes['n_layers'] - 1:,}: no GPT-2 has so many")
     if "n_heads" not in sizes:
-        sizes["n_heads"] = _published_heads(sizes["d_model"], notes, path)
+        if convention is OPENAI:  # its own file says; a file that does not is not OpenAI's
+            raise GptmillError(f"{path} has no number of heads: hparams.json should say n_head; {_heads_that_fit(sizes['d_model'])}")
+        sizes["n_heads"] = _assumed_heads(sizes["d_model"], notes, path)
     if sizes["d_model"] % sizes["n_heads"]:
         fit = _heads_that_fit(sizes["d_model"])
         raise GptmillError(f"{path}: {sizes['n_heads']} heads do not divide the width {sizes['d_model']}; {fit}")
@@ -219,16 +222,19 @@ def _told(config: GPTConfig) -> str:
     )
 
 
-def _published_heads(d_model: int, notes: list[str], path: Path) -> int:
-    """GPT-2's own number of heads for this width. Any other width is no evidence: a wrong number of heads loads, and talks nonsense."""
-    for name, (_, heads, width) in GPT2_SIZES.items():
-        if width == d_model:
-            notes.append(f"{heads} heads assumed, as in {name}: the file does not say; --n-heads says otherwise")
-            return heads
-    raise GptmillError(
-        f"{path} does not say how many heads its model has, and a width of {d_model} is none of GPT-2's: give --n-heads, "
-        f"as in the config that the model was trained with; {_heads_that_fit(d_model)}"
-    )
+def _assumed_heads(d_model: int, notes: list[str], path: Path) -> int:
+    """A number of heads for a file that does not say: heads of 64 channels, as in every GPT-2; four in a width that those do not fill.
+
+    The weights are the same whatever the number, but a wrong one loads and then talks nonsense: so the note says what was assumed.
+    """
+    heads = d_model // _HEAD_WIDTH if d_model % _HEAD_WIDTH == 0 else _HEADS_OF_A_SMALL_MODEL
+    if d_model % heads:
+        raise GptmillError(
+            f"{path} does not say how many heads its model has: give --n-heads, as in the config that the model was trained with; "
+            f"{_heads_that_fit(d_model)}"
+        )
+    notes.append(f"{heads} heads assumed, the file does not say; if it was trained with another number, import it with --n-heads")
+    return heads
 
 
 def _heads_that_fit(d_model: int) -> str:
