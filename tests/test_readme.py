@@ -1,4 +1,4 @@
-"""Every command that the README shows does what a reader expects of it."""
+"""The README's commands: those of gptmill are run; of make and of `dvc exp run`, it is checked that what they name is there."""
 
 import re
 import shlex
@@ -47,7 +47,7 @@ def test_weights_that_can_not_be_downloaded_are_said_so(copy_of_built, monkeypat
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
 def test_make_targets_exist_and_lead_to_the_tools(command):
-    """The targets' own lines are run by CI (test), by test_flow (run, flow) and by the servers' own test (ui)."""
+    """A dry run. CI runs `make test`; test_flow runs what `make run` and `make flow` call; nothing starts the servers of `make ui` yet."""
     done = run(f"{command} --dry-run", ROOT)
     assert done.returncode == 0, done.stderr
     if profile := re.search(r"PROFILE=(\S+)", command):
@@ -60,7 +60,7 @@ def test_overrides_name_keys_that_are_there(command):
     assert key in {name for name, *_ in params.describe(params.load(ROOT / paths.PARAMS))}
 
 
-def test_the_picture_shows_every_stage_and_edge_of_the_graph():
+def test_the_picture_shows_every_stage_of_the_graph():
     from pipelines import graph
 
     picture = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]

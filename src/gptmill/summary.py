@@ -37,4 +37,4 @@ def show() -> None:
     console.print(table)
     console.print(f"Report: {paths.REPORT}", "Next:", sep="\n", highlight=False)
     for command, what in NEXT:
-        console.print(f"  {command:<40} {what}", highlight=False, soft_wrap=True)
+        console.print(f"  {command:<46} {what}", highlight=False, soft_wrap=True)
