@@ -1,6 +1,7 @@
 # Everything runs in .venv, made from the lock when it is missing or older than it. A fresh machine needs only Python 3.11 or newer and make.
 #   make run [PROFILE=book-tiny]    the whole pipeline          make flow    the same, through Prefect
 #   make test                       the tests                   make ui      MLflow's and Prefect's pages
+#   make reproduce [CHANGE=seed=124]   two clean runs of the last commit, compared output by output
 #   make lint                       style                       make clean   what runs have made      make lock    new versions
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
 
-.PHONY: run flow ui test lint clean lock
+.PHONY: run flow ui test reproduce lint clean lock
 .DEFAULT_GOAL := run
 
 run: $(READY)
@@ -30,6 +31,9 @@ ui: $(READY)
 
 test: $(READY)
 	@pytest --cov --cov-report=term
+
+reproduce: $(READY)
+	@python -m pipelines.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(CHANGE),--change $(CHANGE))
 
 lint: $(READY)
 	@ruff check .

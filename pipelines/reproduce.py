@@ -76,11 +76,12 @@ def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
 
 def compare(first: dict[str, dict[str, str]], second: dict[str, dict[str, str]]) -> list[str]:
     """Print a line for each output; returns every file that differs. An output that neither run wrote counts as differing."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     differing = []
-    table = Table("output", "files", *(f"SHA-256, {name}" for name in RUNS), "")
+    table = Table("output", "files", *RUNS, "", title="SHA-256 of each output, in both runs", title_justify="left", box=box.SIMPLE_HEAD)
     for name in sorted(first.keys() | second.keys()):
         one, other = first.get(name, {}), second.get(name, {})
         unlike = differences(one, other) if one or other else [""]
@@ -96,7 +97,7 @@ def _short(hashes: dict[str, str]) -> str:
     if not hashes:
         return "nothing there"
     whole = hashes.get("") or hashlib.sha256("".join(f"{digest}  {path}\n" for path, digest in hashes.items()).encode()).hexdigest()
-    return whole[:16]
+    return whole[:12]
 
 
 def main(
@@ -134,11 +135,7 @@ def reproduce(repository: Path, changed: str = "", profile: str = "") -> bool:
     differing = compare(*found)
     for path in differing:
         typer.echo(f"differs: {path}")
-    total = len(found[0])
-    if differing:
-        typer.echo(f"{len(differing)} files differ: the runs are not the same.")
-    else:
-        typer.echo(f"All {total} outputs are the same, byte for byte.")
+    typer.echo(f"{len(differing)} files differ." if differing else f"All {len(found[0])} outputs are the same, byte for byte.")
     return not differing
 
 
