@@ -27,7 +27,7 @@ def test_a_chart_is_drawn_in_the_colours_of_the_page():
 
 
 def test_a_chart_is_well_formed_and_says_what_it_shows():
-    tree = ElementTree.fromstring(charts.histogram([0, 5, 99, 100, 100], "a", "Scores <of> 5"))
+    tree = ElementTree.fromstring(charts.scores([0, 5, 99, 100, 100], "a", "Scores <of> 5"))
     assert tree.attrib["role"] == "img"
     assert tree.find("title").text == "Scores <of> 5"
 
@@ -61,4 +61,4 @@ def test_a_matplotlibrc_changes_nothing():
 
 def test_a_single_evaluation_and_no_score_at_all_can_be_drawn():
     assert "<svg" in charts.loss(curve((3, 3)), "a", "")
-    assert "<svg" in charts.histogram([], "a", "")
+    assert "<svg" in charts.scores([], "a", "")

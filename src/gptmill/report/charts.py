@@ -57,10 +57,10 @@ def accuracy(curve: Sequence[Point], name: str, title: str) -> Markup:
     return _curve(curve, lines, name, title, lambda value, _: f"{value * 100:g}%")
 
 
-def histogram(scores: Sequence[float], name: str, title: str) -> Markup:
+def scores(values: Sequence[float], name: str, title: str) -> Markup:
     """How many answers got which score: a bar for ten points each, and one for exactly 100."""
     bars = [0] * 11
-    for score in scores:
+    for score in values:
         bars[int(score // 10)] += 1
     with matplotlib.rc_context():
         figure, axes = _axes(name, left=0, right=0)
