@@ -9,14 +9,17 @@ import re
 from collections.abc import Callable, Sequence
 
 import matplotlib
+import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gptmill.report.inputs import Point
+from gptmill.report.lengths import Bar
 
 WIDTH, HEIGHT = 360, 230  # in CSS pixels
+MOST_TICKS = 7  # labels below a chart, so that they do not touch
 LINE = 15  # a line of text needs so many pixels
 
 # Placeholders that matplotlib takes for colours; `_inline` puts the style sheet's variables in their place.
@@ -75,6 +78,44 @@ def scores(values: Sequence[float], name: str, title: str) -> Markup:
             if count:
                 axes.annotate(str(count), (place, count), (0, 3), textcoords="offset points", ha="center", va="bottom")
         return _inline(figure, name, title)
+
+
+def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) -> Markup:
+    """How many texts have how many tokens. `limit`: what cuts longer ones, and where; their bars have a colour of their own."""
+    label, cut = limit
+    edges = [bars[0].above, *(bar.up_to for bar in bars if bar.up_to is not None)]
+    with matplotlib.rc_context():
+        figure, axes = _axes(name, left=38, right=4)
+        highest = max(bar.texts for bar in bars)
+        # A bar that stands for something is seen, however small it is beside the highest.
+        heights = [max(bar.texts, highest * 0.006) if bar.texts else 0 for bar in bars]
+        # What is longer stands apart: it has no place on the scale.
+        places = [place + (0.5 if bar.up_to is not None else 1.0) for place, bar in enumerate(bars)]
+        axes.bar(places, heights, width=0.86, color=[TRAIN if bar.above >= cut else VALIDATION for bar in bars])
+        axes.set_xlim(0, places[-1] + 0.5)
+        axes.set_ylim(0, highest * 1.16)
+        step = -(-len(edges) // MOST_TICKS)
+        ticks = [(place, f"{edges[place]:,}") for place in range(0, len(edges), step)]
+        if bars[-1].up_to is None:
+            ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [(len(edges) - 1, f"{edges[-1]:,}"), (places[-1], "+")]
+        axes.set_xticks(*zip(*ticks, strict=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
+        axes.yaxis.set_major_formatter(FuncFormatter(_short))
+        axes.set_xlabel("tokens", loc="right")
+        if bars[-1].up_to is None or cut <= edges[-1]:
+            place = float(np.interp(cut, edges, range(len(edges))))
+            axes.axvline(place, color=MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
+            right = place > len(bars) / 2
+            side = {"ha": "right", "xytext": (-5, 0)} if right else {"ha": "left", "xytext": (5, 0)}
+            axes.annotate(label, (place, 1), xycoords=("data", "axes fraction"), textcoords="offset points", color=MUTED, va="top", **side)
+        return _inline(figure, name, title)
+
+
+def _short(value: float, _: int) -> str:
+    """12k, 1.5M: as many characters as there is room for beside an axis."""
+    if value >= 1e6:
+        return f"{value / 1e6:g}M"
+    return f"{value / 1e3:g}k" if value >= 1e4 else f"{value:,.0f}"
 
 
 def _curve(
