@@ -85,29 +85,29 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
     label, cut = limit
     edges = [bars[0].above, *(bar.up_to for bar in bars if bar.up_to is not None)]
     with matplotlib.rc_context():
-        figure, axes = _axes(name, left=38, right=4)
+        longer = bars[-1].up_to is None
+        figure, axes = _axes(name, left=38, right=24 if longer else 10, top=24)
         highest = max(bar.texts for bar in bars)
         # A bar that stands for something is seen, however small it is beside the highest.
-        heights = [max(bar.texts, highest * 0.006) if bar.texts else 0 for bar in bars]
+        heights = [max(bar.texts, highest * 0.009) if bar.texts else 0 for bar in bars]
         # What is longer stands apart: it has no place on the scale.
         places = [place + (0.5 if bar.up_to is not None else 1.0) for place, bar in enumerate(bars)]
         axes.bar(places, heights, width=0.86, color=[TRAIN if bar.above >= cut else VALIDATION for bar in bars])
         axes.set_xlim(0, places[-1] + 0.5)
-        axes.set_ylim(0, highest * 1.16)
+        axes.set_ylim(0, highest * 1.04)
         step = -(-len(edges) // MOST_TICKS)
         ticks = [(place, f"{edges[place]:,}") for place in range(0, len(edges), step)]
-        if bars[-1].up_to is None:
-            ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [(len(edges) - 1, f"{edges[-1]:,}"), (places[-1], "+")]
+        if longer:
+            ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [(places[-1], f"> {edges[-1]:,}")]
         axes.set_xticks(*zip(*ticks, strict=True))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(_short))
         axes.set_xlabel("tokens", loc="right")
-        if bars[-1].up_to is None or cut <= edges[-1]:
+        if longer or cut <= edges[-1]:
             place = float(np.interp(cut, edges, range(len(edges))))
             axes.axvline(place, color=MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
-            right = place > len(bars) / 2
-            side = {"ha": "right", "xytext": (-5, 0)} if right else {"ha": "left", "xytext": (5, 0)}
-            axes.annotate(label, (place, 1), xycoords=("data", "axes fraction"), textcoords="offset points", color=MUTED, va="top", **side)
+            side = "right" if place > 0.6 * axes.get_xlim()[1] else "left"
+            axes.annotate(label, (place, 1), (0, 5), xycoords=("data", "axes fraction"), textcoords="offset points", color=MUTED, ha=side)
         return _inline(figure, name, title)
 
 
@@ -149,12 +149,12 @@ def _curve(
         return _inline(figure, name, title)
 
 
-def _axes(name: str, left: int, right: int) -> tuple[Figure, Axes]:
+def _axes(name: str, left: int, right: int, top: int = 10) -> tuple[Figure, Axes]:
     """A figure with one chart, and so many pixels beside it for labels. To be called within `matplotlib.rc_context`."""
     matplotlib.rcdefaults()  # a matplotlibrc of the user's own must not change the page
     matplotlib.rcParams.update({**STYLE, "svg.hashsalt": name})
     figure = Figure((WIDTH / 72, HEIGHT / 72), dpi=72)  # SVG counts 72 points an inch: a point here is a pixel there
-    bottom, top = 42, 10
+    bottom = 42
     return figure, figure.add_axes(
         (left / WIDTH, bottom / HEIGHT, (WIDTH - left - right) / WIDTH, (HEIGHT - bottom - top) / HEIGHT), facecolor="none"
     )

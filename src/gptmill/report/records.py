@@ -23,17 +23,17 @@ R = TypeVar("R", bound=Record)
 
 def read_json(path: Path, kind: type[R], stage: str) -> R:
     """`stage`: the one that writes the file. Raises `GptmillError` when the file is missing or is not a `kind`."""
-    with _reading(path, stage):
+    with reading(path, stage):
         return kind.model_validate(files.read_json(path))
 
 
 def read_jsonl(path: Path, kind: type[R], stage: str) -> list[R]:
-    with _reading(path, stage):
+    with reading(path, stage):
         return [kind.model_validate(record) for record in files.read_jsonl(path)]
 
 
 def read_csv(path: Path, kind: type[R], stage: str) -> list[R]:
-    with _reading(path, stage), path.open(encoding="utf-8", newline="") as file:
+    with reading(path, stage), path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         # A header alone is what an untrained model leaves; no header at all is a broken file.
         missing = [name for name in kind.model_fields if name not in (reader.fieldnames or [])]
@@ -47,7 +47,8 @@ def different_runs(one: Path, other: Path) -> GptmillError:
 
 
 @contextmanager
-def _reading(path: Path, stage: str) -> Iterator[None]:
+def reading(path: Path, stage: str) -> Iterator[None]:
+    """Whatever is wrong with the file that is read meanwhile becomes a `GptmillError` that says what to run."""
     try:
         yield
     except FileNotFoundError:
