@@ -228,7 +228,9 @@ def _rows(path: Path, places: list[int]) -> Iterator[dict[str, Any]]:
     with records.reading(path, "validate"), pq.ParquetFile(path) as file:
         before = 0
         for batch in file.iter_batches(batch_size=256):
-            yield from batch.take([place - before for place in places if before <= place < before + len(batch)]).to_pylist()
+            for place in places:
+                if before <= place < before + len(batch):
+                    yield from batch.slice(place - before, 1).to_pylist()
             before += len(batch)
 
 

@@ -56,11 +56,12 @@ def _chart(contents: Contents, many: str) -> Any:
 def _cut(card: Card, many: str) -> str:
     """What the limit does to the texts that are longer, in words."""
     lengths, limit = card.contents.lengths, card.contents.limit
-    over = lengths.over(limit.tokens)
+    over, alone = lengths.over(limit.tokens), lengths.texts == 1
+    than = f"longer than {limit.name} ({limit.tokens:,} tokens)"
     if not over:
-        return f"{'None' if lengths.texts > 1 else 'It'} is {'' if lengths.texts > 1 else 'not '}longer than {limit.name} ({limit.tokens:,} tokens): nothing is cut."
+        return f"{'It is not' if alone else 'None is'} {than}: nothing is cut."
     some = f"{over:,} of {lengths.texts:,} {many} ({over / lengths.texts:.1%}) {'is' if over == 1 else 'are'}"
-    said = f"{some if lengths.texts > 1 else 'It is'} longer than {limit.name} ({limit.tokens:,} tokens). "
+    said = f"{'It is' if alone else some} {than}. "
     if card.name == "corpus":
         return said + "Nothing is lost by that: the model learns from windows of so many tokens, and within one it sees no other."
     if card.name == "spam":

@@ -86,7 +86,7 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
     edges = [bars[0].above, *(bar.up_to for bar in bars if bar.up_to is not None)]
     with matplotlib.rc_context():
         longer = bars[-1].up_to is None
-        figure, axes = _axes(name, left=38, right=24 if longer else 10, top=24)
+        figure, axes = _axes(name, left=38, right=24, top=24)
         highest = max(bar.texts for bar in bars)
         # A bar that stands for something is seen, however small it is beside the highest.
         heights = [max(bar.texts, highest * 0.009) if bar.texts else 0 for bar in bars]
@@ -96,9 +96,9 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
         axes.set_xlim(0, places[-1] + 0.5)
         axes.set_ylim(0, highest * 1.04)
         step = -(-len(edges) // MOST_TICKS)
-        ticks = [(place, f"{edges[place]:,}") for place in range(0, len(edges), step)]
+        ticks = [(place, _short(edges[place])) for place in range(0, len(edges), step)]
         if longer:
-            ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [(places[-1], f"> {edges[-1]:,}")]
+            ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [(places[-1], f"> {_short(edges[-1])}")]
         axes.set_xticks(*zip(*ticks, strict=True))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(_short))
@@ -111,11 +111,12 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
         return _inline(figure, name, title)
 
 
-def _short(value: float, _: int) -> str:
-    """12k, 1.5M: as many characters as there is room for beside an axis."""
-    if value >= 1e6:
-        return f"{value / 1e6:g}M"
-    return f"{value / 1e3:g}k" if value >= 1e4 else f"{value:,.0f}"
+def _short(value: float, _: int = 0) -> str:
+    """12k, 1.5M: as many characters as there is room for beside and below an axis."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= max(size, 1e4):
+            return f"{value / size:.3g}{letter}"
+    return f"{value:,.0f}"
 
 
 def _curve(

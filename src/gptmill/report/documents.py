@@ -1,4 +1,4 @@
-"""The documents of a corpus, measured in its token files: slice by slice, so that its size does not matter, and without encoding it again."""
+"""The documents of a corpus, measured in its token files: slice by slice, so that its size does not matter, and not encoded again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -10,6 +10,8 @@ def run(params: Params) -> None:
     limits = params.model.context_length, params.classifier.max_length, params.instruct.max_length
     with files.atomic(paths.DATA_CARDS) as folder:
         folder.mkdir()
-        for card in card_inputs.read(*limits):
+        made = list(card_inputs.read(*limits))
+        for card in made:
             files.write_text(folder / f"{card.name}.html", cards.render(card))
-            print(f"{card.name}: {paths.DATA_CARDS / card.name}.html, {cards.summary(card)}")
+    for card in made:
+        print(f"{paths.DATA_CARDS / card.name}.html: {cards.summary(card)}")
