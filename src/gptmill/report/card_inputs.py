@@ -192,10 +192,10 @@ def _records(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
         Row("Records", [len(part) for part in parts.values()], part=False),
         Row("With an input", [sum(bool(record.input.strip()) for record in part) for part in parts.values()]),
         _longer(limit, [[whole for _, whole in part] for part in sizes.values()]),
-        Row("No answer left by that", lost),
+        Row("Answer cut off whole", lost),
     ]
     examples = [
-        Example(record.row, {"instruction": record.instruction, "input": record.input, "output": record.output}, whole)
+        Example(record.row, {name: value for name, value in record if name != "row" and (value or name != "input")}, whole)
         for record, (_, whole) in _evenly(list(zip(parts["kept"], sizes["kept"], strict=True)), KEPT_SHOWN)
     ]
     return Contents(limit, Lengths(whole for _, whole in sizes["kept"]), list(parts), rows, examples, lost=lost[0])
