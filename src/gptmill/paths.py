@@ -32,6 +32,7 @@ PLOTS = Path("plots")
 REPORTS = Path("reports")
 VALIDATION = REPORTS / "validation.json"
 DATA_DOCS = REPORTS / "data_docs"
+DATA_CARDS = REPORTS / "data"
 RESPONSES = REPORTS / "responses.jsonl"
 JUDGEMENTS = REPORTS / "judgements.jsonl"
 REPORT = REPORTS / "report.html"

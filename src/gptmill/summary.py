@@ -35,6 +35,6 @@ def show() -> None:
     table.add_row("instruct: answers not judged", f"{judge['failed']} of {judge['judged'] + judge['failed']}", "")
     console = Console()
     console.print(table)
-    console.print(f"Report: {paths.REPORT}", "Next:", sep="\n", highlight=False)
+    console.print(f"Report: {paths.REPORT}", f"Data cards: {paths.DATA_CARDS}/", "Next:", sep="\n", highlight=False)
     for command, what in NEXT:
         console.print(f"  {command:<46} {what}", highlight=False, soft_wrap=True)

@@ -243,6 +243,7 @@ def test_a_missing_input_says_what_to_run_and_leaves_nothing(copy_of_built):
     for stage, needed, made in (
         ("split_spam", paths.CLEAN_SPAM, [paths.SPAM_SPLITS]),
         ("tokenize", paths.CLEAN_CORPUS, [paths.TOKENIZER, paths.TOKENS]),
+        ("data_cards", paths.QUARANTINE, [paths.DATA_CARDS]),
         ("pretrain", paths.TOKENS, [paths.BASE_MODEL, paths.METRICS / "pretrain.json", paths.PLOTS / "pretrain.csv"]),
         ("finetune_classifier", paths.SPAM_SPLITS, [paths.CLASSIFIER_MODEL, paths.METRICS / "classifier.json"]),
         ("finetune_instruct", paths.BASE_MODEL, [paths.INSTRUCT_MODEL, paths.METRICS / "instruct.json"]),

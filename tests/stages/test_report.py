@@ -101,7 +101,9 @@ def test_the_page_is_self_contained():
     html = page()
     assert "<script" not in html and '<link rel="stylesheet' not in html and "@import" not in html
     found = re.findall(r"""(?:src|href|action|poster|srcset)\s*=\s*["']([^"']*)|url\(["']?([^"')]*)""", html)
-    assert {target for pair in found for target in pair if target and not target.startswith("#")} == {"data:,", "data_docs/index.html"}
+    assert {target for pair in found for target in pair if target and not target.startswith("#")} == {
+        "data:,", "data_docs/index.html", "data/corpus.html", "data/spam.html", "data/instructions.html"
+    }  # fmt: skip
     assert "default-src 'none'" in html
     assert len(html) < 400_000
     assert re.search(r"body \{[^}]*overflow-wrap: anywhere", html)  # or one long string would make the page scroll sideways
@@ -170,10 +172,10 @@ def test_a_classifier_without_mistakes_has_none_to_show():
 ])  # fmt: skip
 def test_a_missing_or_malformed_input_says_what_to_run(path, stage):
     path.write_text("{ no", encoding="utf-8")
-    with pytest.raises(GptmillError, match=f"{path} is not what {stage} writes .*dvc repro report"):
+    with pytest.raises(GptmillError, match=f"{path} is not what {stage} writes .*dvc repro {stage}"):
         report.run(None)
     path.unlink()
-    with pytest.raises(GptmillError, match=f"{path} is not here.*dvc repro report.*{stage}"):
+    with pytest.raises(GptmillError, match=f"{path} is not here.*dvc repro {stage}"):
         report.run(None)
     assert not paths.REPORT.exists()
 
