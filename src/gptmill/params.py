@@ -84,7 +84,7 @@ METHOD = "groups: seeded, by class, no near-duplicate on two sides; book: the bo
 class SpamSplitParams(SharesParams):
     method: Literal["groups", "book"] = Field(description=METHOD)
     balance: Literal["undersample", "weights", "none"] = Field(
-        description="undersample: as many of each class as the rarest has; weights: all, with rare classes weighing more in the loss; none: all"
+        description="undersample: as many of each class as the rarest has; weights: all, and rare classes weigh more; none: all"
     )
 
     @model_validator(mode="after")
