@@ -40,13 +40,10 @@ def split(frame: pd.DataFrame, labels: Sequence[str], params: SpamSplitParams, s
     """
     if params.method == "book":
         parts = book_splits.messages(frame, labels, params, seed)
-    else:
-        parts = splits.divide(splits.arrange(frame[["label", "text", splits.GROUP]], seed), params, stratum="label")
-        parts["natural"] = parts["test"]
-        needed = ["train"]
-        if params.balance == "undersample":
-            needed = ["train", "validation", "test"]
-            parts |= {name: splits.undersample(parts[name], labels) for name in needed}
-        splits.demand_classes({name: parts[name] for name in needed}, labels, "spam")
+        splits.demand(parts, len(frame), "spam")
+        return parts
+    parts = splits.divide(splits.arrange(frame[["label", "text", splits.GROUP]], seed), params, stratum="label")
     splits.demand(parts, len(frame), "spam")
-    return parts
+    balanced = list(parts) if params.balance == "undersample" else []
+    splits.demand_classes({name: parts[name] for name in balanced or ["train"]}, labels, "spam")
+    return parts | {name: splits.undersample(parts[name], labels) for name in balanced} | {"natural": parts["test"]}
