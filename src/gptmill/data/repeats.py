@@ -33,7 +33,7 @@ def conflicts(frame: pd.DataFrame, labels: Sequence[str]) -> pd.Series:
 
     Texts are the same whatever their case and spacing. Empty ones and rows with labels that are not among `labels` contradict nobody.
     """
-    texts = frame["text"].map(rawtext.normalise, na_action="ignore")
+    texts = frame["text"].map(rawtext.normalise, na_action="ignore").astype("str")
     sound = frame[frame["label"].isin(labels) & (texts.fillna("") != "")]
     found: dict[int, str] = {}
     for _, same in sound.groupby(texts, sort=False):

@@ -1,9 +1,11 @@
 """Texts that say nearly the same: found by MinHash, counted by Jaccard, and put into groups that no split may part.
 
 A text is the set of the runs of five characters (shingles) in its `rawtext.grouping_key`: letters and digits alone, so that case, spacing
-and punctuation decide nothing. Two texts are near-duplicates when the Jaccard similarity of their sets is at least a threshold. Digits
-count as any character does: a message with another phone number is the same message to a model, and templates that differ in one short word
-fall together only where they are long. That is the safe side to err on: a group too many costs nothing, a pair torn apart is a leak.
+and punctuation decide nothing. Two texts are near-duplicates when the Jaccard similarity of their sets is at least a threshold.
+
+Digits count as any character does: a long message with another phone number is the same message. Not so in a short text, whose number is
+what it is about, and often ends it: there a changed digit touches one shingle and not five, "the square root of 16" would be as good as
+that "of 169", and chains of such pairs would make one group of all texts of a template. So the digits of a short text must be the same.
 """
 
 import hashlib
@@ -16,6 +18,7 @@ import pandas as pd
 from gptmill.data import rawtext
 
 SHINGLE = 5  # characters
+SHORT = 50  # characters of a key: in a shorter one, a changed character in the middle leaves a similarity below 0.8
 BANDS, ROWS = 32, 4  # of a signature of 128 permutations
 
 
@@ -28,6 +31,18 @@ def similarity(one: frozenset[str], other: frozenset[str]) -> float:
     """Jaccard: how much two sets share, from 0 to 1."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)
+
+
+class _Text:
+    def __init__(self, key: str) -> None:
+        self.key, self.shingles = key, shingles(key)
+        self.digits = "".join(filter(str.isdigit, key))
+        self.is_short = len(key) < SHORT
+
+    def is_near(self, other: "_Text", threshold: float) -> bool:
+        if (self.is_short or other.is_short) and self.digits != other.digits:
+            return False
+        return similarity(self.shingles, other.shingles) >= threshold
 
 
 def group(texts: pd.Series, threshold: float) -> pd.Series:
@@ -44,10 +59,10 @@ def group(texts: pd.Series, threshold: float) -> pd.Series:
 
     keys = texts.map(rawtext.grouping_key, na_action="ignore")
     distinct = sorted(set(keys.dropna()))
-    sets = [shingles(key) for key in distinct]
+    known = [_Text(key) for key in distinct]
     joined = UnionFind(range(len(distinct)))
-    for one, other in _candidates(sets):
-        if joined[one] != joined[other] and similarity(sets[one], sets[other]) >= threshold:
+    for one, other in _candidates([text.shingles for text in known]):
+        if joined[one] != joined[other] and known[one].is_near(known[other], threshold):
             joined.union(one, other)
     names: dict[str, str] = {}
     for members in joined.to_sets():
@@ -70,21 +85,22 @@ def _candidates(sets: Sequence[frozenset[str]]) -> Iterator[tuple[int, int]]:
 
 
 def close_pairs(keys: Iterable[str], threshold: float) -> Iterator[tuple[str, str]]:
-    """Every pair of different grouping keys whose similarity is `threshold` or more, none missed and none twice.
+    """Every pair of different grouping keys that are near-duplicates at `threshold`, none missed and none twice.
 
     Sets that are so alike share one of their rarest shingles: of n, one of the first n - ⌈threshold · n⌉ + 1 in an order that is the same
     for all (prefix filtering: Chaudhuri, Ganti & Kaushik 2006; Bayardo, Ma & Srikant 2007). Only pairs that do are compared.
     """
     distinct = sorted(set(keys))
-    sets = [shingles(key) for key in distinct]
-    counts = Counter(shingle for one in sets for shingle in one)
+    known = [_Text(key) for key in distinct]
+    counts = Counter(shingle for text in known for shingle in text.shingles)
     places: dict[str, list[int]] = defaultdict(list)
-    for place, one in enumerate(sets):
+    for place, text in enumerate(known):
+        one = text.shingles
         # A little less than the threshold, so that rounding can only make the prefix longer.
         longest = len(one) - int(-(-(threshold - 1e-9) * len(one) // 1)) + 1
         prefix = sorted(one, key=lambda shingle: (counts[shingle], shingle))[:longest]
         for other in sorted({other for shingle in prefix for other in places[shingle]}):
-            if similarity(one, sets[other]) >= threshold:
+            if text.is_near(known[other], threshold):
                 yield distinct[other], distinct[place]
         for shingle in prefix:
             places[shingle].append(place)

@@ -53,7 +53,7 @@ def demand(parts: dict[str, pd.DataFrame], rows: int, name: str) -> None:
         if part.empty:
             raise GptmillError(
                 f"{name}: the {split} split would be empty: {rows:,} rows are too few, or too many of them are nearly the same. "
-                f"Change the shares of split.{name} in params.yaml, or use more data."
+                f"Change the shares of split.{name} or data.expectations.near_duplicate_similarity in params.yaml, or use more data."
             )
 
 
