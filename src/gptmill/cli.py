@@ -154,7 +154,7 @@ def ask(
 
 @app.command()
 def classify(text: str, model: Annotated[Path, typer.Option(help="a model folder")] = paths.CLASSIFIER_MODEL) -> None:
-    """Tell whether TEXT is spam, and how sure the classifier is."""
+    """Tell the class of TEXT, and how sure the classifier is."""
     from gptmill.serving import TextClassifier
 
     [(label, probability)] = TextClassifier(model).classify([text])

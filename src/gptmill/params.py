@@ -35,14 +35,33 @@ class ExpectationParams(Section):
     min_corpus_characters: PositiveInt = Field(description="a shorter corpus stops the graph")
     min_messages: PositiveInt = Field(description="fewer messages stop the graph")
     min_records: PositiveInt = Field(description="fewer instruction records stop the graph")
-    min_spam_share: Share = Field(description="smallest share of spam among the messages")
-    max_spam_share: Share = Field(description="largest share of spam among the messages")
+    min_class_share: Share = Field(description="a class with a smaller share of the kept messages stops the graph")
+    max_text_characters: PositiveInt = Field(description="longest message, or field of a record; longer ones go to quarantine")
+    max_duplicate_share: Share = Field(description="more rows that repeat another but for case and spacing stop the graph")
+    max_near_duplicate_share: Share = Field(description="more rows that are nearly the same as another, but no repetition, stop the graph")
+    # Below 0.75 MinHash would miss pairs: see data/similar.py.
+    near_duplicate_similarity: Annotated[float, Field(ge=0.75, le=1)] = Field(
+        description="texts whose runs of five letters or digits are as alike as this (Jaccard) are near-duplicates, which no split parts"
+    )
     max_quarantined_share: Share = Field(description="more bad rows than this in one data set stop the graph")
+
+
+class SpamParams(Section):
+    labels: Annotated[list[str], Field(min_length=2)] = Field(
+        description="the classes, in the order of their numbers; of two, the last one is what precision and recall are about"
+    )
+
+    @model_validator(mode="after")
+    def _each_label_once(self) -> Self:
+        if len(set(self.labels)) < len(self.labels) or not all(self.labels):
+            raise ValueError(f"labels ({', '.join(self.labels)}) must name each class once, and none must be empty")
+        return self
 
 
 class DataParams(Section):
     source: Literal["sample", "book"] = Field(description="sample: made by code, offline; book: the public files that the book uses")
     sample: SampleParams = Field(description="sizes of the embedded sample; read when data.source is sample")
+    spam: SpamParams = Field(description="the messages that the classifier learns from")
     expectations: ExpectationParams = Field(description="what the data must meet before anything is trained on it")
 
 
@@ -59,10 +78,24 @@ class SharesParams(Section):
         return self
 
 
+METHOD = "groups: seeded, by class, no near-duplicate on two sides; book: the book's own split, to compare with it"
+
+
 class SpamSplitParams(SharesParams):
-    balance: Literal["undersample", "none"] = Field(
-        description="undersample: as many ham as spam, as the book does; none: the natural distribution"
+    method: Literal["groups", "book"] = Field(description=METHOD)
+    balance: Literal["undersample", "weights", "none"] = Field(
+        description="undersample: as many of each class as the rarest has; weights: all, and rare classes weigh more; none: all"
     )
+
+    @model_validator(mode="after")
+    def _the_book_undersamples(self) -> Self:
+        if self.method == "book" and self.balance != "undersample":
+            raise ValueError(f"method book is the book's split, which undersamples: balance ({self.balance}) must be undersample")
+        return self
+
+
+class InstructionSplitParams(SharesParams):
+    method: Literal["groups", "book"] = Field(description=METHOD)
 
 
 class CorpusSplitParams(Section):
@@ -72,7 +105,7 @@ class CorpusSplitParams(Section):
 class SplitParams(Section):
     corpus: CorpusSplitParams = Field(description="how the corpus' tokens are divided")
     spam: SpamSplitParams = Field(description="how the messages are divided")
-    instructions: SharesParams = Field(description="how the records are divided")
+    instructions: InstructionSplitParams = Field(description="how the records are divided")
 
 
 class TokenizerParams(Section):
@@ -223,8 +256,11 @@ class Params(Section):
             max_length = getattr(self, section).max_length
             if max_length > self.model.context_length:
                 problems.append(f"{section}.max_length ({max_length}) must not exceed model.context_length ({self.model.context_length})")
-        if self.data.expectations.min_spam_share > self.data.expectations.max_spam_share:
-            problems.append("data.expectations.min_spam_share must not exceed max_spam_share")
+        classes, share = len(self.data.spam.labels), self.data.expectations.min_class_share
+        if share * classes > 1:
+            problems.append(f"data.expectations.min_class_share ({share}) is more than {classes} classes can have, all of them")
+        if self.split.spam.method == "book" and classes != 2:
+            problems.append(f"split.spam.method book is for two classes; data.spam.labels has {classes}: use groups")
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -7,6 +7,7 @@ own or were trained on the corpus. On disk it is Hugging Face's `tokenizer.json`
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,18 @@ class Tokenizer:
                 raise GptmillError(f"the tokenizer's ranks are not byte pairs: nothing merges into {token!r}")
             parts[i : i + 2] = [parts[i] + parts[i + 1]]
         return parts[0], parts[1]
+
+
+def count_pieces(text: str) -> int:
+    """How many pieces GPT-2's pattern cuts a text into: no byte pair tokenizer of that pattern makes fewer tokens of it."""
+    return sum(1 for _ in _pieces().finditer(text))
+
+
+@cache
+def _pieces():
+    import regex  # the standard library's has no classes of Unicode characters
+
+    return regex.compile(PATTERN)
 
 
 def load(folder: Path) -> Tokenizer:

@@ -58,6 +58,14 @@ def test_tfidf_tells_what_words_tell_apart():
     assert tfidf_classifier((TRAIN, LABELS), ["a free prize", "tea at home", "prize prize"], seed=1) == ["spam", "ham", "spam"]
 
 
+def test_tfidf_tells_more_than_two_classes_and_weighs_rare_ones_if_asked():
+    texts, labels = [*TRAIN, "rain and snow", "snow at night"], [*LABELS, "weather", "weather"]
+    assert tfidf_classifier((texts, labels), ["snow tomorrow", "tea", "prize"], seed=1) == ["weather", "ham", "spam"]
+    common = (["tea now", "tea"] * 30 + ["tea"], ["common"] * 60 + ["rare"])
+    assert tfidf_classifier(common, ["tea"], seed=1) == ["common"]
+    assert tfidf_classifier(common, ["tea"], seed=1, weigh_classes=True) == ["rare"]
+
+
 def test_tfidf_is_repeatable_and_takes_words_that_it_does_not_know():
     texts = ["", "xyzzy", "prize tea", "home"]
     assert tfidf_classifier((TRAIN, LABELS), texts, seed=1) == tfidf_classifier((TRAIN, LABELS), texts, seed=1)

@@ -101,7 +101,7 @@ def test_outputs_hold_no_time_host_path_or_run_id(outputs, built):
 @pytest.mark.parametrize(("name", "keys"), [
     ("pretrain", {"validation_loss", "validation_perplexity", "trigram_perplexity", "perplexity_to_trigram", "parameters",
                   "tokens_trained_on"}),
-    ("classifier", {"test", "tfidf", "validation_accuracy", "best_epoch"}),
+    ("classifier", {"test", "tfidf", "natural", "natural_tfidf", "scores_of", "validation_accuracy", "best_epoch"}),
     ("instruct", {"validation_loss", "validation_perplexity", "validation_token_accuracy", "best_epoch"}),
     ("judge", {"judge", "mean_score", "median_score", "exactly_right", "judged", "failed"}),
 ])  # fmt: skip
@@ -115,9 +115,10 @@ def test_metrics_lie_within_their_range(in_built):
     )
     assert 1 < base["validation_perplexity"] < params.load().tokenizer.vocab_size and base["trigram_perplexity"] > 1
     assert base["perplexity_to_trigram"] == pytest.approx(base["validation_perplexity"] / base["trigram_perplexity"], rel=1e-3)
-    for group in ("test", "tfidf"):
+    for group in ("test", "tfidf", "natural", "natural_tfidf"):
         assert all(0 <= classifier[group][share] <= 1 for share in ("accuracy", "precision", "recall", "f1"))
     assert classifier["test"]["rows"] == classifier["tfidf"]["rows"] > 0
+    assert classifier["natural"]["rows"] == classifier["natural_tfidf"]["rows"] > classifier["test"]["rows"]
     for share in (classifier["validation_accuracy"], instruct["validation_token_accuracy"], judge["exactly_right"]):
         assert 0 <= share <= 1
     assert 0 <= judge["mean_score"] <= 100

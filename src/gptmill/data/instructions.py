@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from gptmill import files
-from gptmill.data import rawtext, splits, tables
+from gptmill.data import book_splits, rawtext, splits, tables
 from gptmill.errors import GptmillError
-from gptmill.params import SharesParams
+from gptmill.params import InstructionSplitParams
 
 FIELDS = ("instruction", "input", "output")
 EXPECTED = "a list of records with instruction, input and output is expected"
@@ -33,7 +33,7 @@ def read_clean(path: Path) -> pd.DataFrame:
     """What the validate stage kept."""
     if not path.exists():
         raise GptmillError(f"{path} is not here. The stage before this one writes it: dvc repro")
-    return pd.DataFrame(files.read_jsonl(path), columns=["row", *FIELDS])
+    return pd.DataFrame(files.read_jsonl(path), columns=["row", *FIELDS, splits.GROUP])
 
 
 def _parse(path: Path, text: str) -> Any:
@@ -57,20 +57,20 @@ def _value(record: Any, field: str) -> str | None:
     return rawtext.LONE_SURROGATES.sub("\ufffd", value) if isinstance(value, str) else None
 
 
-def describe(frame: pd.DataFrame) -> dict[str, int]:
-    """Duplicates are records whose instruction and input have stood before, whatever their case and spacing and the output."""
-    questions = frame["instruction"].fillna("") + "\n" + frame["input"].fillna("")
-    return {
-        "records": len(frame),
-        "with_input": int((frame["input"].fillna("").str.strip() != "").sum()),
-        "duplicates": int(questions[frame["instruction"].notna()].map(rawtext.normalise).duplicated().sum()),
-    }
+def questions(frame: pd.DataFrame) -> pd.Series:
+    """What each record asks, instruction and input together, whatever the answer; null where it has no instruction."""
+    return frame["instruction"] + " " + frame["input"].fillna("")
 
 
-def split(frame: pd.DataFrame, params: SharesParams, seed: int) -> dict[str, pd.DataFrame]:
+def split(frame: pd.DataFrame, params: InstructionSplitParams, seed: int) -> dict[str, pd.DataFrame]:
     """Train, validation and test frames of `instruction`, `input` and `output`. Raises `GptmillError` when a split would be empty.
 
-    Records that ask the same, instruction and input taken together, stay together.
+    Records of a `group`, those that ask the same or nearly the same, stay together. `method: book` keeps the order of the file, as the
+    book does (chapter 7.2): first the training split, then the test split, and what is left validates.
     """
-    records = splits.arrange(frame[list(FIELDS)], frame["instruction"] + " " + frame["input"], seed)
-    return splits.divide(records, params, stratum=None, name="instructions")
+    if params.method == "book":
+        parts = book_splits.records(frame[list(FIELDS)], params)
+    else:
+        parts = splits.divide(splits.arrange(frame[[*FIELDS, splits.GROUP]], seed), params, stratum=None)
+    splits.demand(parts, len(frame), "instructions")
+    return parts

@@ -61,14 +61,20 @@ class _Order:
         return (own + self.discount * self.kinds[context] * below) / total
 
 
-def tfidf_classifier(train: tuple[Sequence[str], Sequence[str]], texts: Sequence[str], seed: int) -> list[str]:
-    """Labels for `texts` from TF-IDF of words and word pairs and a logistic regression, fitted on `train`'s texts and labels."""
+def tfidf_classifier(
+    train: tuple[Sequence[str], Sequence[str]], texts: Sequence[str], seed: int, *, weigh_classes: bool = False
+) -> list[str]:
+    """Labels for `texts` from TF-IDF of words and word pairs and a logistic regression, fitted on `train`'s texts and labels.
+
+    `weigh_classes`: every class weighs the same in the fit, however many texts it has.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000, random_state=seed)
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+        LogisticRegression(C=10.0, max_iter=1000, random_state=seed, class_weight="balanced" if weigh_classes else None),
     )
     model.fit(*train)
     return model.predict(texts).tolist()

@@ -32,8 +32,15 @@ class Expectation(Record):
     allowed: str
 
 
+class Leakage(Record):
+    """Pairs of texts that say the same, or nearly, in different splits."""
+
+    exact: Count
+    near: Count
+
+
 class Findings(Record):
-    """What validation found out about one data set. What else it counted (messages, ham, words, …) is in `counts`."""
+    """What validation found out about one data set. What else it counted (messages, words, near-duplicates, …) is in `counts`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -41,6 +48,8 @@ class Findings(Record):
     kept: Count
     quarantined: Count
     duplicates: Count
+    classes: dict[str, Count] = {}  # rows of each class, where there are classes
+    leakage: Leakage | None = None  # of a data set that is divided by rows
     expectations: list[Expectation]
 
     @property
@@ -74,11 +83,15 @@ class Scores(Record):
     recall: Share
     f1: Share
     rows: Annotated[int, Field(ge=1)]
+    per_class: dict[str, Share] = {}  # F1 of each of more than two classes
 
 
 class ClassifierMetrics(Record):
     test: Scores
     tfidf: Scores
+    natural: Scores  # of the test split as the classes really are spread
+    natural_tfidf: Scores
+    scores_of: str  # what precision, recall and F1 are about
 
 
 class InstructMetrics(Record):

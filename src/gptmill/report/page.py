@@ -9,6 +9,7 @@ from gptmill import paths
 from gptmill.report import charts, rendering, verdicts
 from gptmill.report.inputs import DATA_SETS, Inputs, Judgement, Point, Prediction
 
+TITLES = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}
 MISTAKES_SHOWN = 12
 ANSWERS_SHOWN = 3  # of each kind: best, in between, worst
 FAILURES_SHOWN = 5
@@ -23,7 +24,7 @@ def render(inputs: Inputs) -> str:
         classifier=verdicts.classifier(inputs.classifier),
         instruct=verdicts.instruct(inputs.judge, len(inputs.judgements)),
         accuracy_interval=verdicts.interval(sum(p.right for p in inputs.predictions), len(inputs.predictions)),
-        data_sets=[(name, inputs.sources[name], getattr(inputs.validation, name)) for name in DATA_SETS],
+        data_sets=[(TITLES[name], inputs.sources[name], getattr(inputs.validation, name)) for name in DATA_SETS],
         data_docs=paths.DATA_DOCS.relative_to(paths.REPORTS) / "index.html",
         cards=paths.DATA_CARDS.relative_to(paths.REPORTS),
         charts=_charts(inputs),
