@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -64,7 +65,12 @@ def put_records(records: list[tuple[str, str, str]]) -> None:
 
 
 def put_documents(documents: list[str], words) -> None:
-    tokens.write(paths.TOKENS, words.encode_documents(documents), words.vocab_size, 0.3)
+    ids = np.array([i for document in documents for i in (*words.encode(document), words.end_of_text)], tokens.DTYPE)
+    cut = len(ids) * 7 // 10
+    paths.TOKENS.mkdir(parents=True, exist_ok=True)
+    for split, part in (("train", ids[:cut]), ("validation", ids[cut:])):
+        part.tofile(paths.TOKENS / f"{split}.bin")
+    files.write_json(paths.TOKENS / "meta.json", {"train_shards": 1, "validation_shards": 1})
 
 
 def put_quarantine(name: str, rows: list[tuple], columns: list[str]) -> None:
@@ -112,7 +118,7 @@ def said(html: str) -> str:
 
 def test_a_card_says_what_the_data_is_and_what_became_of_it(card):
     text = said(card("spam"))
-    for part in ("the spam", "4 messages kept", "Read 4", "Origin a file", "Licence MIT", f"SHA-256 {'spam' * 9}", "Bytes 900",
+    for part in ("the spam", "4 texts kept", "Read 4", "Origin a file", "Licence MIT", f"SHA-256 {'spam' * 9}", "Bytes 900",
                  "1 of 1 are met", "no text is empty 2 rows break it at most 2% of the rows", "3 exact duplicates",
                  "Nothing: all that was read is kept"):  # fmt: skip
         assert part in text
@@ -120,10 +126,10 @@ def test_a_card_says_what_the_data_is_and_what_became_of_it(card):
 
 def test_classes_are_counted_in_every_split(card):
     text = said(card("spam"))
-    assert "Kept Train Validation Test Messages 4 2 1 1 ham 3 75.0% 2 100.0% 1 100.0% 0 0.0% spam 1 25.0% 0 0.0% 0 0.0% 1 100.0%" in text
+    assert "Kept Train Validation Test Texts 4 2 1 1 ham 3 75.0% 2 100.0% 1 100.0% 0 0.0% spam 1 25.0% 0 0.0% 0 0.0% 1 100.0%" in text
     put_messages(MESSAGES, natural=True)
     text = said(card("spam"))
-    assert "Test Natural Messages 4 2 1 1 2 ham 3 75.0% 2 100.0% 1 100.0% 0 0.0% 1 50.0%" in text
+    assert "Test Natural Texts 4 2 1 1 2 ham 3 75.0% 2 100.0% 1 100.0% 0 0.0% 1 50.0%" in text
     assert "before the classes were balanced" in text
 
 
@@ -138,7 +144,7 @@ def test_there_may_be_any_number_of_classes(card):
 def test_what_is_cut_of_the_messages_is_counted_in_their_tokens(card, words, limit, cut):
     assert cut == sum(len(words.encode(text)) > limit for _, text in MESSAGES)
     text = said(card("spam", message=limit))
-    assert (f"{cut} of 4 messages" in text) == bool(cut)
+    assert (f"{cut} of 4 texts" in text) == bool(cut)
     assert f"Longer than classifier.max_length {cut}" in text
     assert ("nothing is cut" in text) == (not cut)
 
@@ -177,7 +183,7 @@ def test_quarantined_rows_are_shown_with_their_number_and_every_reason(card):
         "spam", [(17, None, "no label", "label is missing"), (23, "eggs", "", "label is unknown; text is empty")], ["label", "text"]
     )
     text = said(card("spam"))
-    assert "2 of 6 messages were set aside" in text
+    assert "2 of 6 texts were set aside" in text
     assert "row 17 Reason label is missing Label (missing) Text no label" in text
     assert "row 23 Reasons label is unknown text is empty Label eggs Text (empty)" in text
     assert text.index("label is unknown 1 row") < text.index("row 17")
@@ -197,16 +203,22 @@ def test_duplicates_and_leakage_are_shown_where_they_were_measured(card):
     assert said(card("spam")).count("not measured") == 4
     change(paths.VALIDATION, "spam", near_duplicates=5, conflicting_labels=2, leakage={"exact": 0, "near": 7})
     html = card("spam")
-    assert "Near-duplicates 5 Conflicting labels 2 Leakage, exact 0 Leakage, near 7" in said(html)
+    assert "Near-duplicates 5 Conflicting labels 2 Leaking pairs, exact 0 Leaking pairs, near 7" in said(html)
     assert '<span class="ahead">0</span>' in html and '<span class="behind">7</span>' in html
 
 
 def test_what_else_a_source_says_is_shown(card):
-    more = {"member": "a.txt", "files": [f"part-{n}" for n in range(20)], "fetched": None, "rows": 12345, "licence": ""}
+    more = {
+        "member": "a.txt",
+        "files": [f"part-{n}" for n in range(20)],
+        "fetched": {"sha256": "abc", "bytes": 1234},
+        "rows": None,
+        "licence": "",
+    }
     change(paths.RAW / "corpus.source.json", **more)
     text = said(card("corpus"))
     assert "Member a.txt Files part-0, part-1" in text and "and 12 more" in text and "part-9" not in text
-    assert "Rows 12,345" in text
+    assert "Fetched sha256 abc, bytes 1,234 Rows none" in text
     assert "Licence not stated" in text
 
 

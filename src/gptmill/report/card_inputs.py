@@ -32,7 +32,7 @@ class Source(inputs.Source):
 
 
 class Leakage(records.Record):
-    """Rows that stand in two splits."""
+    """Pairs of texts that say the same, or nearly, in different splits."""
 
     exact: Count
     near: Count | None = None
@@ -163,7 +163,7 @@ def _messages(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
     counts = {name: Counter(message["label"] for message in part) for name, part in parts.items()}
     classes = sorted(counts["kept"], key=lambda label: (-counts["kept"][label], label))
     rows = [
-        Row("Messages", [len(part) for part in parts.values()], part=False),
+        Row("Texts", [len(part) for part in parts.values()], part=False),
         *(Row(label, [of_split[label] for of_split in counts.values()]) for label in classes),
         _longer(limit, [[sizes[message["text"]] for message in part] for part in parts.values()]),
     ]

@@ -1,15 +1,14 @@
 """The data cards: for each data set a page that says what it is, where it came from, and what became of its rows."""
 
-import json
 from typing import Any
 
 from gptmill import paths
 from gptmill.report import charts, rendering
 from gptmill.report.card_inputs import Card, Contents
-from gptmill.report.inputs import DATA_SETS
 
 LISTED = 8  # of what a source lists (its files), so many are named
-UNITS = {"corpus": ("document", "documents"), "spam": ("message", "messages"), "instructions": ("record", "records")}
+TITLES = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}
+UNITS = {"corpus": ("document", "documents"), "spam": ("text", "texts"), "instructions": ("record", "records")}
 
 
 def render(card: Card) -> str:
@@ -21,7 +20,7 @@ def render(card: Card) -> str:
         card=card,
         one=one,
         many=many,
-        names=DATA_SETS,
+        titles=TITLES,
         report=f"../{paths.REPORT.name}",
         data_docs=f"../{paths.DATA_DOCS.relative_to(paths.REPORTS)}/index.html",
         details=[(name.replace("_", " "), _plain(value)) for name, value in (card.source.model_extra or {}).items()],
@@ -65,7 +64,7 @@ def _cut(card: Card, many: str) -> str:
     if card.name == "corpus":
         return said + "Nothing is lost by that: the model learns from windows of so many tokens, and within one it sees no other."
     if card.name == "spam":
-        return said + f"The classifier reads the first {limit.tokens:,} tokens of a message and nothing after."
+        return said + f"The classifier reads the first {limit.tokens:,} tokens of a text and nothing after."
     lost = f"of {card.contents.lost:,}, nothing of the answer is left" if card.contents.lost else "something of every answer is left"
     return said + f"What comes after the first {limit.tokens:,} tokens of prompt and answer is not learnt; {lost}."
 
@@ -82,8 +81,8 @@ def _duplicates(card: Card) -> list[tuple[str, str, int | None, bool]]:
     if card.name != "corpus" or findings.leakage:
         leakage = findings.leakage
         rows += [
-            ("Leakage, exact", "in two splits at once", leakage and leakage.exact, True),
-            ("Leakage, near", "all but the same as one in another split", leakage and leakage.near, True),
+            ("Leaking pairs, exact", "two that say the same, in different splits", leakage and leakage.exact, True),
+            ("Leaking pairs, near", "two that say nearly the same, in different splits", leakage and leakage.near, True),
         ]
     return rows
 
@@ -92,7 +91,8 @@ def _plain(value: Any) -> str:
     """A value of source.json that no one told us about."""
     if isinstance(value, list):
         more = [f"and {len(value) - LISTED:,} more"] if len(value) > LISTED else []
-        return ", ".join([*map(_plain, value[:LISTED]), *more]) or "none"
+        between = "\n" if any(isinstance(item, dict) for item in value) else ", "
+        return between.join([*map(_plain, value[:LISTED]), *more]) or "none"
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     return "none" if value in (None, "") else f"{value:,}" if type(value) is int else str(value)

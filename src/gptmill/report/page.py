@@ -26,7 +26,7 @@ def render(inputs: Inputs) -> str:
         accuracy_interval=verdicts.interval(sum(p.right for p in inputs.predictions), len(inputs.predictions)),
         data_sets=[(TITLES[name], inputs.sources[name], getattr(inputs.validation, name)) for name in DATA_SETS],
         data_docs=paths.DATA_DOCS.relative_to(paths.REPORTS) / "index.html",
-        cards=paths.DATA_CARDS.relative_to(paths.REPORTS),
+        cards=[paths.DATA_CARDS.relative_to(paths.REPORTS) / f"{name}.html" for name in DATA_SETS],
         charts=_charts(inputs),
         confusion=confusion(inputs.predictions),
         mistakes=surest_mistakes(inputs.predictions),
