@@ -33,6 +33,8 @@ class SampleParams(Section):
 
 class ExpectationParams(Section):
     min_corpus_characters: PositiveInt = Field(description="a shorter corpus stops the graph")
+    max_unbroken_characters: PositiveInt = Field(description="a document with a longer run without white space goes to quarantine")
+    max_repeated_line_share: Share = Field(description="more lines of the corpus that stood before, but for short ones, stop the graph")
     min_messages: PositiveInt = Field(description="fewer messages stop the graph")
     min_records: PositiveInt = Field(description="fewer instruction records stop the graph")
     min_spam_share: Share = Field(description="smallest share of spam among the messages")

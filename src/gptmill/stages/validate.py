@@ -5,26 +5,30 @@ from gptmill.params import Params
 
 
 def run(params: Params) -> None:
-    from gptmill.data import corpus, expectations, instructions, quality, spam, tables
+    from gptmill.data import corpus, expectations, instructions, measures, quality, spam, tables
 
     wanted = params.data.expectations
-    texts, messages, records = corpus.read(paths.RAW_CORPUS), spam.read(paths.RAW_SPAM), instructions.read(paths.RAW_INSTRUCTIONS)
-    data_sets = [expectations.corpus(texts, wanted), expectations.messages(messages, wanted), expectations.records(records, wanted)]
+    messages, records = spam.read(paths.RAW_SPAM), instructions.read(paths.RAW_INSTRUCTIONS)
+    documents = measures.measure(_corpus("validate: corpus"))
+    texts = expectations.corpus(documents, wanted, params.model.context_length, params.split.corpus.validation)
+    data_sets = [texts, expectations.messages(messages, wanted), expectations.records(records, wanted)]
     found = quality.examine(data_sets, paths.DATA_DOCS)
     quality.demand(found, paths.DATA_DOCS)
 
     with files.atomic(paths.CLEAN) as clean, files.atomic(paths.QUARANTINE) as quarantine:
         clean.mkdir()
         quarantine.mkdir()
-        for findings in found:
+        texts_found, *others_found = found
+        for findings in others_found:
             tables.write(quarantine / f"{findings.name}.parquet", findings.quarantine)
-        texts_kept, messages_kept, records_kept = (findings.kept for findings in found)
-        files.write_text(clean / paths.CLEAN_CORPUS.name, corpus.join(texts_kept["text"]))
+        messages_kept, records_kept = (findings.kept for findings in others_found)
+        reasons = dict(zip(texts_found.quarantine["row"], texts_found.quarantine["reasons"], strict=True))
+        corpus.write(_corpus("clean: corpus"), reasons, clean / paths.CLEAN_CORPUS.name, quarantine / "corpus.parquet")
         tables.write(clean / paths.CLEAN_SPAM.name, messages_kept)
         files.write_jsonl(clean / paths.CLEAN_INSTRUCTIONS.name, records_kept.to_dict("records"))
 
     described = [
-        ("corpus", paths.RAW_CORPUS, corpus.describe(texts)),
+        ("corpus", paths.RAW_CORPUS, measures.describe(documents)),
         ("spam", paths.RAW_SPAM, spam.describe(messages)),
         ("instructions", paths.RAW_INSTRUCTIONS, instructions.describe(records)),
     ]
@@ -37,3 +41,10 @@ def run(params: Params) -> None:
         counts = {key: value for key, value in values.items() if type(value) is int}
         print(f"{name}: {', '.join(f'{key} {value:,}' for key, value in counts.items())}")
     print(f"Every expectation is met. Data Docs: {paths.DATA_DOCS / 'index.html'}")
+
+
+def _corpus(says: str):
+    """The documents of the raw corpus in pieces, as often as they are asked for. `says`: what the progress bar says."""
+    from gptmill.data import corpus
+
+    return corpus.read(paths.RAW_CORPUS, says)
