@@ -4,7 +4,7 @@ import math
 
 from gptmill import compute, files, paths, tokenizer, tracking
 from gptmill.data import sources, tokens
-from gptmill.evaluation.baselines import TrigramModel
+from gptmill.evaluation.baselines import LONGEST_TRIGRAM_TEXT, TrigramModel
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.params import Params
@@ -19,7 +19,8 @@ def run(params: Params) -> None:
     config = GPTConfig(vocab_size=words.vocab_size, **params.model.model_dump())
     objective = NextToken(train, validation, config.context_length, params.base.batch_size, params.seed)
     sections = {"seed": params.seed, "model": params.model, "base": params.base, "compute": params.compute}
-    with tracking.run("pretrain", sections, [paths.TOKENS / "train.bin", paths.TOKENS / "validation.bin"]) as run:
+    data = [path for split in tokens.SPLITS for path in tokens.paths_of(paths.TOKENS, split)]
+    with tracking.run("pretrain", sections, data) as run:
         if params.base.init == "scratch":
             model = GPT(config)
             model.trunk.checkpoint_activations = params.compute.checkpoint_activations
@@ -44,7 +45,8 @@ def run(params: Params) -> None:
         files.write_json(paths.METRICS / "pretrain.json", metrics)
         run.metrics(metrics)
         run.model(paths.BASE_MODEL, "generate")
+    of_what = f" of the last {LONGEST_TRIGRAM_TEXT:,} training tokens" if len(train) > LONGEST_TRIGRAM_TEXT else ""
     print(
         f"pretrain: {metrics['parameters']:,} parameters, validation perplexity {metrics['validation_perplexity']} "
-        f"(a trigram model's: {metrics['trigram_perplexity']})"
+        f"(a trigram model's{of_what}: {metrics['trigram_perplexity']})"
     )
