@@ -174,7 +174,7 @@ class JudgeParams(Section):
 class ComputeParams(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
     precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
-    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch; 0: one for each core")
+    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch and of tokenizing; 0: one for each core")
     checkpoint_activations: bool = Field(description="true: train in less memory, a third slower, with the same result")
 
 

@@ -41,6 +41,10 @@ def test_long_duplicates_are_found_although_they_come_in_pieces():
     assert counts == {"characters": 3 * 720 + 140 + 1 - 720, "words": 281, "documents": 3, "duplicates": 1}
 
 
+def test_where_a_word_was_cut_by_force_is_no_white_space():
+    assert measures.describe(measure(["a" * 8, "aaaaaaa a", "aaaaaaa\na"], size=7))["duplicates"] == 1
+
+
 def test_counts():
     frame = measure(["One two.", "Three.", "one  TWO.", None])
     assert measures.describe(frame) == {"characters": 8 + 6 + 9, "words": 5, "documents": 4, "duplicates": 1}
