@@ -19,6 +19,8 @@ params_app = typer.Typer(help="Check, show and choose what is in params.yaml.", 
 app.add_typer(params_app, name="params")
 weights_app = typer.Typer(help="Weights in from Hugging Face, OpenAI or the book, and out again.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
+data_app = typer.Typer(help="Look after the data.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 
@@ -109,6 +111,14 @@ def model_show(
     from gptmill.exchange import show_model
 
     typer.echo(show_model(model))
+
+
+@data_app.command("bench")
+def data_bench(size: Annotated[str, typer.Option(help="of the corpus that is made for it: 100MB, 1GB")] = "100MB") -> None:
+    """Measure how fast a corpus of that size is tokenized, and in how much memory. Everything is made in a temporary folder."""
+    from gptmill.data import benchmark
+
+    typer.echo(benchmark.run(benchmark.parse_size(size)))
 
 
 @app.command()

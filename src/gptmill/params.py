@@ -33,6 +33,8 @@ class SampleParams(Section):
 
 class ExpectationParams(Section):
     min_corpus_characters: PositiveInt = Field(description="a shorter corpus stops the graph")
+    max_unbroken_characters: PositiveInt = Field(description="a document with a longer run without white space goes to quarantine")
+    max_repeated_line_share: Share = Field(description="more lines of the corpus that stood before, but for short ones, stop the graph")
     min_messages: PositiveInt = Field(description="fewer messages stop the graph")
     min_records: PositiveInt = Field(description="fewer instruction records stop the graph")
     min_class_share: Share = Field(description="a class with a smaller share of the kept messages stops the graph")
@@ -212,7 +214,7 @@ class JudgeParams(Section):
 class ComputeParams(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
     precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
-    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch; 0: one for each core")
+    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch and of tokenizing; 0: one for each core")
     checkpoint_activations: bool = Field(description="true: train in less memory, a third slower, with the same result")
     checkpoint_minutes: Annotated[float, Field(ge=0)] = Field(
         description="a training that is killed loses no more than this; 0: a checkpoint after every step. No influence on the result"

@@ -64,7 +64,7 @@ class Tokenizer:
         return self._encoding.encode_ordinary(text)
 
     def encode_stretch(self, texts: Sequence[str], closed: bool = True) -> np.ndarray:
-        """Ids of documents, one after the other, each followed by the end-of-text token: (tokens,) of uint32.
+        """Ids of one document or more, one after the other, each followed by the end-of-text token: (tokens,) of uint32.
 
         `closed`: whether the last text's document ends with it. Other threads run meanwhile: the work is done outside of Python's lock.
         """

@@ -3,13 +3,14 @@ import re
 import pandas as pd
 import pytest
 
-from gptmill.data import expectations, prompts, quality, tables
+from gptmill.data import corpus, expectations, measures, prompts, quality, tables
 from gptmill.errors import GptmillError
 from gptmill.params import ExpectationParams
 
 WANTED = ExpectationParams(
-    min_corpus_characters=20, min_messages=5, min_records=2, min_class_share=0.1, max_text_characters=20_000, max_duplicate_share=0.9,
-    max_near_duplicate_share=0.9, near_duplicate_similarity=0.8, max_quarantined_share=0.5,
+    min_corpus_characters=20, max_unbroken_characters=40_000, max_repeated_line_share=0.3, min_messages=5, min_records=2,
+    min_class_share=0.1, max_text_characters=20_000, max_duplicate_share=0.9, max_near_duplicate_share=0.9,
+    near_duplicate_similarity=0.8, max_quarantined_share=0.5,
 )  # fmt: skip
 LABELS = ["ham", "spam"]
 SOUND = [("ham", "see you"), ("ham", "on my way"), ("ham", "ok"), ("ham", "lunch?"), ("spam", "WINNER"), ("spam", "Claim £100 now")]
@@ -145,13 +146,34 @@ def test_the_error_names_data_set_expectation_observed_allowed_rows_and_docs(tmp
     assert str(tmp_path / "docs/index.html") in lines[-1] and "data.expectations" in lines[-1]
 
 
+def documents(*texts: str | None) -> pd.DataFrame:
+    return measures.measure(corpus.from_rows(enumerate(texts, start=1)))
+
+
 def test_documents_may_be_long_but_not_empty_and_the_corpus_not_short(tmp_path):
-    frame = pd.DataFrame({"row": [1, 3, 4], "text": ["x" * 30_000, "", "a\x07"]})
-    lenient = WANTED.model_copy(update={"max_quarantined_share": 0.7})
-    short = expectations.corpus(frame[1:].reset_index(drop=True), WANTED)
-    long, short = (quality.examine([data_set], tmp_path / "docs")[0] for data_set in (expectations.corpus(frame, lenient), short))
+    frame, lenient = documents("x" * 30_000, "", "a\x07"), WANTED.model_copy(update={"max_quarantined_share": 0.7})
+    short = expectations.corpus(documents("", "a\x07"), WANTED, 8, 0.1)
+    long = expectations.corpus(frame, lenient, 8, 0.1)
+    long, short = (quality.examine([data_set], tmp_path / "docs")[0] for data_set in (long, short))
     assert long.success and list(long.kept["row"]) == [1]
     assert "the corpus has 20 characters or more" in failed(short)
+
+
+def test_each_bad_document_goes_to_quarantine_with_every_reason(tmp_path):
+    frame = documents("fine", None, " \n", "a\nb\ufffd", "x" * 50_000, "a\n<|endoftext|>\nb", f"{'x' * 50_000}\n<|endoftext|>")
+    wanted = WANTED.model_copy(update={"max_quarantined_share": 1.0})
+    findings = quality.examine([expectations.corpus(frame, wanted, 8, 0.1)], tmp_path / "docs")[0]
+    long = "text has more than 40,000 characters without white space"
+    separator = "text has a line <|endoftext|>, which would end the document"
+    assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
+        2: "text is missing or no string",
+        3: "text is empty",
+        4: "text has control characters or undecodable ones",
+        5: long,
+        6: separator,
+        7: f"{long}; {separator}",
+    }
+    assert list(findings.kept["row"]) == [1]
 
 
 def test_records_need_instruction_and_output_but_no_input(tmp_path):

@@ -165,8 +165,9 @@ def test_tokens_are_the_corpus(in_built):
 
     words = tokenizer.load(paths.TOKENIZER)
     ids = [*tokens.read(paths.TOKENS, "train"), *tokens.read(paths.TOKENS, "validation")]
-    assert words.decode(ids) == "".join(corpus.read(paths.CLEAN_CORPUS)["text"])
-    assert sum(i == words.end_of_text for i in ids) == len(corpus.read(paths.CLEAN_CORPUS))
+    documents = [text for _, text in corpus.whole(corpus.read(paths.CLEAN_CORPUS))]
+    assert words.decode(ids) == "".join(documents)
+    assert sum(i == words.end_of_text for i in ids) == len(documents)
     assert words.vocab_size == params.load().tokenizer.vocab_size
 
 

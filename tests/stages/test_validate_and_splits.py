@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from gptmill import files, paths
@@ -16,8 +17,9 @@ from gptmill.stages import split_instructions, split_spam, validate
 
 # Each stage gets the params that it may read, and no others.
 EXPECTED = ExpectationParams(
-    min_corpus_characters=100, min_messages=50, min_records=20, min_class_share=0.1, max_text_characters=20_000, max_duplicate_share=0.5,
-    max_near_duplicate_share=0.5, near_duplicate_similarity=0.8, max_quarantined_share=0.1,
+    min_corpus_characters=100, max_unbroken_characters=50, max_repeated_line_share=0.5, min_messages=50, min_records=20,
+    min_class_share=0.1, max_text_characters=20_000, max_duplicate_share=0.5, max_near_duplicate_share=0.5,
+    near_duplicate_similarity=0.8, max_quarantined_share=0.1,
 )  # fmt: skip
 LABELS = SimpleNamespace(labels=["ham", "spam"])
 SPAM_SPLIT = SpamSplitParams(train=0.6, validation=0.2, method="groups", balance="undersample")
@@ -26,7 +28,7 @@ CHECKS = SimpleNamespace(
     seed=7,
     data=SimpleNamespace(spam=LABELS, expectations=EXPECTED),
     model=SimpleNamespace(context_length=256),
-    split=SimpleNamespace(spam=SPAM_SPLIT, instructions=RECORD_SPLIT),
+    split=SimpleNamespace(corpus=SimpleNamespace(validation=0.5), spam=SPAM_SPLIT, instructions=RECORD_SPLIT),
 )
 SPAM = SimpleNamespace(seed=7, data=SimpleNamespace(spam=LABELS), split=SimpleNamespace(spam=SPAM_SPLIT))
 INSTRUCTIONS = SimpleNamespace(seed=7, split=SimpleNamespace(instructions=RECORD_SPLIT))
@@ -93,7 +95,28 @@ def test_what_is_quarantined_and_what_is_kept_add_up():
     quarantine = pd.read_parquet(paths.QUARANTINE / "spam.parquet")
     assert list(quarantine["row"]) == [91, 92] and list(quarantine["reasons"])[1] == "label is unknown"
     assert 91 not in set(pd.read_parquet(paths.CLEAN_SPAM)["row"]) and len(files.read_jsonl(paths.CLEAN_INSTRUCTIONS)) == 30
-    assert list(pd.read_parquet(paths.QUARANTINE / "corpus.parquet").columns) == ["row", "text", "reasons"]
+    assert list(pd.read_parquet(paths.QUARANTINE / "corpus.parquet").columns) == ["row", "text", "characters", "reasons"]
+
+
+def test_a_bad_document_is_set_aside_with_its_length_and_every_reason():
+    put("\n<|endoftext|>\n".join(["Once upon a time."] * 30 + ["x" * 30_000 + "\x07", "The end."]))
+    validate.run(CHECKS)
+    reasons = "text has control characters or undecodable ones; text has more than 50 characters without white space"
+    quarantine = pq.read_table(paths.QUARANTINE / "corpus.parquet").to_pylist()
+    assert quarantine == [{"row": 61, "text": "x" * 20_000, "characters": 30_001, "reasons": reasons}]
+    assert paths.CLEAN_CORPUS.read_text() == "\n<|endoftext|>\n".join(["Once upon a time."] * 30 + ["The end."])
+    report = files.read_json(paths.VALIDATION)["corpus"]
+    assert (report["documents"], report["kept"], report["quarantined"], report["duplicates"]) == (32, 31, 1, 29)
+
+
+def test_a_corpus_of_the_same_lines_or_too_short_for_a_window_stops():
+    put("This line comes back again and again.\n" * 10)
+    with pytest.raises(GptmillError, match="at most 50% of the lines stood before: observed 0.9, allowed at most 0.5"):
+        validate.run(CHECKS)
+    put("Once upon a time. " * 20)
+    long = SimpleNamespace(**vars(CHECKS) | {"model": SimpleNamespace(context_length=256)})
+    with pytest.raises(GptmillError, match="has 514 bytes or more, for a window of 256 tokens .*: observed 360, allowed at least 514"):
+        validate.run(long)
 
 
 def test_two_runs_write_the_same_bytes_without_times_or_paths(project):

@@ -19,9 +19,9 @@ QUARANTINED_CHARACTERS = 20_000  # what of a document is kept in quarantine
 QUARANTINED_AT_ONCE = 500
 
 # What may follow the separator on its line. The bound lets a reader decide without holding all of a line.
+LONGEST_SEPARATOR = len(END_OF_TEXT) + 1000
 _REST = re.compile(r"[^\S\n]{0,1000}\n")
 _REST_AT_THE_END = re.compile(r"[^\S\n]{0,1000}(?:\n|\Z)")
-_LONGEST_SEPARATOR = len(END_OF_TEXT) + 1000
 
 # A text may be cut right before a white-space character that follows one that is none: tokenization can't differ then. It looks for
 # pairs only within what PATTERN in tokenizer.py matches, and each match and each look-ahead stays on its side of such a place:
@@ -53,12 +53,22 @@ def read(path: Path, says: str = "", *, cleaned: bool = False) -> Iterator[Piece
 
 
 def from_rows(rows: Iterable[tuple[int, str | None]]) -> Iterator[Piece]:
-    """The documents of a table, one a row, in pieces. A text is as it would be in a file: `\\n` for `\\r\\n`, U+FFFD for half a character."""
+    """The documents of a table, one a row, in pieces. A text is as it would be in a file: `\\n` for `\\r\\n`, no half characters."""
     for row, text in rows:
         if text is None:
             yield Piece(row, None, True)
         else:
             yield from _in_pieces([(row, rawtext.LONE_SURROGATES.sub("\ufffd", text).replace("\r\n", "\n"), True)])
+
+
+def whole(pieces: Iterable[Piece]) -> Iterator[tuple[int, str | None]]:
+    """Row and text of each document, for corpora that are known to be small."""
+    parts = []
+    for piece in pieces:
+        parts.append(piece.text)
+        if piece.last:
+            yield piece.row, None if piece.text is None else "".join(parts)
+            parts = []
 
 
 def write(pieces: Iterable[Piece], reasons: Mapping[int, str], clean: Path, quarantine: Path) -> None:
@@ -131,8 +141,8 @@ def _divided(chunks: Iterable[str]) -> Iterator[tuple[int, str, bool]]:
 
 def _undecided(text: str, start: int, at_line_start: bool) -> int:
     """From where on `text` may turn out to be a separator, with the line's end before it, once there is more of it."""
-    end = text.rfind("\n", max(start, len(text) - _LONGEST_SEPARATOR - 1))
-    if end < 0 and not (at_line_start and len(text) - start <= _LONGEST_SEPARATOR):
+    end = text.rfind("\n", max(start, len(text) - LONGEST_SEPARATOR - 1))
+    if end < 0 and not (at_line_start and len(text) - start <= LONGEST_SEPARATOR):
         return len(text)
     line = text[end + 1 :] if end >= 0 else text[start:]
     may_be = END_OF_TEXT.startswith(line) or (line.startswith(END_OF_TEXT) and not line[len(END_OF_TEXT) :].strip())

@@ -4,6 +4,7 @@ A row that does not meet a row-level expectation goes to quarantine with the rea
 graph. What is checked is computed as columns first. Table-level expectations may ask for `kept_x`: column x, null in quarantined rows.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 
 from gptmill import tokenizer
 from gptmill.data import instructions, prompts, rawtext, repeats
+from gptmill.data.corpus import END_OF_TEXT
 from gptmill.data.instructions import FIELDS
 from gptmill.params import ExpectationParams
 
@@ -40,19 +42,45 @@ class DataSet:
     counts: dict[str, Any] = field(default_factory=dict)  # of the rows as read
 
 
-def corpus(frame: pd.DataFrame, params: ExpectationParams) -> DataSet:
-    columns, wanted = ["row", "text"], params.min_corpus_characters
+def corpus(frame: pd.DataFrame, params: ExpectationParams, context_length: int, validation_share: float) -> DataSet:
+    """`frame`: what `measures.measure` made of the corpus."""
+    wanted, unbroken, repeated = params.min_corpus_characters, params.max_unbroken_characters, params.max_repeated_line_share
+    # There are no more tokens than bytes, so that this much is needed, whatever the tokenizer. The tokenize stage counts exactly.
+    window = math.ceil((context_length + 1) / min(validation_share, 1 - validation_share))
+
+    def rule(says: str, check: str, column: str, reason: str, **arguments: Any) -> Rule:
+        return _row_rule(says, check, {"column": f"text_{column}", **arguments}, f"text {reason}", params)
+
+    between, control = "ExpectColumnValuesToBeBetween", "has control characters or undecodable ones"
+    too_long = f"has more than {unbroken:,} characters without white space"
+    separator = f"has a line {END_OF_TEXT}, which would end the document"
     rules = [
-        *_text_rules("text", "document", params, longest=None),
+        rule("every document has a text that is a string", "ExpectColumnValuesToNotBeNull", "characters", "is missing or no string"),
+        rule("no text is empty", between, "visible_characters", "is empty", min_value=1),
+        rule(f"no text {control}", between, "control_characters", control, max_value=0),
+        rule(f"no text {too_long}", between, "unbroken_characters", too_long, max_value=unbroken),
+        rule(f"no text {separator}", between, "separators", separator, max_value=0),
         Rule(
             f"the corpus has {wanted:,} characters or more",
             "ExpectColumnSumToBeBetween",
             {"column": "kept_text_characters", "min_value": wanted},
             f"at least {wanted:,}",
         ),
-        *_common_rules(columns, "documents", params),
+        Rule(
+            f"the corpus has {window:,} bytes or more, for a window of {context_length:,} tokens in both of its splits",
+            "ExpectColumnSumToBeBetween",
+            {"column": "kept_text_bytes", "min_value": window},
+            f"at least {window:,}",
+        ),
+        Rule(
+            f"at most {_percent(repeated)} of the lines stood before",
+            "ExpectColumnSumToBeBetween",
+            {"column": "repeated_line_share", "max_value": repeated},
+            f"at most {repeated}",
+        ),
+        *_common_rules(["row"], "documents", params)[:1],  # a table without a text column was refused when it was read
     ]
-    return DataSet("corpus", columns, _measure(frame, ["text"]), rules)
+    return DataSet("corpus", ["row"], frame, rules)
 
 
 def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationParams) -> DataSet:

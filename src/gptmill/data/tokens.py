@@ -54,8 +54,8 @@ def _demand(tokens: dict[str, int], context_length: int) -> None:
     for split, needed, why in (("train", context_length + 1, window), ("validation", 2, "")):
         if tokens[split] < needed:
             raise GptmillError(
-                f"the corpus' {split} split has {tokens[split]:,} tokens of {sum(tokens.values()):,}, and needs {needed:,}{why}: use a longer "
-                f"corpus, or change split.corpus.validation{' or model.context_length' if why else ''} in params.yaml"
+                f"the corpus' {split} split has {tokens[split]:,} tokens of {sum(tokens.values()):,}, and needs {needed:,}{why}: use a "
+                f"longer corpus, or change split.corpus.validation{' or model.context_length' if why else ''} in params.yaml"
             )
 
 
@@ -156,8 +156,8 @@ def read(folder: Path, split: str) -> np.ndarray | Shards:
         size = path.stat().st_size if path.exists() else 0
         if size != tokens * DTYPE.itemsize:
             raise GptmillError(
-                f"{path} has {size:,} bytes where {folder / 'meta.json'} promises {tokens * DTYPE.itemsize:,}: it was cut short or changed. "
-                "Make it again: dvc repro -f tokenize"
+                f"{path} has {size:,} bytes where {folder / 'meta.json'} promises {tokens * DTYPE.itemsize:,}: it was cut short or "
+                "changed. Make it again: dvc repro -f tokenize"
             )
         arrays.append(np.memmap(path, dtype=DTYPE, mode="r"))
         left -= tokens

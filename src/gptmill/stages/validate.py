@@ -5,18 +5,20 @@ from gptmill.params import Params
 
 
 def run(params: Params) -> None:
-    from gptmill.data import corpus, expectations, instructions, leakage, quality, spam, tables
+    from gptmill.data import corpus, expectations, instructions, leakage, measures, quality, spam, tables
 
-    wanted, labels = params.data.expectations, params.data.spam.labels
-    texts, messages, records = corpus.read(paths.RAW_CORPUS), spam.read(paths.RAW_SPAM), instructions.read(paths.RAW_INSTRUCTIONS)
+    wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
+    messages, records = spam.read(paths.RAW_SPAM), instructions.read(paths.RAW_INSTRUCTIONS)
+    documents = measures.measure(_corpus("validate: corpus"))
     data_sets = [
-        expectations.corpus(texts, wanted),
+        expectations.corpus(documents, wanted, context_length, params.split.corpus.validation),
         expectations.messages(messages, labels, wanted),
-        expectations.records(records, wanted, params.model.context_length),
+        expectations.records(records, wanted, context_length),
     ]
     found = quality.examine(data_sets, paths.DATA_DOCS)
     quality.demand(found, paths.DATA_DOCS)
-    texts_kept, messages_kept, records_kept = (findings.kept for findings in found)
+    texts_found, *others_found = found
+    messages_kept, records_kept = (findings.kept for findings in others_found)
 
     # The splits are made here as their stages will make them, to see whether anything stands on two sides.
     spam_parts = spam.split(messages_kept, labels, params.split.spam, params.seed)
@@ -33,13 +35,14 @@ def run(params: Params) -> None:
     with files.atomic(paths.CLEAN) as clean, files.atomic(paths.QUARANTINE) as quarantine:
         clean.mkdir()
         quarantine.mkdir()
-        for findings in found:
+        for findings in others_found:
             tables.write(quarantine / f"{findings.name}.parquet", findings.quarantine)
-        files.write_text(clean / paths.CLEAN_CORPUS.name, corpus.join(texts_kept["text"]))
+        reasons = dict(zip(texts_found.quarantine["row"], texts_found.quarantine["reasons"], strict=True))
+        corpus.write(_corpus("clean: corpus"), reasons, clean / paths.CLEAN_CORPUS.name, quarantine / "corpus.parquet")
         tables.write(clean / paths.CLEAN_SPAM.name, messages_kept)
         files.write_jsonl(clean / paths.CLEAN_INSTRUCTIONS.name, records_kept.to_dict("records"))
 
-    counts = {data_set.name: data_set.counts for data_set in data_sets} | {"corpus": corpus.describe(texts)}
+    counts = {data_set.name: data_set.counts for data_set in data_sets} | {"corpus": measures.describe(documents)}
     raw = {"corpus": paths.RAW_CORPUS, "spam": paths.RAW_SPAM, "instructions": paths.RAW_INSTRUCTIONS}
     report = {}
     for findings in found:
@@ -51,3 +54,10 @@ def run(params: Params) -> None:
         flat = values | values.get("classes", {}) | {f"leakage {kind}": pairs for kind, pairs in values.get("leakage", {}).items()}
         print(f"{name}: {', '.join(f'{key} {value:,}' for key, value in flat.items() if type(value) is int)}")
     print(f"Every expectation is met. Data Docs: {paths.DATA_DOCS / 'index.html'}")
+
+
+def _corpus(says: str):
+    """The documents of the raw corpus in pieces, as often as they are asked for. `says`: what the progress bar says."""
+    from gptmill.data import corpus
+
+    return corpus.read(paths.RAW_CORPUS, says)
