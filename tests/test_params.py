@@ -61,7 +61,7 @@ def test_the_committed_params_are_profile_sample(root):
     ("model", 7, ["model: 7 is not a section", "n_layers", "d_model"]),
     ("model", None, ["model: None is not a section", "n_layers"]),
     ("data.sample", [1], ["data.sample: [1] is not a section", "messages"]),
-    ("data.source", "kaggle", ["data.source: 'kaggle'", "'sample' or 'book'"]),
+    ("data.source", "kaggle", ["data.source: 'kaggle'", "'sample', 'book' or 'custom'"]),
     ("model.dropout", 1.0, ["model.dropout: 1.0", "less than 1"]),
     ("model.qkv_bias", "yes", ["model.qkv_bias: 'yes'", "valid boolean"]),
     ("base.learning_rate", 0.0, ["base.learning_rate: 0.0", "greater than 0"]),

@@ -10,14 +10,25 @@ import pytest
 
 from gptmill import files, paths
 from gptmill.errors import GptmillError
-from gptmill.params import ExpectationParams, SharesParams, SpamSplitParams
+from gptmill.params import CorpusParams, ExpectationParams, InstructionsParams, SharesParams, SpamParams, SpamSplitParams
+from gptmill.params.sources import STANDARD
 from gptmill.stages import split_instructions, split_spam, validate
 
+RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (paths.RAW / name for name in ("corpus.txt", "spam.tsv", "instructions.json"))
+SOURCE = {"urls": [], "member": "", "sha256": "", "licence": "", "max_megabytes": 1}
+SOURCES = {
+    "corpus": CorpusParams(**SOURCE, **STANDARD["corpus"]),
+    "spam": SpamParams(**SOURCE, **STANDARD["spam"]),
+    "instructions": InstructionsParams(**SOURCE, **STANDARD["instructions"]),
+}
+
 # Each stage gets the params that it may read, and no others.
-CHECKS = SimpleNamespace(data=SimpleNamespace(expectations=ExpectationParams(
+CHECKS = SimpleNamespace(data=SimpleNamespace(**SOURCES, expectations=ExpectationParams(
     min_corpus_characters=100, min_messages=50, min_records=20, min_spam_share=0.1, max_spam_share=0.6, max_quarantined_share=0.1
 )))  # fmt: skip
-SPAM = SimpleNamespace(seed=7, split=SimpleNamespace(spam=SpamSplitParams(train=0.6, validation=0.2, balance="undersample")))
+SPAM = SimpleNamespace(
+    seed=7, data=SimpleNamespace(**SOURCES), split=SimpleNamespace(spam=SpamSplitParams(train=0.6, validation=0.2, balance="undersample"))
+)
 INSTRUCTIONS = SimpleNamespace(seed=7, split=SimpleNamespace(instructions=SharesParams(train=0.6, validation=0.2)))
 
 
@@ -38,9 +49,9 @@ def project(tmp_path, monkeypatch):
 
 def put(corpus: str = "Once upon a time. " * 20, spam: list[str] | None = None, instructions: list | None = None) -> None:
     paths.RAW.mkdir(parents=True, exist_ok=True)
-    paths.RAW_CORPUS.write_text(corpus)
-    paths.RAW_SPAM.write_text("\n".join(spam or lines()) + "\n")
-    paths.RAW_INSTRUCTIONS.write_text(json.dumps(records() if instructions is None else instructions))
+    RAW_CORPUS.write_text(corpus)
+    RAW_SPAM.write_text("\n".join(spam or lines()) + "\n")
+    RAW_INSTRUCTIONS.write_text(json.dumps(records() if instructions is None else instructions))
 
 
 def run_all() -> None:
@@ -56,7 +67,7 @@ def hashes(*folders: Path) -> dict[str, str]:
 
 def test_the_stages_write_what_the_next_ones_read(capsys):
     run_all()
-    assert paths.CLEAN_CORPUS.read_text() == paths.RAW_CORPUS.read_text()
+    assert paths.CLEAN_CORPUS.read_text() == RAW_CORPUS.read_text()
     assert list(pd.read_parquet(paths.CLEAN_SPAM).columns) == ["row", "label", "text"]
     assert files.read_jsonl(paths.CLEAN_INSTRUCTIONS)[0] == {"row": 1, **records()[0]}
     assert sorted(path.name for path in paths.SPAM_SPLITS.iterdir()) == ["test.parquet", "train.parquet", "validation.parquet"]
@@ -120,7 +131,7 @@ def test_a_failed_suite_names_the_data_sets_and_leaves_docs_but_no_outputs():
 
 
 def test_an_unreadable_file_leaves_nothing():
-    paths.RAW_INSTRUCTIONS.write_text("<html>not found</html>")
+    RAW_INSTRUCTIONS.write_text("<html>not found</html>")
     with pytest.raises(GptmillError, match=r"data/raw/instructions\.json is an HTML or XML page"):
         validate.run(CHECKS)
     assert [path.name for path in Path("data").iterdir()] == ["raw"] and not paths.REPORTS.exists()
@@ -139,5 +150,7 @@ def test_a_split_that_would_be_empty_leaves_no_folder():
     put(spam=lines()[58:62] * 20)  # 80 rows, 4 texts
     validate.run(CHECKS)
     with pytest.raises(GptmillError, match=r"spam: the \w+ split would be empty"):
-        split_spam.run(SimpleNamespace(seed=7, split=SimpleNamespace(spam=SpamSplitParams(train=0.9, validation=0.05, balance="none"))))
+        split_spam.run(
+            SimpleNamespace(seed=7, data=SPAM.data, split=SimpleNamespace(spam=SpamSplitParams(train=0.9, validation=0.05, balance="none")))
+        )
     assert not paths.SPAM_SPLITS.exists()

@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from gptmill.data import rawtext, tables
+from gptmill.data import formats, rawtext, tables
+from gptmill.data.rawtext import END_OF_TEXT
+from gptmill.params import CorpusParams
 
-END_OF_TEXT = "<|endoftext|>"
+
+def read_raw(path: Path, params: CorpusParams) -> pd.DataFrame:
+    """The raw corpus, whatever its format: one row a document, `row` and `text`, which is null where there is no text."""
+    layout = formats.layout("data.corpus", params)
+    return read(path) if layout.ending == "txt" else formats.read(path, layout)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -37,7 +43,7 @@ def join(texts: Iterable[str]) -> str:
 
 
 def describe(frame: pd.DataFrame) -> dict[str, int]:
-    texts = frame["text"]
+    texts = frame["text"].dropna()
     return {
         "characters": sum(len(text) for text in texts),
         "words": sum(len(text.split()) for text in texts),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from gptmill.data import rawtext, spam
+from gptmill.data import rawtext
 from gptmill.data.instructions import FIELDS
 from gptmill.params import ExpectationParams
 
@@ -53,30 +53,30 @@ def corpus(frame: pd.DataFrame, params: ExpectationParams) -> DataSet:
     return DataSet("corpus", columns, _measure(frame, ["text"]), rules)
 
 
-def messages(frame: pd.DataFrame, params: ExpectationParams) -> DataSet:
-    columns, labels = ["row", "label", "text"], list(spam.LABELS)
+def messages(frame: pd.DataFrame, params: ExpectationParams, labels: list[str]) -> DataSet:
+    columns = ["row", "label", "text"]
     low, high = params.min_spam_share, params.max_spam_share
-    one_of_them = f"every label is {' or '.join(labels)}"
+    one_of_them = f"every label is {', '.join(labels[:-1])} or {labels[-1]}"
     rules = [
         _row_rule("every message has a label", "ExpectColumnValuesToNotBeNull", {"column": "label"}, "label is missing", params),
         _row_rule(one_of_them, "ExpectColumnValuesToBeInSet", {"column": "label", "value_set": labels}, "label is unknown", params),
         *_text_rules("text", "message", params),
         _enough_rule("messages", params.min_messages),
         Rule(
-            f"the labels are {' and '.join(labels)}, and both are there",
+            f"the labels are {', '.join(labels[:-1])} and {labels[-1]}, and {'both' if len(labels) == 2 else 'all'} are there",
             "ExpectColumnDistinctValuesToEqualSet",
             {"column": "kept_label", "value_set": labels},
-            " and ".join(labels),
+            f"{', '.join(labels[:-1])} and {labels[-1]}",
         ),
         Rule(
-            f"between {_percent(low)} and {_percent(high)} of the messages are spam",
+            f"between {_percent(low)} and {_percent(high)} of the messages are {labels[-1]}",
             "ExpectColumnMeanToBeBetween",
             {"column": "kept_is_spam", "min_value": low, "max_value": high},
             f"{low} to {high}",
         ),
         *_common_rules(columns, "messages", params),
     ]
-    measured = _measure(frame, ["text"]).assign(is_spam=(frame["label"] == "spam").astype("float64"))
+    measured = _measure(frame, ["text"]).assign(is_spam=(frame["label"] == labels[-1]).astype("float64"))
     return DataSet("spam", columns, measured, rules)
 
 

@@ -1,5 +1,6 @@
 """Raw files as text: the checks that every reader shares, and what makes two texts the same."""
 
+import codecs
 import re
 import unicodedata
 from pathlib import Path
@@ -12,6 +13,8 @@ CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 PAGE_STARTS = ("<!doctype html", "<html", "<?xml")
+CHUNK = 1 << 20
+END_OF_TEXT = "<|endoftext|>"  # a line of its own between two documents
 FETCH_AGAIN = "Fetch it again, or put the right file in its place."
 
 
@@ -43,6 +46,58 @@ def read(path: Path) -> str:
     if text[:200].lstrip().casefold().startswith(PAGE_STARTS):
         raise GptmillError(f"{path} is an HTML or XML page, not data: a server sent its error page. {FETCH_AGAIN}")
     return text
+
+
+def check(path: Path) -> None:
+    """The checks of `read`, for a file that is not held in memory afterwards. Raises `GptmillError` as it does."""
+    if is_page(path):
+        raise GptmillError(f"{path} is an HTML or XML page, not data: a server sent its error page. {FETCH_AGAIN}")
+    with path.open("rb") as file:
+        if file.read(4) == b"PAR1":
+            raise GptmillError(f"{path} is Parquet, not text: let its name end in .parquet (the key file in params.yaml).")
+    if not check_encoding(path, str(path)):
+        raise GptmillError(f"{path} is empty. {FETCH_AGAIN}")
+
+
+def is_page(path: Path) -> bool:
+    """Whether the file begins as a page of HTML or XML does."""
+    with path.open("rb") as file:
+        head = file.read(1000).removeprefix(b"\xef\xbb\xbf")
+    return head.decode("latin-1").lstrip().casefold().startswith(PAGE_STARTS)
+
+
+def check_encoding(path: Path, name: str) -> bool:
+    """Reads the file once, without holding it; returns whether there is anything but white space in it.
+
+    Raises `GptmillError`, in which it is called `name`, when it is not UTF-8, with the place.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    lines, offset, visible = 1, 0, False
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            if not offset and (chunk.startswith((b"\xff\xfe", b"\xfe\xff")) or chunk[:1000].count(0) > len(chunk[:1000]) / 3):
+                raise GptmillError(f"{name} is UTF-16, not UTF-8. Save it as UTF-8: iconv -f UTF-16 -t UTF-8")
+            pending = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                raise _not_utf8(name, error, offset - pending, lines) from None
+            visible = visible or bool(text.strip().strip("\ufeff"))
+            lines += chunk.count(b"\n")
+            offset += len(chunk)
+    if decoder.getstate()[0]:
+        raise GptmillError(f"{name} is not UTF-8: it ends in the middle of a character, at line {lines}. It may be cut: fetch it again.")
+    return visible
+
+
+def _not_utf8(name: str, error: UnicodeDecodeError, start: int, lines: int) -> GptmillError:
+    """`start` is where in the file the bytes that `error` tells of begin; `lines` the line of the chunk's first byte."""
+    offset = start + error.start
+    line = lines + error.object.count(b"\n", 0, error.start)
+    return GptmillError(
+        f"{name} is not UTF-8: line {line}, byte {offset} is 0x{error.object[error.start]:02x}. "
+        "If it is Latin-1 or Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
+    )
 
 
 def normalise(text: str) -> str:

@@ -7,9 +7,15 @@ from gptmill.params import Params
 def run(params: Params) -> None:
     from gptmill.data import corpus, expectations, instructions, quality, spam, tables
 
-    wanted = params.data.expectations
-    texts, messages, records = corpus.read(paths.RAW_CORPUS), spam.read(paths.RAW_SPAM), instructions.read(paths.RAW_INSTRUCTIONS)
-    data_sets = [expectations.corpus(texts, wanted), expectations.messages(messages, wanted), expectations.records(records, wanted)]
+    data, wanted = params.data, params.data.expectations
+    raw = [paths.RAW / file for file in (data.corpus.file, data.spam.file, data.instructions.file)]
+    texts, messages = corpus.read_raw(raw[0], data.corpus), spam.read(raw[1], data.spam)
+    records = instructions.read(raw[2], data.instructions)
+    data_sets = [
+        expectations.corpus(texts, wanted),
+        expectations.messages(messages, wanted, data.spam.labels),
+        expectations.records(records, wanted),
+    ]
     found = quality.examine(data_sets, paths.DATA_DOCS)
     quality.demand(found, paths.DATA_DOCS)
 
@@ -24,9 +30,9 @@ def run(params: Params) -> None:
         files.write_jsonl(clean / paths.CLEAN_INSTRUCTIONS.name, records_kept.to_dict("records"))
 
     described = [
-        ("corpus", paths.RAW_CORPUS, corpus.describe(texts)),
-        ("spam", paths.RAW_SPAM, spam.describe(messages)),
-        ("instructions", paths.RAW_INSTRUCTIONS, instructions.describe(records)),
+        ("corpus", raw[0], corpus.describe(texts)),
+        ("spam", raw[1], spam.describe(messages, data.spam.labels)),
+        ("instructions", raw[2], instructions.describe(records)),
     ]
     report = {
         name: {"sha256": files.digest(path), **counts, **findings.report()}
