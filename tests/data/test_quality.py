@@ -19,7 +19,9 @@ def messages(rows: list[tuple]) -> pd.DataFrame:
 
 
 def examine(tmp_path, rows: list[tuple], **changes) -> quality.Findings:
-    return quality.examine([expectations.messages(messages(rows), WANTED.model_copy(update=changes))], tmp_path / "docs")[0]
+    return quality.examine([expectations.messages(messages(rows), WANTED.model_copy(update=changes), ["ham", "spam"])], tmp_path / "docs")[
+        0
+    ]
 
 
 def failed(findings: quality.Findings) -> list[str]:

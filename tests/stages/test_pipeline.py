@@ -206,11 +206,10 @@ def test_the_provenance_of_the_sample_says_how_to_make_it_again(in_built):
 
 def test_the_books_data_comes_from_a_mirror(project, serve, monkeypatch):
     from gptmill.data import sources
-    from gptmill.stages import download
 
     content = b"The Verdict, by nobody in particular\n" * 50
     source = sources.Source("a text", "https://example.org/a.txt", hashlib.sha256(content).hexdigest(), "public domain", "a.txt")
-    monkeypatch.setitem(download.BOOK, "corpus", source)
+    monkeypatch.setitem(sources.BOOK, "corpus", source)
     monkeypatch.setenv("GPTMILL_MIRROR", serve(lambda request: (200, {}, content)).url)
     values = change("data", source="book")
     stages.run("download", values, "corpus")

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gptmill import files
 from gptmill.data import archives, fetching, joining, rawtext, s3
 from gptmill.data.archives import Plain
 from gptmill.errors import GptmillError
-from gptmill.params import addresses
+from gptmill.params import DataParams, addresses
 
 NAMES_SHOWN = 5
 
@@ -29,6 +29,11 @@ class Wanted:
     sha256: str
     licence: str
     max_megabytes: int
+
+    @classmethod
+    def of(cls, name: str, params: DataParams) -> "Wanted":
+        section = getattr(params, name)
+        return cls(name, section.file, tuple(section.urls), section.member, section.sha256, section.licence, section.max_megabytes)
 
     @property
     def limit(self) -> int:
@@ -74,6 +79,14 @@ def bring(wanted: Wanted, to: Path, before: dict[str, Any] | None) -> dict[str, 
         else:
             joining.join(plain, wanted.ending, beside, wanted.limit)
         return _record(wanted, fetched, plain, beside)
+
+
+def look(wanted: Wanted) -> Fetched:
+    """What is there now, fetched and unpacked as `bring` does it, whatever `sha256` says; nothing of it is kept."""
+    with files.scratch(fetching.cache() / f"{wanted.name}-scratch") as scratch:
+        fetched = _fetch(replace(wanted, sha256=""), scratch)
+        _unpack(wanted, fetched, scratch)
+        return fetched
 
 
 def _record(wanted: Wanted, fetched: Fetched, plain: list[Plain], path: Path) -> dict[str, Any]:

@@ -66,6 +66,7 @@ INSTRUCTIONS = Source(
     mirror="instruction-data.json",
     size=203_524,
 )
+BOOK = {"corpus": CORPUS, "spam": SPAM, "instructions": INSTRUCTIONS}
 GPT2_VOCABULARY = Source(
     name="GPT-2's vocabulary",
     url=f"{_GPT2}/encoder.json",
@@ -136,7 +137,7 @@ def fetch(source: Source, *, anew: bool = False) -> Path:
         return cached
     if mirror and fetching.is_remote(mirror):
         try:
-            _download(f"{mirror}/{source.mirror}", cached, source, source.sha256, limit=None)
+            _download(f"{mirror}/{source.mirror}", cached, source, source.sha256, limit=None, is_mirror=True)
             return cached
         except fetching.NotThere:
             pass  # as a folder without the file: the public address is next
@@ -161,11 +162,9 @@ def _check(path: Path, expected: str, what: str, advice: str) -> None:
         raise GptmillError(f"{what} has SHA-256 {actual}, not {expected}. {advice}.")
 
 
-def _download(url: str, to: Path, source: Source, expected: str | None, limit: int | None) -> None:
+def _download(url: str, to: Path, source: Source, expected: str | None, limit: int | None, *, is_mirror: bool = False) -> None:
     try:
         fetching.download(url, to, source.name, expected, limit)
-    except fetching.NotThere:
-        raise
     except fetching.Differs as error:
         raise GptmillError(
             f"what {addresses.shown(url)} sent has SHA-256 {error}, not {expected}. "
@@ -176,6 +175,8 @@ def _download(url: str, to: Path, source: Source, expected: str | None, limit: i
             f"{addresses.shown(url)} sends more than the {limit:,} bytes that {source.name} has: it is not the file that was published."
         ) from None
     except fetching.NotHad as error:
+        if is_mirror and isinstance(error, fetching.NotThere):
+            raise
         raise GptmillError(f"{source.name} could not be downloaded from {addresses.shown(url)} ({error}). {fetching.ADVICE}") from None
 
 

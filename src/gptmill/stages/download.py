@@ -8,20 +8,15 @@ from gptmill.data import custom, sample, sources
 from gptmill.errors import GptmillError
 from gptmill.params import Params
 
-BOOK = {"corpus": sources.CORPUS, "spam": sources.SPAM, "instructions": sources.INSTRUCTIONS}
-
 
 def run(params: Params, name: str) -> None:
     """`name`: corpus, spam or instructions."""
-    if name not in BOOK:
-        raise GptmillError(f"there is no data set {name}; there are {', '.join(BOOK)}")
-    settings = getattr(params.data, name)
-    wanted = custom.Wanted(
-        name, settings.file, tuple(settings.urls), settings.member, settings.sha256, settings.licence, settings.max_megabytes
-    )
+    if name not in sources.BOOK:
+        raise GptmillError(f"there is no data set {name}; there are {', '.join(sources.BOOK)}")
+    wanted = custom.Wanted.of(name, params.data)
     path = paths.RAW / wanted.file
     if params.data.source == "book":
-        source = BOOK[name]
+        source = sources.BOOK[name]
         with files.atomic(path) as beside:
             shutil.copyfile(sources.fetch(source), beside)
         record = sources.provenance(source.name, source.origin, source.licence, path)
