@@ -57,7 +57,7 @@ class Bounded:
                 if self.left < 0:
                     raise GptmillError(
                         f"it is more than {self.limit:,} bytes when it is unpacked. "
-                        "Raise max_megabytes in params.yaml if that is right; if not, it is an archive bomb."
+                        "Raise max_megabytes in params.yaml if that is right; if not, it is an archive bomb"
                     )
                 file.write(chunk)
 

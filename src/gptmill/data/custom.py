@@ -196,7 +196,7 @@ def _download(wanted: Wanted, address: str, scratch: Path) -> Path:
 
 def _fetch_s3(wanted: Wanted, address: str, scratch: Path) -> Fetched:
     found = s3.find(address)
-    found = _only(wanted, found, str)
+    found = _only(wanted, address, found, str)
     parts, left = [], wanted.limit
     for number, one in enumerate(found):
         to = scratch / f"fetched-{number}"
@@ -220,7 +220,7 @@ def _fetch_local(wanted: Wanted, address: str) -> Fetched:
             raise fetching.NotThere("no file is there" if glob.has_magic(str(place)) else "there is no such file or folder")
     if any(path.resolve().is_relative_to(Path("data/raw").resolve()) for path in found):
         raise GptmillError(f"{address} is in data/raw, which the download stage writes: keep your own files elsewhere.")
-    chosen = _only(wanted, found, lambda path: path.name) if place.is_dir() or len(found) > 1 else found
+    chosen = _only(wanted, address, found, lambda path: path.name) if place.is_dir() or len(found) > 1 else found
     base = place if place.is_dir() else Path(os.path.commonpath([path.parent for path in chosen]))
     size = sum(path.stat().st_size for path in chosen)
     if size > wanted.limit:
@@ -233,7 +233,7 @@ def _fetch_local(wanted: Wanted, address: str) -> Fetched:
     return _many(address, [Plain(path.relative_to(base).as_posix(), path) for path in chosen])
 
 
-def _only(wanted: Wanted, found: list, name: Callable) -> list:
+def _only(wanted: Wanted, address: str, found: list, name: Callable) -> list:
     """Of a folder or a glob: the files that are of the data set's kind, packed or not. A data set of records has one."""
     if len(found) > 1:
         kinds = (wanted.ending, *(f"{wanted.ending}.{packed}" for packed in ("gz", "zst", "zip")))
@@ -244,9 +244,10 @@ def _only(wanted: Wanted, found: list, name: Callable) -> list:
     if not found:
         raise fetching.NotThere("there is no file in it")
     if len(found) > 1 and not wanted.several:
+        listed = _listed([name(one) for one in found])
         raise GptmillError(
-            f"{wanted.name}: its address names {len(found)} files ({_listed([name(one) for one in found])}): name one of them in "
-            f"data.{wanted.name}.urls. Only the corpus may be made of many."
+            f"{wanted.name}: {addresses.shown(address)} names {len(found)} files ({listed}): name one of them in data.{wanted.name}.urls. "
+            "Only the corpus may be made of many."
         )
     return found
 
@@ -290,7 +291,7 @@ def _unpack(wanted: Wanted, fetched: Fetched, scratch: Path) -> list[Plain]:
         try:
             plain += archives.unpack(part.path, part.name, member, wanted.several, max(left, 0), folder)
         except GptmillError as error:
-            raise GptmillError(f"{wanted.name}: {where} can't be used: {error}.".replace("..", ".")) from None
+            raise GptmillError(f"{wanted.name}: {where} can't be used: {error}.") from None
         left = wanted.limit - sum(one.path.stat().st_size for one in plain)
     for one in plain:
         if rawtext.is_page(one.path):

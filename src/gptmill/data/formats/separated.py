@@ -113,12 +113,12 @@ def _quoted(path: Path, file: TextIO, separator: str) -> Iterator[Record]:
             if "unexpected end of data" in str(error):
                 what = "the quote of a field is not closed up to the end of the file. Close it, or double the quotes inside a field"
             elif "field larger than" in str(error):
-                what = f"a field has more than {LONGEST_RECORD:,} characters. Is a quote not closed?"
+                what = f"a field has more than {LONGEST_RECORD:,} characters. A quote may not be closed"
             elif "expected after" in str(error):
                 what = 'a quote inside a field is not doubled, or a field goes on after its closing quote. Write it as ""'
             else:
                 what = f"it can't be read ({error})"
-            raise GptmillError(f"{path}: in the record that starts in line {start} {what}.".replace("..", ".")) from None
+            raise GptmillError(f"{path}: in the record that starts in line {start} {what}.") from None
         yield start, fields
 
 
