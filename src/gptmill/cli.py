@@ -55,9 +55,10 @@ def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None
 def params_show(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     """Print every parameter with what it means."""
     from gptmill import params
+    from gptmill.params import addresses
 
     for key, value, description in params.describe(params.load(path)):
-        typer.echo(f"{key}: {value}".ljust(46) + f" # {description}")
+        typer.echo(addresses.without_secrets(f"{key}: {value}").ljust(46) + f" # {description}")
 
 
 @params_app.command("use")

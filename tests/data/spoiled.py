@@ -1,6 +1,7 @@
 """Spoiled inputs, each made by code: what a person or a server may hand over in place of data. test_spoiled_inputs.py runs them all."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -157,6 +158,7 @@ JSON_RECORDS = (  # a number, an object, a key twice, half a surrogate pair, no 
     rb'{"body": "a\ud83d", "topic": "food"}, {"body": "a"}, {"body": "a", "topic": 3}]'
 )
 UCI = b"ham\tsee you\nspam\tWIN\n" * 20
+PINNED = hashlib.sha256(GOOD).hexdigest()
 PAGE = b"\n<!DOCTYPE html>\n<html><body>Please log in</body></html>\n"
 JSON = {**CSV, "file": "topics.json", "quotes": False}
 JSONL = {**CSV, "file": "topics.jsonl", "quotes": False}
@@ -186,6 +188,9 @@ INPUTS: dict[str, Spoiled] = {
     "UTF-16": Spoiled(table().encode("utf-16"), "topics.csv is UTF-16"),
     "UTF-16 without a mark": Spoiled(table().encode("utf-16-le"), "topics.csv is UTF-16"),
     "cut within a character": Spoiled(GOOD + "caf\xe9".encode()[:-1], "topics.csv is not UTF-8: it ends in the middle"),
+    "a flipped bit": Spoiled(flipped(GOOD, 30), "topics.csv has SHA-256 .*, not .* data.spam.sha256", params={**CSV, "sha256": PINNED}),
+    "a file cut off": Spoiled(GOOD[:-20], "topics.csv has SHA-256 .*, not .* data.spam.sha256", params={**CSV, "sha256": PINNED}),
+    "a record cut off": Spoiled(GOOD[:-6], quarantined={40: "label is missing"}),
     # tables
     "semicolons": Spoiled(table(separator=";").encode(), "topics.csv has no comma in its first line, but semicolons"),
     "tabs": Spoiled(table(separator="\t").encode(), "topics.csv has no comma in its first line, but tabs.*call it .tsv"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gptmill import files
+from gptmill import files, paths
 from gptmill.data import archives, fetching, joining, rawtext, s3
 from gptmill.data.archives import Plain
 from gptmill.errors import GptmillError
@@ -218,8 +218,8 @@ def _fetch_local(wanted: Wanted, address: str) -> Fetched:
         found = [path for path in map(Path, sorted(glob.glob(str(place), recursive=True))) if path.is_file()]
         if not found:
             raise fetching.NotThere("no file is there" if glob.has_magic(str(place)) else "there is no such file or folder")
-    if any(path.resolve().is_relative_to(Path("data/raw").resolve()) for path in found):
-        raise GptmillError(f"{address} is in data/raw, which the download stage writes: keep your own files elsewhere.")
+    if any(path.resolve().is_relative_to(paths.RAW.resolve()) for path in found):
+        raise GptmillError(f"{address} is in {paths.RAW}, which the download stage writes: keep your own files elsewhere.")
     chosen = _only(wanted, address, found, lambda path: path.name) if place.is_dir() or len(found) > 1 else found
     base = place if place.is_dir() else Path(os.path.commonpath([path.parent for path in chosen]))
     size = sum(path.stat().st_size for path in chosen)
