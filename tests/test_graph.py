@@ -225,7 +225,7 @@ LEVELS = {
     **dict.fromkeys(["serving", "mlflow_model"], 3),  # models that answer: for the command line and for MLflow's server
     "exchange": 3,  # models in and out: for the command line
     "stages": 4,
-    **dict.fromkeys(["summary", "doctor"], 5),  # verbs of their own
+    **dict.fromkeys(["summary", "doctor", "refresh"], 5),  # verbs of their own
     **dict.fromkeys(["cli", "__main__"], 6),
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

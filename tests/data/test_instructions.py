@@ -5,12 +5,16 @@ import pytest
 
 from gptmill.data import instructions
 from gptmill.errors import GptmillError
+from gptmill.params import InstructionsParams
+from gptmill.params.sources import STANDARD
+
+ALPACA = InstructionsParams(urls=[], member="", sha256="", licence="", max_megabytes=1, **STANDARD["instructions"])
 
 
 def read(tmp_path, content):
     path = tmp_path / "instructions.json"
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return instructions.read(path)
+    return instructions.read(path, ALPACA)
 
 
 def rows(frame) -> list[tuple]:

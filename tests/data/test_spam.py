@@ -2,12 +2,16 @@ import pytest
 
 from gptmill.data import spam
 from gptmill.errors import GptmillError
+from gptmill.params import SpamParams
+from gptmill.params.sources import STANDARD
+
+UCI = SpamParams(urls=[], member="", sha256="", licence="", max_megabytes=1, **STANDARD["spam"])
 
 
 def read(tmp_path, content: str | bytes):
     path = tmp_path / "spam.tsv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return spam.read(path)
+    return spam.read(path, UCI)
 
 
 def rows(frame) -> list[tuple]:

@@ -199,8 +199,8 @@ def test_model_folders_load_in_transformers_with_the_tokenizer_beside_them(in_bu
 def test_the_provenance_of_the_sample_says_how_to_make_it_again(in_built):
     from gptmill.data import sample
 
-    for name, path in (("corpus", paths.RAW_CORPUS), ("spam", paths.RAW_SPAM), ("instructions", paths.RAW_INSTRUCTIONS)):
-        record = files.read_json(paths.RAW / f"{name}.source.json")
+    for name, file in (("corpus", "corpus.txt"), ("spam", "spam.tsv"), ("instructions", "instructions.json")):
+        record, path = files.read_json(paths.source_record(name)), paths.RAW / file
         assert record["sha256"] == files.digest(path)
         call, seed, size = re.fullmatch(r"gptmill\.data\.sample\.(\w+)\((\d+), (\d+)\)", record["origin"]).groups()
         assert getattr(sample, call)(int(seed), int(size)) == path.read_text()
@@ -208,15 +208,14 @@ def test_the_provenance_of_the_sample_says_how_to_make_it_again(in_built):
 
 def test_the_books_data_comes_from_a_mirror(project, serve, monkeypatch):
     from gptmill.data import sources
-    from gptmill.stages import download
 
     content = b"The Verdict, by nobody in particular\n" * 50
     source = sources.Source("a text", "https://example.org/a.txt", hashlib.sha256(content).hexdigest(), "public domain", "a.txt")
-    monkeypatch.setitem(download.BOOK, "corpus", source)
+    monkeypatch.setitem(sources.BOOK, "corpus", source)
     monkeypatch.setenv("GPTMILL_MIRROR", serve(lambda request: (200, {}, content)).url)
     values = change("data", source="book")
     stages.run("download", values, "corpus")
-    assert paths.RAW_CORPUS.read_bytes() == content
+    assert (paths.RAW / "corpus.txt").read_bytes() == content
     record = files.read_json(paths.RAW / "corpus.source.json")
     assert record == {
         "name": "a text",

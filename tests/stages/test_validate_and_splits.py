@@ -12,8 +12,17 @@ import pytest
 from gptmill import files, paths
 from gptmill.data import rawtext, similar
 from gptmill.errors import GptmillError
-from gptmill.params import ExpectationParams, InstructionSplitParams, SpamSplitParams
+from gptmill.params import CorpusParams, ExpectationParams, InstructionsParams, InstructionSplitParams, SpamParams, SpamSplitParams
+from gptmill.params.sources import STANDARD
 from gptmill.stages import split_instructions, split_spam, validate
+
+RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (paths.RAW / name for name in ("corpus.txt", "spam.tsv", "instructions.json"))
+SOURCE = {"urls": [], "member": "", "sha256": "", "licence": "", "max_megabytes": 1}
+SOURCES = {
+    "corpus": CorpusParams(**SOURCE, **STANDARD["corpus"]),
+    "spam": SpamParams(**SOURCE, **STANDARD["spam"]),
+    "instructions": InstructionsParams(**SOURCE, **STANDARD["instructions"]),
+}
 
 # Each stage gets the params that it may read, and no others.
 EXPECTED = ExpectationParams(
@@ -21,16 +30,15 @@ EXPECTED = ExpectationParams(
     min_class_share=0.1, max_text_characters=20_000, max_duplicate_share=0.5, max_near_duplicate_share=0.5,
     near_duplicate_similarity=0.8, max_quarantined_share=0.1,
 )  # fmt: skip
-LABELS = SimpleNamespace(labels=["ham", "spam"])
 SPAM_SPLIT = SpamSplitParams(train=0.6, validation=0.2, method="groups", balance="undersample")
 RECORD_SPLIT = InstructionSplitParams(train=0.6, validation=0.2, method="groups")
 CHECKS = SimpleNamespace(
     seed=7,
-    data=SimpleNamespace(spam=LABELS, expectations=EXPECTED),
+    data=SimpleNamespace(**SOURCES, expectations=EXPECTED),
     model=SimpleNamespace(context_length=256),
     split=SimpleNamespace(corpus=SimpleNamespace(validation=0.5), spam=SPAM_SPLIT, instructions=RECORD_SPLIT),
 )
-SPAM = SimpleNamespace(seed=7, data=SimpleNamespace(spam=LABELS), split=SimpleNamespace(spam=SPAM_SPLIT))
+SPAM = SimpleNamespace(seed=7, data=SimpleNamespace(**SOURCES), split=SimpleNamespace(spam=SPAM_SPLIT))
 INSTRUCTIONS = SimpleNamespace(seed=7, split=SimpleNamespace(instructions=RECORD_SPLIT))
 
 
@@ -51,9 +59,9 @@ def project(tmp_path, monkeypatch):
 
 def put(corpus: str = "Once upon a time. " * 20, spam: list[str] | None = None, instructions: list | None = None) -> None:
     paths.RAW.mkdir(parents=True, exist_ok=True)
-    paths.RAW_CORPUS.write_text(corpus)
-    paths.RAW_SPAM.write_text("\n".join(spam or lines()) + "\n")
-    paths.RAW_INSTRUCTIONS.write_text(json.dumps(records() if instructions is None else instructions))
+    RAW_CORPUS.write_text(corpus)
+    RAW_SPAM.write_text("\n".join(spam or lines()) + "\n")
+    RAW_INSTRUCTIONS.write_text(json.dumps(records() if instructions is None else instructions))
 
 
 def run_all() -> None:
@@ -69,7 +77,7 @@ def hashes(*folders: Path) -> dict[str, str]:
 
 def test_the_stages_write_what_the_next_ones_read(capsys):
     run_all()
-    assert paths.CLEAN_CORPUS.read_text() == paths.RAW_CORPUS.read_text()
+    assert paths.CLEAN_CORPUS.read_text() == RAW_CORPUS.read_text()
     assert list(pd.read_parquet(paths.CLEAN_SPAM).columns) == ["row", "label", "text", "group"]
     first = files.read_jsonl(paths.CLEAN_INSTRUCTIONS)[0]
     assert first == {"row": 1, **records()[0], "group": first["group"]} and len(first["group"]) == 32
@@ -156,7 +164,7 @@ def test_a_failed_suite_names_the_data_sets_and_leaves_docs_but_no_outputs():
 
 
 def test_an_unreadable_file_leaves_nothing():
-    paths.RAW_INSTRUCTIONS.write_text("<html>not found</html>")
+    RAW_INSTRUCTIONS.write_text("<html>not found</html>")
     with pytest.raises(GptmillError, match=r"data/raw/instructions\.json is an HTML or XML page"):
         validate.run(CHECKS)
     assert [path.name for path in Path("data").iterdir()] == ["raw"] and not paths.REPORTS.exists()
@@ -179,7 +187,7 @@ def test_a_split_that_would_be_empty_stops_before_anything_is_written():
     put(spam=lines()[58:62] * 20)  # 80 rows, 4 texts
     lenient = EXPECTED.model_copy(update={"max_duplicate_share": 1.0})
     with pytest.raises(GptmillError, match=r"spam: the \w+ split would"):
-        validate.run(changed(CHECKS, data=SimpleNamespace(spam=LABELS, expectations=lenient)))
+        validate.run(changed(CHECKS, data=SimpleNamespace(**SOURCES, expectations=lenient)))
     assert not paths.CLEAN.exists() and not paths.VALIDATION.exists()
 
 

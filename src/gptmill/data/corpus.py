@@ -10,9 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from gptmill.data import rawtext
+from gptmill.data import formats, rawtext
+from gptmill.data.rawtext import END_OF_TEXT
+from gptmill.params import CorpusParams
 
-END_OF_TEXT = "<|endoftext|>"
 SEPARATOR = f"\n{END_OF_TEXT}\n"
 PIECE_CHARACTERS = 1 << 18
 QUARANTINED_CHARACTERS = 20_000  # what of a document is kept in quarantine
@@ -50,6 +51,12 @@ def read(path: Path, says: str = "", *, cleaned: bool = False) -> Iterator[Piece
     validate stage wrote, whose first document may be a page of HTML.
     """
     return _in_pieces(_divided(rawtext.chunks(path, says, may_be_page=cleaned)))
+
+
+def read_raw(path: Path, params: CorpusParams, says: str = "") -> Iterator[Piece]:
+    """The raw corpus, whatever its format, in pieces; a table has a document in each of its rows."""
+    layout = formats.layout("data.corpus", params)
+    return read(path, says) if layout.ending == "txt" else from_rows(formats.texts(path, layout))
 
 
 def from_rows(rows: Iterable[tuple[int, str | None]]) -> Iterator[Piece]:

@@ -13,8 +13,8 @@ import pandas as pd
 
 from gptmill import tokenizer
 from gptmill.data import instructions, prompts, rawtext, repeats
-from gptmill.data.corpus import END_OF_TEXT
 from gptmill.data.instructions import FIELDS
+from gptmill.data.rawtext import END_OF_TEXT
 from gptmill.params import ExpectationParams
 
 
@@ -85,7 +85,7 @@ def corpus(frame: pd.DataFrame, params: ExpectationParams, context_length: int, 
 
 def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationParams) -> DataSet:
     columns, labels = ["row", "label", "text"], list(labels)
-    one_of_them = f"every label is {' or '.join(labels)}"
+    one_of_them = f"every label is {', '.join(labels[:-1])} or {labels[-1]}"
     other_label = "text has another label elsewhere"
     rules = [
         _row_rule("every message has a label", "ExpectColumnValuesToNotBeNull", {"column": "label"}, "label is missing", params),

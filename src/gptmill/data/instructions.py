@@ -1,32 +1,23 @@
-"""The instruction records: a JSON list of `instruction`, `input` (may be empty) and `output`, as in Alpaca (Taori et al. 2023)."""
+"""The instruction records: `instruction`, `input` (may be empty) and `output`, as in Alpaca (Taori et al. 2023)."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from gptmill import files
-from gptmill.data import book_splits, rawtext, splits, tables
+from gptmill.data import book_splits, formats, splits
 from gptmill.errors import GptmillError
-from gptmill.params import InstructionSplitParams
+from gptmill.params import InstructionsParams, InstructionSplitParams
 
 FIELDS = ("instruction", "input", "output")
-EXPECTED = "a list of records with instruction, input and output is expected"
 
 
-def read(path: Path) -> pd.DataFrame:
-    """One row a record: `row` (its place in the list, from 1), `instruction`, `input`, `output`; null for what is no string.
+def read(path: Path, params: InstructionsParams) -> pd.DataFrame:
+    """One row a record: `row`, `instruction`, `input`, `output`; null for what is no string. A record without an input has an empty one.
 
-    A record without an input has an empty one. Raises `GptmillError` when the file is not JSON, not a list, or an empty list.
+    Raises `GptmillError` when nothing can be read.
     """
-    records = _parse(path, rawtext.read(path))
-    if not isinstance(records, list):
-        raise GptmillError(f"{path} is JSON, but no list: {EXPECTED}. {rawtext.FETCH_AGAIN}")
-    if not records:
-        raise GptmillError(f"{path} is an empty list: {EXPECTED}. {rawtext.FETCH_AGAIN}")
-    columns = {field: tables.strings([_value(record, field) for record in records]) for field in FIELDS}
-    return pd.DataFrame({"row": range(1, len(records) + 1), **columns})
+    return formats.read(path, formats.layout("data.instructions", params))
 
 
 def read_clean(path: Path) -> pd.DataFrame:
@@ -34,27 +25,6 @@ def read_clean(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise GptmillError(f"{path} is not here. The stage before this one writes it: dvc repro")
     return pd.DataFrame(files.read_jsonl(path), columns=["row", *FIELDS, splits.GROUP])
-
-
-def _parse(path: Path, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        hint = "It looks like one record a line; put them into one list." if error.msg == "Extra data" else rawtext.FETCH_AGAIN
-        raise GptmillError(f"{path} is not JSON: {error.msg} at {where}; {EXPECTED}. {hint}") from None
-    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of more than 4,300 digits
-        raise GptmillError(f"{path} is JSON that can't be read ({error}); {EXPECTED}. {rawtext.FETCH_AGAIN}") from None
-
-
-def _value(record: Any, field: str) -> str | None:
-    if not isinstance(record, dict):
-        return None
-    value = record.get(field)
-    if value is None and field == "input":
-        return ""
-    # JSON can escape half of a surrogate pair, which no file can hold: it becomes U+FFFD, and is found as such.
-    return rawtext.LONE_SURROGATES.sub("\ufffd", value) if isinstance(value, str) else None
 
 
 def questions(frame: pd.DataFrame) -> pd.Series:

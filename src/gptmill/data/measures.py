@@ -10,7 +10,8 @@ from hashlib import blake2b
 import pandas as pd
 
 from gptmill.data import rawtext
-from gptmill.data.corpus import END_OF_TEXT, LONGEST_SEPARATOR, Piece
+from gptmill.data.corpus import LONGEST_SEPARATOR, Piece
+from gptmill.data.rawtext import END_OF_TEXT
 
 SHORTEST_LINE = 20  # characters: shorter lines, such as names and headings, may come back as often as they like
 LINES_REMEMBERED = 1 << 18

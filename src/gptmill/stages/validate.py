@@ -8,8 +8,9 @@ def run(params: Params) -> None:
     from gptmill.data import corpus, expectations, instructions, leakage, measures, quality, spam, tables
 
     wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
-    messages, records = spam.read(paths.RAW_SPAM), instructions.read(paths.RAW_INSTRUCTIONS)
-    documents = measures.measure(_corpus("validate: corpus"))
+    raw = {name: paths.RAW / getattr(params.data, name).file for name in ("corpus", "spam", "instructions")}
+    messages, records = spam.read(raw["spam"], params.data.spam), instructions.read(raw["instructions"], params.data.instructions)
+    documents = measures.measure(corpus.read_raw(raw["corpus"], params.data.corpus, "validate: corpus"))
     data_sets = [
         expectations.corpus(documents, wanted, context_length, params.split.corpus.validation),
         expectations.messages(messages, labels, wanted),
@@ -38,12 +39,12 @@ def run(params: Params) -> None:
         for findings in others_found:
             tables.write(quarantine / f"{findings.name}.parquet", findings.quarantine)
         reasons = dict(zip(texts_found.quarantine["row"], texts_found.quarantine["reasons"], strict=True))
-        corpus.write(_corpus("clean: corpus"), reasons, clean / paths.CLEAN_CORPUS.name, quarantine / "corpus.parquet")
+        pieces = corpus.read_raw(raw["corpus"], params.data.corpus, "clean: corpus")
+        corpus.write(pieces, reasons, clean / paths.CLEAN_CORPUS.name, quarantine / "corpus.parquet")
         tables.write(clean / paths.CLEAN_SPAM.name, messages_kept)
         files.write_jsonl(clean / paths.CLEAN_INSTRUCTIONS.name, records_kept.to_dict("records"))
 
     counts = {data_set.name: data_set.counts for data_set in data_sets} | {"corpus": measures.describe(documents)}
-    raw = {"corpus": paths.RAW_CORPUS, "spam": paths.RAW_SPAM, "instructions": paths.RAW_INSTRUCTIONS}
     report = {}
     for findings in found:
         name = findings.name
@@ -54,10 +55,3 @@ def run(params: Params) -> None:
         flat = values | values.get("classes", {}) | {f"leakage {kind}": pairs for kind, pairs in values.get("leakage", {}).items()}
         print(f"{name}: {', '.join(f'{key} {value:,}' for key, value in flat.items() if type(value) is int)}")
     print(f"Every expectation is met. Data Docs: {paths.DATA_DOCS / 'index.html'}")
-
-
-def _corpus(says: str):
-    """The documents of the raw corpus in pieces, as often as they are asked for. `says`: what the progress bar says."""
-    from gptmill.data import corpus
-
-    return corpus.read(paths.RAW_CORPUS, says)

@@ -8,21 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gptmill import files, paths
 from gptmill.errors import GptmillError
-
-Share = Annotated[float, Field(ge=0, le=1)]
-PositiveInt = Annotated[int, Field(ge=1)]
+from gptmill.params import sources
+from gptmill.params.base import PositiveInt, Section, Share
+from gptmill.params.explaining import explain
+from gptmill.params.sources import CorpusParams, InstructionsParams, SpamParams
 
 # GPT-2's published sizes (Radford et al. 2019, table 2; parameter counts as released): layers, heads, width.
 GPT2_SIZES = {"gpt2-124M": (12, 12, 768), "gpt2-355M": (24, 16, 1024), "gpt2-774M": (36, 20, 1280), "gpt2-1558M": (48, 25, 1600)}
 GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH = 50257, 1024
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class SampleParams(Section):
@@ -48,22 +45,14 @@ class ExpectationParams(Section):
     max_quarantined_share: Share = Field(description="more bad rows than this in one data set stop the graph")
 
 
-class SpamParams(Section):
-    labels: Annotated[list[str], Field(min_length=2)] = Field(
-        description="the classes, in the order of their numbers; of two, the last one is what precision and recall are about"
-    )
-
-    @model_validator(mode="after")
-    def _each_label_once(self) -> Self:
-        if len(set(self.labels)) < len(self.labels) or not all(self.labels):
-            raise ValueError(f"labels ({', '.join(self.labels)}) must name each class once, and none must be empty")
-        return self
-
-
 class DataParams(Section):
-    source: Literal["sample", "book"] = Field(description="sample: made by code, offline; book: the public files that the book uses")
-    sample: SampleParams = Field(description="sizes of the embedded sample; read when data.source is sample")
-    spam: SpamParams = Field(description="the messages that the classifier learns from")
+    source: Literal["sample", "book", "custom"] = Field(
+        description="sample: made by code, offline; book: the public files that the book uses; custom: what the urls below name"
+    )
+    sample: SampleParams = Field(description="sizes of the embedded sample")
+    corpus: CorpusParams = Field(description="what the base model and the tokenizer learn from")
+    spam: SpamParams = Field(description="the labelled texts that the classifier learns from; spam is the first use, any classes will do")
+    instructions: InstructionsParams = Field(description="what the instruct model learns from")
     expectations: ExpectationParams = Field(description="what the data must meet before anything is trained on it")
 
 
@@ -238,7 +227,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        problems = []
+        problems = sources.problems(self.data)
         if self.base.init != "scratch":
             layers, heads, width = GPT2_SIZES[self.base.init]
             wanted = {
@@ -288,7 +277,7 @@ def load(path: Path = paths.PARAMS) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise GptmillError(_explain(path, error)) from None
+        raise GptmillError(explain(Params, path, error)) from None
 
 
 def describe(params: Params) -> Iterator[tuple[str, Any, str]]:
@@ -328,46 +317,3 @@ def use_profile(name: str, *, force: bool = False) -> str:
         f"{paths.PARAMS} is now a copy of profiles/{name}.yaml; a run then rewrites dvc.lock and metrics/ too. "
         f"Back to the default: gptmill params use sample"
     )
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    problems = []
-    for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "(file)"
-        match item["type"]:
-            case "extra_forbidden":
-                problems.append(f"{key}: unknown key{_neighbours(item['loc'])}")
-            case "missing":
-                problems.append(f"{key}: missing; {_describe(item['loc'])}")
-            case "model_type" | "model_attributes_type":
-                problems.append(
-                    f"{key}: {item['input']!r} is not a section; allowed are the keys {', '.join(_section(item['loc']).model_fields)}"
-                )
-            case "value_error":
-                problems.append(f"{key}: {item['ctx']['error']}")
-            case _:
-                problems.append(f"{key}: {item['input']!r} is not allowed: {item['msg']}; {_describe(item['loc'])}")
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"{path} has {count}:\n" + "\n".join(f"  {problem}" for problem in problems)
-
-
-def _section(location: tuple) -> type[BaseModel]:
-    section = Params
-    for part in location:
-        section = section.model_fields[part].annotation
-    return section
-
-
-def _neighbours(location: tuple) -> str:
-    from difflib import get_close_matches
-
-    known = list(_section(location[:-1]).model_fields)
-    close = get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
-
-
-def _describe(location: tuple) -> str:
-    while len(location) > 1 and isinstance(location[-1], int):  # what is said of a list holds for what is in it
-        location = location[:-1]
-    field = _section(location[:-1]).model_fields.get(location[-1])
-    return (field.description if field else None) or "a section of its own"
