@@ -120,9 +120,9 @@ def no_rows() -> bytes:
     return parquet({name: pa.array([], "string") for name in ("body", "topic")})
 
 
-def sparse(head: bytes, character: bytes, megabytes: int, tail: bytes = b"") -> Callable[[Path], None]:
+def sparse(head: bytes, character: bytes, megabytes: int, tail: bytes = b"", name: str = "topics.csv") -> Callable[[Path], None]:
     def make(folder: Path) -> None:
-        with (folder / "topics.csv").open("wb") as file:
+        with (folder / name).open("wb") as file:
             file.write(head)
             for _ in range(megabytes):
                 file.write(character * (1 << 20))
@@ -234,6 +234,15 @@ INPUTS: dict[str, Spoiled] = {
     "200 MB of one character": Spoiled(sparse(b"body,topic\n", b"x", 200), "topics.csv: line 2 has more than"),
     "200 MB in quotes": Spoiled(sparse(b'body,topic\n"', b"x\n", 100, b'",food\n'), "topics.csv: .* a field has more than"),
     "200 MB of quotes": Spoiled(sparse(b"body,topic\n", b'"', 200), "topics.csv: line 2 has more than"),
+    "200 MB of one character in JSON": Spoiled(
+        sparse(b'[{"body": "', b"x", 200, b'", "topic": "food"}]', "topics.json"),
+        "topics.json: record 1 has a text of more than",
+        name="topics.json",
+        params=JSON,
+    ),
+    "a corpus of one character": Spoiled(
+        sparse(b"Once\n", b"x", 200, name="corpus.txt"), "corpus.txt.*: line 2 has more than", data_set="corpus", name="corpus.txt"
+    ),
     # JSON
     "JSON cut off": Spoiled(json.dumps(RECORDS).encode()[:-30], "topics.json is not JSON: ", name="topics.json", params=JSON),
     "JSON of one object": Spoiled(

@@ -296,6 +296,8 @@ def _unpack(wanted: Wanted, fetched: Fetched, scratch: Path) -> list[Plain]:
     for one in plain:
         if rawtext.is_page(one.path):
             raise GptmillError(f"{wanted.name}: {one.name} of {fetched.origin} is an HTML or XML page, not data.")
+        if wanted.ending == "txt":
+            rawtext.check_lines(one.path, f"{wanted.name}: {one.name} of {fetched.origin}")
     if any(one.path.stat().st_size == 0 for one in plain) and len(plain) == 1:
         raise GptmillError(f"{wanted.name}: {fetched.origin} is empty: there is nothing to learn from.")
     return plain

@@ -14,6 +14,7 @@ LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 PAGE_STARTS = ("<!doctype html", "<html", "<?xml")
 CHUNK = 1 << 20
+LONGEST_LINE = 1 << 25  # bytes or characters: what is longer is no text, but a file that is broken or of another kind
 END_OF_TEXT = "<|endoftext|>"  # a line of its own between two documents
 FETCH_AGAIN = "Fetch it again, or put the right file in its place."
 
@@ -57,6 +58,19 @@ def check(path: Path) -> None:
             raise GptmillError(f"{path} is Parquet, not text: let its name end in .parquet (the key file in params.yaml).")
     if not check_encoding(path, str(path)):
         raise GptmillError(f"{path} is empty. {FETCH_AGAIN}")
+
+
+def check_lines(path: Path, name: str) -> None:
+    """Raises `GptmillError`, in which the file is called `name`, when a line of it has more than `LONGEST_LINE` bytes."""
+    line, length = 1, 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            first = chunk.find(b"\n")
+            length += len(chunk) if first < 0 else first
+            if length > LONGEST_LINE:
+                raise GptmillError(f"{name}: line {line} has more than {LONGEST_LINE:,} bytes: that is no text. {FETCH_AGAIN}")
+            if first >= 0:
+                line, length = line + chunk.count(b"\n"), len(chunk) - chunk.rfind(b"\n") - 1
 
 
 def is_page(path: Path) -> bool:
