@@ -41,7 +41,7 @@ def trained(request, built, tmp_path_factory):
         patch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
         (paths.RAW / "spam.tsv").write_text("\n".join(rng.sample(lines, len(lines))) + "\n")
         source = files.read_json(paths.RAW / "spam.source.json")
-        files.write_json(paths.RAW / "spam.source.json", source | {"name": "texts of mine", "sha256": files.digest((paths.RAW / "spam.tsv"))})
+        files.write_json(paths.RAW / "spam.source.json", source | {"name": "texts of mine", "sha256": files.digest(paths.RAW / "spam.tsv")})
         yaml = YAML()
         values = yaml.load(paths.PARAMS.read_text())
         values["data"]["spam"]["labels"] = list(SHARES)
