@@ -44,7 +44,13 @@ def run(params: Params) -> None:
     else:
         model.freeze_all_but(settings.trainable)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
-    sections = {"seed": params.seed, "classifier": settings, "compute": params.compute}
+    sections = {
+        "seed": params.seed,
+        "data.spam.labels": classes,
+        "split.spam.balance": params.split.spam.balance,
+        "classifier": settings,
+        "compute": params.compute,
+    }
     with tracking.run("finetune_classifier", sections, list(files_of.values())) as run:
         trained = loop.train(model, objective, settings, machine, name="finetune_classifier", on_evaluation=curves.log_to(run.metrics))
         also = lora.detach(model, str(paths.BASE_MODEL))
