@@ -68,7 +68,7 @@ class MLflowRun(Run):
 
 
 @contextmanager
-def run(stage: str, sections: Mapping[str, BaseModel | int], inputs: list[Path]) -> Iterator[Run]:
+def run(stage: str, sections: Mapping[str, BaseModel | int | str | list[str]], inputs: list[Path]) -> Iterator[Run]:
     """A run of that stage: `sections` of params as flat MLflow params, `inputs` as datasets with their SHA-256 as digest."""
     try:
         import mlflow
@@ -142,7 +142,7 @@ def _git() -> dict[str, str]:
     )
 
 
-def _flatten(sections: Mapping[str, BaseModel | int]) -> Iterator[tuple[str, Any]]:
+def _flatten(sections: Mapping[str, BaseModel | int | str | list[str]]) -> Iterator[tuple[str, Any]]:
     for name, section in sections.items():
         if isinstance(section, BaseModel):
             section = section.model_dump()
