@@ -44,12 +44,14 @@ def trained(request, built, tmp_path_factory):
         files.write_json(paths.RAW / "spam.source.json", source | {"name": "texts of mine", "sha256": files.digest(paths.RAW / "spam.tsv")})
         yaml = YAML()
         values = yaml.load(paths.PARAMS.read_text())
-        values["data"]["spam"]["labels"] = list(SHARES)
+        values["data"]["source"] = "custom"
+        values["data"]["spam"] |= {"urls": ["mine.tsv"], "labels": list(SHARES)}
         values["split"]["spam"] |= {"balance": request.param, "train": 0.6, "validation": 0.15}
         values["classifier"] |= {"epochs": 8, "trainable": "all", "learning_rate": 0.003}
         with paths.PARAMS.open("w") as file:
             yaml.dump(values, file)
         loaded = params.load()
+        stages.run("download", loaded, "spam")
         for stage in ("validate", "split_spam", "finetune_classifier", "report"):
             stages.run(stage, loaded)
         yield request.param
