@@ -157,7 +157,7 @@ JSON_RECORDS = (  # a number, an object, a key twice, half a surrogate pair, no 
     rb', {"body": 7, "topic": "food"}, {"body": {"en": "a"}, "topic": "food"}, {"body": "a", "body": "b", "topic": "food"}, '
     rb'{"body": "a\ud83d", "topic": "food"}, {"body": "a"}, {"body": "a", "topic": 3}]'
 )
-UCI = b"ham\tsee you\nspam\tWIN\n" * 20
+UCI = b"".join(b"ham\tsee you at %d\nspam\tWIN %d pounds\n" % (n, n) for n in range(20))
 PINNED = hashlib.sha256(GOOD).hexdigest()
 PAGE = b"\n<!DOCTYPE html>\n<html><body>Please log in</body></html>\n"
 JSON = {**CSV, "file": "topics.json", "quotes": False}

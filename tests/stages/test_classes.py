@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -39,9 +40,7 @@ def trained(request, built, tmp_path_factory):
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         patch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-        (paths.RAW / "spam.tsv").write_text("\n".join(rng.sample(lines, len(lines))) + "\n")
-        source = files.read_json(paths.RAW / "spam.source.json")
-        files.write_json(paths.RAW / "spam.source.json", source | {"name": "texts of mine", "sha256": files.digest(paths.RAW / "spam.tsv")})
+        files.write_text(Path("mine.tsv"), "\n".join(rng.sample(lines, len(lines))) + "\n")
         yaml = YAML()
         values = yaml.load(paths.PARAMS.read_text())
         values["data"]["source"] = "custom"

@@ -155,7 +155,7 @@ def test_a_failed_suite_names_the_data_sets_and_leaves_docs_but_no_outputs():
     with pytest.raises(GptmillError) as refusal:
         validate.run(CHECKS)
     message = str(refusal.value)
-    assert "corpus: 1 expectation is not met:\n  the corpus has 100 characters or more: observed 10, allowed at least 100" in message
+    assert "corpus: 2 expectations are not met:\n  the corpus has 100 characters or more: observed 10, allowed at least 100" in message
     assert "spam: 1 expectation is not met:\n  10% of the messages or more are spam: observed 0.016393" in message
     assert "instructions: 1 expectation is not met:\n  20 records or more are kept: observed 5" in message
     assert "reports/data_docs/index.html" in message
@@ -235,7 +235,9 @@ def test_groups_that_are_wrong_stop_the_graph_and_the_books_split_does_not(monke
             validate.run(CHECKS)
     assert not paths.CLEAN.exists()
     book = SimpleNamespace(
-        spam=SPAM_SPLIT.model_copy(update={"method": "book"}), instructions=RECORD_SPLIT.model_copy(update={"method": "book"})
+        corpus=CHECKS.split.corpus,
+        spam=SPAM_SPLIT.model_copy(update={"method": "book"}),
+        instructions=RECORD_SPLIT.model_copy(update={"method": "book"}),
     )
     validate.run(changed(CHECKS, split=book))
     report = files.read_json(paths.VALIDATION)
