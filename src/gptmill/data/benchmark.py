@@ -61,14 +61,17 @@ def run(size: int) -> str:
         rates = [_one_core(words, part) for part in slices]
         made = _in_a_child(folder, workers)
         rates += [_one_core(words, part) for part in slices]
-        one, all_of_them = statistics.median(rates), text.stat().st_size / made["seconds"]
+        one, one_busy = (statistics.median(rate) for rate in zip(*rates, strict=True))
+        all_of_them = text.stat().st_size / made["seconds"]
+        efficiency = text.stat().st_size / made["busy"] / one_busy
         lines = [
             f"corpus: {_bytes(text.stat().st_size)}, {made['documents']:,} documents, {made['tokens']:,} tokens (a vocabulary of "
             f"{words.vocab_size:,}); of its stories {_bytes(min(size, OWN_BYTES))} are new, the rest are these again",
             f"one core, tiktoken's encode_ordinary: {_bytes(one)}/s, the median of {len(rates)} slices before and after",
             f"the tokenize stage's code, {workers} workers: {_bytes(all_of_them)}/s, {made['tokens'] / made['seconds'] / 1e6:.1f} million "
-            f"tokens/s, {made['seconds']:.1f} s, in which it had {made['cores']:.2f} cores",
+            f"tokens/s, {made['seconds']:.1f} s",
             f"share of {workers} times one core: {all_of_them / (workers * one):.0%}",
+            f"it had {made['busy'] / made['seconds']:.2f} cores, and did {efficiency:.0%} of what one core does in the same time of a core",
             f"peak memory: {_bytes(made['peak'])}",
         ]
     return "\n".join(lines)
@@ -111,10 +114,11 @@ def _slices(path: Path) -> Iterator[str]:
             yield file.read(SLICE_BYTES).decode(errors="ignore").replace(corpus.SEPARATOR, "\n")
 
 
-def _one_core(words: tokenizer.Tokenizer, text: str) -> float:
-    start = time.perf_counter()
+def _one_core(words: tokenizer.Tokenizer, text: str) -> tuple[float, float]:
+    """Bytes in a second, and in a second of a core's time, which tells what other programs took."""
+    start, busy = time.perf_counter(), time.thread_time()
     words.encode(text)
-    return len(text.encode()) / (time.perf_counter() - start)
+    return len(text.encode()) / (time.perf_counter() - start), len(text.encode()) / (time.thread_time() - busy)
 
 
 def _in_a_child(folder: Path, workers: int) -> dict[str, float]:
@@ -133,7 +137,7 @@ def _tokenize(folder: Path, workers: int) -> dict[str, float]:
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     tokens = meta["train_tokens"] + meta["validation_tokens"]
-    return {"seconds": seconds, "cores": busy / seconds, "peak": peak, "documents": meta["documents"], "tokens": tokens}
+    return {"seconds": seconds, "busy": busy, "peak": peak, "documents": meta["documents"], "tokens": tokens}
 
 
 def _bytes(count: float) -> str:
