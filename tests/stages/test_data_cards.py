@@ -66,11 +66,7 @@ def put_records(records: list[tuple[str, str, str]]) -> None:
 
 def put_documents(documents: list[str], words) -> None:
     ids = np.array([i for document in documents for i in (*words.encode(document), words.end_of_text)], tokens.DTYPE)
-    cut = len(ids) * 7 // 10
-    paths.TOKENS.mkdir(parents=True, exist_ok=True)
-    for split, part in (("train", ids[:cut]), ("validation", ids[cut:])):
-        part.tofile(paths.TOKENS / f"{split}.bin")
-    files.write_json(paths.TOKENS / "meta.json", {"train_shards": 1, "validation_shards": 1})
+    tokens.write(paths.TOKENS, [ids], words.vocab_size, validation_share=0.3, context_length=2)
 
 
 def put_quarantine(name: str, rows: list[tuple], columns: list[str]) -> None:
