@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Sequence
 
-from gptmill import compute, files, paths, tokenizer, tracking
+from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.evaluation import baselines, classification
 from gptmill.model import lora, weights
 from gptmill.model.gpt import GPTClassifier
@@ -42,6 +42,8 @@ def run(params: Params) -> None:
             trained = loop.train(
                 model, objective, settings, machine, name="finetune_classifier", checkpoints=checkpoints, on_evaluation=[live]
             )
+        if not ranks.leads():
+            return
         also = lora.detach(model, str(paths.BASE_MODEL))
         test = splits["test"]
         texts, labels = test["text"].tolist(), test["label"].tolist()
