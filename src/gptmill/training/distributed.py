@@ -1,6 +1,6 @@
 """Several processes that train one model: each has the whole of it, and takes a share of every batch.
 
-Data parallel, as in DDP (Li et al. 2020): every process computes the gradient of its rows, the gradients are added up, and all take the same
+Data parallel, as in DDP (Li et al. 2020): each process computes the gradient of its rows, the gradients are added up, and all take the same
 step. The sums are over targets, as with one process: the batch's loss is divided by the number of its targets in all processes, so the
 curve does not depend on how many there are, but for the last digits of sums. Gradients are added up after the backward pass and not during
 it: that costs GPUs some time, and makes parts of a batch, LoRA and tied weights no special cases.
