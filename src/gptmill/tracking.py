@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class Run:
     """What a stage may tell about itself. This one keeps nothing: it stands in when tracking does not work."""
 
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
+    def metrics(self, values: Mapping[str, float]) -> None: ...
 
     def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Values at many steps in one call: one a point is slow."""
@@ -43,10 +43,10 @@ class Run:
 
 
 class MLflowRun(Run):
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+    def metrics(self, values: Mapping[str, float]) -> None:
         import mlflow
 
-        _careful(mlflow.log_metrics, dict(values), step=step)
+        _careful(mlflow.log_metrics, dict(values))
 
     def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         _careful(_log_curve, points)
