@@ -82,19 +82,6 @@ def wait_for(holds: Callable[[], bool], process: subprocess.Popen | None = None)
     pytest.fail("it did not come in minutes")
 
 
-def stop_on_the_way(number: signal.Signals) -> tuple[int, str]:
-    """Start pretraining, send it the signal when it has written a checkpoint, and see that none of its processes is left."""
-    before = last_step()
-    process = start("pretrain")
-    wait_for(lambda: last_step() > before, process)
-    ranks = ranks_of(process)
-    assert len(ranks) == 2
-    process.send_signal(number)
-    _, said = process.communicate(timeout=300)
-    wait_for(lambda: not any(alive(pid) for pid in ranks))
-    return process.returncode, said
-
-
 @pytest.fixture
 def longer(copy_of_built) -> list[dict[str, float]]:
     """A pretraining that is long enough to be stopped on the way; the curve of a single process that was not."""
@@ -110,8 +97,13 @@ def longer(copy_of_built) -> list[dict[str, float]]:
 
 def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch):
     set_params(launcher=TWO)
-    code, said = stop_on_the_way(signal.SIGTERM)
-    assert code == 128 + signal.SIGTERM
+    process = start("pretrain")
+    wait_for(lambda: last_step() > 0, process)
+    ranks = ranks_of(process)
+    process.terminate()
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert len(ranks) == 2 and not any(alive(pid) for pid in ranks)
     assert re.findall(r"pretrain: stopped by SIGTERM at step \d+ of \d+\. Run it again", said) and "Traceback" not in said
     assert not (paths.METRICS / "pretrain.json").exists()
 
@@ -136,12 +128,10 @@ def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch
 
     monkeypatch.chdir(here.with_name("two"))
     set_params(launcher=TWO)
-    assert stop_on_the_way(signal.SIGKILL)[0] == -signal.SIGKILL
-    assert last_step() > stop_at
     process = start("pretrain")
     printed, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    assert printed.count("goes on from step") == printed.count("validation perplexity") == 1
+    assert printed.count(f"goes on from step {stop_at} of") == printed.count("validation perplexity") == 1
     assert_same_curve(curve("pretrain"), longer)
     assert not paths.CHECKPOINTS.exists() and (paths.BASE_MODEL / "model.safetensors").exists()
 
@@ -205,6 +195,9 @@ def write_results(folder: Path) -> None:
     found = list(results())
     if ranks.leads():
         (folder / "results.json").write_text(json.dumps(found))
+    with pytest.raises(FloatingPointError, match="the loss of t is not a number at step 2: lower its learning_rate"):
+        go_wrong("nan")  # in the second process: the first one hears of it too
+    (folder / f"nan-{ranks.rank()}").touch()
 
 
 def run_here(mode: str, folder: Path) -> subprocess.CompletedProcess:
@@ -216,6 +209,7 @@ def test_two_processes_learn_what_one_learns_whatever_the_objective(tmp_path, mo
     monkeypatch.syspath_prepend(Path(__file__).parent)
     done = run_here("results", tmp_path)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "nan-0").exists() and (tmp_path / "nan-1").exists()
     for found, wanted in zip(json.loads((tmp_path / "results.json").read_text()), json.loads(json.dumps(list(results()))), strict=True):
         assert found["case"] == wanted["case"]
         assert found["weights"] == pytest.approx(wanted["weights"], rel=1e-4), found["case"]
@@ -228,15 +222,24 @@ def test_two_processes_learn_what_one_learns_whatever_the_objective(tmp_path, mo
 
 @pytest.mark.parametrize(("mode", "said"), [
     ("fail", "error: the disk is full: make room"),
-    ("nan", "error: the loss of t is not a number at step 2: lower its learning_rate"),
     ("die", "error: t: process 1 of those that compute.launcher started was killed. The machine may have run out of memory"),
 ])  # fmt: skip
 def test_what_goes_wrong_in_one_process_ends_all_with_one_message(tmp_path, mode, said):
     done = run_here(mode, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(said) and done.stderr.count("\n") == 1, done.stderr
-    assert not any(alive(int(path.name)) for path in tmp_path.glob("[0-9]*"))
-    assert len(list(tmp_path.glob("[0-9]*"))) == 2
+    ranks = [int(path.name) for path in tmp_path.glob("[0-9]*")]
+    assert len(ranks) == 2 and not any(alive(pid) for pid in ranks)
+
+
+def test_processes_whose_stage_was_killed_end_too(tmp_path):
+    process = subprocess.Popen([sys.executable, __file__, "hang", str(tmp_path)])
+    wait_for(lambda: len(list(tmp_path.glob("[0-9]*"))) == 2, process)
+    ranks = [int(path.name) for path in tmp_path.glob("[0-9]*")]
+    assert all(alive(pid) for pid in ranks)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not any(alive(pid) for pid in ranks))
 
 
 @pytest.mark.parametrize(("command", "said"), [
@@ -250,7 +253,7 @@ def test_options_that_torchrun_does_not_have_are_named(monkeypatch, command, sai
         launcher.launch(command, "pretrain", ["-m", "gptmill", "stage", "pretrain"])
 
 
-def go_wrong(mode: str, folder: Path) -> None:
+def go_wrong(mode: str) -> None:
     """Train with a process that fails on the way, while the other waits for it."""
     import torch
     from conftest import _make
@@ -259,7 +262,6 @@ def go_wrong(mode: str, folder: Path) -> None:
     from gptmill.compute import Compute
     from gptmill.training import loop
 
-    (folder / str(os.getpid())).touch()
     task = _make("next_token", dropout=0.0)
 
     class Wrong:
@@ -279,11 +281,18 @@ def go_wrong(mode: str, folder: Path) -> None:
                         return total * float("nan"), count, right
                     case "die":
                         os.kill(os.getpid(), signal.SIGKILL)
+                    case "hang":
+                        time.sleep(600)
             return total, count, right
 
     settings = dict(epochs=3, batch_size=4, learning_rate=0.01, warmup_steps=2, min_learning_rate=0.001, weight_decay=0.1, patience=0)
     settings |= dict(gradient_clip=1.0, evaluations=1, keep="best", optimizer="adamw", micro_batch_size=0)
     loop.train(task.model(), Wrong(), params.TrainingParams(**settings), Compute(torch.device("cpu"), bf16=False), name="t")
+
+
+def work(mode: str, folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    write_results(folder) if mode == "results" else go_wrong(mode)
 
 
 def main(mode: str, folder: Path) -> None:
@@ -295,7 +304,7 @@ def main(mode: str, folder: Path) -> None:
         except GptmillError as error:
             sys.exit(f"error: {error}")
     else:
-        launcher.as_rank(lambda: write_results(folder) if mode == "results" else go_wrong(mode, folder))
+        launcher.as_rank(lambda: work(mode, folder))
 
 
 if __name__ == "__main__":
