@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gptmill import launcher, params, paths, stages
@@ -60,16 +61,11 @@ def last_step() -> int:
     return max((int(path.name.removeprefix("step-")) for path in paths.CHECKPOINTS.glob("*/*/step-*")), default=0)
 
 
-def ranks_of(process: subprocess.Popen) -> list[int]:
-    """The processes that it has started, by number."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    found = [line.split(None, 2) for line in listed.splitlines()]
-    return [int(pid) for pid, parent, args in found if int(parent) == process.pid and "gptmill" in args]
-
-
 def alive(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
-    return bool(state) and not state.startswith("Z")
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for(holds: Callable[[], bool], process: subprocess.Popen | None = None) -> None:
@@ -85,7 +81,7 @@ def wait_for(holds: Callable[[], bool], process: subprocess.Popen | None = None)
 @pytest.fixture
 def longer(copy_of_built) -> list[dict[str, float]]:
     """A pretraining that is long enough to be stopped on the way; the curve of a single process that was not."""
-    set_params(base__epochs=4, base__evaluations=4, checkpoint_minutes=0.0)
+    set_params(base__epochs=3, base__evaluations=3)
     shutil.rmtree(paths.BASE_MODEL)
     stages.run("pretrain", params.load())
     whole = curve("pretrain")
@@ -96,10 +92,10 @@ def longer(copy_of_built) -> list[dict[str, float]]:
 
 
 def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch):
-    set_params(launcher=TWO)
+    set_params(launcher=TWO, checkpoint_minutes=0.0)
     process = start("pretrain")
     wait_for(lambda: last_step() > 0, process)
-    ranks = ranks_of(process)
+    ranks = [child.pid for child in psutil.Process(process.pid).children()]
     process.terminate()
     _, said = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM
@@ -120,6 +116,7 @@ def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch
         patch.setattr(checkpoint.DiskCheckpoints, "save", save_and_fail)
         stages.run("pretrain", params.load())
     assert last_step() == stop_at
+    set_params(checkpoint_minutes=5.0)
     here = Path.cwd()
     shutil.copytree(here, here.with_name("two"))
     stages.run("pretrain", params.load())
