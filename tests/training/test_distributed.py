@@ -195,6 +195,7 @@ def write_results(folder: Path) -> None:
     with pytest.raises(FloatingPointError, match="the loss of t is not a number at step 2: lower its learning_rate"):
         go_wrong("nan")  # in the second process: the first one hears of it too
     (folder / f"nan-{ranks.rank()}").touch()
+    distributed.destroy_process_group()
 
 
 def run_here(mode: str, folder: Path) -> subprocess.CompletedProcess:
