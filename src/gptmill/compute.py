@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gptmill import ranks
 from gptmill.params import ComputeParams
 
 
@@ -22,7 +23,8 @@ class Compute:
     def kind(self) -> str:
         """What the last digits of sums depend on: where they differ between two machines, so may results."""
         threads = f", {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}" if self.device.type == "cpu" else ""
-        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{threads}"
+        processes = f", {ranks.size()} processes" if ranks.size() > 1 else ""
+        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{threads}{processes}"
 
 
 def prepare(params: ComputeParams, seed: int) -> Compute:
@@ -36,6 +38,9 @@ def prepare(params: ComputeParams, seed: int) -> Compute:
     )
     _keep_freed_memory()
     device = torch.device(_fastest_device() if params.device == "auto" else params.device)
+    if device.type == "cuda":
+        device = torch.device("cuda", ranks.local_rank())
+        torch.cuda.set_device(device)
     return Compute(device, bf16=_fast_at_bf16(device) if params.precision == "auto" else params.precision == "bf16")
 
 
