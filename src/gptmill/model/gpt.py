@@ -10,10 +10,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from gptmill.model.attention import Attention, KVCache
+from gptmill.model.fused import CrossEntropy
 
 NORM_EPSILON = 1e-5
 INIT_STD = 0.02
@@ -120,9 +120,10 @@ class GPT(nn.Module):
         counted = targets != IGNORE_INDEX
         if not counted.all():  # the head is the widest product of a small model: only the positions that count go through it
             hidden, targets = hidden[counted], targets[counted]
-        logits = self.head(hidden).float()  # (counted, V)
-        right = (logits.detach().argmax(1) == targets).sum()
-        return cross_entropy(logits, targets, reduction="sum"), counted.sum(), right
+        half = torch.is_autocast_enabled(hidden.device.type)
+        dtype = torch.get_autocast_dtype(hidden.device.type) if half else hidden.dtype
+        total, right = CrossEntropy.apply(hidden, self.head.weight, targets, dtype)
+        return total, counted.sum(), right
 
 
 class GPTClassifier(nn.Module):
