@@ -182,10 +182,9 @@ def training() -> Callable[..., params.TrainingParams]:
     """Training parameters with defaults that suit a tiny task: `training(epochs=3)`."""
 
     def make(**changes: object) -> params.TrainingParams:
-        defaults = dict(
-            optimizer="adamw", epochs=2, batch_size=4, learning_rate=0.01, warmup_steps=2, min_learning_rate=0.001, weight_decay=0.1
-        )
-        return params.TrainingParams(**(defaults | dict(gradient_clip=1.0, evaluations=4) | changes))
+        defaults = dict(optimizer="adamw", epochs=2, batch_size=4, micro_batch_size=0, learning_rate=0.01, warmup_steps=2)
+        defaults |= dict(min_learning_rate=0.001, weight_decay=0.1, gradient_clip=1.0, evaluations=4, patience=0, keep="best")
+        return params.TrainingParams(**(defaults | changes))
 
     return make
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gptmill import paths
-from gptmill.errors import GptmillError
+from gptmill.errors import GptmillError, Interrupted
 
 app = typer.Typer(
     help="From raw text to GPT models that a team can defend. `make run` (or `dvc repro`) runs the whole pipeline.",
@@ -30,6 +30,9 @@ def main() -> None:
     except (GptmillError, FloatingPointError) as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(1)
+    except Interrupted as stopped:
+        typer.echo(str(stopped), err=True)
+        sys.exit(stopped.exit_code)
 
 
 @app.command()

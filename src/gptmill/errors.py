@@ -1,10 +1,19 @@
-"""The one error that a person is meant to read: `gptmill` prints its text without a traceback and exits with 1."""
+"""What a person is meant to read: `gptmill` prints the text of these without a traceback. An error's exit code is 1."""
 
 from collections.abc import Sequence
+from signal import Signals
 
 
 class GptmillError(Exception):
     """Something that the user can put right. The message says what is wrong and what to do next."""
+
+
+class Interrupted(BaseException):
+    """A person or the system asked a training to stop (Ctrl-C, SIGTERM), and it did so in good order. The message says how to go on."""
+
+    def __init__(self, message: str, signal: Signals) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal  # as shells have it: 130, 143
 
 
 def listing(problems: Sequence[str], most: int = 40) -> str:

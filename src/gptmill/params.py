@@ -106,12 +106,19 @@ class TrainingParams(Section):
     optimizer: Literal["adamw", "muon"] = Field(description="adamw; or muon for matrices and adamw for embeddings, norms and biases")
     epochs: PositiveInt = Field(description="passes over the training split")
     batch_size: PositiveInt = Field(description="sequences a step")
+    micro_batch_size: Annotated[int, Field(ge=0)] = Field(
+        description="of these, how many are in memory at once; their gradients add up to the batch's; 0: all"
+    )
     learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(description="peak, after the warm-up")
     warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps in which the learning rate rises from 0 to its peak")
     min_learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(description="where the cosine ends")
     weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(description="on matrices only: not on embeddings, norms and biases")
     gradient_clip: Annotated[float, Field(gt=0)] = Field(description="largest norm of the gradient")
     evaluations: PositiveInt = Field(description="how many times a validation loss is measured, evenly spaced, the end included")
+    patience: Annotated[int, Field(ge=0)] = Field(
+        description="evaluations in a row that may bring nothing better before the training stops early; 0: it never does"
+    )
+    keep: Literal["best", "last"] = Field(description="best: the weights that did best on validation; last: those of the last step")
 
     @model_validator(mode="after")
     def _cosine_goes_down(self) -> Self:
@@ -174,6 +181,9 @@ class ComputeParams(Section):
     precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
     threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch; 0: one for each core")
     checkpoint_activations: bool = Field(description="true: train in less memory, a third slower, with the same result")
+    checkpoint_minutes: Annotated[float, Field(ge=0)] = Field(
+        description="a training that is killed loses no more than this; 0: a checkpoint after every step. No influence on the result"
+    )
 
 
 class Params(Section):

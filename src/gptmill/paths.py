@@ -35,3 +35,5 @@ DATA_DOCS = REPORTS / "data_docs"
 RESPONSES = REPORTS / "responses.jsonl"
 JUDGEMENTS = REPORTS / "judgements.jsonl"
 REPORT = REPORTS / "report.html"
+
+CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage

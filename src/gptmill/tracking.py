@@ -6,7 +6,8 @@ Tracking is a courtesy to the person who compares runs. Whatever happens to it, 
 import logging
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from filelock import FileLock
 from pydantic import BaseModel
 
 from gptmill import files
+from gptmill.errors import Interrupted
 
 EXPERIMENT = "gptmill"
 LOCAL_STORE = "sqlite:///mlflow.db"
 LOCAL_ARTIFACTS = Path("mlartifacts")
+LARGEST_BATCH = 1000  # points that MLflow takes in one call
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +31,13 @@ class Run:
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
 
+    def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Values at many steps in one call: one a point is slow."""
+
     def artifact(self, path: Path) -> None: ...
+
+    def text(self, name: str, text: str) -> None:
+        """A text file among the run's artifacts, in place of what was there under that name."""
 
     def model(self, folder: Path, task: str) -> None: ...
 
@@ -38,6 +47,14 @@ class MLflowRun(Run):
         import mlflow
 
         _careful(mlflow.log_metrics, dict(values), step=step)
+
+    def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        _careful(_log_curve, points)
+
+    def text(self, name: str, text: str) -> None:
+        import mlflow
+
+        _careful(mlflow.log_text, text, name)
 
     def artifact(self, path: Path) -> None:
         import mlflow
@@ -70,6 +87,9 @@ def run(stage: str, sections: Mapping[str, BaseModel | int], inputs: list[Path])
             _careful(_log_input, path)
         yield MLflowRun()
         status = "FINISHED"
+    except Interrupted:
+        status = "KILLED"
+        raise
     finally:
         _careful(mlflow.end_run, status)  # not mlflow's own `with`: that raises when the server is gone by now
 
@@ -89,6 +109,16 @@ def _open_store() -> None:
             local = None if os.environ.get("MLFLOW_TRACKING_URI") else LOCAL_ARTIFACTS.resolve().as_uri()
             mlflow.create_experiment(EXPERIMENT, artifact_location=local)
     mlflow.set_experiment(EXPERIMENT)
+
+
+def _log_curve(points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+    import mlflow
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, value, now, step) for step, values in points for name, value in values.items()]
+    for i in range(0, len(metrics), LARGEST_BATCH):
+        mlflow.MlflowClient().log_batch(mlflow.active_run().info.run_id, metrics[i : i + LARGEST_BATCH])
 
 
 def _log_input(path: Path) -> None:

@@ -1,5 +1,7 @@
 import csv
 
+import pytest
+
 from gptmill.training import curves
 from gptmill.training.loop import Evaluation
 
@@ -31,11 +33,23 @@ def test_no_training_is_a_table_without_rows(tmp_path):
     assert (tmp_path / "a.csv").read_text().count("\n") == 1
 
 
-def test_each_evaluation_is_logged_at_its_step():
-    logged = []
-    log = curves.log_to(lambda values, step: logged.append((step, values)))
-    for evaluation in CURVE:
-        log(evaluation)
-    assert [step for step, _ in logged] == [10, 20]
-    assert logged[0][1]["validation_loss"] == 3.5
-    assert "step" not in logged[0][1]
+def test_each_evaluation_is_logged_once_at_its_step_whole_after_an_error_too():
+    calls = []
+    curve = []
+    with pytest.raises(ZeroDivisionError), curves.Live(calls.append, seconds=3600) as live:
+        for evaluation in CURVE:
+            curve.append(evaluation)
+            live(curve)
+        assert len(calls) == 1  # the first at once; what follows soon after waits for company
+        raise ZeroDivisionError
+    points = [point for call in calls for point in call]
+    assert [step for step, _ in points] == [10, 20]
+    assert points[0][1]["validation_loss"] == 3.5
+    assert "step" not in points[0][1]
+
+
+def test_what_was_evaluated_before_a_restart_is_logged_too():
+    calls = []
+    with curves.Live(calls.append) as live:
+        live(CURVE)
+    assert [[step for step, _ in call] for call in calls] == [[10, 20]]

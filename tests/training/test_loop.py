@@ -54,7 +54,9 @@ def test_a_model_learns_a_pattern(fresh, cpu, training, optimizer):
 def test_evaluations_are_evenly_spaced_and_count_what_was_seen(fresh, cpu, training):
     seen = []
     task = objective()
-    trained = loop.train(fresh(), task, training(epochs=8, evaluations=4), cpu, name="t", on_evaluation=seen.append)
+    trained = loop.train(
+        fresh(), task, training(epochs=8, evaluations=4), cpu, name="t", on_evaluation=[lambda curve: seen.append(curve[-1])]
+    )
     assert task.steps == 3
     assert [evaluation.step for evaluation in trained.curve] == [6, 12, 18, 24]
     assert [evaluation.epoch for evaluation in trained.curve] == [2, 4, 6, 8]
@@ -69,15 +71,81 @@ def test_more_evaluations_than_steps_are_one_a_step(fresh, cpu, training):
     assert [evaluation.step for evaluation in trained.curve] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_how_often_the_loss_is_measured_does_not_change_what_is_learnt(fresh, cpu, training, dropout):
-    finals = []
-    for evaluations in (1, 4):
-        model = fresh(dropout=dropout)
-        trained = loop.train(model, objective(), training(epochs=8, evaluations=evaluations), cpu, name="t")
-        assert trained.best is trained.curve[-1]
-        finals.append(state(model))
-    assert equal(*finals)
+@pytest.mark.parametrize("name", ["next_token", "instruction", "classification", "lora"])
+def test_how_often_the_loss_is_measured_and_who_looks_on_do_not_change_what_is_learnt(task, cpu, training, checkpoints, name):
+    """Byte for byte: evaluations, checkpoints, the bar and what is logged draw nothing and touch nothing."""
+    learn, finals = task(name, dropout=0.2), []
+
+    def busy(curve) -> None:
+        torch.rand(len(curve))  # whoever draws at an evaluation does not change what a step draws
+
+    for evaluations, watchers, kept in [(1, [], None), (3, [], None), (10, [], None), (10, [busy], checkpoints())]:
+        model = learn.model()
+        params = training(epochs=5, evaluations=evaluations, keep="last")
+        trained = loop.train(model, learn.objective, params, cpu, name="t", checkpoints=kept, on_evaluation=watchers)
+        assert len(trained.curve) == evaluations and trained.kept is trained.curve[-1]
+        finals.append(b"".join(weight.detach().numpy().tobytes() for weight in model.parameters()))
+    assert len(set(finals)) == 1
+
+
+def test_the_last_weights_or_the_best_are_kept(fresh, cpu, training):
+    task = objective([0, 1], validation=[0, 1, 2, 3, 0, 2, 1, 3])  # the better the pattern is known, the worse the rest goes
+    best, last = fresh(), fresh()
+    params = {"epochs": 20, "evaluations": 10, "learning_rate": 0.02}
+    first = loop.train(best, task, training(**params, keep="best"), cpu, name="t")
+    second = loop.train(last, task, training(**params, keep="last"), cpu, name="t")
+    assert first.curve == second.curve
+    assert first.kept is first.best and second.kept is second.curve[-1] and second.best == first.best != second.kept
+    assert loop.evaluate(best, task, cpu).loss == first.kept.validation_loss
+    assert loop.evaluate(last, task, cpu).loss == second.kept.validation_loss
+
+
+def test_a_training_stops_early_when_patience_ends(fresh, cpu, training):
+    task = objective([0, 1], validation=[0, 1, 2, 3, 0, 2, 1, 3])
+    params = {"epochs": 20, "evaluations": 20, "learning_rate": 0.02}
+    whole = loop.train(fresh(), task, training(**params), cpu, name="t")
+    best = whole.curve.index(whole.best)
+    for patience in (1, 3):
+        stopped = loop.train(fresh(), task, training(**params, patience=patience), cpu, name="t")
+        assert stopped.curve == whole.curve[: best + patience + 1]
+        assert stopped.kept == whole.best
+    assert len(whole.curve) == 20  # 0 is for ever
+
+
+class OneStep:
+    """An objective of a single step, which counts how often the loss is asked for."""
+
+    steps = 1
+
+    def __init__(self, objective) -> None:
+        self._objective, self.losses = objective, 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._objective, name)
+
+    def loss(self, model, batch):
+        self.losses += model.training
+        return self._objective.loss(model, batch)
+
+
+@pytest.mark.parametrize("name", ["next_token", "instruction", "classification"])
+@pytest.mark.parametrize(("size", "parts"), [(1, 4), (3, 2), (4, 1), (9, 1)])
+def test_the_parts_of_a_batch_add_up_to_its_gradient(task, cpu, training, monkeypatch, name, size, parts):
+    found = []
+    monkeypatch.setattr(loop.Optimizer, "step", lambda self, rate: found.append([weight.grad.clone() for weight in self.weights]))
+    for micro_batch_size in (0, size):
+        learn = task(name, dropout=0.0)
+        objective = OneStep(learn.objective)
+        params = training(epochs=1, micro_batch_size=micro_batch_size, evaluations=1, gradient_clip=1e9)
+        trained = loop.train(learn.model(), objective, params, cpu, name="t")
+        found += [objective.losses, trained.curve[0]]
+    whole, _, first, gradients, passes, second = found
+    assert passes == parts
+    assert second.targets == first.targets
+    assert second.train_loss == pytest.approx(first.train_loss, rel=1e-6)
+    for one, other in zip(whole, gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
+    assert max(float(gradient.abs().max()) for gradient in whole) > 1e-3
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -106,7 +174,9 @@ def test_a_loss_that_is_no_number_stops_the_training_and_says_what_to_do(fresh, 
     model = fresh()
     with torch.no_grad():
         model.head.weight[3] = float("nan")
-    with pytest.raises(FloatingPointError, match="the loss of pretrain is not a number at step 1: lower its learning_rate"):
+    with pytest.raises(
+        FloatingPointError, match=r"the loss of pretrain is not a number at step 1: lower its learning_rate \(0.01\), or raise its warmup"
+    ):
         loop.train(model, objective(), training(), cpu, name="pretrain")
 
 

@@ -8,7 +8,7 @@ from gptmill.evaluation import baselines, classification
 from gptmill.model import lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.params import Params
-from gptmill.training import curves, loop
+from gptmill.training import checkpoint, curves, loop
 from gptmill.training.objectives import Classification
 
 LABELS = ("ham", "spam")
@@ -33,8 +33,15 @@ def run(params: Params) -> None:
         model.freeze_all_but(settings.trainable)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     sections = {"seed": params.seed, "classifier": settings, "compute": params.compute}
-    with tracking.run("finetune_classifier", sections, [paths.SPAM_SPLITS / f"{name}.parquet" for name in splits]) as run:
-        trained = loop.train(model, objective, settings, machine, name="finetune_classifier", on_evaluation=curves.log_to(run.metrics))
+    inputs = [paths.SPAM_SPLITS / f"{name}.parquet" for name in splits]
+    checkpoints = checkpoint.of_stage(
+        "finetune_classifier", sections, [*inputs, paths.BASE_MODEL, paths.TOKENIZER], params.compute.checkpoint_minutes
+    )
+    with tracking.run("finetune_classifier", sections, inputs) as run:
+        with curves.Live(run.curve) as live:
+            trained = loop.train(
+                model, objective, settings, machine, name="finetune_classifier", checkpoints=checkpoints, on_evaluation=[live]
+            )
         also = lora.detach(model, str(paths.BASE_MODEL))
         test = splits["test"]
         texts, labels = test["text"].tolist(), test["label"].tolist()
@@ -43,16 +50,17 @@ def run(params: Params) -> None:
         metrics = {
             "test": classification.scores(labels, [label for label, _ in predictions], positive="spam"),
             "tfidf": classification.scores(labels, baselines.tfidf_classifier(train, texts, params.seed), positive="spam"),
-            "validation_accuracy": round(trained.best.validation_accuracy, 4),
-            "best_epoch": round(trained.best.epoch, 2),
+            "validation_accuracy": round(trained.kept.validation_accuracy, 4),
+            "best_epoch": round(trained.kept.epoch, 2),
         }
         weights.save(model, words, paths.CLASSIFIER_MODEL, settings.max_length, also)
-        curves.write(paths.PLOTS / "classifier.csv", trained.curve, trained.best)
+        curves.write(paths.PLOTS / "classifier.csv", trained.curve, trained.kept)
         _write_predictions(texts, labels, predictions)
         files.write_json(paths.METRICS / "classifier.json", metrics)
         run.metrics({f"{group}_{name}": value for group in ("test", "tfidf") for name, value in metrics[group].items()})
         run.metrics({"seconds": trained.seconds})
         run.model(paths.CLASSIFIER_MODEL, "classify")
+    checkpoints.clear()
     print(
         f"classifier: test accuracy {metrics['test']['accuracy']:.1%} (TF-IDF with logistic regression: {metrics['tfidf']['accuracy']:.1%})"
     )

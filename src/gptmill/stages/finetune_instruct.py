@@ -7,8 +7,9 @@ from gptmill.data import prompts
 from gptmill.errors import GptmillError
 from gptmill.model import lora, weights
 from gptmill.params import Params
-from gptmill.training import curves, loop
+from gptmill.training import checkpoint, curves, loop
 from gptmill.training.objectives import Example, Instruction
+from gptmill.training.samples import Samples
 
 
 def run(params: Params) -> None:
@@ -40,17 +41,26 @@ def run(params: Params) -> None:
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     sections = {"seed": params.seed, "instruct": settings, "compute": params.compute}
-    with tracking.run("finetune_instruct", sections, list(files_of.values())) as run:
-        trained = loop.train(model, objective, settings, machine, name="finetune_instruct", on_evaluation=curves.log_to(run.metrics))
+    inputs = list(files_of.values())
+    checkpoints = checkpoint.of_stage(
+        "finetune_instruct", sections, [*inputs, paths.BASE_MODEL, paths.TOKENIZER], params.compute.checkpoint_minutes
+    )
+    with tracking.run("finetune_instruct", sections, inputs) as run:
+        samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text))
+        with curves.Live(run.curve) as live:
+            trained = loop.train(
+                model, objective, settings, machine, name="finetune_instruct", checkpoints=checkpoints, on_evaluation=[live, samples]
+            )
         metrics = {
-            "validation_loss": round(trained.best.validation_loss, 4),
-            "validation_perplexity": round(math.exp(trained.best.validation_loss), 3),
-            "validation_token_accuracy": round(trained.best.validation_accuracy, 4),
-            "best_epoch": round(trained.best.epoch, 2),
+            "validation_loss": round(trained.kept.validation_loss, 4),
+            "validation_perplexity": round(math.exp(trained.kept.validation_loss), 3),
+            "validation_token_accuracy": round(trained.kept.validation_accuracy, 4),
+            "best_epoch": round(trained.kept.epoch, 2),
         }
         weights.save(model, words, paths.INSTRUCT_MODEL, also=lora.detach(model, str(paths.BASE_MODEL)))
-        curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.best)
+        curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
         run.model(paths.INSTRUCT_MODEL, "ask")
+    checkpoints.clear()
     print(f"instruct: validation loss {metrics['validation_loss']} in epoch {metrics['best_epoch']:.0f}")

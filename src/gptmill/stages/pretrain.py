@@ -8,8 +8,11 @@ from gptmill.evaluation.baselines import TrigramModel
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.params import Params
-from gptmill.training import curves, loop
+from gptmill.training import checkpoint, curves, loop
 from gptmill.training.objectives import NextToken
+from gptmill.training.samples import Samples
+
+SAMPLE_PROMPT = 16  # tokens of the validation split that the model is asked to continue along the way
 
 
 def run(params: Params) -> None:
@@ -19,13 +22,19 @@ def run(params: Params) -> None:
     config = GPTConfig(vocab_size=words.vocab_size, **params.model.model_dump())
     objective = NextToken(train, validation, config.context_length, params.base.batch_size, params.seed)
     sections = {"seed": params.seed, "model": params.model, "base": params.base, "compute": params.compute}
-    with tracking.run("pretrain", sections, [paths.TOKENS / "train.bin", paths.TOKENS / "validation.bin"]) as run:
+    inputs = [paths.TOKENS / "train.bin", paths.TOKENS / "validation.bin"]
+    checkpoints = checkpoint.of_stage("pretrain", sections, [paths.TOKENS, paths.TOKENIZER], params.compute.checkpoint_minutes)
+    with tracking.run("pretrain", sections, inputs) as run:
         if params.base.init == "scratch":
             model = GPT(config)
             model.trunk.checkpoint_activations = params.compute.checkpoint_activations
-            trained = loop.train(model, objective, params.base, machine, name="pretrain", on_evaluation=curves.log_to(run.metrics))
+            samples = Samples(model, words, validation[:SAMPLE_PROMPT].tolist(), machine, lambda text: run.text("samples.txt", text))
+            with curves.Live(run.curve) as live:
+                trained = loop.train(
+                    model, objective, params.base, machine, name="pretrain", checkpoints=checkpoints, on_evaluation=[live, samples]
+                )
             run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
-            curve, kept, targets = trained.curve, trained.best, trained.curve[-1].targets
+            curve, kept, targets = trained.curve, trained.kept, trained.curve[-1].targets
         else:
             model = weights.load_gpt2(sources.fetch(sources.GPT2_WEIGHTS[params.base.init]), config)
             curve, kept, targets = [], None, 0
@@ -44,6 +53,7 @@ def run(params: Params) -> None:
         files.write_json(paths.METRICS / "pretrain.json", metrics)
         run.metrics(metrics)
         run.model(paths.BASE_MODEL, "generate")
+    checkpoints.clear()
     print(
         f"pretrain: {metrics['parameters']:,} parameters, validation perplexity {metrics['validation_perplexity']} "
         f"(a trigram model's: {metrics['trigram_perplexity']})"

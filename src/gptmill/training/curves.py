@@ -1,6 +1,7 @@
 """What a training leaves to look at: its evaluations as points of a live curve, and as rows of a plot file."""
 
 import csv
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -9,15 +10,33 @@ from gptmill import files
 from gptmill.training.loop import Evaluation
 
 
-def log_to(log: Callable[[dict[str, float], int], None]) -> Callable[[Evaluation], None]:
-    """For `loop.train`'s `on_evaluation`: hands each evaluation's figures and its step to `log`."""
+class Live:
+    """For `loop.train`'s `on_evaluation`: hands evaluations to `log` as (step, figures), several at once when they come fast.
 
-    def on_evaluation(evaluation: Evaluation) -> None:
-        values = asdict(evaluation)
-        step = values.pop("step")
-        log(values, step)
+    It looks at the whole curve, so that a training that goes on from a checkpoint shows what was before it too. What is left is handed over
+    when its block ends, with an error as well.
+    """
 
-    return on_evaluation
+    def __init__(self, log: Callable[[Sequence[tuple[int, dict[str, float]]]], None], seconds: float = 10.0) -> None:
+        self._log, self._seconds = log, seconds
+        self._curve: Sequence[Evaluation] = ()
+        self._logged, self._logged_at = 0, float("-inf")
+
+    def __enter__(self) -> "Live":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._flush()
+
+    def __call__(self, curve: Sequence[Evaluation]) -> None:
+        self._curve = curve
+        if time.monotonic() - self._logged_at >= self._seconds:
+            self._flush()
+
+    def _flush(self) -> None:
+        if points := [asdict(evaluation) for evaluation in self._curve[self._logged :]]:
+            self._log([(point.pop("step"), point) for point in points])
+        self._logged, self._logged_at = len(self._curve), time.monotonic()
 
 
 def write(path: Path, curve: Sequence[Evaluation], kept: Evaluation | None = None) -> None:

@@ -1,18 +1,27 @@
-"""The loop: batches in, better weights out, whatever the objective.
+"""The loop: rows in, trained weights out, whatever the objective.
 
 for each epoch, for each batch: loss, gradient, step; now and then: validation loss, and remember the best weights.
+
+What it comes to depends on the parameters, the data and the seed alone. Each step seeds torch anew from the seed and its own number, so
+neither evaluations nor checkpoints nor a restart in between change what is drawn afterwards.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from gptmill.compute import Compute
+from gptmill.errors import Interrupted
 from gptmill.params import TrainingParams
+from gptmill.training.checkpoint import Checkpoint, Checkpoints, NoCheckpoints
+from gptmill.training.interruption import Interruption
 from gptmill.training.objectives import Batch, Objective
 from gptmill.training.optimizer import Optimizer, learning_rate
 
@@ -34,13 +43,19 @@ class Evaluation:
 @dataclass
 class Trained:
     by_accuracy: bool  # what makes an evaluation the best: accuracy, and the loss between equals; or the loss alone
+    keep_last: bool  # whether the weights are those of the last step instead of those that did best
     curve: list[Evaluation] = field(default_factory=list)
     seconds: float = 0.0  # for MLflow only: tracked outputs hold no times
 
     @property
     def best(self) -> Evaluation:
-        """Where the validation split went best; the model has the weights of that moment."""
+        """Where the validation split went best, the first of equals."""
         return min(self.curve, key=lambda e: (-e.validation_accuracy if self.by_accuracy else 0.0, e.validation_loss))
+
+    @property
+    def kept(self) -> Evaluation:
+        """The evaluation of the weights that the model ends with."""
+        return self.curve[-1] if self.keep_last else self.best
 
 
 def train(
@@ -50,49 +65,148 @@ def train(
     compute: Compute,
     *,
     name: str,
-    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+    checkpoints: Checkpoints | None = None,
+    on_evaluation: Sequence[Callable[[Sequence[Evaluation]], None]] = (),
 ) -> Trained:
-    """Train what requires a gradient in `model`, in place; it ends with the weights that did best on the validation split.
+    """Train what requires a gradient in `model`, in place; it ends with the weights that `params.keep` says.
 
-    Raises `FloatingPointError` when the loss is no longer a number.
+    It goes on from the last of `checkpoints`, if there is one. Each of `on_evaluation` is given the curve so far. Raises
+    `FloatingPointError` when the loss is no longer a number, and `Interrupted` when the process is asked to stop, with a checkpoint left.
     """
-    model.to(compute.device).train()
-    optimizer = Optimizer(model, params)
-    steps = objective.steps * params.epochs
-    due = {round(steps * (i + 1) / params.evaluations) for i in range(params.evaluations)}
-    trained, best_weights = Trained(objective.by_accuracy), None
-    started, step, seen = time.perf_counter(), 0, 0
-    tally = _Tally()
-    with tqdm(total=steps, desc=name, unit="step", disable=None) as bar:
-        for epoch in range(params.epochs):
-            for batch in objective.batches(epoch):
-                rate = learning_rate(step, steps, params)
-                loss, count, right = _forward(model, objective, batch, compute)
-                (loss / count).backward()
-                nn.utils.clip_grad_norm_(optimizer.weights, params.gradient_clip)
-                optimizer.step(rate)
-                step += 1
-                seen += int(count)
-                tally.add(float(loss.detach()), int(count), int(right))
-                if not tally.finite:
-                    raise FloatingPointError(f"the loss of {name} is not a number at step {step}: lower its learning_rate")
+    checkpoints = checkpoints or NoCheckpoints()
+    training = _Training(model, objective, params, compute)
+    if found := checkpoints.latest():
+        training.restore(found)
+        tqdm.write(f"{name}: goes on from step {training.step} of {training.steps}")
+    started, before, read = time.perf_counter(), training.trained.seconds, 0
+    bar = tqdm(total=training.steps, initial=training.step, desc=name, unit="step", disable=None)
+    with bar, Interruption() as interruption:
+        while not training.finished:
+            if training.must_evaluate:
+                training.evaluate()
+                for watcher in on_evaluation:
+                    watcher(training.trained.curve)
+            else:
+                read += training.take_step(name)
                 bar.update()
-                bar.set_postfix(loss=f"{tally.loss:.3f}", refresh=False)
-                if step in due:
-                    validation = evaluate(model, objective, compute)
-                    evaluation = Evaluation(
-                        step, step / objective.steps, seen, rate, tally.loss, validation.loss, tally.accuracy, validation.accuracy
-                    )
-                    trained.curve.append(evaluation)
-                    on_evaluation(evaluation)
-                    if trained.best is evaluation:
-                        best_weights = [weight.detach().clone() for weight in optimizer.weights]
-                    tally = _Tally()
-    with torch.no_grad():
-        for weight, best in zip(optimizer.weights, best_weights or [], strict=True):
-            weight.copy_(best)
-    trained.seconds = time.perf_counter() - started
-    return trained
+                speed = read / (time.perf_counter() - started)
+                bar.set_postfix({"loss": f"{training.tally.loss:.3f}", "tokens/s": f"{speed:,.0f}"}, refresh=False)
+            training.trained.seconds = before + time.perf_counter() - started
+            if interruption.came or checkpoints.due():
+                checkpoints.save(training.step, *training.state())
+            if interruption.came:
+                raise Interrupted(
+                    f"{name}: stopped by {interruption.came.name} at step {training.step} of {training.steps}. "
+                    "Run it again, and it goes on from there.",
+                    interruption.came,
+                )
+    training.finish()
+    return training.trained
+
+
+class _Training:
+    """Where a training stands, and the two things that move it on: a step, and an evaluation. Between them it may stop and go on."""
+
+    def __init__(self, model: nn.Module, objective: Objective, params: TrainingParams, compute: Compute) -> None:
+        self.model, self.objective, self.params, self.compute = model.to(compute.device).train(), objective, params, compute
+        self.optimizer = Optimizer(model, params)
+        self.names = [name for name, weight in model.named_parameters() if weight.requires_grad]
+        self.steps = objective.steps * params.epochs
+        self.due = {round(self.steps * (i + 1) / params.evaluations) for i in range(params.evaluations)} - {0}
+        self.trained = Trained(objective.by_accuracy, params.keep == "last")
+        self.step, self.targets, self.tally = 0, 0, _Tally()
+        self.best: list[Tensor] | None = None
+        self.rows = self._rows()
+
+    @property
+    def must_evaluate(self) -> bool:
+        curve = self.trained.curve
+        return self.step in self.due and not (curve and curve[-1].step == self.step)
+
+    @property
+    def finished(self) -> bool:
+        return not self.must_evaluate and (self.step == self.steps or self._out_of_patience)
+
+    @property
+    def _out_of_patience(self) -> bool:
+        curve, patience = self.trained.curve, self.params.patience
+        return 0 < patience < len(curve) and len(curve) - 1 - curve.index(self.trained.best) >= patience
+
+    def take_step(self, name: str) -> int:
+        """One step on one batch, in parts when it is too large for the memory; returns how many tokens were read."""
+        _seed(self.objective.seed, self.step)
+        rate = learning_rate(self.step, self.steps, self.params)
+        rows = next(self.rows)
+        size = self.params.micro_batch_size or len(rows)
+        batches = [self.objective.collate(rows[i : i + size]) for i in range(0, len(rows), size)]
+        # The mean over the whole batch's targets, whichever part they are in: the parts' gradients add up to the batch's.
+        targets = sum(self.objective.targets(batch) for batch in batches)
+        taken = _Tally()
+        for batch in batches:
+            loss, count, right = _forward(self.model, self.objective, batch, self.compute)
+            (loss / max(1, targets)).backward()
+            taken.add(float(loss.detach()), int(count), int(right))
+        if not taken.finite:
+            raise FloatingPointError(
+                f"the loss of {name} is not a number at step {self.step + 1}: lower its learning_rate ({self.params.learning_rate:g}), "
+                f"or raise its warmup_steps ({self.params.warmup_steps})"
+            )
+        nn.utils.clip_grad_norm_(self.optimizer.weights, self.params.gradient_clip)
+        self.optimizer.step(rate)
+        self.step += 1
+        self.targets += targets
+        self.tally.add(taken.total, taken.count, taken.right)
+        return sum(batch[0].numel() for batch in batches)
+
+    def evaluate(self) -> None:
+        """Measure the validation split, and remember the weights when they are the best so far."""
+        measured, tally = evaluate(self.model, self.objective, self.compute), self.tally
+        rate = learning_rate(self.step - 1, self.steps, self.params)
+        epoch = self.step / self.objective.steps
+        losses = (tally.loss, measured.loss, tally.accuracy, measured.accuracy)
+        evaluation = Evaluation(self.step, epoch, self.targets, rate, *losses)
+        self.trained.curve.append(evaluation)
+        if self.params.keep == "best" and self.trained.best is evaluation:
+            self.best = [weight.detach().clone() for weight in self.optimizer.weights]
+        self.tally = _Tally()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the rest of the training depends on, as tensors and as numbers. The tensors are no copies."""
+        tensors = {f"weight/{name}": weight.detach() for name, weight in zip(self.names, self.optimizer.weights, strict=True)}
+        tensors |= {f"best/{name}": weight for name, weight in zip(self.names, self.best or [], strict=bool(self.best))}
+        tensors |= {f"optimizer/{name}": tensor for name, tensor in self.optimizer.state().items()}
+        curve = [asdict(evaluation) for evaluation in self.trained.curve]
+        return tensors, {"targets": self.targets, "tally": asdict(self.tally), "curve": curve, "seconds": self.trained.seconds}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Stand where a training with the same params, data and code stood."""
+        parts: dict[str, dict[str, Tensor]] = {"weight": {}, "best": {}, "optimizer": {}}
+        for name, tensor in checkpoint.tensors.items():
+            part, _, rest = name.partition("/")
+            parts[part][rest] = tensor
+        with torch.no_grad():
+            for name, weight in zip(self.names, self.optimizer.weights, strict=True):
+                weight.copy_(parts["weight"][name])
+        self.best = [parts["best"][name].to(self.compute.device) for name in self.names] if parts["best"] else None
+        self.optimizer.restore(parts["optimizer"])
+        numbers: Mapping[str, Any] = checkpoint.numbers
+        self.step, self.targets, self.tally = checkpoint.step, numbers["targets"], _Tally(**numbers["tally"])
+        self.trained.curve = [Evaluation(**values) for values in numbers["curve"]]
+        self.trained.seconds = numbers["seconds"]
+        self.rows = self._rows()
+
+    def finish(self) -> None:
+        """Leave the model with the weights that are kept."""
+        if self.best:
+            with torch.no_grad():
+                for weight, best in zip(self.optimizer.weights, self.best, strict=True):
+                    weight.copy_(best)
+
+    def _rows(self) -> Iterator[np.ndarray]:
+        """The rows of every batch from the next step on."""
+        first, seen = divmod(self.step, self.objective.steps)
+        for epoch in range(first, self.params.epochs):
+            yield from islice(self.objective.order(epoch), seen if epoch == first else 0, None)
 
 
 @torch.no_grad()
@@ -108,9 +222,14 @@ def evaluate(model: nn.Module, objective: Objective, compute: Compute) -> "_Tall
     return tally
 
 
-def _forward(model: nn.Module, objective: Objective, batch: Batch, compute: Compute) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _forward(model: nn.Module, objective: Objective, batch: Batch, compute: Compute) -> tuple[Tensor, Tensor, Tensor]:
     with compute.autocast():
         return objective.loss(model, tuple(tensor.to(compute.device) for tensor in batch))
+
+
+def _seed(seed: int, step: int) -> None:
+    """What is drawn in a step, dropout that is, depends on the seed and the step alone. CPU generators keep no more than 32 bits."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
 
 
 @dataclass

@@ -1,11 +1,12 @@
 """What a model learns: which batches it sees, what its loss is, and how well it does on the validation split.
 
-An objective's batches depend on the seed and the epoch alone. Losses are sums with the number of targets that they sum over, so that
-batches of different sizes weigh by what is in them.
+Which rows a step sees depends on the seed, the epoch and the step's place in it alone, and is known before any of them is read: a training
+that goes on in the middle of an epoch skips what was seen, and a batch may be collated in parts. Losses are sums with the number of targets
+that they sum over, so that batches of different sizes weigh by what is in them.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -21,15 +22,22 @@ Batch = tuple[Tensor, Tensor]
 
 class Objective(Protocol):
     by_accuracy: bool  # whether the best weights are those with the highest validation accuracy, or with the lowest loss
+    seed: int
 
     @property
     def steps(self) -> int:
         """Batches in an epoch."""
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """The training batches of one epoch, in the order that its seed gives."""
+    def order(self, epoch: int) -> Iterable[np.ndarray]:
+        """The rows of each of the epoch's batches, in the order that its seed gives."""
+
+    def collate(self, rows: np.ndarray) -> Batch:
+        """Those rows of the training split as one batch."""
 
     def validation_batches(self) -> Iterator[Batch]: ...
+
+    def targets(self, batch: Batch) -> int:
+        """How many targets a batch has, known without a model."""
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Summed loss in nats, number of targets, and number of targets that the model would have got right."""
@@ -54,14 +62,16 @@ class NextToken:
     def _windows(self) -> int:
         return max(1, (len(self.train) - 1) // self.context_length)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def order(self, epoch: int) -> Iterable[np.ndarray]:
         random = np.random.default_rng([self.seed, epoch])
         # Each epoch cuts at other places, so that no token always stands at a window's start.
         slack = len(self.train) - 1 - self._windows * self.context_length
         offset = int(random.integers(slack + 1)) if slack > 0 else 0
         starts = offset + random.permutation(self._windows) * self.context_length
-        for i in range(0, len(starts), self.batch_size):
-            yield self._cut(self.train, starts[i : i + self.batch_size])
+        return (starts[i : i + self.batch_size] for i in range(0, len(starts), self.batch_size))
+
+    def collate(self, rows: np.ndarray) -> Batch:
+        return self._cut(self.train, rows)
 
     def validation_batches(self) -> Iterator[Batch]:
         starts = np.arange(0, len(self.validation) - 1, self.context_length)
@@ -72,6 +82,9 @@ class NextToken:
         """Windows as (B, T) inputs and (B, T) targets; the last window of a split may be shorter."""
         rows = [torch.from_numpy(tokens[start : start + self.context_length + 1].astype(np.int64)) for start in starts]
         return _pad([row[:-1] for row in rows], 0), _pad([row[1:] for row in rows], IGNORE_INDEX)
+
+    def targets(self, batch: Batch) -> int:
+        return int((batch[1] != IGNORE_INDEX).sum())
 
     def loss(self, model: GPT, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         return model.loss(*batch)
@@ -101,9 +114,11 @@ class Instruction:
     def steps(self) -> int:
         return math.ceil(len(self.train) / self.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        for rows in _by_length([len(e.prompt) + len(e.answer) for e in self.train], self.batch_size, [self.seed, epoch]):
-            yield self._collate([self.train[row] for row in rows])
+    def order(self, epoch: int) -> Iterable[np.ndarray]:
+        return _by_length([len(e.prompt) + len(e.answer) for e in self.train], self.batch_size, [self.seed, epoch])
+
+    def collate(self, rows: np.ndarray) -> Batch:
+        return self._collate([self.train[row] for row in rows])
 
     def validation_batches(self) -> Iterator[Batch]:
         for i in range(0, len(self.validation), self.batch_size):
@@ -119,6 +134,9 @@ class Instruction:
             inputs.append(tokens[:-1])
             targets.append(target)
         return _pad(inputs, 0), _pad(targets, IGNORE_INDEX)
+
+    def targets(self, batch: Batch) -> int:
+        return int((batch[1] != IGNORE_INDEX).sum())
 
     def loss(self, model: GPT, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         return model.loss(*batch)
@@ -140,9 +158,11 @@ class Classification:
     def steps(self) -> int:
         return math.ceil(len(self.train) / self.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        for rows in _by_length([len(tokens) for tokens, _ in self.train], self.batch_size, [self.seed, epoch]):
-            yield self._collate([self.train[row] for row in rows])
+    def order(self, epoch: int) -> Iterable[np.ndarray]:
+        return _by_length([len(tokens) for tokens, _ in self.train], self.batch_size, [self.seed, epoch])
+
+    def collate(self, rows: np.ndarray) -> Batch:
+        return self._collate([self.train[row] for row in rows])
 
     def validation_batches(self) -> Iterator[Batch]:
         for i in range(0, len(self.validation), self.batch_size):
@@ -151,6 +171,9 @@ class Classification:
     def _collate(self, rows: Sequence[tuple[list[int], int]]) -> Batch:
         texts = [torch.tensor(tokens[: self.max_length]) for tokens, _ in rows]
         return _pad(texts, 0), torch.tensor([[len(text), label] for text, (_, label) in zip(texts, rows, strict=True)])
+
+    def targets(self, batch: Batch) -> int:
+        return len(batch[1])
 
     def loss(self, model: GPTClassifier, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         tokens, (lengths, labels) = batch[0], batch[1].unbind(1)
@@ -163,7 +186,7 @@ def _pad(rows: Sequence[Tensor], value: int) -> Tensor:
     return nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
 
 
-def _by_length(lengths: Sequence[int], batch_size: int, seed: list[int]) -> Iterator[np.ndarray]:
+def _by_length(lengths: Sequence[int], batch_size: int, seed: list[int]) -> list[np.ndarray]:
     """Batches of rows of like length, in random order: hardly anything is padding. Which rows share a batch varies from epoch to epoch."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(lengths))
@@ -173,5 +196,4 @@ def _by_length(lengths: Sequence[int], batch_size: int, seed: list[int]) -> Iter
     for i in range(0, len(order), pool):
         rows = sorted(order[i : i + pool], key=lambda row: lengths[row])
         batches += [np.array(rows[j : j + batch_size]) for j in range(0, len(rows), batch_size)]
-    for i in random.permutation(len(batches)):
-        yield batches[i]
+    return [batches[i] for i in random.permutation(len(batches))]

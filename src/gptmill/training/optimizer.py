@@ -1,9 +1,10 @@
 """How weights move: AdamW or Muon, and a learning rate that warms up and then falls along a cosine."""
 
 import math
+from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gptmill.params import TrainingParams
 
@@ -20,6 +21,7 @@ class Optimizer:
         steps that a loss takes. Its steps are scaled to AdamW's (Liu et al. 2025, section 2.2), so one learning rate serves both.
         """
         apart = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+        self._names = {id(weight): name for name, weight in model.named_parameters() if weight.requires_grad}
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
         matrices = [weight for weight in self.weights if weight.dim() == 2 and id(weight) not in apart]
         others = [weight for weight in self.weights if weight.dim() != 2 or id(weight) in apart]
@@ -41,6 +43,27 @@ class Optimizer:
                 group["lr"] = learning_rate
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that it remembers of the steps so far, as `<name of the weight>.<what>`: nothing before the first one. Not copies."""
+        return {
+            f"{self._names[id(weight)]}.{key}": tensor
+            for optimizer in self._optimizers
+            for weight, values in optimizer.state.items()
+            for key, tensor in values.items()
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Stand where the optimizer stood whose `state` this is, one for the same weights and params; the tensors are copied."""
+        found: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in state.items():
+            weight, _, key = name.rpartition(".")
+            found.setdefault(weight, {})[key] = tensor
+        for optimizer in self._optimizers:
+            optimizer.state.clear()
+            for weight in (weight for group in optimizer.param_groups for weight in group["params"]):
+                if values := found.get(self._names[id(weight)]):
+                    optimizer.state[weight] = {key: tensor.to(weight.device, copy=True) for key, tensor in values.items()}
 
 
 def learning_rate(step: int, steps: int, params: TrainingParams) -> float:

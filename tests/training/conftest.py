@@ -1,0 +1,67 @@
+"""What the tests of training share: small tasks for each objective, models for them, and checkpoints in a folder of their own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gptmill.model import lora
+from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
+from gptmill.params import LoRAParams
+from gptmill.training.checkpoint import DiskCheckpoints
+from gptmill.training.objectives import Classification, Example, Instruction, NextToken, Objective
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model as it is before training, made anew each time, and what it is to learn: 4 batches of 4 rows an epoch."""
+
+    model: Callable[[], nn.Module]
+    objective: Objective
+
+
+def _gpt(dropout: float) -> GPT:
+    torch.manual_seed(0)
+    return GPT(GPTConfig(vocab_size=12, context_length=16, n_layers=1, n_heads=2, d_model=16, dropout=dropout))
+
+
+def _adapted(dropout: float) -> GPT:
+    model = _gpt(dropout)
+    lora.attach(model, LoRAParams(rank=2, alpha=4.0, dropout=dropout, layers=["qkv", "expand"]))
+    return model
+
+
+def _classifier(dropout: float) -> GPTClassifier:
+    model = GPTClassifier(_gpt(dropout).trunk, ["a", "b"])
+    model.freeze_all_but("last_block")
+    return model
+
+
+def _make(name: str, dropout: float = 0.2) -> Task:
+    random = np.random.default_rng(1)
+    tokens = random.integers(0, 12, 16 * 8 + 3).astype(np.uint16)
+    rows = [random.integers(1, 12, size).tolist() for size in random.integers(2, 12, 16)]
+    examples = [Example(row[: len(row) // 2 + 1], [*row[len(row) // 2 + 1 :], 0]) for row in rows]
+    labelled = [(row, row[-1] % 2) for row in rows]
+    return {
+        "next_token": Task(lambda: _gpt(dropout), NextToken(tokens, tokens[:50], context_length=8, batch_size=4, seed=3)),
+        "instruction": Task(lambda: _gpt(dropout), Instruction(examples, examples, 16, 4, 3, prompt_counts=False)),
+        "classification": Task(lambda: _classifier(dropout), Classification(labelled, labelled, 16, 4, 3)),
+        "lora": Task(lambda: _adapted(dropout), Instruction(examples, examples, 16, 4, 3, prompt_counts=True)),
+    }[name]
+
+
+@pytest.fixture
+def task() -> Callable[..., Task]:
+    """`task("next_token" | "instruction" | "classification" | "lora", dropout=0.2)`"""
+    return _make
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Callable[..., DiskCheckpoints]:
+    """Those of one training, as each new process sees them: `checkpoints(minutes=0)`; then one is due after every step."""
+    return lambda minutes=0: DiskCheckpoints(tmp_path / "checkpoints" / "stage" / "fingerprint", minutes)
