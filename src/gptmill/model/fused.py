@@ -62,7 +62,7 @@ class CrossEntropy(torch.autograd.Function):
         total = torch.zeros((), device=hidden.device)
         right = torch.zeros((), dtype=torch.long, device=hidden.device)
         of_hidden = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device) if learns[0] else None
-        of_head = None
+        of_head = torch.zeros_like(head) if learns[1] and N == 0 else None
         rows = max(1, _LOGITS_AT_ONCE // V)
         with torch.autocast(hidden.device.type, enabled=False):
             h, w = hidden.to(dtype), head.to(dtype)
