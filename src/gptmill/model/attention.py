@@ -143,6 +143,15 @@ class Attention(nn.Module):
         )
         return self.projection(heads.transpose(1, 2).reshape(B, T, C))
 
+    def at(self, x: Tensor, last: Tensor) -> Tensor:
+        """(B, T, C) and (B,) places -> (B, 1, C): what `forward` gives there, and nothing of what it gives elsewhere."""
+        B, T, C = x.shape
+        q, k, v = self.qkv(x).view(B, T, 3, self.n_heads, C // self.n_heads).permute(2, 0, 3, 1, 4)
+        q = q[torch.arange(B, device=x.device), :, last].unsqueeze(2)  # (B, H, 1, D)
+        seen = (torch.arange(T, device=x.device) <= last[:, None])[:, None, None]  # (B, 1, 1, T)
+        heads = scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=self.dropout if self.training else 0.0)
+        return self.projection(heads.transpose(1, 2).reshape(B, 1, C))
+
     def _short_in_bf16(self, qkv: Tensor) -> bool:
         """Where torch's kernel is slow, and what it saves in memory is little."""
         dropout = self.dropout if self.training else 0.0

@@ -1,7 +1,7 @@
 """AdamW (Loshchilov & Hutter 2019), moving through memory once: a piece of gradient, moments and weight at a time, while it is in cache.
 
-The arithmetic is torch's fused kernel's. What is ours is the order: a gradient in bf16 is widened a piece at a time, clipped on the way, and
-the weight's bf16 copy is renewed before the next piece comes. For 124M weights that takes a third of the time of doing one after the other.
+The arithmetic is that of torch's fused kernel. Ours is the order: a bf16 gradient is widened a piece at a time and clipped on the way, and
+the weight's bf16 copy is renewed before the next piece comes. For 124M weights this takes a third of the time of one pass after the other.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

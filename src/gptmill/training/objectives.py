@@ -176,10 +176,13 @@ class Classification:
         return len(batch[1])
 
     def loss(self, model: GPTClassifier, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        tokens, (lengths, labels) = batch[0], batch[1].unbind(1)
-        logits = model(tokens, lengths).float()
+        lengths, labels = batch[1].unbind(1)
+        logits = self._logits(model, batch[0], lengths).float()
         right = (logits.argmax(1) == labels).sum()
         return cross_entropy(logits, labels, reduction="sum"), torch.tensor(len(labels), device=logits.device), right
+
+    def _logits(self, model: GPTClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
+        return model(tokens, lengths)
 
 
 def _pad(rows: Sequence[Tensor], value: int) -> Tensor:

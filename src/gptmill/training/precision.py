@@ -1,6 +1,6 @@
 """Which weights a model computes with while it learns: bf16 copies of float32 ones, or the float32 ones themselves.
 
-A step changes a weight by less than bf16 can tell apart, so what learns stays float32 (Micikevicius et al. 2018, section 3.1); but products of
+A step changes a weight by less than bf16 can tell, so what learns stays float32 (Micikevicius et al. 2018, section 3.1); but products of
 bf16 weights need no copies of them in each step, and the gradients and all that flows between the layers take half the memory.
 """
 
