@@ -2,6 +2,7 @@
 #   make run [PROFILE=book-tiny]    the whole pipeline          make flow    the same, through Prefect
 #   make test                       the tests                   make ui      MLflow's and Prefect's pages
 #   make lint                       style                       make clean   what runs have made      make lock    new versions
+#   make bench                      speed beside transformers and a textbook, into benchmarks/RESULTS.md (a quarter of an hour, on a quiet machine)
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
 
-.PHONY: run flow ui test lint clean lock
+.PHONY: run flow ui test lint bench clean lock
 .DEFAULT_GOAL := run
 
 run: $(READY)
@@ -34,6 +35,9 @@ test: $(READY)
 lint: $(READY)
 	@ruff check .
 	@ruff format --check .
+
+bench: $(READY)
+	@python -m benchmarks.run
 
 # What a run leaves: data, models, reports, checkpoints, and the tools' own stores. The environment and DVC's cache stay.
 clean:
