@@ -1,6 +1,7 @@
 # Everything runs in .venv, made from the lock when it is missing or older than it. A fresh machine needs only Python 3.11 or newer and make.
 #   make run [PROFILE=book-tiny]    the whole pipeline          make flow    the same, through Prefect
 #   make test                       the tests                   make ui      MLflow's and Prefect's pages
+#   make reproduce [CHANGE=seed=124]   two clean runs of the last commit, compared output by output
 #   make lint                       style                       make clean   what runs have made      make lock    new versions
 #   make bench                      speed beside transformers and a textbook, into benchmarks/RESULTS.md (a quarter of an hour, on a quiet machine)
 
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
 
-.PHONY: run flow ui test lint bench clean lock
+.PHONY: run flow ui test reproduce lint bench clean lock
 .DEFAULT_GOAL := run
 
 run: $(READY)
@@ -32,6 +33,9 @@ ui: $(READY)
 test: $(READY)
 	@pytest --cov --cov-report=term
 
+reproduce: $(READY)
+	@python -m pipelines.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(CHANGE),--change $(CHANGE))
+
 lint: $(READY)
 	@ruff check .
 	@ruff format --check .
@@ -42,7 +46,7 @@ bench: $(READY)
 # What a run leaves: data, models, reports, checkpoints, and the tools' own stores. The environment and DVC's cache stay.
 clean:
 	rm -rf data/raw/*.* data/clean data/quarantine data/spam data/instructions data/tokens models/*/ plots/*.csv
-	rm -rf reports/*.html reports/*.json reports/*.jsonl reports/data_docs mlflow.db* .mlflow.lock mlartifacts .prefect .gptmill
+	rm -rf reports/*.html reports/*.json reports/*.jsonl reports/data reports/data_docs mlflow.db* .mlflow.lock mlartifacts .prefect .gptmill
 
 lock: $(READY)
 	pip-compile -q --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \

@@ -34,6 +34,10 @@ TEXT = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--make-losses", action="store_true", help="write tests/assets/losses.json anew instead of comparing with it")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

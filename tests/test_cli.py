@@ -51,6 +51,13 @@ def test_params_show_explains_every_parameter(project, gptmill):
     assert all(" # " in line for line in out.splitlines()) and len(out.splitlines()) > 50
 
 
+def test_params_show_shows_no_secrets(project, gptmill):
+    text = paths.PARAMS.read_text().replace("source: sample", "source: custom")
+    paths.PARAMS.write_text(text.replace("urls: []", "urls: ['https://me:pass@host/a.txt?token=t0ken&id=5']", 1))
+    out = gptmill("params", "show")[1]
+    assert "data.corpus.urls: ['https://host/a.txt?token=…&id=5']" in out and "t0ken" not in out
+
+
 def test_params_use(project, gptmill):
     assert gptmill("params", "use", "sample")[0] == 0
     assert paths.PARAMS.read_bytes() == (project / "profiles/sample.yaml").read_bytes()
@@ -75,7 +82,7 @@ def test_a_stage_without_its_input_says_what_to_run(project, gptmill):
 
 def test_a_stage_runs(project, gptmill):
     code, out, _ = gptmill("stage", "download", "spam")
-    assert code == 0 and paths.RAW_SPAM.exists()
+    assert code == 0 and (paths.RAW / "spam.tsv").exists()
     assert "spam: " in out and "bytes from gptmill.data.sample.make_messages(123, 500)" in out
 
 

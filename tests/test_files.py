@@ -1,4 +1,7 @@
 import hashlib
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -60,6 +63,26 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), files.atomic(tmp_path / "a"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_runs_left_is_swept_and_what_others_write_now_is_not(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = [tmp_path / f".a.txt.{gone.pid}.part", tmp_path / f".a.txt.{2**70}.part"]
+    others = [tmp_path / f".a.txt.{os.getppid()}.part", tmp_path / f".b.txt.{gone.pid}.part", tmp_path / ".a.txt.mine.part"]
+    left[0].mkdir()
+    (left[0] / "half").touch()
+    for path in (left[1], *others):
+        path.touch()
+    files.write_text(tmp_path / "a.txt", "whole")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a.txt", *others])
+
+
+def test_a_scratch_folder_is_gone_when_its_block_ends(tmp_path):
+    with pytest.raises(KeyboardInterrupt), files.scratch(tmp_path / "new" / "a") as folder:
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_json_comes_back_as_it_went_in_and_is_readable(tmp_path):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 STAGES = [
-    "download@corpus", "download@spam", "download@instructions", "validate", "split_spam", "split_instructions", "tokenize", "pretrain",
-    "finetune_classifier", "finetune_instruct", "generate_responses", "judge_responses", "report",
+    "download@corpus", "download@spam", "download@instructions", "validate", "split_spam", "split_instructions", "tokenize",
+    "data_cards", "pretrain", "finetune_classifier", "finetune_instruct", "generate_responses", "judge_responses", "report",
 ]  # fmt: skip
 
 

@@ -12,8 +12,8 @@ from gptmill import params, paths
 SRC = Path(__file__).parents[1] / "src"
 PACKAGE = SRC / "gptmill"
 ORDER = [
-    "download@corpus", "download@spam", "download@instructions", "validate", "split_spam", "split_instructions", "tokenize", "pretrain",
-    "finetune_classifier", "finetune_instruct", "generate_responses", "judge_responses", "report",
+    "download@corpus", "download@spam", "download@instructions", "validate", "split_spam", "split_instructions", "tokenize",
+    "data_cards", "pretrain", "finetune_classifier", "finetune_instruct", "generate_responses", "judge_responses", "report",
 ]  # fmt: skip
 MADE = ("data/", "models/", "metrics/", "plots/", "reports/")
 
@@ -208,6 +208,9 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
     assert upstream["download@spam"] == set()
     assert upstream["validate"] == {"download@corpus", "download@spam", "download@instructions"}
     assert upstream["finetune_classifier"] == {"pretrain", "split_spam", "tokenize"}
+    assert {"validate", "split_spam", "split_instructions", "tokenize"} <= upstream["data_cards"] and "pretrain" not in upstream[
+        "data_cards"
+    ]
     assert upstream["generate_responses"] == {"finetune_instruct", "split_instructions"}
     assert all(stage.description for stage in read)
     assert [stage.name for stage in graph.read(str(root))] == [stage.name for stage in read]
@@ -222,7 +225,7 @@ LEVELS = {
     **dict.fromkeys(["serving", "mlflow_model"], 3),  # models that answer: for the command line and for MLflow's server
     "exchange": 3,  # models in and out: for the command line
     "stages": 4,
-    **dict.fromkeys(["summary", "doctor"], 5),  # verbs of their own
+    **dict.fromkeys(["summary", "doctor", "refresh"], 5),  # verbs of their own
     **dict.fromkeys(["cli", "__main__"], 6),
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -273,7 +276,10 @@ def test_the_command_line_loads_nothing_heavy():
 
 
 def test_stages_without_a_model_load_no_torch_and_no_mlflow():
-    light = [f"gptmill.stages.{name}" for name in ("download", "validate", "split_spam", "split_instructions", "judge_responses", "report")]
+    light = [
+        f"gptmill.stages.{name}"
+        for name in ("download", "validate", "split_spam", "split_instructions", "judge_responses", "data_cards", "report")
+    ]
     assert loaded_by(f"import {', '.join(light)}") & {"torch", "mlflow", "great_expectations"} == set()
 
 

@@ -45,6 +45,17 @@ def test_weights_that_can_not_be_downloaded_are_said_so(copy_of_built, monkeypat
     assert not (copy_of_built / "models/gpt2").exists()
 
 
+def test_the_example_of_ones_own_data_is_in_order(project):
+    from ruamel.yaml import YAML
+
+    [example] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    values, example = YAML(typ="safe").load(paths.PARAMS.read_text()), YAML(typ="safe").load(example)
+    values["data"]["source"] = example["data"]["source"]
+    values["data"]["spam"] |= example["data"]["spam"]
+    data = params.Params.model_validate(values).data
+    assert data.spam.wanted() == {"label": "topic", "text": "body"} and len(data.spam.labels) == 4
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
 def test_make_targets_exist_and_lead_to_the_tools(command):
     """A dry run. CI runs `make test`; test_flow runs what `make run` and `make flow` call; nothing starts the servers of `make ui` yet."""

@@ -60,10 +60,19 @@ def test_a_special_token_in_a_text_is_the_characters_that_it_is_made_of(words):
 
 
 def test_documents_are_closed_by_the_end_of_text_token_which_decodes_to_nothing(words):
-    ids = words.encode_documents(["the cat", "", "the mill"])
+    ids = words.encode_stretch(["the cat", "", "the mill"]).tolist()
     end = words.end_of_text
     assert ids == [*words.encode("the cat"), end, end, *words.encode("the mill"), end]
     assert words.decode(ids) == "the catthe mill"
+
+
+PARTS = st.sampled_from([END_OF_TEXT, "<|endof", "text|>", "the mill", "", " a"]) | st.text(max_size=20)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=6), st.booleans())
+def test_documents_side_by_side_have_the_ids_that_they_have_alone(words, texts, closed):
+    expected = [i for text in texts for i in [*words.encode(text), words.end_of_text]]
+    assert words.encode_stretch(texts, closed).tolist() == (expected if closed else expected[:-1])
 
 
 def test_half_a_character_is_shown_as_unreadable(words):

@@ -13,7 +13,7 @@ from gptmill.serving import TextClassifier
 TRAINED = ["pretrain", "finetune_classifier", "finetune_instruct"]
 INPUTS = {
     "pretrain": [paths.TOKENS / "train.bin", paths.TOKENS / "validation.bin"],
-    "finetune_classifier": [paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "validation", "test")],
+    "finetune_classifier": [paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "validation", "test", "natural")],
     "finetune_instruct": [paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")],
     "judge_responses": [paths.RESPONSES],
 }

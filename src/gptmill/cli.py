@@ -17,8 +17,12 @@ app = typer.Typer(
 )
 params_app = typer.Typer(help="Check, show and choose what is in params.yaml.", no_args_is_help=True)
 app.add_typer(params_app, name="params")
+data_app = typer.Typer(help="Where the data comes from.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 weights_app = typer.Typer(help="Weights in from Hugging Face, OpenAI or the book, and out again.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
+data_app = typer.Typer(help="Look after the data.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 
@@ -56,9 +60,10 @@ def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None
 def params_show(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     """Print every parameter with what it means."""
     from gptmill import params
+    from gptmill.params import addresses
 
     for key, value, description in params.describe(params.load(path)):
-        typer.echo(f"{key}: {value}".ljust(46) + f" # {description}")
+        typer.echo(addresses.without_secrets(f"{key}: {value}").ljust(46) + f" # {description}")
 
 
 @params_app.command("use")
@@ -70,6 +75,17 @@ def params_use(
     from gptmill import params
 
     typer.echo(params.use_profile(profile, force=force))
+
+
+@data_app.command("refresh")
+def data_refresh(
+    name: Annotated[str | None, typer.Argument(help="corpus, spam or instructions; without it, all three")] = None,
+) -> None:
+    """Ask where the data came from whether it has changed; pin what is new, so that the next `dvc repro` takes it."""
+    from gptmill import params, refresh
+
+    for line in refresh.refresh(params.load(), name):
+        typer.echo(line)
 
 
 @weights_app.command("import")
@@ -109,6 +125,14 @@ def model_show(
     from gptmill.exchange import show_model
 
     typer.echo(show_model(model))
+
+
+@data_app.command("bench")
+def data_bench(size: Annotated[str, typer.Option(help="of the corpus that is made for it: 100MB, 1GB")] = "100MB") -> None:
+    """Measure how fast a corpus of that size is tokenized, and in how much memory. Everything is made in a temporary folder."""
+    from gptmill.data import benchmark
+
+    typer.echo(benchmark.run(benchmark.parse_size(size)))
 
 
 @app.command()
@@ -154,7 +178,7 @@ def ask(
 
 @app.command()
 def classify(text: str, model: Annotated[Path, typer.Option(help="a model folder")] = paths.CLASSIFIER_MODEL) -> None:
-    """Tell whether TEXT is spam, and how sure the classifier is."""
+    """Tell the class of TEXT, and how sure the classifier is."""
     from gptmill.serving import TextClassifier
 
     [(label, probability)] = TextClassifier(model).classify([text])

@@ -97,9 +97,21 @@ def _data_and_models() -> Iterator[Finding]:
         "report": paths.REPORT,
     }.items():
         yield Finding(what, str(path) if path.exists() else "not made yet: `make run` makes it")
+    for name in ("corpus", "spam", "instructions"):
+        if (record := paths.source_record(name)).exists():
+            yield _source(name, record)
     if mirror := os.environ.get("GPTMILL_MIRROR"):
         there = mirror.startswith(("http://", "https://")) or Path(mirror).is_dir()
         yield Finding("mirror", mirror, "" if there else "there is no such folder: set GPTMILL_MIRROR to one that is there, or unset it")
+
+
+def _source(name: str, record: Path) -> Finding:
+    from gptmill import files
+
+    try:
+        return Finding(f"source of {name}", str(files.read_json(record)["origin"]))
+    except (ValueError, KeyError, TypeError):
+        return Finding(f"source of {name}", f"{record} can't be read", f"delete it, then: dvc repro download@{name}")
 
 
 def _servers() -> Iterator[Finding]:

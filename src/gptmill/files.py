@@ -1,5 +1,6 @@
 """The one way to write a file or a folder: beside its place first, then renamed, so that nothing half-written ever looks finished."""
 
+import glob
 import hashlib
 import json
 import os
@@ -15,8 +16,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """A path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well, and is removed when not."""
     made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    _remove(beside)
+    beside = _beside(path)
     try:
         yield beside
         if beside.is_dir() and path.exists():
@@ -28,6 +28,37 @@ def atomic(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 parent.rmdir()
         raise
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what is needed while something is made; it is gone when the block ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(path)
+    beside.mkdir()
+    try:
+        yield beside
+    finally:
+        _remove(beside)
+
+
+def _beside(path: Path) -> Path:
+    """A name beside `path` that is this process's own. What killed processes left under such names is removed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        owner = left.name.removeprefix(f".{path.name}.").removesuffix(".part")
+        if owner.isdecimal() and (int(owner) == os.getpid() or not _is_running(int(owner))):
+            _remove(left)
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

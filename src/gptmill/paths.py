@@ -7,9 +7,7 @@ PROFILES = Path("profiles")
 GRAPH = Path("dvc.yaml")
 
 RAW = Path("data/raw")
-RAW_CORPUS = RAW / "corpus.txt"
-RAW_SPAM = RAW / "spam.tsv"
-RAW_INSTRUCTIONS = RAW / "instructions.json"
+# The raw files' names stand in params.yaml: RAW / params.data.corpus.file.
 
 CLEAN = Path("data/clean")
 CLEAN_CORPUS = CLEAN / "corpus.txt"
@@ -32,8 +30,14 @@ PLOTS = Path("plots")
 REPORTS = Path("reports")
 VALIDATION = REPORTS / "validation.json"
 DATA_DOCS = REPORTS / "data_docs"
+DATA_CARDS = REPORTS / "data"
 RESPONSES = REPORTS / "responses.jsonl"
 JUDGEMENTS = REPORTS / "judgements.jsonl"
 REPORT = REPORTS / "report.html"
 
 CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage
+
+
+def source_record(name: str) -> Path:
+    """Where the data set `name` came from."""
+    return RAW / f"{name}.source.json"

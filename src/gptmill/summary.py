@@ -29,12 +29,12 @@ def show() -> None:
         "base: validation perplexity", f"{base['validation_perplexity']:.2f}", f"{base['trigram_perplexity']:.2f}, a trigram model's"
     )
     table.add_row("classifier: test accuracy", f"{test['accuracy']:.1%}", f"{tfidf['accuracy']:.1%}, TF-IDF's")
-    table.add_row("classifier: F1 of spam", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, TF-IDF's")
+    table.add_row(f"classifier: F1 of {classifier['scores_of']}", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, TF-IDF's")
     table.add_row("instruct: answers exactly right", f"{judge['exactly_right']:.1%}", "")
     table.add_row("instruct: mean score", f"{judge['mean_score']:.1f} of 100", f"judge: {judge['judge']}")
     table.add_row("instruct: answers not judged", f"{judge['failed']} of {judge['judged'] + judge['failed']}", "")
     console = Console()
     console.print(table)
-    console.print(f"Report: {paths.REPORT}", "Next:", sep="\n", highlight=False)
+    console.print(f"Report: {paths.REPORT}", f"Data cards: {paths.DATA_CARDS}/", "Next:", sep="\n", highlight=False)
     for command, what in NEXT:
         console.print(f"  {command:<46} {what}", highlight=False, soft_wrap=True)

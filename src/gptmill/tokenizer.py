@@ -7,9 +7,11 @@ own or were trained on the corpus. On disk it is Hugging Face's `tokenizer.json`
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tiktoken
 
 from gptmill import files
@@ -61,9 +63,18 @@ class Tokenizer:
         """Ids of a text. `<|endoftext|>` within it is read as the characters that it is made of, so that no text can end a document."""
         return self._encoding.encode_ordinary(text)
 
-    def encode_documents(self, documents: Iterable[str]) -> list[int]:
-        """Ids of documents, one after the other, each closed by the end-of-text token."""
-        return [i for document in documents for i in (*self.encode(document), self.end_of_text)]
+    def encode_stretch(self, texts: Sequence[str], closed: bool = True) -> np.ndarray:
+        """Ids of one document or more, one after the other, each followed by the end-of-text token: (tokens,) of uint32.
+
+        `closed`: whether the last text's document ends with it. Other threads run meanwhile: the work is done outside of Python's lock.
+        """
+        joined = END_OF_TEXT.join(texts) + (END_OF_TEXT if closed else "")
+        if joined.count(END_OF_TEXT) == len(texts) - (not closed):
+            return self._encoding.encode_to_numpy(joined, allowed_special={END_OF_TEXT}, disallowed_special=())
+        # One of the texts has the token's name in it, where it is read as characters.
+        parts = [self._encoding.encode_to_numpy(text, disallowed_special=()) for text in texts]
+        end = np.array([self.end_of_text], dtype=np.uint32)
+        return np.concatenate([array for part in parts for array in (part, end)][: None if closed else -1])
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, without end-of-text tokens; bytes that are not UTF-8 (half a character) become U+FFFD."""
@@ -106,6 +117,18 @@ class Tokenizer:
                 raise GptmillError(f"the tokenizer's ranks are not byte pairs: nothing merges into {token!r}")
             parts[i : i + 2] = [parts[i] + parts[i + 1]]
         return parts[0], parts[1]
+
+
+def count_pieces(text: str) -> int:
+    """How many pieces GPT-2's pattern cuts a text into: no byte pair tokenizer of that pattern makes fewer tokens of it."""
+    return sum(1 for _ in _pieces().finditer(text))
+
+
+@cache
+def _pieces():
+    import regex  # the standard library's has no classes of Unicode characters
+
+    return regex.compile(PATTERN)
 
 
 def load(folder: Path) -> Tokenizer:

@@ -5,23 +5,20 @@ import pytest
 
 from gptmill.data import instructions
 from gptmill.errors import GptmillError
-from gptmill.params import SharesParams
+from gptmill.params import InstructionsParams
+from gptmill.params.sources import STANDARD
 
-SHARES = SharesParams(train=0.8, validation=0.1)
+ALPACA = InstructionsParams(urls=[], member="", sha256="", licence="", max_megabytes=1, **STANDARD["instructions"])
 
 
 def read(tmp_path, content):
     path = tmp_path / "instructions.json"
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return instructions.read(path)
+    return instructions.read(path, ALPACA)
 
 
 def rows(frame) -> list[tuple]:
     return list(frame.astype(object).where(frame.notna(), None).itertuples(index=False, name=None))
-
-
-def records(count: int = 60) -> pd.DataFrame:
-    return pd.DataFrame([{"row": n + 1, "instruction": f"Double {n}", "input": "", "output": str(2 * n)} for n in range(count)])
 
 
 def test_records_are_numbered_from_one(tmp_path):
@@ -64,37 +61,7 @@ def test_what_is_no_list_of_records_is_refused_in_one_sentence(tmp_path, content
     assert "\n" not in str(refusal.value)
 
 
-def test_duplicates_ask_the_same(tmp_path):
-    frame = read(tmp_path, [
-        {"instruction": "Add.", "input": "1, 2", "output": "3"},
-        {"instruction": "add. ", "input": "1,  2", "output": "three"},
-        {"instruction": "Add.", "input": "1, 3", "output": "4"},
-        {"instruction": "Say hi.", "output": "Hi"},
-        {"output": "Hi"},
-    ])  # fmt: skip
-    assert instructions.describe(frame) == {"records": 5, "with_input": 3, "duplicates": 1}
-
-
-def test_the_splits_have_every_record_once_in_their_shares():
-    parts = instructions.split(records(), SHARES, seed=1)
-    assert {name: len(part) for name, part in parts.items()} == {"train": 48, "validation": 6, "test": 6}
-    assert sorted(pd.concat(parts.values())["output"]) == sorted(records()["output"])
-
-
-def test_records_that_ask_the_same_stay_together_whatever_the_answer():
-    copies = records()
-    copies["instruction"], copies["input"], copies["output"] = "DOUBLE:", copies["instruction"].str[7:] + "!", "no idea"
-    parts = instructions.split(pd.concat([records(), copies]), SHARES, seed=1)
-    asked = [set((part["instruction"] + part["input"]).str.extract(r"(\d+)")[0]) for part in parts.values()]
-    assert sum(map(len, asked)) == len(set.union(*asked)) == 60
-
-
-def test_the_order_of_the_records_decides_nothing():
-    shuffled = records().sample(frac=1, random_state=3)
-    for one, other in zip(instructions.split(records(), SHARES, 1).values(), instructions.split(shuffled, SHARES, 1).values(), strict=True):
-        pd.testing.assert_frame_equal(one, other)
-
-
-def test_too_few_records_say_which_split_would_be_empty():
-    with pytest.raises(GptmillError, match=r"instructions: the test split would be empty.*split\.instructions"):
-        instructions.split(records(3), SHARES, seed=1)
+def test_a_question_is_instruction_and_input_whatever_the_answer():
+    frame = pd.DataFrame({"instruction": ["Add.", None, "Say hi."], "input": ["1, 2", "x", None], "output": ["3", "4", "hi"]}, dtype="str")
+    asked = instructions.questions(frame)
+    assert list(asked[[0, 2]]) == ["Add. 1, 2", "Say hi. "] and asked.isna()[1]

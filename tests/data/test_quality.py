@@ -3,13 +3,16 @@ import re
 import pandas as pd
 import pytest
 
-from gptmill.data import expectations, quality, tables
+from gptmill.data import corpus, expectations, measures, prompts, quality, tables
 from gptmill.errors import GptmillError
 from gptmill.params import ExpectationParams
 
 WANTED = ExpectationParams(
-    min_corpus_characters=20, min_messages=5, min_records=2, min_spam_share=0.1, max_spam_share=0.6, max_quarantined_share=0.5
-)
+    min_corpus_characters=20, max_unbroken_characters=40_000, max_repeated_line_share=0.3, min_messages=5, min_records=2,
+    min_class_share=0.1, max_text_characters=20_000, max_duplicate_share=0.9, max_near_duplicate_share=0.9,
+    near_duplicate_similarity=0.8, max_quarantined_share=0.5,
+)  # fmt: skip
+LABELS = ["ham", "spam"]
 SOUND = [("ham", "see you"), ("ham", "on my way"), ("ham", "ok"), ("ham", "lunch?"), ("spam", "WINNER"), ("spam", "Claim £100 now")]
 
 
@@ -18,8 +21,8 @@ def messages(rows: list[tuple]) -> pd.DataFrame:
     return pd.DataFrame({"row": range(1, len(rows) + 1), "label": tables.strings(labels), "text": tables.strings(texts)})
 
 
-def examine(tmp_path, rows: list[tuple], **changes) -> quality.Findings:
-    return quality.examine([expectations.messages(messages(rows), WANTED.model_copy(update=changes))], tmp_path / "docs")[0]
+def examine(tmp_path, rows: list[tuple], labels=LABELS, **changes) -> quality.Findings:
+    return quality.examine([expectations.messages(messages(rows), labels, WANTED.model_copy(update=changes))], tmp_path / "docs")[0]
 
 
 def failed(findings: quality.Findings) -> list[str]:
@@ -60,27 +63,73 @@ def test_too_many_bad_rows_fail(tmp_path):
 
 
 def test_the_table_is_judged_by_what_is_kept(tmp_path):
-    findings = examine(tmp_path, [*SOUND[:5], ("spam", "")], min_spam_share=0.3)
+    findings = examine(tmp_path, [*SOUND[:5], ("spam", "")], min_class_share=0.3)
     share = next(check for check in findings.checks if "are spam" in check["expectation"])
     assert share == {
-        "expectation": "between 30% and 60% of the messages are spam",
+        "expectation": "30% of the messages or more are spam",
         "level": "table",
         "success": False,
         "observed": 0.2,
-        "allowed": "0.3 to 0.6",
+        "allowed": "at least 0.3",
     }
+
+
+def test_every_class_must_have_its_share(tmp_path):
+    labels = ["ham", "spam", "news", "jokes"]
+    rows = [*SOUND, ("news", "it rains"), ("news", "it snows"), ("jokes", "a cat walks in")]
+    assert examine(tmp_path, rows, labels).success
+    assert failed(examine(tmp_path, rows, labels, min_class_share=0.2)) == ["20% of the messages or more are jokes"]
+    assert failed(examine(tmp_path, rows[:-1], labels)) == [
+        "the labels are ham, spam, news and jokes, and all are there", "10% of the messages or more are jokes",
+    ]  # fmt: skip
+
+
+def test_rows_of_one_text_under_two_labels_go_to_quarantine_and_say_which(tmp_path):
+    findings = examine(tmp_path, [*SOUND, ("spam", "See  you"), ("ham", "fine")])
+    assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
+        1: "text has another label elsewhere: spam (row 7)",
+        7: "text has another label elsewhere: ham (row 1)",
+    }
+    assert findings.success and len(findings.kept) == 6
+
+
+def test_too_many_repetitions_fail(tmp_path):
+    rows = [*SOUND, ("ham", "See  you"), ("ham", "see you!!")]
+    limits = dict(max_duplicate_share=0.1, max_near_duplicate_share=0.1)
+    assert failed(examine(tmp_path, rows, **limits)) == [
+        "at most 10% of the messages repeat another but for case and spacing",
+        "at most 10% of the messages are nearly the same as another",
+    ]
+    assert examine(tmp_path, SOUND, **limits).success
+
+
+def test_the_kept_rows_have_their_group_and_the_quarantined_ones_their_reasons(tmp_path):
+    findings = examine(tmp_path, [*SOUND, ("ham", "SEE YOU!"), ("ham", "")])
+    assert list(findings.kept.columns) == ["row", "label", "text", "group"]
+    groups = dict(zip(findings.kept["row"], findings.kept["group"], strict=True))
+    assert groups[1] == groups[7] and len(set(groups.values())) == 6
+
+
+def test_rows_that_do_not_add_up_are_a_fault_and_no_result(tmp_path):
+    findings = examine(tmp_path, [*SOUND, ("ham", "")])
+    quality._add_up(findings, 7)
+    with pytest.raises(GptmillError, match="of 8 rows, 6 were kept and 1 quarantined"):
+        quality._add_up(findings, 8)
+    findings.quarantine["reasons"] = ""
+    with pytest.raises(GptmillError, match="does not add up"):
+        quality._add_up(findings, 7)
 
 
 def test_a_missing_label_and_too_few_rows_fail(tmp_path):
     findings = examine(tmp_path, SOUND[:3])
     assert failed(findings) == [
-        "5 messages or more are kept", "the labels are ham and spam, and both are there", "between 10% and 60% of the messages are spam",
+        "5 messages or more are kept", "the labels are ham and spam, and all are there", "10% of the messages or more are spam",
     ]  # fmt: skip
 
 
 def test_nothing_but_bad_rows_is_a_failure_and_no_crash(tmp_path):
     findings = examine(tmp_path, [(None, None), (None, None)], max_quarantined_share=1.0)
-    assert "the labels are ham and spam, and both are there" in failed(findings)
+    assert "the labels are ham and spam, and all are there" in failed(findings)
     with pytest.raises(GptmillError, match="nothing to measure"):
         quality.demand([findings], tmp_path)
 
@@ -97,26 +146,62 @@ def test_the_error_names_data_set_expectation_observed_allowed_rows_and_docs(tmp
     assert str(tmp_path / "docs/index.html") in lines[-1] and "data.expectations" in lines[-1]
 
 
+def documents(*texts: str | None) -> pd.DataFrame:
+    return measures.measure(corpus.from_rows(enumerate(texts, start=1)))
+
+
 def test_documents_may_be_long_but_not_empty_and_the_corpus_not_short(tmp_path):
-    frame = pd.DataFrame({"row": [1, 3, 4], "text": ["x" * 30_000, "", "a\x07"]})
-    lenient = WANTED.model_copy(update={"max_quarantined_share": 0.7})
-    short = expectations.corpus(frame[1:].reset_index(drop=True), WANTED)
-    long, short = (quality.examine([data_set], tmp_path / "docs")[0] for data_set in (expectations.corpus(frame, lenient), short))
+    frame, lenient = documents("x" * 30_000, "", "a\x07"), WANTED.model_copy(update={"max_quarantined_share": 0.7})
+    short = expectations.corpus(documents("", "a\x07"), WANTED, 8, 0.1)
+    long = expectations.corpus(frame, lenient, 8, 0.1)
+    long, short = (quality.examine([data_set], tmp_path / "docs")[0] for data_set in (long, short))
     assert long.success and list(long.kept["row"]) == [1]
     assert "the corpus has 20 characters or more" in failed(short)
+
+
+def test_each_bad_document_goes_to_quarantine_with_every_reason(tmp_path):
+    frame = documents("fine", None, " \n", "a\nb\ufffd", "x" * 50_000, "a\n<|endoftext|>\nb", f"{'x' * 50_000}\n<|endoftext|>")
+    wanted = WANTED.model_copy(update={"max_quarantined_share": 1.0})
+    findings = quality.examine([expectations.corpus(frame, wanted, 8, 0.1)], tmp_path / "docs")[0]
+    long = "text has more than 40,000 characters without white space"
+    separator = "text has a line <|endoftext|>, which would end the document"
+    assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
+        2: "text is missing or no string",
+        3: "text is empty",
+        4: "text has control characters or undecodable ones",
+        5: long,
+        6: separator,
+        7: f"{long}; {separator}",
+    }
+    assert list(findings.kept["row"]) == [1]
 
 
 def test_records_need_instruction_and_output_but_no_input(tmp_path):
     columns = ["row", "instruction", "input", "output"]
     rows = [(1, "a", "", "b"), (2, "a", "x", "b"), (3, None, "", "b"), (4, "a", None, " "), (5, "", "\x01", "b")]
     frame = pd.DataFrame(rows, columns=columns).astype({name: "str" for name in columns[1:]})
-    findings = quality.examine([expectations.records(frame, WANTED.model_copy(update={"max_quarantined_share": 0.7}))], tmp_path / "d")[0]
+    findings = quality.examine(
+        [expectations.records(frame, WANTED.model_copy(update={"max_quarantined_share": 0.7}), 128)], tmp_path / "d"
+    )[0]
     assert list(findings.quarantine["reasons"]) == [
         "instruction is missing or no string",
         "input is missing or no string; output is empty",
         "instruction is empty; input has control characters or undecodable ones",
     ]
     assert findings.success and list(findings.kept["row"]) == [1, 2]
+
+
+def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine(tmp_path, words):
+    columns = ["row", "instruction", "input", "output"]
+    texts = [f"Count to {n}" for n in range(8)]
+    answers = ["one two", "it's 7 o'clock; they'd better go", *["word " * n for n in (60, 70, 86, 87, 100, 110)]]
+    frame = pd.DataFrame([(n, text, "", answer) for n, (text, answer) in enumerate(zip(texts, answers, strict=True), 1)], columns=columns)
+    frame = frame.astype({name: "str" for name in columns[1:]})
+    found = quality.examine([expectations.records(frame, WANTED, 120)], tmp_path / "d")[0]
+    reason = "prompt and output have more than 120 tokens, the model's context"
+    assert set(found.quarantine["reasons"]) == {reason} and list(found.quarantine["row"]) == [6, 7, 8]
+    for text, answer in zip(found.quarantine["instruction"], found.quarantine["output"], strict=True):
+        assert len(words.encode(prompts.alpaca(text))) + len(words.encode(answer)) > 120
 
 
 def test_data_docs_need_no_network_and_show_what_is_expected(tmp_path):

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from gptmill.evaluation import baselines
 from gptmill.evaluation.baselines import TrigramModel, tfidf_classifier
 
 # By hand, after Chen & Goodman 1999. Trigrams: 001 twice, 010, 100, 012 once: discount 3 / (3 + 2) = 0.6.
@@ -50,12 +51,42 @@ def test_every_token_has_a_probability_however_repetitive_the_corpus(ids):
     assert sum(model.probability([0, 1], token) for token in range(6)) == pytest.approx(1)
 
 
+def test_of_a_huge_corpus_the_end_is_read(monkeypatch):
+    ids = np.random.default_rng(0).integers(0, 9, 900)
+    expected = TrigramModel(ids[-300:], 9).perplexity(ids[:100])
+    monkeypatch.setattr(baselines, "LONGEST_TRIGRAM_TEXT", 300)
+    assert TrigramModel(ids, 9).perplexity(ids[:100]) == expected
+
+
+def test_a_long_text_is_judged_as_its_tokens_are_one_by_one(monkeypatch):
+    ids = np.random.default_rng(0).integers(0, 9, 60)
+    model = TrigramModel(ids[:40], 9)
+    surprise = [-math.log(model.probability(ids[max(0, i - 2) : i], ids[i])) for i in range(1, 60)]
+    for at_once in (1, 2, 3, 7, 1000):
+        monkeypatch.setattr(baselines, "AT_ONCE", at_once)
+        assert model.perplexity(ids) == pytest.approx(math.exp(sum(surprise) / 59))
+
+
+def test_the_largest_vocabulary_fits():
+    ids = np.array([65535, 65535, 65535, 65534, 65535] * 3, dtype=np.uint16)
+    model = TrigramModel(ids, 65536)
+    assert model.probability([65535, 65535], 65535) > 0.3 > model.probability([0, 65535], 0)
+
+
 TRAIN = ["win a prize now", "claim your prize", "free cash prize", "see you at home", "home for tea", "tea at ours then"]
 LABELS = ["spam", "spam", "spam", "ham", "ham", "ham"]
 
 
 def test_tfidf_tells_what_words_tell_apart():
     assert tfidf_classifier((TRAIN, LABELS), ["a free prize", "tea at home", "prize prize"], seed=1) == ["spam", "ham", "spam"]
+
+
+def test_tfidf_tells_more_than_two_classes_and_weighs_rare_ones_if_asked():
+    texts, labels = [*TRAIN, "rain and snow", "snow at night"], [*LABELS, "weather", "weather"]
+    assert tfidf_classifier((texts, labels), ["snow tomorrow", "tea", "prize"], seed=1) == ["weather", "ham", "spam"]
+    common = (["tea now", "tea"] * 30 + ["tea"], ["common"] * 60 + ["rare"])
+    assert tfidf_classifier(common, ["tea"], seed=1) == ["common"]
+    assert tfidf_classifier(common, ["tea"], seed=1, weigh_classes=True) == ["rare"]
 
 
 def test_tfidf_is_repeatable_and_takes_words_that_it_does_not_know():

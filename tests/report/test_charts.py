@@ -1,10 +1,13 @@
+import html
 import re
 from xml.etree import ElementTree
 
 import matplotlib
+import pytest
 
 from gptmill.report import charts
 from gptmill.report.inputs import Point
+from gptmill.report.lengths import Lengths
 
 
 def curve(*losses: tuple[float, float]) -> list[Point]:
@@ -27,7 +30,7 @@ def test_a_chart_is_drawn_in_the_colours_of_the_page():
 
 
 def test_a_chart_is_well_formed_and_says_what_it_shows():
-    tree = ElementTree.fromstring(charts.histogram([0, 5, 99, 100, 100], "a", "Scores <of> 5"))
+    tree = ElementTree.fromstring(charts.scores([0, 5, 99, 100, 100], "a", "Scores <of> 5"))
     assert tree.attrib["role"] == "img"
     assert tree.find("title").text == "Scores <of> 5"
 
@@ -61,4 +64,28 @@ def test_a_matplotlibrc_changes_nothing():
 
 def test_a_single_evaluation_and_no_score_at_all_can_be_drawn():
     assert "<svg" in charts.loss(curve((3, 3)), "a", "")
-    assert "<svg" in charts.histogram([], "a", "")
+    assert "<svg" in charts.scores([], "a", "")
+
+
+def test_what_is_cut_has_a_colour_of_its_own_and_the_cut_its_name():
+    bars = Lengths([*range(1, 101)] * 3).bars(50)
+    svg = charts.lengths(bars, ("max_length 50", 50), "a", "")
+    assert svg.count("fill: var(--series-2)") == svg.count("fill: var(--series-1)") == len(bars) / 2
+    assert "max_length 50" in svg
+
+
+def test_a_cut_beyond_the_longest_text_is_not_drawn():
+    assert "max_length" not in charts.lengths(Lengths([1, 2, 3]).bars(50), ("max_length 50", 50), "a", "")
+
+
+@pytest.mark.parametrize("texts", [range(1, 10), range(1, 3000), [1] * 500 + [10**8], [2**n for n in range(28)] * 9, [9999] * 9 + [3] * 4])
+def test_labels_below_a_histogram_do_not_touch_and_stay_within_it(texts):
+    svg = charts.lengths(Lengths(texts).bars(64), ("max_length 64", 64), "a", "")
+    drawn = re.findall(r'<text[^>]*? x="([-\d.]+)" y="([-\d.]+)"[^>]*>([^<]+)</text>', svg)
+    line = min(float(y) for _, y, _ in drawn if float(y) > charts.HEIGHT - 30)
+    # A character of 12 pixels' height is about 7 wide.
+    below = [(float(x), 3.5 * len(html.unescape(label))) for x, y, label in drawn if float(y) == line]
+    assert len(below) >= 3
+    for (left, half), (right, other) in zip(below, below[1:], strict=False):
+        assert left + half < right - other
+    assert sum(below[-1]) <= charts.WIDTH

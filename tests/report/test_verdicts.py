@@ -17,7 +17,7 @@ def pretrain(ratio: float) -> PretrainMetrics:
 
 def classifier(ours: float, theirs: float, rows: int = 100) -> ClassifierMetrics:
     test, tfidf = (Scores(accuracy=accuracy, precision=1, recall=1, f1=1, rows=rows) for accuracy in (ours, theirs))
-    return ClassifierMetrics(test=test, tfidf=tfidf)
+    return ClassifierMetrics(test=test, tfidf=tfidf, natural=test, natural_tfidf=tfidf, scores_of="spam")
 
 
 def judge(share: float) -> JudgeMetrics:
@@ -50,7 +50,7 @@ def test_a_classifier_is_ahead_only_by_what_a_paired_test_could_tell(ours, their
     assert verdict.headline.startswith(words)
 
 
-def test_no_paired_test_tells_five_messages_from_chance_and_six_it_may():
+def test_no_paired_test_tells_five_texts_from_chance_and_six_it_may():
     apart = verdicts.FEWEST_THAT_CAN_TELL
     assert 2 / 2**apart < 0.05 <= 2 / 2 ** (apart - 1)
 

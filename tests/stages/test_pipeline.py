@@ -101,7 +101,7 @@ def test_outputs_hold_no_time_host_path_or_run_id(outputs, built):
 @pytest.mark.parametrize(("name", "keys"), [
     ("pretrain", {"validation_loss", "validation_perplexity", "trigram_perplexity", "perplexity_to_trigram", "parameters",
                   "tokens_trained_on"}),
-    ("classifier", {"test", "tfidf", "validation_accuracy", "best_epoch"}),
+    ("classifier", {"test", "tfidf", "natural", "natural_tfidf", "scores_of", "validation_accuracy", "best_epoch"}),
     ("instruct", {"validation_loss", "validation_perplexity", "validation_token_accuracy", "best_epoch"}),
     ("judge", {"judge", "mean_score", "median_score", "exactly_right", "judged", "failed"}),
 ])  # fmt: skip
@@ -115,9 +115,10 @@ def test_metrics_lie_within_their_range(in_built):
     )
     assert 1 < base["validation_perplexity"] < params.load().tokenizer.vocab_size and base["trigram_perplexity"] > 1
     assert base["perplexity_to_trigram"] == pytest.approx(base["validation_perplexity"] / base["trigram_perplexity"], rel=1e-3)
-    for group in ("test", "tfidf"):
+    for group in ("test", "tfidf", "natural", "natural_tfidf"):
         assert all(0 <= classifier[group][share] <= 1 for share in ("accuracy", "precision", "recall", "f1"))
     assert classifier["test"]["rows"] == classifier["tfidf"]["rows"] > 0
+    assert classifier["natural"]["rows"] == classifier["natural_tfidf"]["rows"] > classifier["test"]["rows"]
     for share in (classifier["validation_accuracy"], instruct["validation_token_accuracy"], judge["exactly_right"]):
         assert 0 <= share <= 1
     assert 0 <= judge["mean_score"] <= 100
@@ -164,8 +165,9 @@ def test_tokens_are_the_corpus(in_built):
 
     words = tokenizer.load(paths.TOKENIZER)
     ids = [*tokens.read(paths.TOKENS, "train"), *tokens.read(paths.TOKENS, "validation")]
-    assert words.decode(ids) == "".join(corpus.read(paths.CLEAN_CORPUS)["text"])
-    assert sum(i == words.end_of_text for i in ids) == len(corpus.read(paths.CLEAN_CORPUS))
+    documents = [text for _, text in corpus.whole(corpus.read(paths.CLEAN_CORPUS))]
+    assert words.decode(ids) == "".join(documents)
+    assert sum(i == words.end_of_text for i in ids) == len(documents)
     assert words.vocab_size == params.load().tokenizer.vocab_size
 
 
@@ -197,8 +199,8 @@ def test_model_folders_load_in_transformers_with_the_tokenizer_beside_them(in_bu
 def test_the_provenance_of_the_sample_says_how_to_make_it_again(in_built):
     from gptmill.data import sample
 
-    for name, path in (("corpus", paths.RAW_CORPUS), ("spam", paths.RAW_SPAM), ("instructions", paths.RAW_INSTRUCTIONS)):
-        record = files.read_json(paths.RAW / f"{name}.source.json")
+    for name, file in (("corpus", "corpus.txt"), ("spam", "spam.tsv"), ("instructions", "instructions.json")):
+        record, path = files.read_json(paths.source_record(name)), paths.RAW / file
         assert record["sha256"] == files.digest(path)
         call, seed, size = re.fullmatch(r"gptmill\.data\.sample\.(\w+)\((\d+), (\d+)\)", record["origin"]).groups()
         assert getattr(sample, call)(int(seed), int(size)) == path.read_text()
@@ -206,15 +208,14 @@ def test_the_provenance_of_the_sample_says_how_to_make_it_again(in_built):
 
 def test_the_books_data_comes_from_a_mirror(project, serve, monkeypatch):
     from gptmill.data import sources
-    from gptmill.stages import download
 
     content = b"The Verdict, by nobody in particular\n" * 50
     source = sources.Source("a text", "https://example.org/a.txt", hashlib.sha256(content).hexdigest(), "public domain", "a.txt")
-    monkeypatch.setitem(download.BOOK, "corpus", source)
+    monkeypatch.setitem(sources.BOOK, "corpus", source)
     monkeypatch.setenv("GPTMILL_MIRROR", serve(lambda request: (200, {}, content)).url)
     values = change("data", source="book")
     stages.run("download", values, "corpus")
-    assert paths.RAW_CORPUS.read_bytes() == content
+    assert (paths.RAW / "corpus.txt").read_bytes() == content
     record = files.read_json(paths.RAW / "corpus.source.json")
     assert record == {
         "name": "a text",
@@ -243,6 +244,7 @@ def test_a_missing_input_says_what_to_run_and_leaves_nothing(copy_of_built):
     for stage, needed, made in (
         ("split_spam", paths.CLEAN_SPAM, [paths.SPAM_SPLITS]),
         ("tokenize", paths.CLEAN_CORPUS, [paths.TOKENIZER, paths.TOKENS]),
+        ("data_cards", paths.QUARANTINE, [paths.DATA_CARDS]),
         ("pretrain", paths.TOKENS, [paths.BASE_MODEL, paths.METRICS / "pretrain.json", paths.PLOTS / "pretrain.csv"]),
         ("finetune_classifier", paths.SPAM_SPLITS, [paths.CLASSIFIER_MODEL, paths.METRICS / "classifier.json"]),
         ("finetune_instruct", paths.BASE_MODEL, [paths.INSTRUCT_MODEL, paths.METRICS / "instruct.json"]),

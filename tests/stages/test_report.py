@@ -10,7 +10,11 @@ from gptmill.errors import GptmillError
 from gptmill.stages import report
 
 EVIL = "<script>alert('x')</script>"
-COUNTS = {"corpus": {"characters": 900}, "spam": {"messages": 40, "ham": 30, "spam": 10}, "instructions": {"records": 20}}
+COUNTS = {
+    "corpus": {"characters": 900},
+    "spam": {"messages": 40, "classes": {"ham": 30, "spam": 10}, "near_duplicates": 7, "leakage": {"exact": 0, "near": 0}},
+    "instructions": {"records": 20, "leakage": {"exact": 8, "near": 12}},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +33,9 @@ def project(tmp_path, monkeypatch):
     put(paths.METRICS / "classifier.json", {
         "test": {"accuracy": 0.75, "precision": 1.0, "recall": 0.5, "f1": 0.6667, "rows": 4},
         "tfidf": {"accuracy": 0.5, "precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 4},
+        "natural": {"accuracy": 0.875, "precision": 0.625, "recall": 0.5, "f1": 0.5556, "rows": 1234},
+        "natural_tfidf": {"accuracy": 0.8125, "precision": 0.4375, "recall": 0.5, "f1": 0.4667, "rows": 1234},
+        "scores_of": "spam",
     })  # fmt: skip
     put(paths.METRICS / "instruct.json", {"validation_loss": 1.5, "validation_perplexity": 4.482, "validation_token_accuracy": 0.6})
     put_answers([answer("yes", "yes", 100), answer("no", "perhaps", 12)])
@@ -93,15 +100,36 @@ def test_the_page_shows_the_numbers_of_every_stage():
     text = words(page())
     for said in ("7.389 validation perplexity", "Better than a trigram model. Its perplexity is 0.41 times", "Parameters 1,234,567",
                  "Tokens trained on 46,080", "75.0% test accuracy", "F1 66.7% 50.0%", "50.0% exactly right", "Mean score, of 100 56",
-                 "Judged / failed 2 / 0", "The judge is no LLM", "in quarantine 9 / 2", "1 of 1 expectations met"):  # fmt: skip
+                 "Judged / failed 2 / 0", "The judge is no LLM", "in quarantine 9 / 2", "Of class spam 10", "Near duplicates 7",
+                 "across splits, exact / near 8 / 12", "Accuracy 87.5% 81.2%", "1,234 texts", "its precision 62.5%",
+                 "1 of 1 expectations met"):  # fmt: skip
         assert said in text
+
+
+def test_classes_that_are_not_spam_and_ham_are_called_by_their_names_and_no_other():
+    per_class = {"poems": 0.5, "news": 1.0, "jokes": 0.25}
+    scores = {"accuracy": 0.75, "precision": 0.5, "recall": 0.5, "f1": 0.5833, "rows": 4, "per_class": per_class}
+    four = dict.fromkeys(["test", "tfidf", "natural", "natural_tfidf"], scores)
+    change(paths.METRICS / "classifier.json", scores_of="3 classes, averaged", **four)
+    change(paths.RAW / "spam.source.json", name="texts of mine")
+    validation = json.loads(paths.VALIDATION.read_text())
+    validation["spam"]["classes"] = {"poems": 9, "news": 8, "jokes": 7}
+    put(paths.VALIDATION, validation)
+    put_predictions([("poems", "poems", 0.9, "a"), ("news", "news", 0.8, "b"), ("jokes", "news", 0.7, "c"), ("jokes", "jokes", 0.6, "d")])
+    text = words(page())
+    assert not re.search(r"\b(spam|ham)\b", text.casefold())
+    for said in ("those of 3 classes, averaged", "jokes 25.0% 25.0%", "Of class poems 9", "Taken for news", "jokes of 2 1 1 0"):
+        assert said in text
+    assert "As classes are spread" not in text  # nothing was balanced
 
 
 def test_the_page_is_self_contained():
     html = page()
     assert "<script" not in html and '<link rel="stylesheet' not in html and "@import" not in html
     found = re.findall(r"""(?:src|href|action|poster|srcset)\s*=\s*["']([^"']*)|url\(["']?([^"')]*)""", html)
-    assert {target for pair in found for target in pair if target and not target.startswith("#")} == {"data:,", "data_docs/index.html"}
+    assert {target for pair in found for target in pair if target and not target.startswith("#")} == {
+        "data:,", "data_docs/index.html", "data/corpus.html", "data/spam.html", "data/instructions.html"
+    }  # fmt: skip
     assert "default-src 'none'" in html
     assert len(html) < 400_000
     assert re.search(r"body \{[^}]*overflow-wrap: anywhere", html)  # or one long string would make the page scroll sideways
@@ -142,7 +170,7 @@ def test_a_base_model_that_was_loaded_has_no_empty_chart():
 def test_models_that_are_worse_than_simple_ones_are_said_to_be():
     change(paths.METRICS / "pretrain.json", perplexity_to_trigram=2.4667)
     scores = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 100}
-    put(paths.METRICS / "classifier.json", {"test": {"accuracy": 0.8, **scores}, "tfidf": {"accuracy": 0.9, **scores}})
+    change(paths.METRICS / "classifier.json", **{"test": {"accuracy": 0.8, **scores}, "tfidf": {"accuracy": 0.9, **scores}})
     put_predictions([("ham", "ham", 0.9, "hi")] * 80 + [("spam", "ham", 0.9, "WIN")] * 20)
     put_answers([answer("yes", "no", 3)])
     text = words(page())
@@ -161,7 +189,7 @@ def test_failed_judgements_are_counted_and_shown():
 
 def test_a_classifier_without_mistakes_has_none_to_show():
     put_predictions([("ham", "ham", 0.9, "hi"), ("spam", "spam", 1, "WIN")] * 2)
-    assert "every one of the 4 test messages was put right" in words(page())
+    assert "every one of the 4 test texts was put right" in words(page())
 
 
 @pytest.mark.parametrize(("path", "stage"), [
@@ -170,10 +198,10 @@ def test_a_classifier_without_mistakes_has_none_to_show():
 ])  # fmt: skip
 def test_a_missing_or_malformed_input_says_what_to_run(path, stage):
     path.write_text("{ no", encoding="utf-8")
-    with pytest.raises(GptmillError, match=f"{path} is not what {stage} writes .*dvc repro report"):
+    with pytest.raises(GptmillError, match=f"{path} is not what {stage} writes .*dvc repro {stage}"):
         report.run(None)
     path.unlink()
-    with pytest.raises(GptmillError, match=f"{path} is not here.*dvc repro report.*{stage}"):
+    with pytest.raises(GptmillError, match=f"{path} is not here.*dvc repro {stage}"):
         report.run(None)
     assert not paths.REPORT.exists()
 

@@ -6,19 +6,40 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from gptmill import files, paths
+from gptmill.data import rawtext, similar
 from gptmill.errors import GptmillError
-from gptmill.params import ExpectationParams, SharesParams, SpamSplitParams
+from gptmill.params import CorpusParams, ExpectationParams, InstructionsParams, InstructionSplitParams, SpamParams, SpamSplitParams
+from gptmill.params.sources import STANDARD
 from gptmill.stages import split_instructions, split_spam, validate
 
+RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (paths.RAW / name for name in ("corpus.txt", "spam.tsv", "instructions.json"))
+SOURCE = {"urls": [], "member": "", "sha256": "", "licence": "", "max_megabytes": 1}
+SOURCES = {
+    "corpus": CorpusParams(**SOURCE, **STANDARD["corpus"]),
+    "spam": SpamParams(**SOURCE, **STANDARD["spam"]),
+    "instructions": InstructionsParams(**SOURCE, **STANDARD["instructions"]),
+}
+
 # Each stage gets the params that it may read, and no others.
-CHECKS = SimpleNamespace(data=SimpleNamespace(expectations=ExpectationParams(
-    min_corpus_characters=100, min_messages=50, min_records=20, min_spam_share=0.1, max_spam_share=0.6, max_quarantined_share=0.1
-)))  # fmt: skip
-SPAM = SimpleNamespace(seed=7, split=SimpleNamespace(spam=SpamSplitParams(train=0.6, validation=0.2, balance="undersample")))
-INSTRUCTIONS = SimpleNamespace(seed=7, split=SimpleNamespace(instructions=SharesParams(train=0.6, validation=0.2)))
+EXPECTED = ExpectationParams(
+    min_corpus_characters=100, max_unbroken_characters=50, max_repeated_line_share=0.5, min_messages=50, min_records=20,
+    min_class_share=0.1, max_text_characters=20_000, max_duplicate_share=0.5, max_near_duplicate_share=0.5,
+    near_duplicate_similarity=0.8, max_quarantined_share=0.1,
+)  # fmt: skip
+SPAM_SPLIT = SpamSplitParams(train=0.6, validation=0.2, method="groups", balance="undersample")
+RECORD_SPLIT = InstructionSplitParams(train=0.6, validation=0.2, method="groups")
+CHECKS = SimpleNamespace(
+    seed=7,
+    data=SimpleNamespace(**SOURCES, expectations=EXPECTED),
+    model=SimpleNamespace(context_length=256),
+    split=SimpleNamespace(corpus=SimpleNamespace(validation=0.5), spam=SPAM_SPLIT, instructions=RECORD_SPLIT),
+)
+SPAM = SimpleNamespace(seed=7, data=SimpleNamespace(**SOURCES), split=SimpleNamespace(spam=SPAM_SPLIT))
+INSTRUCTIONS = SimpleNamespace(seed=7, split=SimpleNamespace(instructions=RECORD_SPLIT))
 
 
 def lines() -> list[str]:
@@ -38,9 +59,9 @@ def project(tmp_path, monkeypatch):
 
 def put(corpus: str = "Once upon a time. " * 20, spam: list[str] | None = None, instructions: list | None = None) -> None:
     paths.RAW.mkdir(parents=True, exist_ok=True)
-    paths.RAW_CORPUS.write_text(corpus)
-    paths.RAW_SPAM.write_text("\n".join(spam or lines()) + "\n")
-    paths.RAW_INSTRUCTIONS.write_text(json.dumps(records() if instructions is None else instructions))
+    RAW_CORPUS.write_text(corpus)
+    RAW_SPAM.write_text("\n".join(spam or lines()) + "\n")
+    RAW_INSTRUCTIONS.write_text(json.dumps(records() if instructions is None else instructions))
 
 
 def run_all() -> None:
@@ -56,17 +77,19 @@ def hashes(*folders: Path) -> dict[str, str]:
 
 def test_the_stages_write_what_the_next_ones_read(capsys):
     run_all()
-    assert paths.CLEAN_CORPUS.read_text() == paths.RAW_CORPUS.read_text()
-    assert list(pd.read_parquet(paths.CLEAN_SPAM).columns) == ["row", "label", "text"]
-    assert files.read_jsonl(paths.CLEAN_INSTRUCTIONS)[0] == {"row": 1, **records()[0]}
-    assert sorted(path.name for path in paths.SPAM_SPLITS.iterdir()) == ["test.parquet", "train.parquet", "validation.parquet"]
+    assert paths.CLEAN_CORPUS.read_text() == RAW_CORPUS.read_text()
+    assert list(pd.read_parquet(paths.CLEAN_SPAM).columns) == ["row", "label", "text", "group"]
+    first = files.read_jsonl(paths.CLEAN_INSTRUCTIONS)[0]
+    assert first == {"row": 1, **records()[0], "group": first["group"]} and len(first["group"]) == 32
+    names = ["natural.parquet", "test.parquet", "train.parquet", "validation.parquet"]
+    assert sorted(path.name for path in paths.SPAM_SPLITS.iterdir()) == names
     assert list(pd.read_parquet(paths.SPAM_SPLITS / "test.parquet").columns) == ["label", "text"]
     assert sorted(path.name for path in paths.INSTRUCTION_SPLITS.iterdir()) == ["test.jsonl", "train.jsonl", "validation.jsonl"]
     assert list(files.read_jsonl(paths.INSTRUCTION_SPLITS / "train.jsonl")[0]) == ["instruction", "input", "output"]
     assert paths.DATA_DOCS.joinpath("index.html").exists()
     said = capsys.readouterr().out
-    assert "spam: messages 90, ham 60, spam 30, duplicates 0, kept 90, quarantined 0" in said
-    assert "spam: 60 messages -> train 36, validation 12, test 12 (50.0% spam)" in said
+    assert "spam: messages 90, duplicates 0, near_duplicates 0, conflicting_labels 0, kept 90, quarantined 0, ham 60, spam 30" in said
+    assert "spam: 60 messages -> train 36, validation 12, test 12 (50.0% ham, 50.0% spam); natural test 18" in said
     assert "instructions: 30 records -> train 18, validation 6, test 6" in said
 
 
@@ -80,7 +103,28 @@ def test_what_is_quarantined_and_what_is_kept_add_up():
     quarantine = pd.read_parquet(paths.QUARANTINE / "spam.parquet")
     assert list(quarantine["row"]) == [91, 92] and list(quarantine["reasons"])[1] == "label is unknown"
     assert 91 not in set(pd.read_parquet(paths.CLEAN_SPAM)["row"]) and len(files.read_jsonl(paths.CLEAN_INSTRUCTIONS)) == 30
-    assert list(pd.read_parquet(paths.QUARANTINE / "corpus.parquet").columns) == ["row", "text", "reasons"]
+    assert list(pd.read_parquet(paths.QUARANTINE / "corpus.parquet").columns) == ["row", "text", "characters", "reasons"]
+
+
+def test_a_bad_document_is_set_aside_with_its_length_and_every_reason():
+    put("\n<|endoftext|>\n".join(["Once upon a time."] * 30 + ["x" * 30_000 + "\x07", "The end."]))
+    validate.run(CHECKS)
+    reasons = "text has control characters or undecodable ones; text has more than 50 characters without white space"
+    quarantine = pq.read_table(paths.QUARANTINE / "corpus.parquet").to_pylist()
+    assert quarantine == [{"row": 61, "text": "x" * 20_000, "characters": 30_001, "reasons": reasons}]
+    assert paths.CLEAN_CORPUS.read_text() == "\n<|endoftext|>\n".join(["Once upon a time."] * 30 + ["The end."])
+    report = files.read_json(paths.VALIDATION)["corpus"]
+    assert (report["documents"], report["kept"], report["quarantined"], report["duplicates"]) == (32, 31, 1, 29)
+
+
+def test_a_corpus_of_the_same_lines_or_too_short_for_a_window_stops():
+    put("This line comes back again and again.\n" * 10)
+    with pytest.raises(GptmillError, match="at most 50% of the lines stood before: observed 0.9, allowed at most 0.5"):
+        validate.run(CHECKS)
+    put("Once upon a time. " * 20)
+    long = SimpleNamespace(**vars(CHECKS) | {"model": SimpleNamespace(context_length=256)})
+    with pytest.raises(GptmillError, match="has 514 bytes or more, for a window of 256 tokens .*: observed 360, allowed at least 514"):
+        validate.run(long)
 
 
 def test_two_runs_write_the_same_bytes_without_times_or_paths(project):
@@ -96,7 +140,7 @@ def test_two_runs_write_the_same_bytes_without_times_or_paths(project):
 
 
 def test_shuffled_input_files_give_the_same_splits_byte_for_byte():
-    spam_lines, items = lines() + ["ham\tsee you at 3:30 THEN!", "ham\tsee you at 3:30, then"], records() + records()[:3]
+    spam_lines, items = noisy_copies()
     put(spam=spam_lines, instructions=items)
     run_all()
     first = hashes(paths.SPAM_SPLITS, paths.INSTRUCTION_SPLITS)
@@ -112,7 +156,7 @@ def test_a_failed_suite_names_the_data_sets_and_leaves_docs_but_no_outputs():
         validate.run(CHECKS)
     message = str(refusal.value)
     assert "corpus: 1 expectation is not met:\n  the corpus has 100 characters or more: observed 10, allowed at least 100" in message
-    assert "spam: 1 expectation is not met:\n  between 10% and 60% of the messages are spam: observed 0.016393" in message
+    assert "spam: 1 expectation is not met:\n  10% of the messages or more are spam: observed 0.016393" in message
     assert "instructions: 1 expectation is not met:\n  20 records or more are kept: observed 5" in message
     assert "reports/data_docs/index.html" in message
     assert paths.DATA_DOCS.joinpath("index.html").exists()
@@ -120,7 +164,7 @@ def test_a_failed_suite_names_the_data_sets_and_leaves_docs_but_no_outputs():
 
 
 def test_an_unreadable_file_leaves_nothing():
-    paths.RAW_INSTRUCTIONS.write_text("<html>not found</html>")
+    RAW_INSTRUCTIONS.write_text("<html>not found</html>")
     with pytest.raises(GptmillError, match=r"data/raw/instructions\.json is an HTML or XML page"):
         validate.run(CHECKS)
     assert [path.name for path in Path("data").iterdir()] == ["raw"] and not paths.REPORTS.exists()
@@ -135,9 +179,76 @@ def test_a_split_without_clean_data_says_what_is_missing(stage, params, needed):
         stage.run(params)
 
 
-def test_a_split_that_would_be_empty_leaves_no_folder():
+def changed(section: SimpleNamespace, **values) -> SimpleNamespace:
+    return SimpleNamespace(**(vars(section) | values))
+
+
+def test_a_split_that_would_be_empty_stops_before_anything_is_written():
     put(spam=lines()[58:62] * 20)  # 80 rows, 4 texts
+    lenient = EXPECTED.model_copy(update={"max_duplicate_share": 1.0})
+    with pytest.raises(GptmillError, match=r"spam: the \w+ split would"):
+        validate.run(changed(CHECKS, data=SimpleNamespace(**SOURCES, expectations=lenient)))
+    assert not paths.CLEAN.exists() and not paths.VALIDATION.exists()
+
+
+def noisy_copies() -> tuple[list[str], list[dict]]:
+    """The rows of `lines` and `records`, of which some stand twice, with other case, spacing and punctuation or nearly the same."""
+    rng = random.Random(3)
+    long = [f"{label}\tthe {a} and the {b} went down to the river {n}" for n, (label, a, b) in enumerate(
+        [("ham", a, b) for a in ("cat", "dog", "miller") for b in ("goat", "king")] + [("spam", "prize", "winner")] * 2
+    )]  # fmt: skip
+    copies = [line.partition("\t")[0] + "\t" + line.partition("\t")[2].upper().replace(" ", ",  ") for line in rng.sample(lines(), 30)]
+    return lines() + copies + long, records() + [{**record, "instruction": record["instruction"].upper()} for record in records()[:9]]
+
+
+def test_the_report_states_repetitions_classes_and_no_leakage(capsys):
+    spam_lines, items = noisy_copies()
+    put(spam=spam_lines, instructions=items)
+    run_all()
+    report = files.read_json(paths.VALIDATION)
+    assert list(report) == ["corpus", "spam", "instructions", "success"]
+    assert list(report["spam"]) == [
+        "sha256", "messages", "classes", "duplicates", "near_duplicates", "conflicting_labels", "leakage", "kept", "quarantined",
+        "success", "expectations",
+    ]  # fmt: skip
+    assert report["spam"]["leakage"] == report["instructions"]["leakage"] == {"exact": 0, "near": 0}
+    assert sum(report["spam"]["classes"].values()) == report["spam"]["messages"] == len(spam_lines)
+    assert report["spam"]["near_duplicates"] >= 30 and report["instructions"]["duplicates"] == 9
+    assert "leakage exact 0, leakage near 0" in capsys.readouterr().out
+
+
+def test_copies_are_of_one_group_in_what_is_kept():
+    spam_lines, items = noisy_copies()
+    put(spam=spam_lines, instructions=items)
     validate.run(CHECKS)
-    with pytest.raises(GptmillError, match=r"spam: the \w+ split would be empty"):
-        split_spam.run(SimpleNamespace(seed=7, split=SimpleNamespace(spam=SpamSplitParams(train=0.9, validation=0.05, balance="none"))))
-    assert not paths.SPAM_SPLITS.exists()
+    clean = pd.read_parquet(paths.CLEAN_SPAM)
+    keys = clean["text"].map(rawtext.grouping_key)
+    assert (clean.groupby(keys)["group"].nunique() == 1).all() and clean["group"].nunique() <= len(clean) - 30
+
+
+def test_groups_that_are_wrong_stop_the_graph_and_the_books_split_does_not(monkeypatch):
+    spam_lines, items = noisy_copies()
+    put(spam=spam_lines, instructions=items)
+    with monkeypatch.context() as patch:
+        patch.setattr(similar, "group", lambda texts, threshold: pd.Series([str(n) for n in range(len(texts))]).where(texts.notna()))
+        with pytest.raises(GptmillError, match="stand in different splits.* in train and "):
+            validate.run(CHECKS)
+    assert not paths.CLEAN.exists()
+    book = SimpleNamespace(
+        spam=SPAM_SPLIT.model_copy(update={"method": "book"}), instructions=RECORD_SPLIT.model_copy(update={"method": "book"})
+    )
+    validate.run(changed(CHECKS, split=book))
+    report = files.read_json(paths.VALIDATION)
+    assert report["success"] and report["spam"]["leakage"]["exact"] > 0 and report["instructions"]["leakage"]["exact"] > 0
+
+
+def test_conflicting_labels_are_in_quarantine_with_each_others_rows():
+    put(spam=[*lines(), "spam\tSee you at  1:30, then"])
+    validate.run(CHECKS)
+    quarantine = pd.read_parquet(paths.QUARANTINE / "spam.parquet")
+    assert dict(zip(quarantine["row"], quarantine["reasons"], strict=True)) == {
+        2: "text has another label elsewhere: spam (row 91)",
+        91: "text has another label elsewhere: ham (row 2)",
+    }
+    report = files.read_json(paths.VALIDATION)["spam"]
+    assert report["conflicting_labels"] == report["quarantined"] == 2 and report["kept"] == 89

@@ -64,4 +64,4 @@ def task() -> Callable[..., Task]:
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> Callable[..., DiskCheckpoints]:
     """Those of one training, as each new process sees them: `checkpoints(minutes=0)`; then one is due after every step."""
-    return lambda minutes=0: DiskCheckpoints(tmp_path / "checkpoints" / "stage" / "fingerprint", minutes)
+    return lambda minutes=0: DiskCheckpoints(tmp_path / "own" / "checkpoints" / "stage" / "fingerprint", minutes)

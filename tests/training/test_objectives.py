@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gptmill.model.gpt import IGNORE_INDEX, GPTClassifier
-from gptmill.training.objectives import Classification, Example, Instruction, NextToken
+from gptmill.training.objectives import Classification, Example, Instruction, NextToken, balancing_weights
 
 
 def corpus(size: int) -> np.ndarray:
@@ -159,3 +159,20 @@ def test_a_message_that_is_too_long_is_read_from_its_start():
     [(tokens, more)] = objective.validation_batches()
     assert tokens.tolist() == [[1, 2, 3, 4, 5]]
     assert more.tolist() == [[5, 1]]
+
+
+@torch.no_grad()
+def test_class_weights_multiply_each_texts_loss_and_weigh_every_class_the_same(make_gpt):
+    assert balancing_weights([0, 0, 0, 1, 2, 2], 3) == pytest.approx((2 / 3, 2.0, 1.0))
+    labels = [label for _, label in ROWS]
+    weights = balancing_weights(labels, 2)
+    assert sum(weights[label] for label in labels) == pytest.approx(len(labels))  # a mean of 1: the loss keeps its scale
+    model = GPTClassifier(make_gpt(vocab_size=60).trunk, ["a", "b"]).eval()
+    model.head.weight.normal_()
+    objective = classification(batch_size=50, class_weights=(0.25, 3.0))
+    [batch] = objective.validation_batches()
+    loss, count, right = objective.loss(model, batch)
+    each = [-model(torch.tensor([tokens]), torch.tensor([len(tokens)]))[0].log_softmax(0)[label] for tokens, label in ROWS]
+    expected = sum((0.25, 3.0)[label] * one for one, (_, label) in zip(each, ROWS, strict=True))
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-3)
+    assert (int(count), right) == (50, classification(batch_size=50).loss(model, batch)[2])

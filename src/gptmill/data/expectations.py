@@ -4,17 +4,18 @@ A row that does not meet a row-level expectation goes to quarantine with the rea
 graph. What is checked is computed as columns first. Table-level expectations may ask for `kept_x`: column x, null in quarantined rows.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from gptmill.data import rawtext, spam
+from gptmill import tokenizer
+from gptmill.data import instructions, prompts, rawtext, repeats
 from gptmill.data.instructions import FIELDS
+from gptmill.data.rawtext import END_OF_TEXT
 from gptmill.params import ExpectationParams
-
-LONGEST_TEXT = 20_000  # characters of a message or of a record's field; a document of the corpus may be as long as it likes
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Rule:
     arguments: dict[str, Any]
     allowed: str
     reason: str | None = None  # what is written beside a quarantined row; None: the rule is about the table
+    details: str | None = None  # the column that says more about a row, after its reason
 
 
 @dataclass(frozen=True)
@@ -36,63 +38,168 @@ class DataSet:
     columns: list[str]  # those of the file, `row` first
     frame: pd.DataFrame
     rules: list[Rule]
+    kept_columns: tuple[str, ...] = ()  # computed ones that go with the rows that are kept
+    counts: dict[str, Any] = field(default_factory=dict)  # of the rows as read
 
 
-def corpus(frame: pd.DataFrame, params: ExpectationParams) -> DataSet:
-    columns, wanted = ["row", "text"], params.min_corpus_characters
+def corpus(frame: pd.DataFrame, params: ExpectationParams, context_length: int, validation_share: float) -> DataSet:
+    """`frame`: what `measures.measure` made of the corpus."""
+    wanted, unbroken, repeated = params.min_corpus_characters, params.max_unbroken_characters, params.max_repeated_line_share
+    # There are no more tokens than bytes, so that this much is needed, whatever the tokenizer. The tokenize stage counts exactly.
+    window = math.ceil((context_length + 1) / min(validation_share, 1 - validation_share))
+
+    def rule(says: str, check: str, column: str, reason: str, **arguments: Any) -> Rule:
+        return _row_rule(says, check, {"column": f"text_{column}", **arguments}, f"text {reason}", params)
+
+    between, control = "ExpectColumnValuesToBeBetween", "has control characters or undecodable ones"
+    too_long = f"has more than {unbroken:,} characters without white space"
+    separator = f"has a line {END_OF_TEXT}, which would end the document"
     rules = [
-        *_text_rules("text", "document", params, longest=None),
+        rule("every document has a text that is a string", "ExpectColumnValuesToNotBeNull", "characters", "is missing or no string"),
+        rule("no text is empty", between, "visible_characters", "is empty", min_value=1),
+        rule(f"no text {control}", between, "control_characters", control, max_value=0),
+        rule(f"no text {too_long}", between, "unbroken_characters", too_long, max_value=unbroken),
+        rule(f"no text {separator}", between, "separators", separator, max_value=0),
         Rule(
             f"the corpus has {wanted:,} characters or more",
             "ExpectColumnSumToBeBetween",
             {"column": "kept_text_characters", "min_value": wanted},
             f"at least {wanted:,}",
         ),
-        *_common_rules(columns, "documents", params),
+        Rule(
+            f"the corpus has {window:,} bytes or more, for a window of {context_length:,} tokens in both of its splits",
+            "ExpectColumnSumToBeBetween",
+            {"column": "kept_text_bytes", "min_value": window},
+            f"at least {window:,}",
+        ),
+        Rule(
+            f"at most {_percent(repeated)} of the lines stood before",
+            "ExpectColumnSumToBeBetween",
+            {"column": "repeated_line_share", "max_value": repeated},
+            f"at most {repeated}",
+        ),
+        *_common_rules(["row"], "documents", params)[:1],  # a table without a text column was refused when it was read
     ]
-    return DataSet("corpus", columns, _measure(frame, ["text"]), rules)
+    return DataSet("corpus", ["row"], frame, rules)
 
 
-def messages(frame: pd.DataFrame, params: ExpectationParams) -> DataSet:
-    columns, labels = ["row", "label", "text"], list(spam.LABELS)
-    low, high = params.min_spam_share, params.max_spam_share
-    one_of_them = f"every label is {' or '.join(labels)}"
+def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationParams) -> DataSet:
+    columns, labels = ["row", "label", "text"], list(labels)
+    one_of_them = f"every label is {', '.join(labels[:-1])} or {labels[-1]}"
+    other_label = "text has another label elsewhere"
     rules = [
         _row_rule("every message has a label", "ExpectColumnValuesToNotBeNull", {"column": "label"}, "label is missing", params),
         _row_rule(one_of_them, "ExpectColumnValuesToBeInSet", {"column": "label", "value_set": labels}, "label is unknown", params),
-        *_text_rules("text", "message", params),
+        *_text_rules("text", "message", params, longest=params.max_text_characters),
+        _row_rule(
+            "no text stands under two labels",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "has_conflict", "value_set": [False]},
+            other_label,
+            params,
+            details="conflict",
+        ),
         _enough_rule("messages", params.min_messages),
         Rule(
-            f"the labels are {' and '.join(labels)}, and both are there",
+            f"the labels are {', '.join(labels[:-1])} and {labels[-1]}, and all are there",
             "ExpectColumnDistinctValuesToEqualSet",
             {"column": "kept_label", "value_set": labels},
-            " and ".join(labels),
+            ", ".join(labels),
         ),
-        Rule(
-            f"between {_percent(low)} and {_percent(high)} of the messages are spam",
-            "ExpectColumnMeanToBeBetween",
-            {"column": "kept_is_spam", "min_value": low, "max_value": high},
-            f"{low} to {high}",
-        ),
+        *[_class_rule(number, label, params.min_class_share) for number, label in enumerate(labels)],
+        *_repeat_rules("messages", params),
         *_common_rules(columns, "messages", params),
     ]
-    measured = _measure(frame, ["text"]).assign(is_spam=(frame["label"] == "spam").astype("float64"))
-    return DataSet("spam", columns, measured, rules)
+    texts = _readable(frame["text"], params)
+    conflict = repeats.conflicts(frame.assign(text=texts), labels)
+    found = repeats.find(texts, params.near_duplicate_similarity)
+    measured = pd.concat([_measure(frame, ["text"]), found], axis="columns").assign(conflict=conflict, has_conflict=conflict.notna())
+    for number, label in enumerate(labels):
+        measured[f"is_class_{number}"] = (frame["label"] == label).astype("float64")
+    counts = {
+        "messages": len(frame),
+        "classes": {label: int((frame["label"] == label).sum()) for label in labels},
+        **_repeats(measured),
+        "conflicting_labels": int(conflict.notna().sum()),
+    }
+    return DataSet("spam", columns, measured, rules, kept_columns=("group",), counts=counts)
 
 
-def records(frame: pd.DataFrame, params: ExpectationParams) -> DataSet:
+def records(frame: pd.DataFrame, params: ExpectationParams, context_length: int) -> DataSet:
+    """`context_length`: tokens that the model can look back on. Whatever the tokenizer, a text has as many tokens as pieces, or more."""
     columns = ["row", *FIELDS]
-    rules = [rule for field in FIELDS for rule in _text_rules(field, "record", params, may_be_empty=field == "input")]
-    rules += [_enough_rule("records", params.min_records), *_common_rules(columns, "records", params)]
-    return DataSet("instructions", columns, _measure(frame, FIELDS), rules)
+    rules = [
+        rule
+        for name in FIELDS
+        for rule in _text_rules(name, "record", params, may_be_empty=name == "input", longest=params.max_text_characters)
+    ]
+    rules += [
+        _row_rule(
+            f"no record is certain to have more than the {context_length:,} tokens of the model's context",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "pieces", "max_value": context_length},
+            f"prompt and output have more than {context_length:,} tokens, the model's context",
+            params,
+        ),
+        _enough_rule("records", params.min_records),
+        *_repeat_rules("records", params),
+        *_common_rules(columns, "records", params),
+    ]
+    fields = {name: _readable(frame[name], params) for name in FIELDS}
+    questions = instructions.questions(pd.DataFrame(fields))
+    found = repeats.find(questions, params.near_duplicate_similarity)
+    measured = pd.concat([_measure(frame, FIELDS), found], axis="columns")
+    measured["pieces"] = [_pieces(*texts) for texts in zip(*(fields[name] for name in FIELDS), strict=True)]
+    counts = {"records": len(frame), "with_input": int((frame["input"].fillna("").str.strip() != "").sum()), **_repeats(measured)}
+    return DataSet("instructions", columns, measured, rules, kept_columns=("group",), counts=counts)
 
 
-def _row_rule(says: str, check: str, arguments: dict[str, Any], reason: str, params: ExpectationParams) -> Rule:
+def _readable(texts: pd.Series, params: ExpectationParams) -> pd.Series:
+    """Null for texts that go to quarantine for their length: nothing that takes long is computed of them."""
+    return texts.where(texts.map(len, na_action="ignore") <= params.max_text_characters)
+
+
+def _pieces(*texts: Any) -> float:
+    """Pieces of a record's prompt and output, a lower bound of their tokens; the end of text that closes them is never looked back on."""
+    if any(pd.isna(text) for text in texts):
+        return float("nan")
+    instruction, given, output = texts
+    return float(tokenizer.count_pieces(prompts.alpaca(instruction, given)) + tokenizer.count_pieces(output))
+
+
+def _repeats(measured: pd.DataFrame) -> dict[str, int]:
+    return {"duplicates": int(measured["is_duplicate"].sum()), "near_duplicates": int(measured["is_near_duplicate"].sum())}
+
+
+def _class_rule(number: int, label: str, share: float) -> Rule:
+    arguments = {"column": f"kept_is_class_{number}", "min_value": share}
+    return Rule(f"{_percent(share)} of the messages or more are {label}", "ExpectColumnMeanToBeBetween", arguments, f"at least {share}")
+
+
+def _repeat_rules(rows: str, params: ExpectationParams) -> list[Rule]:
+    exact, near = params.max_duplicate_share, params.max_near_duplicate_share
+    return [
+        Rule(
+            f"at most {_percent(exact)} of the {rows} repeat another but for case and spacing",
+            "ExpectColumnMeanToBeBetween",
+            {"column": "is_duplicate", "max_value": exact},
+            f"at most {exact}",
+        ),
+        Rule(
+            f"at most {_percent(near)} of the {rows} are nearly the same as another",
+            "ExpectColumnMeanToBeBetween",
+            {"column": "is_near_duplicate", "max_value": near},
+            f"at most {near}",
+        ),
+    ]
+
+
+def _row_rule(says: str, check: str, arguments: dict[str, Any], reason: str, params: ExpectationParams, details=None) -> Rule:
     share = params.max_quarantined_share
-    return Rule(says, check, {**arguments, "mostly": 1 - share}, f"at most {_percent(share)} of the rows", reason)
+    return Rule(says, check, {**arguments, "mostly": 1 - share}, f"at most {_percent(share)} of the rows", reason, details)
 
 
-def _text_rules(column: str, row: str, params: ExpectationParams, may_be_empty=False, longest: int | None = LONGEST_TEXT) -> list[Rule]:
+def _text_rules(column: str, row: str, params: ExpectationParams, *, longest: int | None, may_be_empty=False) -> list[Rule]:
     def rule(says: str, check: str, suffix: str, reason: str, **arguments: Any) -> Rule:
         return _row_rule(says, check, {"column": column + suffix, **arguments}, f"{column} {reason}", params)
 

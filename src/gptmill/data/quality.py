@@ -97,7 +97,8 @@ def _examine_one(context, data_set: DataSet) -> Findings:
     reasons: list[list[str]] = [[] for _ in range(len(data_set.frame))]
     for rule, result in zip(row_rules, _in_order(results), strict=True):
         for index in result.result["unexpected_index_list"]:
-            reasons[index].append(rule.reason)
+            detail = f": {data_set.frame[rule.details][index]}" if rule.details else ""
+            reasons[index].append(rule.reason + detail)
 
     bad = pd.Series([bool(reason) for reason in reasons])
     suite = context.suites.add(gx.ExpectationSuite(name=data_set.name, expectations=_expectations(data_set.rules)))
@@ -109,14 +110,26 @@ def _examine_one(context, data_set: DataSet) -> Findings:
     )
     checks = [_check(rule, result) for rule, result in zip(data_set.rules, _in_order(results), strict=True)]
 
-    rows = data_set.frame[data_set.columns]
+    rows = data_set.frame[[*data_set.columns, *data_set.kept_columns]]
     joined = pd.Series(["; ".join(reason) for reason in reasons], dtype="str")
-    return Findings(
+    findings = Findings(
         data_set.name,
         kept=rows[~bad].reset_index(drop=True),
-        quarantine=rows.assign(reasons=joined)[bad].reset_index(drop=True),
+        quarantine=rows[data_set.columns].assign(reasons=joined)[bad].reset_index(drop=True),
         checks=checks,
     )
+    _add_up(findings, len(data_set.frame))
+    return findings
+
+
+def _add_up(findings: Findings, rows: int) -> None:
+    """Nothing is dropped silently, whatever changes above."""
+    kept, quarantined = len(findings.kept), len(findings.quarantine)
+    if kept + quarantined != rows or (findings.quarantine["reasons"] == "").any():
+        raise GptmillError(
+            f"{findings.name}: of {rows:,} rows, {kept:,} were kept and {quarantined:,} quarantined, each with a reason: that does not add "
+            "up. It is a fault of gptmill's, not of the data: please report it."
+        )
 
 
 def _expectations(rules: list[Rule]) -> list:

@@ -5,18 +5,13 @@ its own (`GPTMILL_CACHE`, by default `~/.cache/gptmill`) under its hash, so that
 where it stopped.
 """
 
-import os
-import shutil
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from gptmill import files
+from gptmill.data import archives, fetching
 from gptmill.errors import GptmillError
-
-ATTEMPTS = 5
-TIMEOUT_SECONDS = 30
-CHUNK = 1 << 20
+from gptmill.params import addresses
 
 
 @dataclass(frozen=True)
@@ -31,6 +26,11 @@ class Source:
     member: str | None = None  # the file's name inside the archive at `url`
     archive_sha256: str | None = None
     size: int | None = None  # bytes of what `url` sends, where known: more than that is not read
+
+    @property
+    def largest(self) -> int:
+        """Bytes that the file can have once it is unpacked, generously."""
+        return 100 * (self.size or 1 << 30)
 
     @property
     def origin(self) -> str:
@@ -66,6 +66,7 @@ INSTRUCTIONS = Source(
     mirror="instruction-data.json",
     size=203_524,
 )
+BOOK = {"corpus": CORPUS, "spam": SPAM, "instructions": INSTRUCTIONS}
 GPT2_VOCABULARY = Source(
     name="GPT-2's vocabulary",
     url=f"{_GPT2}/encoder.json",
@@ -119,29 +120,34 @@ GPT2_WEIGHTS = {
 }
 
 
-def fetch(source: Source) -> Path:
+def fetch(source: Source, *, anew: bool = False) -> Path:
     """The file, from the mirror, the cache or the network, in that order. Returns where it lies: read it, don't move it.
 
+    `anew`: whatever the cache has, ask for it again.
     Raises `GptmillError` when the bytes are not those that were published, or can't be had.
     """
-    mirror = os.environ.get("GPTMILL_MIRROR", "").rstrip("/")
-    if mirror and not mirror.startswith(("http://", "https://")):
+    mirror = fetching.mirror()
+    if mirror and not fetching.is_remote(mirror):
         path = Path(mirror, source.mirror)
         if path.is_file():
             _check(path, source.sha256, f"{source.mirror} in the mirror", "Replace the file, or unset GPTMILL_MIRROR to use the public one")
             return path
-    cached = _cache() / source.sha256
-    if cached.is_file() and files.digest(cached) == source.sha256:
+    cached = fetching.cache() / source.sha256
+    if not anew and cached.is_file() and files.digest(cached) == source.sha256:
         return cached
-    if mirror.startswith(("http://", "https://")):
-        _download(f"{mirror}/{source.mirror}", cached, source.name, source.sha256, limit=None)
-    elif source.member:
-        archive = _cache() / (source.archive_sha256 or source.sha256 + ".zip")
-        _download(source.url, archive, source.name, source.archive_sha256, source.size)
-        _extract(archive, source.member, cached)
+    if mirror and fetching.is_remote(mirror):
+        try:
+            _download(f"{mirror}/{source.mirror}", cached, source, source.sha256, limit=None, is_mirror=True)
+            return cached
+        except fetching.NotThere:
+            pass  # as a folder without the file: the public address is next
+    if source.member:
+        archive = fetching.cache() / (source.archive_sha256 or source.sha256 + ".zip")
+        _download(source.url, archive, source, source.archive_sha256, source.size)
+        _extract(archive, source, cached)
         _check(cached, source.sha256, f"{source.member} of {source.url}", "The public file has changed: compare it before you trust it")
     else:
-        _download(source.url, cached, source.name, source.sha256, source.size)
+        _download(source.url, cached, source, source.sha256, source.size)
     return cached
 
 
@@ -150,76 +156,35 @@ def provenance(name: str, origin: str, licence: str, path: Path) -> dict[str, st
     return {"name": name, "origin": origin, "licence": licence, "sha256": files.digest(path), "bytes": path.stat().st_size}
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("GPTMILL_CACHE") or Path.home() / ".cache" / "gptmill")
-
-
 def _check(path: Path, expected: str, what: str, advice: str) -> None:
     actual = files.digest(path)
     if actual != expected:
         raise GptmillError(f"{what} has SHA-256 {actual}, not {expected}. {advice}.")
 
 
-def _extract(archive: Path, member: str, to: Path) -> None:
-    """Copy one named member out; its own path is never used, so it cannot point anywhere."""
+def _download(url: str, to: Path, source: Source, expected: str | None, limit: int | None, *, is_mirror: bool = False) -> None:
     try:
-        with zipfile.ZipFile(archive) as zipped, zipped.open(member) as inside, files.atomic(to) as beside, beside.open("wb") as outside:
-            shutil.copyfileobj(inside, outside)
-    except (zipfile.BadZipFile, KeyError) as error:
-        archive.unlink(missing_ok=True)
-        raise GptmillError(f"the downloaded archive has no readable {member} ({error}). Run it again to download it anew.") from None
-
-
-def _download(url: str, to: Path, name: str, expected: str | None, limit: int | None) -> None:
-    import httpx
-
-    from gptmill.network import retrying
-
-    to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(to.name + ".part")  # kept when the line breaks: the next attempt, or the next run, goes on from there
-    try:
-        retrying(ATTEMPTS, longest_wait=20)(_download_once, url, part, name, limit)
-    except (httpx.HTTPError, OSError) as error:
-        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        fetching.download(url, to, source.name, expected, limit)
+    except fetching.Differs as error:
         raise GptmillError(
-            f"{name} could not be downloaded from {url} ({reason}). "
-            "Check the network, or point GPTMILL_MIRROR at a folder that has the file."
+            f"what {addresses.shown(url)} sent has SHA-256 {error}, not {expected}. "
+            "It is not the file that was published; nothing of it was kept."
         ) from None
-    if expected:
-        try:
-            _check(part, expected, f"what {url} sent", "It is not the file that was published; nothing of it was kept")
-        except GptmillError:
-            part.unlink()
+    except fetching.TooLarge:
+        raise GptmillError(
+            f"{addresses.shown(url)} sends more than the {limit:,} bytes that {source.name} has: it is not the file that was published."
+        ) from None
+    except fetching.NotHad as error:
+        if is_mirror and isinstance(error, fetching.NotThere):
             raise
-    part.replace(to)
+        raise GptmillError(f"{source.name} could not be downloaded from {addresses.shown(url)} ({error}). {fetching.ADVICE}") from None
 
 
-def _download_once(url: str, part: Path, name: str, limit: int | None) -> None:
-    import httpx
-    from tqdm import tqdm
-
-    have = part.stat().st_size if part.exists() else 0
-    if limit is not None and have >= limit:
-        part.unlink()
-        have = 0
-    headers = {"Accept-Encoding": "identity"}  # so that the bytes that are counted are the file's
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT_SECONDS, follow_redirects=True) as response:
-        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            part.unlink()  # nothing is left to send: what is here is whole, or another file's; the next attempt starts anew
-            raise httpx.RemoteProtocolError("the server has no more than what was there already")
-        response.raise_for_status()
-        if response.status_code != httpx.codes.PARTIAL_CONTENT:
-            have = 0  # the server sends it from the start
-        total = have + int(response.headers.get("Content-Length", 0)) or None
-        with (
-            part.open("ab" if have else "wb") as file,
-            tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True, disable=None) as bar,
-        ):
-            for chunk in response.iter_bytes(CHUNK):
-                have += len(chunk)
-                if limit is not None and have > limit:
-                    raise GptmillError(f"{url} sends more than the {limit:,} bytes that {name} has: it is not the file that was published.")
-                file.write(chunk)
-                bar.update(len(chunk))
+def _extract(archive: Path, source: Source, to: Path) -> None:
+    try:
+        with files.scratch(to) as scratch:
+            [plain] = archives.unpack(archive, source.name, source.member or "", False, source.largest, scratch)
+            plain.path.replace(to)
+    except GptmillError as error:
+        archive.unlink(missing_ok=True)
+        raise GptmillError(f"the downloaded archive has no readable {source.member}: {error}. Run it again to download it anew.") from None

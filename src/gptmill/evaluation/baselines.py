@@ -1,10 +1,12 @@
 """What simpler means reach on the same data, so that a reader sees what the GPT is worth."""
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+
+LONGEST_TRIGRAM_TEXT = 20_000_000  # tokens: half a gigabyte in memory
+AT_ONCE = 1_000_000  # tokens whose probabilities are computed side by side
 
 
 class TrigramModel:
@@ -15,60 +17,81 @@ class TrigramModel:
     """
 
     def __init__(self, tokens: np.ndarray, vocab_size: int) -> None:
-        """`tokens`: (tokens,) training ids."""
+        """`tokens`: (tokens,) training ids, of which no more than the last LONGEST_TRIGRAM_TEXT are read. `vocab_size`: up to 65,536."""
         self.vocab_size = vocab_size
-        ids = tokens.tolist()
-        trigrams = Counter(zip(ids, ids[1:], ids[2:], strict=False))
-        bigrams = Counter((b, c) for _, b, c in trigrams)
-        bigrams.setdefault(tuple(ids[:2]), 1)  # has no token before it, yet was seen
-        unigrams = Counter(c for _, c in bigrams)
-        self._orders = [_Order(counts) for counts in ({(t,): n for t, n in unigrams.items()}, bigrams, trigrams)]
+        ids = np.asarray(tokens[-LONGEST_TRIGRAM_TEXT:], dtype=np.int64)
+        # A run of ids is one number in base vocab_size: the context is what comes before the last digit.
+        trigrams, counts = np.unique((ids[:-2] * vocab_size + ids[1:-1]) * vocab_size + ids[2:], return_counts=True)
+        bigrams, contexts = np.unique(np.append(trigrams % vocab_size**2, ids[:-1][:1] * vocab_size + ids[1:][:1]), return_counts=True)
+        # The first two had no token before them, yet were seen: that counts when they were never seen again.
+        first = bigrams == ids[0] * vocab_size + ids[1]
+        contexts = np.where(first & (contexts > 1), contexts - 1, contexts)
+        self._orders = [_Order(*np.unique(bigrams % vocab_size, return_counts=True), vocab_size)]
+        self._orders += [_Order(bigrams, contexts, vocab_size), _Order(trigrams, counts, vocab_size)]
 
     def probability(self, context: Sequence[int], token: int) -> float:
         """Of `token` after the last two ids of `context`."""
-        probability = 1 / self.vocab_size
-        for length, order in enumerate(self._orders):
-            if length > len(context):
-                break
-            probability = order.interpolate(tuple(context[len(context) - length :]), token, probability)
-        return probability
+        ids = np.array([*context[max(0, len(context) - 2) :], token], dtype=np.int64)
+        return float(self._probabilities(ids)[-1])
 
     def perplexity(self, tokens: np.ndarray) -> float:
         """exp of the mean surprise in nats over every token but the first, each with what stands before it."""
-        ids = tokens.tolist()
-        surprise = [-math.log(self.probability(ids[max(0, i - 2) : i], ids[i])) for i in range(1, len(ids))]
-        return math.exp(sum(surprise) / len(surprise))
+        surprise = 0.0
+        for start in range(1, len(tokens), AT_ONCE):
+            before = min(2, start)
+            ids = np.asarray(tokens[start - before : start + AT_ONCE], dtype=np.int64)
+            surprise -= float(np.log(self._probabilities(ids)[before:]).sum())
+        return math.exp(surprise / (len(tokens) - 1))
+
+    def _probabilities(self, ids: np.ndarray) -> np.ndarray:
+        """Of each id (n,), after those before it; the first two have fewer than two before them."""
+        probabilities, contexts = np.full(len(ids), 1 / self.vocab_size), np.zeros(len(ids), dtype=np.int64)
+        for length, order in enumerate(self._orders):
+            probabilities[length:] = order.interpolate(contexts[length:], ids[length:], probabilities[length:])
+            contexts[length + 1 :] += ids[: len(ids) - length - 1] * self.vocab_size**length
+        return probabilities
 
 
 class _Order:
-    def __init__(self, counts: dict[tuple[int, ...], int]) -> None:
-        self.counts = counts
-        frequencies = Counter(counts.values())
-        once, twice = frequencies[1], frequencies[2]
+    def __init__(self, runs: np.ndarray, counts: np.ndarray, vocab_size: int) -> None:
+        """`runs`: (n,) different runs of ids as numbers, in order; `counts`: (n,) of each."""
+        self._runs, self._counts, self._vocab_size = runs, counts, vocab_size
+        once, twice = int((counts == 1).sum()), int((counts == 2).sum())
         # Without single ones there is no estimate, yet what was not seen needs its share.
-        self.discount = once / (once + 2 * twice) if once else 0.5
-        self.totals: dict[tuple[int, ...], int] = defaultdict(int)
-        self.kinds: dict[tuple[int, ...], int] = defaultdict(int)
-        for (*context, _), count in counts.items():
-            self.totals[tuple(context)] += count
-            self.kinds[tuple(context)] += 1
+        self._discount = once / (once + 2 * twice) if once else 0.5
+        self._contexts, starts, self._kinds = np.unique(runs // vocab_size, return_index=True, return_counts=True)
+        self._totals = np.add.reduceat(counts, starts) if len(starts) else counts
 
-    def interpolate(self, context: tuple[int, ...], token: int, below: float) -> float:
-        total = self.totals.get(context)
-        if not total:
-            return below
-        own = max(0.0, self.counts.get((*context, token), 0) - self.discount)
-        return (own + self.discount * self.kinds[context] * below) / total
+    def interpolate(self, contexts: np.ndarray, ids: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """(n,) probabilities of ids after their contexts, given those of the order below, which are kept after contexts never seen."""
+        totals, kinds = _look_up(self._contexts, self._totals, contexts), _look_up(self._contexts, self._kinds, contexts)
+        counts = _look_up(self._runs, self._counts, contexts * self._vocab_size + ids)
+        own = np.maximum(0.0, counts - self._discount)
+        return np.where(totals > 0, (own + self._discount * kinds * below) / np.maximum(totals, 1), below)
 
 
-def tfidf_classifier(train: tuple[Sequence[str], Sequence[str]], texts: Sequence[str], seed: int) -> list[str]:
-    """Labels for `texts` from TF-IDF of words and word pairs and a logistic regression, fitted on `train`'s texts and labels."""
+def _look_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The value of each wanted key, 0 where there is none. Keys are in order."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=np.int64)
+    places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[places] == wanted, values[places], 0)
+
+
+def tfidf_classifier(
+    train: tuple[Sequence[str], Sequence[str]], texts: Sequence[str], seed: int, *, weigh_classes: bool = False
+) -> list[str]:
+    """Labels for `texts` from TF-IDF of words and word pairs and a logistic regression, fitted on `train`'s texts and labels.
+
+    `weigh_classes`: every class weighs the same in the fit, however many texts it has.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000, random_state=seed)
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+        LogisticRegression(C=10.0, max_iter=1000, random_state=seed, class_weight="balanced" if weigh_classes else None),
     )
     model.fit(*train)
     return model.predict(texts).tolist()

@@ -9,14 +9,17 @@ import re
 from collections.abc import Callable, Sequence
 
 import matplotlib
+import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gptmill.report.inputs import Point
+from gptmill.report.lengths import Bar
 
 WIDTH, HEIGHT = 360, 230  # in CSS pixels
+MOST_TICKS = 7  # labels below a chart, so that they do not touch
 LINE = 15  # a line of text needs so many pixels
 
 # Placeholders that matplotlib takes for colours; `_inline` puts the style sheet's variables in their place.
@@ -57,10 +60,10 @@ def accuracy(curve: Sequence[Point], name: str, title: str) -> Markup:
     return _curve(curve, lines, name, title, lambda value, _: f"{value * 100:g}%")
 
 
-def histogram(scores: Sequence[float], name: str, title: str) -> Markup:
+def scores(values: Sequence[float], name: str, title: str) -> Markup:
     """How many answers got which score: a bar for ten points each, and one for exactly 100."""
     bars = [0] * 11
-    for score in scores:
+    for score in values:
         bars[int(score // 10)] += 1
     with matplotlib.rc_context():
         figure, axes = _axes(name, left=0, right=0)
@@ -75,6 +78,45 @@ def histogram(scores: Sequence[float], name: str, title: str) -> Markup:
             if count:
                 axes.annotate(str(count), (place, count), (0, 3), textcoords="offset points", ha="center", va="bottom")
         return _inline(figure, name, title)
+
+
+def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) -> Markup:
+    """How many texts have how many tokens. `limit`: what cuts longer ones, and where; their bars have a colour of their own."""
+    label, cut = limit
+    edges = [bars[0].above, *(bar.up_to for bar in bars if bar.up_to is not None)]
+    with matplotlib.rc_context():
+        longer = bars[-1].up_to is None
+        figure, axes = _axes(name, left=38, right=24, top=24)
+        highest = max(bar.texts for bar in bars)
+        # A bar that stands for something is seen, however small it is beside the highest.
+        heights = [max(bar.texts, highest * 0.009) if bar.texts else 0 for bar in bars]
+        # What is longer stands apart: it has no place on the scale.
+        places = [place + (0.5 if bar.up_to is not None else 1.0) for place, bar in enumerate(bars)]
+        axes.bar(places, heights, width=0.86, color=[TRAIN if bar.above >= cut else VALIDATION for bar in bars])
+        axes.set_xlim(0, places[-1] + 0.5)
+        axes.set_ylim(0, highest * 1.04)
+        step = -(-len(edges) // MOST_TICKS)
+        ticks = [(place, _short(edges[place])) for place in range(0, len(edges), step)]
+        if longer:
+            ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [(places[-1], f"> {_short(edges[-1])}")]
+        axes.set_xticks(*zip(*ticks, strict=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
+        axes.yaxis.set_major_formatter(FuncFormatter(_short))
+        axes.set_xlabel("tokens", loc="right")
+        if longer or cut <= edges[-1]:
+            place = float(np.interp(cut, edges, range(len(edges))))
+            axes.axvline(place, color=MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
+            side = "right" if place > 0.6 * axes.get_xlim()[1] else "left"
+            axes.annotate(label, (place, 1), (0, 5), xycoords=("data", "axes fraction"), textcoords="offset points", color=MUTED, ha=side)
+        return _inline(figure, name, title)
+
+
+def _short(value: float, _: int = 0) -> str:
+    """12k, 1.5M: as many characters as there is room for beside and below an axis."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= max(size, 1e4):
+            return f"{value / size:.3g}{letter}"
+    return f"{value:,.0f}"
 
 
 def _curve(
@@ -108,12 +150,12 @@ def _curve(
         return _inline(figure, name, title)
 
 
-def _axes(name: str, left: int, right: int) -> tuple[Figure, Axes]:
+def _axes(name: str, left: int, right: int, top: int = 10) -> tuple[Figure, Axes]:
     """A figure with one chart, and so many pixels beside it for labels. To be called within `matplotlib.rc_context`."""
     matplotlib.rcdefaults()  # a matplotlibrc of the user's own must not change the page
     matplotlib.rcParams.update({**STYLE, "svg.hashsalt": name})
     figure = Figure((WIDTH / 72, HEIGHT / 72), dpi=72)  # SVG counts 72 points an inch: a point here is a pixel there
-    bottom, top = 42, 10
+    bottom = 42
     return figure, figure.add_axes(
         (left / WIDTH, bottom / HEIGHT, (WIDTH - left - right) / WIDTH, (HEIGHT - bottom - top) / HEIGHT), facecolor="none"
     )

@@ -1,28 +1,19 @@
 """What the report is made of: every file that it reads, as checked types. Numbers that do not belong together are worse than none."""
 
-import csv
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from gptmill import files, paths
-from gptmill.errors import GptmillError
+from gptmill import paths
+from gptmill.report import records
+from gptmill.report.records import Record
 
 DATA_SETS = ("corpus", "spam", "instructions")
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Record(BaseModel):
-    """Strangers are welcome: a stage may measure more than the page shows."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Source(Record):
@@ -41,8 +32,15 @@ class Expectation(Record):
     allowed: str
 
 
+class Leakage(Record):
+    """Pairs of texts that say the same, or nearly, in different splits."""
+
+    exact: Count
+    near: Count
+
+
 class Findings(Record):
-    """What validation found out about one data set. What else it counted (messages, ham, words, …) is in `counts`."""
+    """What validation found out about one data set. What else it counted (messages, words, near-duplicates, …) is in `counts`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -50,6 +48,8 @@ class Findings(Record):
     kept: Count
     quarantined: Count
     duplicates: Count
+    classes: dict[str, Count] = {}  # rows of each class, where there are classes
+    leakage: Leakage | None = None  # of a data set that is divided by rows
     expectations: list[Expectation]
 
     @property
@@ -83,11 +83,15 @@ class Scores(Record):
     recall: Share
     f1: Share
     rows: Annotated[int, Field(ge=1)]
+    per_class: dict[str, Share] = {}  # F1 of each of more than two classes
 
 
 class ClassifierMetrics(Record):
     test: Scores
     tfidf: Scores
+    natural: Scores  # of the test split as the classes really are spread
+    natural_tfidf: Scores
+    scores_of: str  # what precision, recall and F1 are about
 
 
 class InstructMetrics(Record):
@@ -160,17 +164,17 @@ class Inputs:
 def read() -> Inputs:
     """Every input of the report. Raises `GptmillError` when one is missing, is not what its stage writes, or belongs to another run."""
     inputs = Inputs(
-        sources={name: _json(paths.RAW / f"{name}.source.json", Source, f"download@{name}") for name in DATA_SETS},
-        validation=_json(paths.VALIDATION, Validation, "validate"),
-        pretrain=_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
-        pretrain_curve=_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
-        classifier=_json(paths.METRICS / "classifier.json", ClassifierMetrics, "finetune_classifier"),
-        classifier_curve=_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
-        predictions=_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "finetune_classifier"),
-        instruct=_json(paths.METRICS / "instruct.json", InstructMetrics, "finetune_instruct"),
-        instruct_curve=_csv(paths.PLOTS / "instruct.csv", Point, "finetune_instruct"),
-        judge=_json(paths.METRICS / "judge.json", JudgeMetrics, "judge_responses"),
-        judgements=_jsonl(paths.JUDGEMENTS, Judgement, "judge_responses"),
+        sources={name: records.read_json(paths.RAW / f"{name}.source.json", Source, f"download@{name}") for name in DATA_SETS},
+        validation=records.read_json(paths.VALIDATION, Validation, "validate"),
+        pretrain=records.read_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
+        pretrain_curve=records.read_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
+        classifier=records.read_json(paths.METRICS / "classifier.json", ClassifierMetrics, "finetune_classifier"),
+        classifier_curve=records.read_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
+        predictions=records.read_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "finetune_classifier"),
+        instruct=records.read_json(paths.METRICS / "instruct.json", InstructMetrics, "finetune_instruct"),
+        instruct_curve=records.read_csv(paths.PLOTS / "instruct.csv", Point, "finetune_instruct"),
+        judge=records.read_json(paths.METRICS / "judge.json", JudgeMetrics, "judge_responses"),
+        judgements=records.read_jsonl(paths.JUDGEMENTS, Judgement, "judge_responses"),
     )
     _belong_together(inputs)
     return inputs
@@ -193,44 +197,4 @@ def _belong_together(inputs: Inputs) -> None:
         (paths.METRICS / "judge.json", paths.JUDGEMENTS, judged),
     ]:
         if not agree:
-            raise GptmillError(f"{one} and {other} are from different runs. `dvc repro report` makes anew what is out of date.")
-
-
-R = TypeVar("R", bound=Record)
-
-
-def _json(path: Path, kind: type[R], stage: str) -> R:
-    with _reading(path, stage):
-        return kind.model_validate(files.read_json(path))
-
-
-def _jsonl(path: Path, kind: type[R], stage: str) -> list[R]:
-    with _reading(path, stage):
-        return [kind.model_validate(record) for record in files.read_jsonl(path)]
-
-
-def _csv(path: Path, kind: type[R], stage: str) -> list[R]:
-    with _reading(path, stage), path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        # A header alone is what an untrained model leaves; no header at all is a broken file.
-        missing = [name for name in kind.model_fields if name not in (reader.fieldnames or [])]
-        if missing:
-            raise ValueError(f"it has no column {missing[0]}")
-        return [kind.model_validate(row) for row in reader]
-
-
-@contextmanager
-def _reading(path: Path, stage: str) -> Iterator[None]:
-    """Turns whatever is wrong with a file into one message that names the file and the stage that makes it."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise GptmillError(f"{path} is not here. `dvc repro report` runs {stage}, which makes it.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc'])) or 'the whole of it'}: {first['msg']}"
-    except (ValueError, csv.Error) as error:  # broken JSON and broken UTF-8 are ValueErrors
-        reason = str(error)
-    else:
-        return
-    raise GptmillError(f"{path} is not what {stage} writes ({reason}). Delete it and run `dvc repro report`, which makes it anew.")
+            raise records.different_runs(one, other)

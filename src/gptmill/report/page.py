@@ -1,42 +1,32 @@
-"""The page itself: what to show of the inputs, and the template that shows it. What comes from data or a model is escaped by jinja2."""
+"""The report itself: what to show of the inputs, and the template that shows it."""
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import jinja2
-
 from gptmill import paths
-from gptmill.report import charts, verdicts
+from gptmill.report import charts, rendering, verdicts
 from gptmill.report.inputs import DATA_SETS, Inputs, Judgement, Point, Prediction
 
+TITLES = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}
 MISTAKES_SHOWN = 12
 ANSWERS_SHOWN = 3  # of each kind: best, in between, worst
 FAILURES_SHOWN = 5
-LONGEST_TEXT = 1200  # characters; one endless answer must not become the page
-BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def render(inputs: Inputs) -> str:
     """The whole page. The same inputs give the same bytes."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gptmill.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"visible": visible, "percent": percent, "sure": sure, "number": number, "observed": observed}
-    return environment.get_template("template.html.jinja").render(
+    return rendering.render(
+        "template.html.jinja",
         inputs=inputs,
         base=verdicts.base(inputs.pretrain),
         classifier=verdicts.classifier(inputs.classifier),
         instruct=verdicts.instruct(inputs.judge, len(inputs.judgements)),
         accuracy_interval=verdicts.interval(sum(p.right for p in inputs.predictions), len(inputs.predictions)),
-        data_sets=[(name, inputs.sources[name], getattr(inputs.validation, name)) for name in DATA_SETS],
+        data_sets=[(TITLES[name], inputs.sources[name], getattr(inputs.validation, name)) for name in DATA_SETS],
         data_docs=paths.DATA_DOCS.relative_to(paths.REPORTS) / "index.html",
+        cards=[paths.DATA_CARDS.relative_to(paths.REPORTS) / f"{name}.html" for name in DATA_SETS],
         charts=_charts(inputs),
         confusion=confusion(inputs.predictions),
         mistakes=surest_mistakes(inputs.predictions),
@@ -74,48 +64,6 @@ def choose(judgements: Sequence[Judgement]) -> list[tuple[str, list[Judgement]]]
     return [(title, records) for title, records in (("Best", best), ("In between", middle), ("Worst", worst)) if records]
 
 
-def visible(text: str) -> str:
-    """`text` with nothing in it that hides, reorders or breaks: control characters as pictures of themselves, an endless text cut."""
-    more = len(text) - LONGEST_TEXT
-    text = text[:LONGEST_TEXT].replace("\r\n", "\n")
-    text = "".join(_picture(c) if c in BIDI_CONTROLS or (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t") else c for c in text)
-    return f"{text} … ({more:,} more characters)" if more > 0 else text
-
-
-def _picture(character: str) -> str:
-    code = ord(character)
-    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
-
-
-def percent(share: float) -> str:
-    return f"{share:.1%}"
-
-
-def sure(probability: float) -> str:
-    """A probability as it was written, with four decimals: nobody is 100% sure."""
-    return f"{probability:.2%}" if probability < 1 else "> 99.99%"
-
-
-def number(value: float) -> str:
-    """Thousands apart; of what is no whole number, the digits that matter."""
-    if float(value).is_integer():
-        return f"{int(value):,}"
-    size = abs(value)
-    decimals = 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.1 else None
-    return f"{value:.3g}" if decimals is None else f"{value:,.{decimals}f}"
-
-
-def observed(value: Any) -> str:
-    match value:
-        case None:
-            return "nothing"
-        case list():
-            return ", ".join(map(str, value))
-        case float() | int():
-            return f"{value:,}"
-    return str(value)
-
-
 def _charts(inputs: Inputs) -> dict[str, Any]:
     """The charts that there is something to draw for."""
     drawn: dict[str, Any] = {}
@@ -130,7 +78,7 @@ def _charts(inputs: Inputs) -> dict[str, Any]:
     if inputs.instruct_curve:
         drawn["instruct"] = charts.loss(inputs.instruct_curve, "instruct-loss", _story("Loss of the instruct model", inputs.instruct_curve))
     scores = [record.score for record in inputs.judgements if record.score is not None]
-    drawn["scores"] = charts.histogram(scores, "scores", f"How many of {len(scores)} answers got which score, in steps of ten points.")
+    drawn["scores"] = charts.scores(scores, "scores", f"How many of {len(scores)} answers got which score, in steps of ten points.")
     return drawn
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from gptmill.report.inputs import ClassifierMetrics, JudgeMetrics, PretrainMetrics
 
-# The two-sided exact McNemar test reaches p < 0.05 from six messages on (2 / 2^6 = 0.03), when no message goes the other way.
+# The two-sided exact McNemar test reaches p < 0.05 from six texts on (2 / 2^6 = 0.03), when no text goes the other way.
 FEWEST_THAT_CAN_TELL = 6
 
 
@@ -31,14 +31,14 @@ def base(metrics: PretrainMetrics) -> Verdict:
 
 
 def classifier(metrics: ClassifierMetrics) -> Verdict:
-    """Messages put right beside TF-IDF with logistic regression, on the same split."""
+    """Texts put right beside TF-IDF with logistic regression, on the same split."""
     rows = metrics.test.rows
     ours, theirs = (round(scores.accuracy * rows) for scores in (metrics.test, metrics.tfidf))
     baseline = "TF-IDF with logistic regression"
     apart = abs(ours - theirs)
     if not apart:
-        return Verdict("level", f"No better than {baseline}.", f"Both put {ours:,} of {rows:,} test messages right.")
-    reason = f"It puts {ours:,} of {rows:,} test messages right, the baseline {theirs:,}."
+        return Verdict("level", f"No better than {baseline}.", f"Both put {ours:,} of {rows:,} test texts right.")
+    reason = f"It puts {ours:,} of {rows:,} test texts right, the baseline {theirs:,}."
     if apart < FEWEST_THAT_CAN_TELL:
         return Verdict(
             "level", f"About as good as {baseline}.", f"{reason} A difference of {apart} can be chance: no paired test tells them apart."

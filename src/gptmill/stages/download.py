@@ -4,27 +4,30 @@ import shutil
 from pathlib import Path
 
 from gptmill import files, paths
-from gptmill.data import sample, sources
+from gptmill.data import custom, sample, sources
+from gptmill.errors import GptmillError
 from gptmill.params import Params
-
-RAW = {"corpus": paths.RAW_CORPUS, "spam": paths.RAW_SPAM, "instructions": paths.RAW_INSTRUCTIONS}
-BOOK = {"corpus": sources.CORPUS, "spam": sources.SPAM, "instructions": sources.INSTRUCTIONS}
 
 
 def run(params: Params, name: str) -> None:
     """`name`: corpus, spam or instructions."""
-    path = RAW[name]
-    if params.data.source == "sample":
-        origin = _write_sample(params, name, path)
-        title, licence = f"embedded sample: {name}", "MIT"
-    else:
-        source = BOOK[name]
+    if name not in sources.BOOK:
+        raise GptmillError(f"there is no data set {name}; there are {', '.join(sources.BOOK)}")
+    wanted = custom.Wanted.of(name, params.data)
+    path = paths.RAW / wanted.file
+    if params.data.source == "book":
+        source = sources.BOOK[name]
         with files.atomic(path) as beside:
             shutil.copyfile(sources.fetch(source), beside)
-        origin, title, licence = source.origin, source.name, source.licence
-    record = sources.provenance(title, origin, licence, path)
-    files.write_json(path.parent / f"{name}.source.json", record)
-    print(f"{name}: {record['bytes']:,} bytes from {origin}")
+        record = sources.provenance(source.name, source.origin, source.licence, path)
+    elif params.data.source == "custom" and wanted.urls:
+        record = custom.bring(wanted, path, custom.known(paths.source_record(name)))
+        print(f"{name}: SHA-256 of what was fetched is {record['fetched']['sha256']}")
+    else:
+        origin = _write_sample(params, name, path)
+        record = sources.provenance(f"embedded sample: {name}", origin, "MIT", path)
+    files.write_json(paths.source_record(name), record)
+    print(f"{name}: {record['bytes']:,} bytes from {record['origin']}")
 
 
 def _write_sample(params: Params, name: str, path: Path) -> str:

@@ -4,7 +4,7 @@ import math
 
 from gptmill import compute, files, paths, tokenizer, tracking
 from gptmill.data import sources, tokens
-from gptmill.evaluation.baselines import TrigramModel
+from gptmill.evaluation.baselines import LONGEST_TRIGRAM_TEXT, TrigramModel
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.params import Params
@@ -22,7 +22,7 @@ def run(params: Params) -> None:
     config = GPTConfig(vocab_size=words.vocab_size, **params.model.model_dump())
     objective = NextToken(train, validation, config.context_length, params.base.batch_size, params.seed)
     sections = {"seed": params.seed, "model": params.model, "base": params.base, "compute": params.compute}
-    inputs = [paths.TOKENS / "train.bin", paths.TOKENS / "validation.bin"]
+    inputs = [path for split in tokens.SPLITS for path in tokens.paths_of(paths.TOKENS, split)]
     checkpoints = checkpoint.of_stage("pretrain", sections, [paths.TOKENS, paths.TOKENIZER], params.compute.checkpoint_minutes)
     with tracking.run("pretrain", sections, inputs) as run:
         if params.base.init == "scratch":
@@ -54,7 +54,8 @@ def run(params: Params) -> None:
         run.metrics(metrics)
         run.model(paths.BASE_MODEL, "generate")
     checkpoints.clear()
+    of_what = f" of the last {LONGEST_TRIGRAM_TEXT:,} training tokens" if len(train) > LONGEST_TRIGRAM_TEXT else ""
     print(
         f"pretrain: {metrics['parameters']:,} parameters, validation perplexity {metrics['validation_perplexity']} "
-        f"(a trigram model's: {metrics['trigram_perplexity']})"
+        f"(a trigram model's{of_what}: {metrics['trigram_perplexity']})"
     )

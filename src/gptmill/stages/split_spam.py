@@ -1,4 +1,4 @@
-"""Divide the clean messages into train, validation and test."""
+"""Divide the clean messages into train, validation and test, and keep the test split as it was before the classes were balanced."""
 
 from gptmill import files, paths
 from gptmill.params import Params
@@ -7,12 +7,14 @@ from gptmill.params import Params
 def run(params: Params) -> None:
     from gptmill.data import spam, splits, tables
 
-    parts = spam.split(tables.read(paths.CLEAN_SPAM), params.split.spam, params.seed)
+    labels = params.data.spam.labels
+    parts = spam.split(tables.read(paths.CLEAN_SPAM), labels, params.split.spam, params.seed)
     with files.atomic(paths.SPAM_SPLITS) as folder:
         folder.mkdir()
         for split, part in parts.items():
             tables.write(folder / f"{split}.parquet", part)
 
+    natural = parts.pop("natural")
     total = sum(len(part) for part in parts.values())
-    share = sum((part["label"] == "spam").sum() for part in parts.values()) / total
-    print(f"spam: {total:,} messages -> {splits.summary(parts)} ({share:.1%} spam)")
+    shares = ", ".join(f"{sum((part['label'] == label).sum() for part in parts.values()) / total:.1%} {label}" for label in labels)
+    print(f"spam: {total:,} messages -> {splits.summary(parts)} ({shares}); natural test {len(natural):,}")

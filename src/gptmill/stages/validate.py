@@ -5,35 +5,53 @@ from gptmill.params import Params
 
 
 def run(params: Params) -> None:
-    from gptmill.data import corpus, expectations, instructions, quality, spam, tables
+    from gptmill.data import corpus, expectations, instructions, leakage, measures, quality, spam, tables
 
-    wanted = params.data.expectations
-    texts, messages, records = corpus.read(paths.RAW_CORPUS), spam.read(paths.RAW_SPAM), instructions.read(paths.RAW_INSTRUCTIONS)
-    data_sets = [expectations.corpus(texts, wanted), expectations.messages(messages, wanted), expectations.records(records, wanted)]
+    wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
+    raw = {name: paths.RAW / getattr(params.data, name).file for name in ("corpus", "spam", "instructions")}
+    messages, records = spam.read(raw["spam"], params.data.spam), instructions.read(raw["instructions"], params.data.instructions)
+    documents = measures.measure(corpus.read_raw(raw["corpus"], params.data.corpus, "validate: corpus"))
+    data_sets = [
+        expectations.corpus(documents, wanted, context_length, params.split.corpus.validation),
+        expectations.messages(messages, labels, wanted),
+        expectations.records(records, wanted, context_length),
+    ]
     found = quality.examine(data_sets, paths.DATA_DOCS)
     quality.demand(found, paths.DATA_DOCS)
+    texts_found, *others_found = found
+    messages_kept, records_kept = (findings.kept for findings in others_found)
+
+    # The splits are made here as their stages will make them, to see whether anything stands on two sides.
+    spam_parts = spam.split(messages_kept, labels, params.split.spam, params.seed)
+    record_parts = instructions.split(records_kept, params.split.instructions, params.seed)
+    sides = {
+        "spam": {name: spam_parts[part]["text"] for name, part in (("train", "train"), ("validation", "validation"), ("test", "natural"))},
+        "instructions": {name: instructions.questions(part) for name, part in record_parts.items()},
+    }
+    leaks = {name: leakage.measure(parts, wanted.near_duplicate_similarity) for name, parts in sides.items()}
+    for name, method in (("spam", params.split.spam.method), ("instructions", params.split.instructions.method)):
+        if method == "groups":
+            leakage.demand_none(leaks[name], name)
 
     with files.atomic(paths.CLEAN) as clean, files.atomic(paths.QUARANTINE) as quarantine:
         clean.mkdir()
         quarantine.mkdir()
-        for findings in found:
+        for findings in others_found:
             tables.write(quarantine / f"{findings.name}.parquet", findings.quarantine)
-        texts_kept, messages_kept, records_kept = (findings.kept for findings in found)
-        files.write_text(clean / paths.CLEAN_CORPUS.name, corpus.join(texts_kept["text"]))
+        reasons = dict(zip(texts_found.quarantine["row"], texts_found.quarantine["reasons"], strict=True))
+        pieces = corpus.read_raw(raw["corpus"], params.data.corpus, "clean: corpus")
+        corpus.write(pieces, reasons, clean / paths.CLEAN_CORPUS.name, quarantine / "corpus.parquet")
         tables.write(clean / paths.CLEAN_SPAM.name, messages_kept)
         files.write_jsonl(clean / paths.CLEAN_INSTRUCTIONS.name, records_kept.to_dict("records"))
 
-    described = [
-        ("corpus", paths.RAW_CORPUS, corpus.describe(texts)),
-        ("spam", paths.RAW_SPAM, spam.describe(messages)),
-        ("instructions", paths.RAW_INSTRUCTIONS, instructions.describe(records)),
-    ]
-    report = {
-        name: {"sha256": files.digest(path), **counts, **findings.report()}
-        for (name, path, counts), findings in zip(described, found, strict=True)
-    }
+    counts = {data_set.name: data_set.counts for data_set in data_sets} | {"corpus": measures.describe(documents)}
+    report = {}
+    for findings in found:
+        name = findings.name
+        leak = {"leakage": leaks[name].report()} if name in leaks else {}
+        report[name] = {"sha256": files.digest(raw[name]), **counts[name], **leak, **findings.report()}
     files.write_json(paths.VALIDATION, {**report, "success": True})
     for name, values in report.items():
-        counts = {key: value for key, value in values.items() if type(value) is int}
-        print(f"{name}: {', '.join(f'{key} {value:,}' for key, value in counts.items())}")
+        flat = values | values.get("classes", {}) | {f"leakage {kind}": pairs for kind, pairs in values.get("leakage", {}).items()}
+        print(f"{name}: {', '.join(f'{key} {value:,}' for key, value in flat.items() if type(value) is int)}")
     print(f"Every expectation is met. Data Docs: {paths.DATA_DOCS / 'index.html'}")

@@ -133,7 +133,8 @@ class DiskCheckpoints:
                 parent.rmdir()  # when nothing else is in it
 
     def _found(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name))
+        found = {int(match[1]): path for path in self.folder.glob("step-*") if (match := re.fullmatch(r"step-(\d+)", path.name))}
+        return [found[step] for step in sorted(found)]
 
 
 def of_stage(stage: str, sections: Mapping[str, BaseModel | int], inputs: Iterable[Path], minutes: float) -> DiskCheckpoints:

@@ -153,6 +153,7 @@ class Classification:
     max_length: int
     batch_size: int
     seed: int
+    class_weights: tuple[float, ...] | None = None  # what a text of each class counts in the loss; None: each counts 1
 
     @property
     def steps(self) -> int:
@@ -179,7 +180,18 @@ class Classification:
         lengths, labels = batch[1].unbind(1)
         logits = self._logits(model, batch[0], lengths).float()
         right = (logits.argmax(1) == labels).sum()
-        return cross_entropy(logits, labels, reduction="sum"), torch.tensor(len(labels), device=logits.device), right
+        # The targets stay whole numbers: weights have a mean of 1 over the training split, so that a loss a target stays what it was.
+        weights = None if self.class_weights is None else torch.tensor(self.class_weights, device=logits.device)
+        return cross_entropy(logits, labels, weight=weights, reduction="sum"), torch.tensor(len(labels), device=logits.device), right
+
+
+def balancing_weights(labels: Sequence[int], classes: int) -> tuple[float, ...]:
+    """Rows / (classes · rows of the class) for each class, so that all classes weigh the same together (King & Zeng 2001).
+
+    Every class must be among `labels`.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    return tuple((len(labels) / (classes * counts)).tolist())
 
     def _logits(self, model: GPTClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
         return model(tokens, lengths)

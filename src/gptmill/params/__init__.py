@@ -8,21 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gptmill import files, paths
 from gptmill.errors import GptmillError
-
-Share = Annotated[float, Field(ge=0, le=1)]
-PositiveInt = Annotated[int, Field(ge=1)]
+from gptmill.params import sources
+from gptmill.params.base import PositiveInt, Section, Share
+from gptmill.params.explaining import explain
+from gptmill.params.sources import CorpusParams, InstructionsParams, SpamParams
 
 # GPT-2's published sizes (Radford et al. 2019, table 2; parameter counts as released): layers, heads, width.
 GPT2_SIZES = {"gpt2-124M": (12, 12, 768), "gpt2-355M": (24, 16, 1024), "gpt2-774M": (36, 20, 1280), "gpt2-1558M": (48, 25, 1600)}
 GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH = 50257, 1024
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class SampleParams(Section):
@@ -33,16 +30,29 @@ class SampleParams(Section):
 
 class ExpectationParams(Section):
     min_corpus_characters: PositiveInt = Field(description="a shorter corpus stops the graph")
+    max_unbroken_characters: PositiveInt = Field(description="a document with a longer run without white space goes to quarantine")
+    max_repeated_line_share: Share = Field(description="more lines of the corpus that stood before, but for short ones, stop the graph")
     min_messages: PositiveInt = Field(description="fewer messages stop the graph")
     min_records: PositiveInt = Field(description="fewer instruction records stop the graph")
-    min_spam_share: Share = Field(description="smallest share of spam among the messages")
-    max_spam_share: Share = Field(description="largest share of spam among the messages")
+    min_class_share: Share = Field(description="a class with a smaller share of the kept messages stops the graph")
+    max_text_characters: PositiveInt = Field(description="longest message, or field of a record; longer ones go to quarantine")
+    max_duplicate_share: Share = Field(description="more rows that repeat another but for case and spacing stop the graph")
+    max_near_duplicate_share: Share = Field(description="more rows that are nearly the same as another, but no repetition, stop the graph")
+    # Below 0.75 MinHash would miss pairs: see data/similar.py.
+    near_duplicate_similarity: Annotated[float, Field(ge=0.75, le=1)] = Field(
+        description="texts whose runs of five letters or digits are as alike as this (Jaccard) are near-duplicates, which no split parts"
+    )
     max_quarantined_share: Share = Field(description="more bad rows than this in one data set stop the graph")
 
 
 class DataParams(Section):
-    source: Literal["sample", "book"] = Field(description="sample: made by code, offline; book: the public files that the book uses")
-    sample: SampleParams = Field(description="sizes of the embedded sample; read when data.source is sample")
+    source: Literal["sample", "book", "custom"] = Field(
+        description="sample: made by code, offline; book: the public files that the book uses; custom: what the urls below name"
+    )
+    sample: SampleParams = Field(description="sizes of the embedded sample")
+    corpus: CorpusParams = Field(description="what the base model and the tokenizer learn from")
+    spam: SpamParams = Field(description="the labelled texts that the classifier learns from; spam is the first use, any classes will do")
+    instructions: InstructionsParams = Field(description="what the instruct model learns from")
     expectations: ExpectationParams = Field(description="what the data must meet before anything is trained on it")
 
 
@@ -59,10 +69,24 @@ class SharesParams(Section):
         return self
 
 
+METHOD = "groups: seeded, by class, no near-duplicate on two sides; book: the book's own split, to compare with it"
+
+
 class SpamSplitParams(SharesParams):
-    balance: Literal["undersample", "none"] = Field(
-        description="undersample: as many ham as spam, as the book does; none: the natural distribution"
+    method: Literal["groups", "book"] = Field(description=METHOD)
+    balance: Literal["undersample", "weights", "none"] = Field(
+        description="undersample: as many of each class as the rarest has; weights: all, and rare classes weigh more; none: all"
     )
+
+    @model_validator(mode="after")
+    def _the_book_undersamples(self) -> Self:
+        if self.method == "book" and self.balance != "undersample":
+            raise ValueError(f"method book is the book's split, which undersamples: balance ({self.balance}) must be undersample")
+        return self
+
+
+class InstructionSplitParams(SharesParams):
+    method: Literal["groups", "book"] = Field(description=METHOD)
 
 
 class CorpusSplitParams(Section):
@@ -72,7 +96,7 @@ class CorpusSplitParams(Section):
 class SplitParams(Section):
     corpus: CorpusSplitParams = Field(description="how the corpus' tokens are divided")
     spam: SpamSplitParams = Field(description="how the messages are divided")
-    instructions: SharesParams = Field(description="how the records are divided")
+    instructions: InstructionSplitParams = Field(description="how the records are divided")
 
 
 class TokenizerParams(Section):
@@ -182,7 +206,7 @@ class JudgeParams(Section):
 class ComputeParams(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
     precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
-    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch; 0: one for each core")
+    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch and of tokenizing; 0: one for each core")
     checkpoint_activations: bool = Field(description="true: train in less memory, a third slower, with the same result")
     checkpoint_minutes: Annotated[float, Field(ge=0)] = Field(
         description="a training that is killed loses no more than this; 0: a checkpoint after every step. No influence on the result"
@@ -206,7 +230,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        problems = []
+        problems = sources.problems(self.data)
         if self.base.init != "scratch":
             layers, heads, width = GPT2_SIZES[self.base.init]
             wanted = {
@@ -226,8 +250,11 @@ class Params(Section):
             max_length = getattr(self, section).max_length
             if max_length > self.model.context_length:
                 problems.append(f"{section}.max_length ({max_length}) must not exceed model.context_length ({self.model.context_length})")
-        if self.data.expectations.min_spam_share > self.data.expectations.max_spam_share:
-            problems.append("data.expectations.min_spam_share must not exceed max_spam_share")
+        classes, share = len(self.data.spam.labels), self.data.expectations.min_class_share
+        if share * classes > 1:
+            problems.append(f"data.expectations.min_class_share ({share}) is more than {classes} classes can have, all of them")
+        if self.split.spam.method == "book" and classes != 2:
+            problems.append(f"split.spam.method book is for two classes; data.spam.labels has {classes}: use groups")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -253,7 +280,7 @@ def load(path: Path = paths.PARAMS) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise GptmillError(_explain(path, error)) from None
+        raise GptmillError(explain(Params, path, error)) from None
 
 
 def describe(params: Params) -> Iterator[tuple[str, Any, str]]:
@@ -293,46 +320,3 @@ def use_profile(name: str, *, force: bool = False) -> str:
         f"{paths.PARAMS} is now a copy of profiles/{name}.yaml; a run then rewrites dvc.lock and metrics/ too. "
         f"Back to the default: gptmill params use sample"
     )
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    problems = []
-    for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "(file)"
-        match item["type"]:
-            case "extra_forbidden":
-                problems.append(f"{key}: unknown key{_neighbours(item['loc'])}")
-            case "missing":
-                problems.append(f"{key}: missing; {_describe(item['loc'])}")
-            case "model_type" | "model_attributes_type":
-                problems.append(
-                    f"{key}: {item['input']!r} is not a section; allowed are the keys {', '.join(_section(item['loc']).model_fields)}"
-                )
-            case "value_error":
-                problems.append(f"{key}: {item['ctx']['error']}")
-            case _:
-                problems.append(f"{key}: {item['input']!r} is not allowed: {item['msg']}; {_describe(item['loc'])}")
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"{path} has {count}:\n" + "\n".join(f"  {problem}" for problem in problems)
-
-
-def _section(location: tuple) -> type[BaseModel]:
-    section = Params
-    for part in location:
-        section = section.model_fields[part].annotation
-    return section
-
-
-def _neighbours(location: tuple) -> str:
-    from difflib import get_close_matches
-
-    known = list(_section(location[:-1]).model_fields)
-    close = get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
-
-
-def _describe(location: tuple) -> str:
-    while len(location) > 1 and isinstance(location[-1], int):  # what is said of a list holds for what is in it
-        location = location[:-1]
-    field = _section(location[:-1]).model_fields.get(location[-1])
-    return (field.description if field else None) or "a section of its own"

@@ -1,0 +1,56 @@
+"""Where data may come from, as written in params.yaml: http, https and s3 addresses, or paths; and how they are shown without secrets."""
+
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+REMOTE = ("http", "https", "s3")
+# Of a query only what is known to be harmless is shown: signatures and tokens have many names.
+HARMLESS = {"id", "raw", "download", "dl", "format", "version", "v", "export", "ref", "rev", "file", "name", "page", "gid", "alt", "output"}
+HIDDEN = "…"
+_ADDRESS = re.compile(r"\b[A-Za-z][\w+.-]*://[^\s'\"<>]+")
+
+
+def scheme(address: str) -> str:
+    """http, https, s3, or whatever else stands before `://`; "" for a path."""
+    return address.partition("://")[0].lower() if "://" in address else ""
+
+
+def shown(address: str) -> str:
+    """The address without user, password, fragment, and without the values of a query that may be secret. A path stays as it is."""
+    if scheme(address) in ("", "file"):
+        return address
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # no address at all
+        return f"{scheme(address)}://{HIDDEN}"
+    pairs = [f"{name}={value if name.lower() in HARMLESS else HIDDEN}" for name, value in parse_qsl(parts.query, keep_blank_values=True)]
+    query = "&".join(pairs) if pairs or not parts.query else HIDDEN
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" + (f"?{query}" if query else "")
+
+
+def without_secrets(text: str) -> str:
+    """A message in which each address is shown without its secrets."""
+    return _ADDRESS.sub(lambda match: shown(match[0]), text)
+
+
+def file_name(address: str) -> str:
+    """The last part of an address or a path."""
+    path = urlsplit(shown(address)).path if scheme(address) else address
+    return path.rstrip("/").rpartition("/")[2] or shown(address)
+
+
+def problem(address: str) -> str | None:
+    """Why this is no address that data can come from; None when it is one."""
+    if not address.strip() or "\x00" in address:
+        return "an address must not be empty"
+    kind = scheme(address)
+    if kind not in ("", "file", *REMOTE):
+        return f"{shown(address)} is of a kind that is not known here: http, https and s3 addresses and paths are"
+    if kind in REMOTE:
+        try:
+            host = urlsplit(address).hostname
+        except ValueError:
+            host = None
+        if not host:
+            return f"{shown(address)} names no {'bucket' if kind == 's3' else 'server'}"
+    return None

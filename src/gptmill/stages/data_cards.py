@@ -1,0 +1,17 @@
+"""data_cards: a page for each data set, with its rows, lengths, duplicates, splits, and what was set aside."""
+
+from gptmill import files, paths
+from gptmill.params import Params
+
+
+def run(params: Params) -> None:
+    from gptmill.report import card_inputs, cards
+
+    limits = params.model.context_length, params.classifier.max_length, params.instruct.max_length
+    with files.atomic(paths.DATA_CARDS) as folder:
+        folder.mkdir()
+        made = list(card_inputs.read(*limits))
+        for card in made:
+            files.write_text(folder / f"{card.name}.html", cards.render(card))
+    for card in made:
+        print(f"{paths.DATA_CARDS / card.name}.html: {cards.summary(card)}")

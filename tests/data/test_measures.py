@@ -1,0 +1,93 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gptmill.data import corpus, measures, rawtext
+from gptmill.data.corpus import END_OF_TEXT
+
+
+def measure(texts: list[str | None], size: int = 1 << 18):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "PIECE_CHARACTERS", size)
+        return measures.measure(list(corpus.from_rows(enumerate(texts, start=1))))
+
+
+TEXT = st.text(st.sampled_from("ab É\u00a0ﬁ猫\n\t\x00\x07\ufffd\u2028"), max_size=40)
+
+
+@given(st.lists(TEXT, min_size=1, max_size=6), st.sampled_from([1, 3, 7, 1000]))
+def test_numbers_of_pieces_are_those_of_whole_texts(texts, size):
+    frame = measure(texts, size)
+    assert frame["row"].tolist() == list(range(1, len(texts) + 1))
+    assert frame["text_characters"].tolist() == [len(text) for text in texts]
+    assert frame["text_visible_characters"].tolist() == [len(text.strip()) for text in texts]
+    assert frame["text_bytes"].tolist() == [len(text.encode()) for text in texts]
+    assert frame["text_control_characters"].tolist() == [len(rawtext.CONTROL_CHARACTERS.findall(text)) for text in texts]
+    assert frame["text_unbroken_characters"].tolist() == [max(map(len, text.split()), default=0) for text in texts]
+    assert frame["words"].tolist() == [len(text.split()) for text in texts]
+
+
+@given(st.lists(TEXT, min_size=1, max_size=8))
+def test_duplicates_are_texts_that_normalise_to_the_same(texts):
+    seen = Counter(map(rawtext.normalise, texts))
+    assert measures.describe(measure(texts))["duplicates"] == len(texts) - len(seen)
+
+
+def test_long_duplicates_are_found_although_they_come_in_pieces():
+    long = "The miller's cat sailed on the sea. " * 20
+    counts = measures.describe(measure([long, "x", long.upper().replace(" ", "\n ")], size=50))
+    assert counts == {"characters": 3 * 720 + 140 + 1 - 720, "words": 281, "documents": 3, "duplicates": 1}
+
+
+def test_where_a_word_was_cut_by_force_is_no_white_space():
+    assert measures.describe(measure(["a" * 8, "aaaaaaa a", "aaaaaaa\na"], size=7))["duplicates"] == 1
+
+
+def test_counts():
+    frame = measure(["One two.", "Three.", "one  TWO.", None])
+    assert measures.describe(frame) == {"characters": 8 + 6 + 9, "words": 5, "documents": 4, "duplicates": 1}
+    assert frame["text_characters"].isna().tolist() == [False, False, False, True]
+
+
+def test_lines_that_would_end_a_document_are_counted():
+    texts = [f"a\n{END_OF_TEXT}\nb", f"{END_OF_TEXT}  \t", f"a {END_OF_TEXT}", f"{END_OF_TEXT} a\n{END_OF_TEXT}\n{END_OF_TEXT}"]
+    for size in (1000, 5):
+        assert measure(texts, size)["text_separators"].tolist() == [1, 1, 0, 2]
+
+
+# --- repeated lines ---
+
+LINE = "This line is long enough to count: number {}."
+
+
+def repeated_share(texts: list[str], size: int = 1 << 18) -> float:
+    return measure(texts, size)["repeated_line_share"].sum()
+
+
+def test_lines_that_stood_before_are_counted_within_documents_and_across_them():
+    texts = ["\n".join(LINE.format(n) for n in (1, 2, 2, 3)), "\n".join(LINE.format(n) for n in (4, 1, 5, 6))]
+    for size in (1000, 60, 7):
+        assert repeated_share(texts, size) == pytest.approx(2 / 8)
+    assert measure(texts)["repeated_line_share"].tolist() == [1 / 8, 1 / 8]
+
+
+def test_blank_and_short_lines_may_come_back_as_often_as_they_like():
+    assert repeated_share(["ROMEO:\n\n" * 50 + " " * 30 + "\n" + " " * 30]) == 0
+
+
+def test_what_does_not_fit_into_memory_is_estimated(monkeypatch):
+    monkeypatch.setattr(measures, "LINES_REMEMBERED", 200)
+    different = [LINE.format(n) for n in range(6000)]
+    assert repeated_share(["\n".join(different)]) == pytest.approx(0, abs=0.1)
+    assert repeated_share(["\n".join(different[:3000] * 2)]) == pytest.approx(0.5, abs=0.1)
+    assert repeated_share(["\n".join([*different[:3000], *different[:1] * 3000])]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_no_more_lines_are_remembered_than_the_bound(monkeypatch):
+    monkeypatch.setattr(measures, "LINES_REMEMBERED", 100)
+    lines = measures._Lines()
+    for n in range(5000):
+        lines.weigh(n.to_bytes(8, "little"))
+        assert len(lines._seen) <= 100

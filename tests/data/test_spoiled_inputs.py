@@ -1,0 +1,70 @@
+"""Each spoiled input goes from download to validate: it ends with one error that a person can read, or in quarantine with a reason."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gptmill import params, paths, stages
+from gptmill.errors import GptmillError
+from gptmill.params.sources import STANDARD
+
+_specification = importlib.util.spec_from_file_location("spoiled", Path(__file__).with_name("spoiled.py"))
+spoiled = importlib.util.module_from_spec(_specification)
+__import__("sys").modules["spoiled"] = spoiled
+_specification.loader.exec_module(spoiled)
+
+STORY = "Once upon a time there was a miller. He had a mill.\n" * 40
+NOT_FOR_PEOPLE = re.compile(r"Traceback|[A-Z]\w+(Error|Exception)\b|<class|object at 0x|\[Errno")
+
+
+def project_with(data_set: str, changes: dict) -> params.Params:
+    """Profile mini with one data set of one's own, and thresholds under which one bad row of forty is no catastrophe."""
+    values = params.load(paths.PROFILES / "mini.yaml").model_dump()
+    values["data"]["source"] = "custom"
+    values["data"][data_set] |= {"max_megabytes": 300, **changes}
+    values["data"]["expectations"] |= {"min_corpus_characters": 10, "min_records": 1, "min_messages": 1, "max_quarantined_share": 1.0}
+    return params.Params.model_validate(values)
+
+
+@pytest.mark.parametrize("name", spoiled.INPUTS)
+def test_a_spoiled_input_ends_readably_and_leaves_nothing_half_written(project, tmp_path, name):
+    case = spoiled.INPUTS[name]
+    Path("own").mkdir()
+    if callable(case.make):
+        case.make(Path("own"))
+    else:
+        Path("own", case.name).write_bytes(case.make)
+    changes = case.params or (spoiled.CSV if case.data_set == "spam" else STANDARD[case.data_set])
+    limit = 10 if "bomb" in name or "lies" in name else 300
+    values = project_with(case.data_set, {**changes, "urls": [f"own/{case.name}"], "max_megabytes": limit})
+    paths.RAW.mkdir(parents=True)
+    for other, content in (("corpus", STORY), ("spam", spoiled.UCI.decode()), ("instructions", json.dumps(spoiled.INSTRUCTIONS))):
+        if other != case.data_set:
+            (paths.RAW / STANDARD[other]["file"]).write_text(content)
+    before = {path for path in paths.RAW.iterdir()}
+
+    def run() -> None:
+        stages.run("download", values, case.data_set)
+        stages.run("validate", values)
+
+    if case.error:
+        with pytest.raises(GptmillError) as caught:
+            run()
+        said = str(caught.value)
+        assert re.search(case.error, said), said
+        assert case.name.rpartition(".")[0] in said and not NOT_FOR_PEOPLE.search(said), said
+        assert "\n" not in said and len(said) < 1000, said
+        assert not paths.CLEAN.exists() and not paths.QUARANTINE.exists() and not paths.VALIDATION.exists()
+        whole = {paths.RAW / values.data.spam.file, paths.RAW / values.data.corpus.file, paths.RAW / values.data.instructions.file}
+        assert set(paths.RAW.iterdir()) - before <= {*whole, paths.source_record(case.data_set)}
+    else:
+        run()
+        quarantine = pd.read_parquet(paths.QUARANTINE / f"{case.data_set}.parquet")
+        assert list(quarantine["row"]) == list(case.quarantined)
+        for row, reasons in zip(quarantine["row"], quarantine["reasons"], strict=True):
+            assert case.quarantined[row] in reasons, (row, reasons)
+    assert [path for path in tmp_path.rglob("*") if ".part" in path.name or "evil" in path.name] == []

@@ -1,0 +1,176 @@
+import resource
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from gptmill import params, paths
+from gptmill.errors import GptmillError
+from gptmill.training import checkpoint
+
+TENSORS = {"weight/a": torch.arange(6.0).reshape(2, 3), "optimizer/a.step": torch.tensor(3.0), "best/a": torch.tensor([1.5, float("nan")])}
+NUMBERS = {"curve": [{"loss": 0.1 + 0.2, "rate": 1e-300}], "targets": 7}
+
+
+def steps(kept: checkpoint.DiskCheckpoints) -> list[str]:
+    return sorted(path.name for path in kept.folder.iterdir())
+
+
+def test_what_is_read_is_what_was_written_to_the_last_bit(checkpoints):
+    checkpoints().save(12, TENSORS, NUMBERS)
+    found = checkpoints().latest()
+    assert found.step == 12 and found.numbers == NUMBERS
+    assert found.tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert found.tensors[name].dtype == tensor.dtype and found.tensors[name].shape == tensor.shape
+        assert found.tensors[name].numpy().tobytes() == tensor.numpy().tobytes()
+
+
+def test_there_is_none_before_the_first(checkpoints):
+    assert checkpoints().latest() is None
+
+
+def test_only_the_last_two_are_kept(checkpoints):
+    kept = checkpoints()
+    for step in (1, 99_999_999, 99_999_999, 100_000_000):
+        kept.save(step, TENSORS, {"at": step})
+    assert steps(kept) == ["step-100000000", "step-99999999"]
+    assert checkpoints().latest().numbers == {"at": 100_000_000}
+
+
+def test_a_finished_stage_leaves_nothing(checkpoints, tmp_path):
+    kept = checkpoints()
+    kept.save(1, TENSORS, NUMBERS)
+    kept.clear()
+    kept.clear()
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_finished_stage_leaves_what_belongs_to_others(checkpoints):
+    other = checkpoint.DiskCheckpoints(checkpoints().folder.parents[1] / "other" / "fingerprint", 0)
+    for kept in (other, checkpoints()):
+        kept.save(1, TENSORS, NUMBERS)
+    checkpoints().clear()
+    assert other.latest().step == 1 and not checkpoints().folder.exists()
+
+
+def test_checkpoints_are_due_by_the_clock_and_take_little_of_the_time(checkpoints, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
+    kept = checkpoints(minutes=2)
+    now += 119
+    assert not kept.due()
+    now += 1
+    assert kept.due()
+    write = checkpoint.write_safetensors
+
+    def slow(*args) -> None:
+        nonlocal now
+        now += 10
+        write(*args)
+
+    monkeypatch.setattr(checkpoint, "write_safetensors", slow)
+    kept.save(1, TENSORS, NUMBERS)
+    now += 10 / checkpoint.MOST_OF_THE_TIME - 1
+    assert not kept.due()
+    now += 1
+    assert kept.due()
+
+
+def test_a_file_that_can_not_grow_is_told_of_and_the_checkpoint_before_stays(checkpoints):
+    """The system's own refusal, as a full disk gives it: no file may grow beyond 20 kB."""
+    kept = checkpoints()
+    kept.save(1, TENSORS, NUMBERS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(GptmillError, match=r"checkpoint at step 2 \(0.1 MB\) could not be written to .*: File too large. Make room"):
+            kept.save(2, {"weight/a": torch.zeros(20_000)}, NUMBERS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert steps(kept) == ["step-00000001"]
+    assert checkpoints().latest().step == 1
+
+
+@pytest.fixture
+def values(project) -> params.Params:
+    (project / "data").mkdir()
+    (project / "data" / "a.bin").write_bytes(b"abc")
+    return params.load()
+
+
+def fingerprint(values: params.Params, **changes: object) -> str:
+    sections = {"seed": values.seed, "base": values.base, "compute": values.compute} | changes
+    return checkpoint.fingerprint("pretrain", sections, [Path("data")])
+
+
+def test_the_fingerprint_is_the_same_each_time(values):
+    assert fingerprint(values) == fingerprint(params.load())
+
+
+def test_the_fingerprint_changes_with_params_and_data(values):
+    seen = {fingerprint(values)}
+    seen.add(fingerprint(values, seed=values.seed + 1))
+    seen.add(fingerprint(values, base=values.base.model_copy(update={"micro_batch_size": 1})))
+    seen.add(fingerprint(values, compute=values.compute.model_copy(update={"precision": "bf16"})))
+    Path("data/a.bin").write_bytes(b"abd")
+    seen.add(fingerprint(values))
+    Path("data/b.bin").write_bytes(b"")  # one more shard
+    seen.add(fingerprint(values))
+    Path("data/b.bin").rename("data/c.bin")
+    seen.add(fingerprint(values))
+    assert len(seen) == 7
+
+
+def test_the_fingerprint_does_not_change_with_how_fast_or_in_how_much_memory(values):
+    changed = {"threads": 7, "checkpoint_activations": True, "checkpoint_minutes": 1.0}
+    assert fingerprint(values, compute=values.compute.model_copy(update=changed)) == fingerprint(values)
+
+
+def test_the_fingerprint_changes_with_the_code_that_computes(values, tmp_path, monkeypatch):
+    copy = tmp_path / "package"
+    shutil.copytree(Path(checkpoint.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__"))
+    before = fingerprint(values)
+    monkeypatch.setattr(checkpoint, "__file__", str(copy / "training" / "checkpoint.py"))
+    assert fingerprint(values) == before  # wherever it is installed
+    for name in ("training/loop.py", "model/attention.py", "stages/pretrain.py", "compute.py"):
+        with (copy / name).open("a") as file:
+            file.write("# changed\n")
+        assert fingerprint(values) != before
+        before = fingerprint(values)
+    with (copy / "cli.py").open("a") as file:
+        file.write("# changed\n")
+    assert fingerprint(values) == before
+
+
+def test_the_fingerprint_changes_with_torch(values, monkeypatch):
+    before = fingerprint(values)
+    monkeypatch.setattr(torch, "__version__", "2.99")
+    assert fingerprint(values) != before
+
+
+# What a training imports and what plays no part in its weights: files, words to people, and what is measured afterwards.
+BESIDE = {"errors.py", "files.py", "network.py", "params.py", "paths.py", "registry.py", "tracking.py", "evaluation"}
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct"])
+def test_the_fingerprint_knows_all_the_code_that_a_training_imports(root, stage):
+    deps = YAML(typ="safe").load((root / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    code = {dep.removeprefix("src/gptmill/") for dep in deps if dep.startswith("src/gptmill/")}
+    known = {*checkpoint._CODE, *BESIDE}
+    assert {name for name in code if name.split("/")[0] not in known} == {f"stages/{stage}.py"}
+
+
+def test_what_was_half_written_when_a_process_was_killed_is_removed(values):
+    sections = {"seed": 1, "compute": values.compute}
+    kept = checkpoint.of_stage("pretrain", sections, [], 5)
+    kept.save(1, TENSORS, NUMBERS)
+    half = kept.folder / ".step-00000002.77.part"
+    half.mkdir()
+    (half / "state.safetensors").write_bytes(b"half")
+    assert checkpoint.of_stage("pretrain", sections, [], 5).latest().step == 1
+    assert steps(kept) == ["step-00000001"]
+    assert kept.folder.is_relative_to(paths.CHECKPOINTS / "pretrain")
+    assert checkpoint.of_stage("pretrain", sections | {"seed": 2}, [], 5).latest() is None
