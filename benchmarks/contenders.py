@@ -196,7 +196,9 @@ def textbook_instruct(work: SimpleNamespace) -> dict[str, object]:
     model, optimizer = _textbook(work)
     batches = list(_padded_instructions(work))[: WARM_UP + work.steps]
     return {
-        "seconds": seconds_of([lambda b=b: textbook.language_step(model, optimizer, b["inputs"][:, :-1], b["labels"][:, 1:]) for b in batches]),
+        "seconds": seconds_of(
+            [lambda b=b: textbook.language_step(model, optimizer, b["inputs"][:, :-1], b["labels"][:, 1:]) for b in batches]
+        ),
         "tokens": [batch["real"] for batch in batches[WARM_UP:]],
     }
 
@@ -212,7 +214,9 @@ def textbook_classifier(work: SimpleNamespace) -> dict[str, object]:
     model.freeze_for_a_classifier()
     (texts, *_), (labels, *_) = work.messages, work.labels
     length = min(LENGTH, work.model["context_length"])
-    batches = [(textbook.padded(texts[i : i + 8], length), torch.tensor(labels[i : i + 8])) for i in range(0, 8 * (WARM_UP + work.steps), 8)]
+    batches = [
+        (textbook.padded(texts[i : i + 8], length), torch.tensor(labels[i : i + 8])) for i in range(0, 8 * (WARM_UP + work.steps), 8)
+    ]
     batches = [batch for batch in batches if len(batch[1]) == 8] or batches[:1] * (WARM_UP + work.steps)
     step = seconds_of([lambda b=b: textbook.classifier_step(model, optimizer, *b) for b in batches])
     evaluation = seconds_of([lambda b=b: textbook.classifier_evaluation(model, *b) for b in batches])

@@ -128,11 +128,15 @@ def report(work: Work, found: dict[tuple[str, str], Measured]) -> str:
             f"1.886, which took {NANOGPT_SECONDS} s on a machine of this kind: a constant, not measured in this run."
         )
         name = f"tinyshakespeare to {SHAKESPEARE_LOSS}, seconds"
-        rows.append((name, f"{shakespeare.seconds:.1f}", "nanoGPT's CPU recipe", f"{NANOGPT_SECONDS}", NANOGPT_SECONDS / shakespeare.seconds, 2.0))
+        rows.append(
+            (name, f"{shakespeare.seconds:.1f}", "nanoGPT's CPU recipe", f"{NANOGPT_SECONDS}", NANOGPT_SECONDS / shakespeare.seconds, 2.0)
+        )
     else:
         notes.append("tinyshakespeare was not measured: it needs `GPTMILL_MIRROR` with `tinyshakespeare.txt`.")
     texts = "the public ones, from `GPTMILL_MIRROR`" if work.real else "the sample's, as many of them (no `GPTMILL_MIRROR` was set)"
-    size = f"{work.model['n_layers']} layers, {work.model['n_heads']} heads, {work.model['d_model']} wide, {work.model['vocab_size']:,} tokens"
+    size = (
+        f"{work.model['n_layers']} layers, {work.model['n_heads']} heads, {work.model['d_model']} wide, {work.model['vocab_size']:,} tokens"
+    )
     text = [
         "# Benchmarks",
         "",
@@ -162,7 +166,6 @@ def report(work: Work, found: dict[tuple[str, str], Measured]) -> str:
         "",
     ]
     return "\n".join(text)
-
 
 
 def square_side(work: Work) -> str:

@@ -49,7 +49,9 @@ def prepare(*, small: bool = False) -> Work:
     random = np.random.default_rng(1)
     classes = [[text for label, text in messages if label == name] for name in ("ham", "spam")]
     fewest = min(map(len, classes))
-    chosen = [(words.encode(text)[:LENGTH], label) for label, texts in enumerate(classes) for text in random.permutation(texts)[:fewest].tolist()]
+    chosen = [
+        (words.encode(text)[:LENGTH], label) for label, texts in enumerate(classes) for text in random.permutation(texts)[:fewest].tolist()
+    ]
     chosen = [chosen[i] for i in random.permutation(len(chosen))]
     sizes = (12, 6, 6) if small else MESSAGES
     ends = np.cumsum(sizes)

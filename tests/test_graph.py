@@ -219,10 +219,11 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
 # --- who may import whom ---
 
 LEVELS = {
-    **dict.fromkeys(["errors", "paths", "files", "params", "network", "compute"], 0),
+    **dict.fromkeys(["errors", "paths", "files", "params", "network", "ranks", "compute"], 0),
     **dict.fromkeys(["tokenizer", "model"], 1),
     **dict.fromkeys(["data", "training", "evaluation", "tracking", "registry", "report"], 2),
     **dict.fromkeys(["serving", "mlflow_model"], 3),  # models that answer: for the command line and for MLflow's server
+    "launcher": 3,  # several processes of a stage
     "exchange": 3,  # models in and out: for the command line
     "stages": 4,
     **dict.fromkeys(["summary", "doctor", "refresh"], 5),  # verbs of their own

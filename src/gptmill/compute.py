@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gptmill import ranks
 from gptmill.params import ComputeParams
 
 
@@ -31,6 +32,9 @@ def prepare(params: ComputeParams, seed: int) -> Compute:
     )
     _keep_freed_memory()
     device = torch.device(_fastest_device() if params.device == "auto" else params.device)
+    if device.type == "cuda":
+        device = torch.device("cuda", ranks.local_rank())
+        torch.cuda.set_device(device)
     return Compute(device, bf16=_fast_at_bf16(device) if params.precision == "auto" else params.precision == "bf16")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 from pydantic import BaseModel
 
-from gptmill import files
+from gptmill import files, ranks
 from gptmill.errors import Interrupted
 
 EXPERIMENT = "gptmill"
@@ -69,7 +69,13 @@ class MLflowRun(Run):
 
 @contextmanager
 def run(stage: str, sections: Mapping[str, BaseModel | int], inputs: list[Path]) -> Iterator[Run]:
-    """A run of that stage: `sections` of params as flat MLflow params, `inputs` as datasets with their SHA-256 as digest."""
+    """A run of that stage: `sections` of params as flat MLflow params, `inputs` as datasets with their SHA-256 as digest.
+
+    Of several processes that work on the same stage, the first one has it; the others' keeps nothing.
+    """
+    if not ranks.leads():
+        yield Run()
+        return
     try:
         import mlflow
 

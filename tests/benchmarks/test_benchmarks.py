@@ -10,7 +10,9 @@ sys.path.insert(0, str(ROOT))  # for `benchmarks`, which is no part of the packa
 
 from benchmarks import run, textbook, work  # noqa: E402
 
-ROW = re.compile(r"\| (?P<what>[^|]+) \| (?P<ours>[^|]+) \| (?P<beside>[^|]+) \| (?P<theirs>[^|]+) \| (?P<ratio>[\d.]+) \| (?P<target>[\d.]+) \|")
+ROW = re.compile(
+    r"\| (?P<what>[^|]+) \| (?P<ours>[^|]+) \| (?P<beside>[^|]+) \| (?P<theirs>[^|]+) \| (?P<ratio>[\d.]+) \| (?P<target>[\d.]+) \|"
+)
 PROMISED = [  # in the order of the table: what must reach which ratio
     ("pretraining step", 1.4), ("the same", 2.5), ("the same, share of the bf16 peak", 0.6),
     ("the same, share of the fastest product", 0.6), ("the same, peak memory", 1.0), ("classifier fine-tuning", 10.0),

@@ -3,6 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
+from gptmill import launcher, ranks
 from gptmill.errors import GptmillError
 from gptmill.params import Params
 
@@ -12,6 +13,20 @@ def run(name: str, params: Params, item: str | None = None) -> None:
     known = sorted(module.name for module in iter_modules(__path__))
     if name not in known:
         raise GptmillError(f"there is no stage {name}; there are {', '.join(known)}")
+    if ranks.started():
+        launcher.as_rank(lambda: _run(name, params, item))
+    elif _trains(name, params) and params.compute.launcher:
+        launcher.launch(params.compute.launcher, name, ["-m", "gptmill", "stage", name])
+    else:
+        _run(name, params, item)
+
+
+def _trains(name: str, params: Params) -> bool:
+    """Whether there is something that several processes can do."""
+    return name in ("finetune_classifier", "finetune_instruct") or (name == "pretrain" and params.base.init == "scratch")
+
+
+def _run(name: str, params: Params, item: str | None) -> None:
     try:
         import_module(f"{__name__}.{name}").run(params, *([item] if item else []))
     except FileNotFoundError as error:

@@ -6,7 +6,7 @@ It is measured twice: on the test split as the split stage balanced it, and on t
 import csv
 from collections.abc import Sequence
 
-from gptmill import compute, files, paths, tokenizer, tracking
+from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.errors import GptmillError
 from gptmill.evaluation import baselines, classification
 from gptmill.model import lora, weights
@@ -59,6 +59,8 @@ def run(params: Params) -> None:
             trained = loop.train(
                 model, objective, settings, machine, name="finetune_classifier", checkpoints=checkpoints, on_evaluation=[live]
             )
+        if not ranks.leads():
+            return
         also = lora.detach(model, str(paths.BASE_MODEL))
         # Most texts of the test split are in the natural one too: each is read once.
         texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))

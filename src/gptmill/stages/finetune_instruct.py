@@ -2,7 +2,7 @@
 
 import math
 
-from gptmill import compute, files, paths, tokenizer, tracking
+from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.data import prompts
 from gptmill.errors import GptmillError
 from gptmill.model import lora, weights
@@ -51,6 +51,8 @@ def run(params: Params) -> None:
             trained = loop.train(
                 model, objective, settings, machine, name="finetune_instruct", checkpoints=checkpoints, on_evaluation=[live, samples]
             )
+        if not ranks.leads():
+            return
         metrics = {
             "validation_loss": round(trained.kept.validation_loss, 4),
             "validation_perplexity": round(math.exp(trained.kept.validation_loss), 3),

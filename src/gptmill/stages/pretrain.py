@@ -2,7 +2,7 @@
 
 import math
 
-from gptmill import compute, files, paths, tokenizer, tracking
+from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.data import sources, tokens
 from gptmill.evaluation.baselines import LONGEST_TRIGRAM_TEXT, TrigramModel
 from gptmill.model import weights
@@ -38,6 +38,8 @@ def run(params: Params) -> None:
         else:
             model = weights.load_gpt2(sources.fetch(sources.GPT2_WEIGHTS[params.base.init]), config)
             curve, kept, targets = [], None, 0
+        if not ranks.leads():
+            return
         loss = loop.evaluate(model, objective, machine).loss
         trigram = TrigramModel(train, config.vocab_size).perplexity(validation)
         metrics = {

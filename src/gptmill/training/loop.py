@@ -6,6 +6,7 @@ What it comes to depends on the parameters, the data and the seed alone. Each st
 neither evaluations nor checkpoints nor a restart in between change what is drawn afterwards.
 """
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gptmill.compute import Compute
-from gptmill.errors import Interrupted
+from gptmill.errors import GptmillError, Interrupted
 from gptmill.params import TrainingParams
+from gptmill.training import distributed
 from gptmill.training.checkpoint import Checkpoint, Checkpoints, NoCheckpoints
+from gptmill.training.distributed import ALONE, Team
 from gptmill.training.interruption import Interruption
 from gptmill.training.objectives import Batch, Objective
 from gptmill.training.optimizer import Optimizer, learning_rate
@@ -73,11 +76,23 @@ def train(
     It goes on from the last of `checkpoints`, if there is one. Each of `on_evaluation` is given the curve so far. Raises
     `FloatingPointError` when the loss is no longer a number, and `Interrupted` when the process is asked to stop, with a checkpoint left.
     """
-    checkpoints = checkpoints or NoCheckpoints()
-    training = _Training(model, objective, params, compute)
-    if found := checkpoints.latest():
+    with distributed.team(compute.device) as team:
+        training = _Training(model, objective, params, compute, team)
+        _train(training, name, checkpoints or NoCheckpoints(), on_evaluation if team.leads else ())
+    training.finish()
+    return training.trained
+
+
+def _train(training: "_Training", name: str, checkpoints: Checkpoints, on_evaluation: Sequence[Callable]) -> None:
+    """Until it is finished, or asked to stop. Evaluations, checkpoints and stops come at the same steps in all processes."""
+    team = training.team
+    found = checkpoints.latest()
+    if len({team.highest(sign * (found.step if found else 0)) * sign for sign in (1, -1)}) > 1:
+        raise GptmillError(f"the processes of {name} found different checkpoints: their machines must share the project's folder")
+    if found:
         training.restore(found)
-        tqdm.write(f"{name}: goes on from step {training.step} of {training.steps}")
+        if team.leads:
+            tqdm.write(f"{name}: goes on from step {training.step} of {training.steps}")
     started, before, read = time.perf_counter(), training.trained.seconds, 0
     bar = tqdm(total=training.steps, initial=training.step, desc=name, unit="step", disable=None)
     with bar, Interruption() as interruption:
@@ -93,23 +108,24 @@ def train(
                 speed = read / (time.perf_counter() - started)
                 bar.set_postfix({"loss": f"{training.tally.loss:.3f}", "tokens/s": f"{speed:,.0f}"}, refresh=False)
             training.trained.seconds = before + time.perf_counter() - started
-            if interruption.came or checkpoints.due():
+            came = team.highest(interruption.came or 0)  # the first to hear of it stops all at the same step
+            if team.leads and (came or checkpoints.due()):
                 checkpoints.save(training.step, *training.state())
-            if interruption.came:
+            if came:
                 raise Interrupted(
-                    f"{name}: stopped by {interruption.came.name} at step {training.step} of {training.steps}. "
+                    f"{name}: stopped by {signal.Signals(came).name} at step {training.step} of {training.steps}. "
                     "Run it again, and it goes on from there.",
-                    interruption.came,
+                    signal.Signals(came),
                 )
-    training.finish()
-    return training.trained
 
 
 class _Training:
     """Where a training stands, and the two things that move it on: a step, and an evaluation. Between them it may stop and go on."""
 
-    def __init__(self, model: nn.Module, objective: Objective, params: TrainingParams, compute: Compute) -> None:
+    def __init__(self, model: nn.Module, objective: Objective, params: TrainingParams, compute: Compute, team: Team) -> None:
         self.model, self.objective, self.params, self.compute = model.to(compute.device).train(), objective, params, compute
+        self.team = team
+        team.start_alike(model)
         self.optimizer = Optimizer(model, params, half=compute.bf16)
         self.names = [name for name, weight in model.named_parameters() if weight.requires_grad]
         self.steps = objective.steps * params.epochs
@@ -135,39 +151,42 @@ class _Training:
 
     def take_step(self, name: str) -> int:
         """One step on one batch, in parts when it is too large for the memory; returns how many tokens were read."""
-        _seed(self.objective.seed, self.step)
+        _seed(self.objective.seed, self.step, self.team.rank)
         rate = learning_rate(self.step, self.steps, self.params)
-        rows = next(self.rows)
-        size = self.params.micro_batch_size or len(rows)
+        rows = np.array(list(self.team.share(next(self.rows))))  # none, when the batch has fewer rows than there are processes
+        size = self.params.micro_batch_size or max(1, len(rows))
         batches = [self.objective.collate(rows[i : i + size]) for i in range(0, len(rows), size)]
-        # The mean over the whole batch's targets, whichever part they are in: the parts' gradients add up to the batch's.
-        targets = sum(self.objective.targets(batch) for batch in batches)
+        # The mean over the whole batch's targets, whichever part and process they are in: the parts' gradients add up to the batch's.
+        own = sum(self.objective.targets(batch) for batch in batches), sum(batch[0].numel() for batch in batches)
+        targets, read = (int(number) for number in self.team.sums(*own))
         taken = _Tally()
         for batch in batches:
             # In bf16 the weights are bf16 themselves while they learn: nothing is left to cast.
             loss, count, right = self.objective.loss(self.model, tuple(tensor.to(self.compute.device) for tensor in batch))
             (loss / max(1, targets)).backward()
             taken.add(float(loss.detach()), int(count), int(right))
+        taken = taken.over(self.team)
         if not taken.finite:
             raise FloatingPointError(
                 f"the loss of {name} is not a number at step {self.step + 1}: lower its learning_rate ({self.params.learning_rate:g}), "
                 f"or raise its warmup_steps ({self.params.warmup_steps})"
             )
+        self.team.add_up_gradients(self.optimizer.parameters)
         self.optimizer.step(rate)
         self.step += 1
         self.targets += targets
         self.tally.add(taken.total, taken.count, taken.right)
-        return sum(batch[0].numel() for batch in batches)
+        return read
 
     def evaluate(self) -> None:
         """Measure the validation split, and remember the weights when they are the best so far."""
-        measured, tally = evaluate(self.model, self.objective, self.compute), self.tally
+        measured, tally = evaluate(self.model, self.objective, self.compute, self.team), self.tally
         rate = learning_rate(self.step - 1, self.steps, self.params)
         epoch = self.step / self.objective.steps
         losses = (tally.loss, measured.loss, tally.accuracy, measured.accuracy)
         evaluation = Evaluation(self.step, epoch, self.targets, rate, *losses)
         self.trained.curve.append(evaluation)
-        if self.params.keep == "best" and self.trained.best is evaluation:
+        if self.team.leads and self.params.keep == "best" and self.trained.best is evaluation:
             self.best = [weight.detach().clone() for weight in self.optimizer.weights]
         self.tally = _Tally()
 
@@ -212,16 +231,16 @@ class _Training:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, objective: Objective, compute: Compute) -> "_Tally":
+def evaluate(model: nn.Module, objective: Objective, compute: Compute, team: Team = ALONE) -> "_Tally":
     """Loss and accuracy on the validation split; draws nothing at random and leaves the model's mode as it was."""
     was_training = model.training
     model.to(compute.device).eval()
     tally = _Tally()
-    for batch in objective.validation_batches():
+    for batch in team.share(objective.validation_batches()):
         loss, count, right = _forward(model, objective, batch, compute)
         tally.add(float(loss), int(count), int(right))
     model.train(was_training)
-    return tally
+    return tally.over(team)
 
 
 def _forward(model: nn.Module, objective: Objective, batch: Batch, compute: Compute) -> tuple[Tensor, Tensor, Tensor]:
@@ -229,9 +248,12 @@ def _forward(model: nn.Module, objective: Objective, batch: Batch, compute: Comp
         return objective.loss(model, tuple(tensor.to(compute.device) for tensor in batch))
 
 
-def _seed(seed: int, step: int) -> None:
-    """What is drawn in a step, dropout that is, depends on the seed and the step alone. CPU generators keep no more than 32 bits."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
+def _seed(seed: int, step: int, rank: int) -> None:
+    """What is drawn in a step, dropout that is, depends on the seed and the step alone, and with several processes on which one it is.
+
+    CPU generators keep no more than 32 bits.
+    """
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, *([rank] if rank else [])]).generate_state(1)[0]))
 
 
 @dataclass
@@ -246,6 +268,11 @@ class _Tally:
         self.total += loss
         self.count += count
         self.right += right
+
+    def over(self, team: Team) -> "_Tally":
+        """The sums of all processes."""
+        total, count, right = team.sums(self.total, self.count, self.right)
+        return _Tally(total, int(count), int(right))
 
     @property
     def finite(self) -> bool:

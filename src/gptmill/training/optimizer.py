@@ -27,11 +27,11 @@ class Optimizer:
         apart = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
         self._names = {id(weight): name for name, weight in model.named_parameters() if weight.requires_grad}
         self._copies = Weights(model, half=half)
-        self._pairs = self._copies.learning()
-        self.weights = [master for _, master in self._pairs]
+        pairs = self._copies.learning()
+        self.parameters, self.weights = [weight for weight, _ in pairs], [master for _, master in pairs]
         self._clip = params.gradient_clip
-        matrices = [(weight, master) for weight, master in self._pairs if weight.dim() == 2 and id(weight) not in apart]
-        others = [(weight, master) for weight, master in self._pairs if weight.dim() != 2 or id(weight) in apart]
+        matrices = [(weight, master) for weight, master in pairs if weight.dim() == 2 and id(weight) not in apart]
+        others = [(weight, master) for weight, master in pairs if weight.dim() != 2 or id(weight) in apart]
         muon = params.optimizer == "muon"
         decay, betas = params.weight_decay, BETAS
         groups = [(others, 0.0)] if muon else [(others, 0.0), (matrices, decay)]
@@ -41,14 +41,14 @@ class Optimizer:
 
     def step(self, learning_rate: float) -> None:
         """One step with the gradients that are there, clipped to `gradient_clip` together; they are then forgotten."""
-        norms = [torch.linalg.vector_norm(weight.grad) for weight, _ in self._pairs]
+        norms = [torch.linalg.vector_norm(weight.grad) for weight in self.parameters]
         norm = torch.linalg.vector_norm(torch.stack(norms).float())
         divisor = (norm / self._clip).clamp_(min=1.0)  # what divides the gradients by their norm divides by nothing below one
         for adamw in self._adamw:
             adamw.step(learning_rate, divisor)
         if self._muon:
             self._muon.step(learning_rate, divisor)
-        for weight, _ in self._pairs:
+        for weight in self.parameters:
             weight.grad = None
 
     def state(self) -> dict[str, Tensor]:
