@@ -195,12 +195,11 @@ def textbook_instruct(work: SimpleNamespace) -> dict[str, object]:
 
     model, optimizer = _textbook(work)
     batches = list(_padded_instructions(work))[: WARM_UP + work.steps]
-    return {
-        "seconds": seconds_of(
-            [lambda b=b: textbook.language_step(model, optimizer, b["inputs"][:, :-1], b["labels"][:, 1:]) for b in batches]
-        ),
-        "tokens": [batch["real"] for batch in batches[WARM_UP:]],
-    }
+
+    def step(batch: dict) -> None:
+        textbook.language_step(model, optimizer, batch["inputs"][:, :-1], batch["labels"][:, 1:])
+
+    return {"seconds": seconds_of([lambda b=b: step(b) for b in batches]), "tokens": [batch["real"] for batch in batches[WARM_UP:]]}
 
 
 def textbook_classifier(work: SimpleNamespace) -> dict[str, object]:
@@ -214,10 +213,8 @@ def textbook_classifier(work: SimpleNamespace) -> dict[str, object]:
     model.freeze_for_a_classifier()
     (texts, *_), (labels, *_) = work.messages, work.labels
     length = min(LENGTH, work.model["context_length"])
-    batches = [
-        (textbook.padded(texts[i : i + 8], length), torch.tensor(labels[i : i + 8])) for i in range(0, 8 * (WARM_UP + work.steps), 8)
-    ]
-    batches = [batch for batch in batches if len(batch[1]) == 8] or batches[:1] * (WARM_UP + work.steps)
+    starts = [8 * (i % (len(texts) // 8)) for i in range(WARM_UP + work.steps)]
+    batches = [(textbook.padded(texts[i : i + 8], length), torch.tensor(labels[i : i + 8])) for i in starts]
     step = seconds_of([lambda b=b: textbook.classifier_step(model, optimizer, *b) for b in batches])
     evaluation = seconds_of([lambda b=b: textbook.classifier_evaluation(model, *b) for b in batches])
     sizes = [-(-len(split) // 8) for split in work.messages]  # batches of 8

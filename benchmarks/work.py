@@ -8,8 +8,12 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from gptmill.tokenizer import Tokenizer
 
 GPT2 = {"vocab_size": 50257, "context_length": 1024, "n_layers": 12, "n_heads": 12, "d_model": 768}  # 124M
 MINIATURE = {"vocab_size": 50257, "context_length": 128, "n_layers": 2, "n_heads": 2, "d_model": 16}
@@ -17,6 +21,8 @@ SHAKESPEARE = "tinyshakespeare.txt"
 MESSAGES = (1045, 149, 300)  # training, validation, test: 747 of each class, split 70 : 10 : 20 as the book does
 INSTRUCTIONS = 935
 LENGTH = 120  # of a padded message
+
+Texts = tuple["Tokenizer", list[list[str]], list[dict[str, str]]]  # a tokenizer, [label, message] pairs, instruction records
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,8 @@ def prepare(*, small: bool = False) -> Work:
     random = np.random.default_rng(1)
     classes = [[text for label, text in messages if label == name] for name in ("ham", "spam")]
     fewest = min(map(len, classes))
-    chosen = [
-        (words.encode(text)[:LENGTH], label) for label, texts in enumerate(classes) for text in random.permutation(texts)[:fewest].tolist()
-    ]
+    chosen = [(text, label) for label, texts in enumerate(classes) for text in random.permutation(texts)[:fewest].tolist()]
+    chosen = [(words.encode(text)[:LENGTH], label) for text, label in chosen]
     chosen = [chosen[i] for i in random.permutation(len(chosen))]
     sizes = (12, 6, 6) if small else MESSAGES
     ends = np.cumsum(sizes)
@@ -73,7 +78,7 @@ def prepare(*, small: bool = False) -> Work:
     )
 
 
-def _public(mirror: Path):
+def _public(mirror: Path) -> Texts:
     from gptmill import tokenizer
 
     lines = (mirror / "SMSSpamCollection").read_text(encoding="utf-8").splitlines()
@@ -81,7 +86,7 @@ def _public(mirror: Path):
     return tokenizer.from_gpt2_files(mirror / "gpt2" / "encoder.json"), [line.split("\t", 1) for line in lines if line], records
 
 
-def _sample():
+def _sample() -> Texts:
     from gptmill import tokenizer
     from gptmill.data.sample import make_corpus, make_instructions, make_messages
 

@@ -207,9 +207,7 @@ class JudgeParams(Section):
 class ComputeParams(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
     precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
-    threads: Annotated[int, Field(ge=0)] = Field(
-        description="CPU threads of torch in each process, and of tokenizing; 0: one for each core"
-    )
+    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch in each process and of tokenizing; 0: one a core")
     launcher: str = Field(
         description='"": a training is one process; or a command line such as torchrun --standalone --nproc-per-node 2, that starts several'
     )

@@ -184,6 +184,9 @@ class Classification:
         weights = None if self.class_weights is None else torch.tensor(self.class_weights, device=logits.device)
         return cross_entropy(logits, labels, weight=weights, reduction="sum"), torch.tensor(len(labels), device=logits.device), right
 
+    def _logits(self, model: GPTClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
+        return model(tokens, lengths)
+
 
 def balancing_weights(labels: Sequence[int], classes: int) -> tuple[float, ...]:
     """Rows / (classes · rows of the class) for each class, so that all classes weigh the same together (King & Zeng 2001).
@@ -192,9 +195,6 @@ def balancing_weights(labels: Sequence[int], classes: int) -> tuple[float, ...]:
     """
     counts = np.bincount(labels, minlength=classes)
     return tuple((len(labels) / (classes * counts)).tolist())
-
-    def _logits(self, model: GPTClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
-        return model(tokens, lengths)
 
 
 def _pad(rows: Sequence[Tensor], value: int) -> Tensor:
