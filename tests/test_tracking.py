@@ -1,5 +1,6 @@
 import json
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gptmill import files, params, paths, tracking
+from gptmill.errors import Interrupted
 from gptmill.serving import TextClassifier
 
 TRAINED = ["pretrain", "finetune_classifier", "finetune_instruct"]
@@ -107,6 +109,15 @@ def test_judgements_are_an_artifact(client, runs):
     assert [item.path for item in client.list_artifacts(runs["judge_responses"].info.run_id)] == ["judgements.jsonl"]
 
 
+@pytest.mark.parametrize(("stage", "plot"), [("pretrain", "pretrain"), ("finetune_instruct", "instruct")])
+def test_a_language_models_run_has_what_it_said_at_each_evaluation(client, runs, built, stage, plot):
+    import mlflow
+
+    text = mlflow.artifacts.load_text(f"{runs[stage].info.artifact_uri}/samples.txt")
+    steps = [row.split(",")[0] for row in (built.folder / paths.PLOTS / f"{plot}.csv").read_text().splitlines()[1:]]
+    assert [line.split(":")[0] for line in text.splitlines()] == [f"step {step}" for step in steps]
+
+
 def test_artifacts_stay_in_the_project(client, runs, built):
     for run in runs.values():
         assert Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(built.folder)
@@ -169,6 +180,30 @@ def test_a_block_that_raises_makes_the_run_a_failed_one_and_raises(store):
     assert latest(store).info.status == "FAILED"
 
 
+def test_a_training_that_is_asked_to_stop_makes_the_run_a_killed_one(store):
+    with pytest.raises(Interrupted), tracking.run("pretrain", {"seed": 1}, []):
+        raise Interrupted("stopped", signal.SIGINT)
+    assert latest(store).info.status == "KILLED"
+
+
+def test_a_long_curve_is_taken_whole_in_few_calls(store, monkeypatch):
+    from mlflow import MlflowClient
+
+    calls, log_batch = [], MlflowClient.log_batch
+
+    def counted(client, run_id, metrics=(), **more):
+        calls.append(len(metrics))
+        return log_batch(client, run_id, metrics, **more)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counted)
+    with tracking.run("pretrain", {"seed": 1}, []) as run:
+        run.curve([(step, {"loss": step / 2, "rate": 0.5}) for step in range(700)])
+        run.curve([])
+    assert sorted(calls)[-3:] == [0, 400, 1000]  # with what is no metric in calls of its own
+    history = MlflowClient(tracking_uri=store).get_metric_history(latest(store).info.run_id, "loss")
+    assert {point.step: point.value for point in history} == {step: step / 2 for step in range(700)}
+
+
 def test_sections_become_dotted_params(store, project):
     values = params.load(project / "params.yaml")
     with tracking.run("pretrain", {"seed": 5, "judge": values.judge}, []):
@@ -203,7 +238,9 @@ def test_a_server_that_is_dead_stops_nothing_and_is_told_of(dead_server, caplog,
     (tmp_path / "a").write_text("x")
     done = []
     with tracking.run("pretrain", {"seed": 1}, [tmp_path / "a"]) as run:
-        run.metrics({"loss": 1.0}, step=3)
+        run.metrics({"loss": 1.0})
+        run.curve([(3, {"loss": 1.0})])
+        run.text("a.txt", "x")
         run.artifact(tmp_path / "a")
         run.model(tmp_path, "generate")
         done.append(True)

@@ -20,6 +20,11 @@ class Compute:
         """Matrix products in bf16 within, when that is the precision; weights and sums stay float32."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext()
 
+    def kind(self) -> str:
+        """What the last digits of sums depend on: where they differ between two machines, so may results."""
+        threads = f", {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}" if self.device.type == "cpu" else ""
+        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{threads}"
+
 
 def prepare(params: ComputeParams, seed: int) -> Compute:
     """Set torch up for the whole process, and seed it."""

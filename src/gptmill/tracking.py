@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class Run:
     """What a stage may tell about itself. This one keeps nothing: it stands in when tracking does not work."""
 
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
+    def metrics(self, values: Mapping[str, float]) -> None: ...
 
     def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Values at many steps in one call: one a point is slow."""
@@ -43,10 +43,10 @@ class Run:
 
 
 class MLflowRun(Run):
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+    def metrics(self, values: Mapping[str, float]) -> None:
         import mlflow
 
-        _careful(mlflow.log_metrics, dict(values), step=step)
+        _careful(mlflow.log_metrics, dict(values))
 
     def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         _careful(_log_curve, points)
@@ -68,7 +68,7 @@ class MLflowRun(Run):
 
 
 @contextmanager
-def run(stage: str, sections: Mapping[str, BaseModel | int], inputs: list[Path]) -> Iterator[Run]:
+def run(stage: str, sections: Mapping[str, BaseModel | int | str | list[str]], inputs: list[Path]) -> Iterator[Run]:
     """A run of that stage: `sections` of params as flat MLflow params, `inputs` as datasets with their SHA-256 as digest.
 
     Of several processes that work on the same stage, the first one has it; the others' keeps nothing.
@@ -148,7 +148,7 @@ def _git() -> dict[str, str]:
     )
 
 
-def _flatten(sections: Mapping[str, BaseModel | int]) -> Iterator[tuple[str, Any]]:
+def _flatten(sections: Mapping[str, BaseModel | int | str | list[str]]) -> Iterator[tuple[str, Any]]:
     for name, section in sections.items():
         if isinstance(section, BaseModel):
             section = section.model_dump()

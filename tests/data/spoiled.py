@@ -120,9 +120,9 @@ def no_rows() -> bytes:
     return parquet({name: pa.array([], "string") for name in ("body", "topic")})
 
 
-def sparse(head: bytes, character: bytes, megabytes: int, tail: bytes = b"") -> Callable[[Path], None]:
+def sparse(head: bytes, character: bytes, megabytes: int, tail: bytes = b"", name: str = "topics.csv") -> Callable[[Path], None]:
     def make(folder: Path) -> None:
-        with (folder / "topics.csv").open("wb") as file:
+        with (folder / name).open("wb") as file:
             file.write(head)
             for _ in range(megabytes):
                 file.write(character * (1 << 20))
@@ -234,6 +234,18 @@ INPUTS: dict[str, Spoiled] = {
     "200 MB of one character": Spoiled(sparse(b"body,topic\n", b"x", 200), "topics.csv: line 2 has more than"),
     "200 MB in quotes": Spoiled(sparse(b'body,topic\n"', b"x\n", 100, b'",food\n'), "topics.csv: .* a field has more than"),
     "200 MB of quotes": Spoiled(sparse(b"body,topic\n", b'"', 200), "topics.csv: line 2 has more than"),
+    "200 MB of one character in JSON": Spoiled(
+        sparse(b'[{"body": "', b"x", 200, b'", "topic": "food"}]', "topics.json"),
+        "topics.json: record 1 has a text of more than",
+        name="topics.json",
+        params=JSON,
+    ),
+    "a corpus of one character": Spoiled(
+        sparse(b"Once upon a time " * 100 + b"\n<|endoftext|>\n", b"x", 200, name="corpus.txt"),
+        quarantined={3: "characters without white space"},
+        data_set="corpus",
+        name="corpus.txt",
+    ),
     # JSON
     "JSON cut off": Spoiled(json.dumps(RECORDS).encode()[:-30], "topics.json is not JSON: ", name="topics.json", params=JSON),
     "JSON of one object": Spoiled(
@@ -301,7 +313,7 @@ INPUTS: dict[str, Spoiled] = {
         parquet({"txt": ["a"], "topic": ["food"]}), "topics.parquet has no column body", name="topics.parquet", params=PARQUET
     ),
     "a null in Parquet": Spoiled(
-        parquet({"body": [*["a b", "c d"] * 20, None], "topic": [*["food", "tech", "sports", "politics"] * 10, "food"]}),
+        parquet({"body": [*(body for body, _ in rows()), None], "topic": [*["food", "tech", "sports", "politics"] * 10, "food"]}),
         quarantined={41: "text is missing"},
         name="topics.parquet",
         params=PARQUET,
@@ -347,7 +359,7 @@ INPUTS: dict[str, Spoiled] = {
     ),
     "an empty corpus": Spoiled(b"\n \n", "corpus.txt is empty", data_set="corpus", name="corpus.txt"),
     "a corpus of rubbish": Spoiled(
-        b"Once upon a time\n<|endoftext|>\n" + bytes(range(1, 128)) * 99,
+        b"Once upon a time " * 100 + b"\n<|endoftext|>\n" + bytes(range(1, 128)) * 99,
         quarantined={3: "text has control characters"},
         data_set="corpus",
         name="corpus.txt",

@@ -176,7 +176,7 @@ SPOILED = [
     (b"\xef\xbb\xbf", "is empty"),
     (b"fine\nna\xefve caf\xe9", "is not UTF-8: line 2, byte 7 is 0xef.*iconv -f WINDOWS-1252"),
     (b"\xef\xbb\xbffine\nna\xefve", "line 2, byte 10 is 0xef"),
-    (b"fine\r\n\ncut off \xe7\x8c", "line 3, byte 15 is 0xe7"),
+    (b"fine\r\n\ncut off \xe7\x8c", "ends in the middle of a character, at line 3"),
     (b"fine\ncut short \xe7\x8c\nmore", "line 2, byte 15 is 0xe7"),
     ("Once".encode("utf-16"), "is UTF-16.*iconv"),
     (b"\n <!DOCTYPE html><html>404</html>", "is an HTML or XML page"),

@@ -36,12 +36,21 @@ def partition(groups: pd.Series) -> set[frozenset[int]]:
     return {frozenset(places) for places in groups.groupby(groups).groups.values()}
 
 
-@given(texts(), st.sampled_from([0.75, 0.8, 0.9, 1.0]))
-def test_close_pairs_are_those_of_a_comparison_of_all_with_all(made, threshold):
-    keys = sorted({rawtext.grouping_key(text) for text in made})
-    expected = {pair for pair in itertools.combinations(keys, 2) if near(*pair, threshold)}
-    found = list(similar.close_pairs(keys, threshold))
-    assert {tuple(sorted(pair)) for pair in found} == expected and len(found) == len(expected)
+@given(texts(), st.sampled_from([0.75, 0.8, 0.9, 1.0]), st.integers(0, 99))
+def test_what_straddles_is_what_a_comparison_of_all_with_all_finds(made, threshold, seed):
+    rng = random.Random(seed)
+    sides = {"left": set(), "middle": set(), "right": set()}
+    for text in made:
+        for _ in range(rng.choice([1, 1, 2])):
+            sides[rng.choice(list(sides))].add(rawtext.grouping_key(text))
+    expected = {
+        frozenset([(one, key), (other, its)])
+        for one, other in itertools.combinations(sides, 2)
+        for key, its in itertools.product(sides[one], sides[other])
+        if key != its and near(key, its, threshold)
+    }
+    found = [frozenset(pair) for pair in similar.straddling(sides, threshold)]
+    assert set(found) == expected and len(found) == len(expected)
 
 
 @given(texts())

@@ -26,7 +26,9 @@ def project_with(data_set: str, changes: dict) -> params.Params:
     values = params.load(paths.PROFILES / "mini.yaml").model_dump()
     values["data"]["source"] = "custom"
     values["data"][data_set] |= {"max_megabytes": 300, **changes}
-    values["data"]["expectations"] |= {"min_corpus_characters": 10, "min_records": 1, "min_messages": 1, "max_quarantined_share": 1.0}
+    values["data"]["expectations"] |= {"min_corpus_characters": 10, "min_records": 1, "min_messages": 1} | dict.fromkeys(
+        ["max_quarantined_share", "max_duplicate_share", "max_near_duplicate_share", "max_repeated_line_share"], 1.0
+    )
     return params.Params.model_validate(values)
 
 

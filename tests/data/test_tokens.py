@@ -118,7 +118,8 @@ def test_training_sees_the_same_batches_whether_sharded_or_not(tmp_path):
         write(tmp_path / str(size), range(1000), shard_tokens=size)
     one, many = (NextToken(*(tokens.read(tmp_path / str(size), split) for split in tokens.SPLITS), 8, 4, 1)
                  for size in (tokens.SHARD_TOKENS, 13))  # fmt: skip
-    for ours, theirs in ((one.batches(1), many.batches(1)), (one.validation_batches(), many.validation_batches())):
+    epochs = [(data.collate(rows) for rows in data.order(1)) for data in (one, many)]
+    for ours, theirs in (epochs, (one.validation_batches(), many.validation_batches())):
         for batch, other in zip(ours, theirs, strict=True):
             assert all(map(torch.equal, batch, other))
 

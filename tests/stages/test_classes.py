@@ -39,17 +39,19 @@ def trained(request, built, tmp_path_factory):
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         patch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-        paths.RAW_SPAM.write_text("\n".join(rng.sample(lines, len(lines))) + "\n")
+        (paths.RAW / "spam.tsv").write_text("\n".join(rng.sample(lines, len(lines))) + "\n")
         source = files.read_json(paths.RAW / "spam.source.json")
-        files.write_json(paths.RAW / "spam.source.json", source | {"name": "texts of mine", "sha256": files.digest(paths.RAW_SPAM)})
+        files.write_json(paths.RAW / "spam.source.json", source | {"name": "texts of mine", "sha256": files.digest(paths.RAW / "spam.tsv")})
         yaml = YAML()
         values = yaml.load(paths.PARAMS.read_text())
-        values["data"]["spam"]["labels"] = list(SHARES)
+        values["data"]["source"] = "custom"
+        values["data"]["spam"] |= {"urls": ["mine.tsv"], "labels": list(SHARES)}
         values["split"]["spam"] |= {"balance": request.param, "train": 0.6, "validation": 0.15}
         values["classifier"] |= {"epochs": 8, "trainable": "all", "learning_rate": 0.003}
         with paths.PARAMS.open("w") as file:
             yaml.dump(values, file)
         loaded = params.load()
+        stages.run("download", loaded, "spam")
         for stage in ("validate", "split_spam", "finetune_classifier", "report"):
             stages.run(stage, loaded)
         yield request.param

@@ -35,7 +35,7 @@ RECORD_SPLIT = InstructionSplitParams(train=0.6, validation=0.2, method="groups"
 CHECKS = SimpleNamespace(
     seed=7,
     data=SimpleNamespace(**SOURCES, expectations=EXPECTED),
-    model=SimpleNamespace(context_length=256),
+    model=SimpleNamespace(context_length=128),
     split=SimpleNamespace(corpus=SimpleNamespace(validation=0.5), spam=SPAM_SPLIT, instructions=RECORD_SPLIT),
 )
 SPAM = SimpleNamespace(seed=7, data=SimpleNamespace(**SOURCES), split=SimpleNamespace(spam=SPAM_SPLIT))

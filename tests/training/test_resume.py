@@ -183,6 +183,14 @@ def test_a_signal_stops_it_at_the_next_step_with_a_checkpoint(task, training, cp
     assert "goes on from step 2 of 12" in capsys.readouterr().out
 
 
+def test_a_training_may_move_to_another_machine_and_says_that_it_did(task, training, cpu, checkpoints, capsys, monkeypatch):
+    learn, params = task("next_token"), training(evaluations=1)
+    assert not survives(learn, params, cpu, checkpoints(), 3)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    run(learn, params, cpu, checkpoints())
+    assert "t: goes on from step 3 of 8, as computed elsewhere: the last digits of sums may differ\n" in capsys.readouterr().out
+
+
 def test_a_thread_trains_too_though_it_hears_no_signals(task, training, cpu, checkpoints):
     learn, params, done = task("next_token"), training(), []
     thread = threading.Thread(target=lambda: done.append(run(learn, params, cpu, checkpoints())))

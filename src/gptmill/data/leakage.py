@@ -26,7 +26,7 @@ class Leakage:
 def measure(texts: Mapping[str, pd.Series], threshold: float) -> Leakage:
     """Pairs of rows in two of the splits `texts`. Near-duplicates have a Jaccard similarity of `threshold` or more; see `similar`.
 
-    What `groups` did plays no part, nor do the hashes that made them: `similar.close_pairs` misses nothing.
+    What `groups` did plays no part, nor do the hashes that made them: `similar.straddling` misses nothing.
     """
     keys = {split: part.map(rawtext.grouping_key) for split, part in texts.items()}
     counts = {split: Counter(part) for split, part in keys.items()}
@@ -35,12 +35,9 @@ def measure(texts: Mapping[str, pd.Series], threshold: float) -> Leakage:
         for key in sorted(counts[one].keys() & counts[other].keys()):
             exact += counts[one][key] * counts[other][key]
             example = example or _show(texts, keys, (one, key), (other, key))
-    for first, second in similar.close_pairs(set().union(*counts.values()), threshold):
-        for one in counts:
-            for other in counts:
-                if one != other and (pairs := counts[one][first] * counts[other][second]):
-                    near += pairs
-                    example = example or _show(texts, keys, (one, first), (other, second))
+    for one, other in similar.straddling(counts, threshold):
+        near += counts[one[0]][one[1]] * counts[other[0]][other[1]]
+        example = example or _show(texts, keys, one, other)
     return Leakage(exact, near, example)
 
 

@@ -9,8 +9,9 @@ that "of 169", and chains of such pairs would make one group of all texts of a t
 """
 
 import hashlib
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 import pandas as pd
@@ -53,54 +54,71 @@ def group(texts: pd.Series, threshold: float) -> pd.Series:
     Candidates come from locality-sensitive hashing of MinHash signatures (Broder 1997; Leskovec, Rajaraman & Ullman 2020, section 3.4): two
     texts are compared when one of 32 bands of 4 rows agrees. Their similarity s makes a row agree with probability s, so that a pair
     is missed with probability (1 - s^4)^32: 5 in 10^8 at 0.8, 5 in 10^6 at 0.75, the lowest threshold that the parameters allow. What is
-    found is then compared exactly: no pair is joined by chance. `leakage` counts without these hashes, and would see a pair missed.
+    found is then compared exactly: no pair is joined by chance. `leakage` counts without hashes, and would see a pair missed.
     """
-    from networkx.utils import UnionFind
-
     keys = texts.map(rawtext.grouping_key, na_action="ignore")
     distinct = sorted(set(keys.dropna()))
-    known = [_Text(key) for key in distinct]
-    joined = UnionFind(range(len(distinct)))
-    for one, other in _candidates([text.shingles for text in known]):
-        if joined[one] != joined[other] and known[one].is_near(known[other], threshold):
-            joined.union(one, other)
     names: dict[str, str] = {}
-    for members in joined.to_sets():
+    for members in _chains([_Text(key) for key in distinct], threshold):
         name = hashlib.blake2b(distinct[min(members)].encode(), digest_size=16).hexdigest()
         names |= {distinct[member]: name for member in members}
     return keys.map(names, na_action="ignore").astype("str")
 
 
-def _candidates(sets: Sequence[frozenset[str]]) -> Iterator[tuple[int, int]]:
-    """Pairs of places whose signatures agree in a band."""
-    from datasketch import MinHash, MinHashLSH, sha1_hash64
+def _chains(texts: Sequence[_Text], threshold: float) -> Iterable[set[int]]:
+    """The places of the texts, those together that a chain of near-duplicates joins."""
+    from datasketch import MinHash, sha1_hash64
+    from networkx.utils import UnionFind
 
     hashed = cache(lambda shingle: sha1_hash64(shingle.encode()))
     # Seed and scheme of the permutations are fixed: what is a near-duplicate is no random choice of a run's.
-    signatures = MinHash.generator(sets, num_perm=BANDS * ROWS, seed=1, hashfunc=hashed, scheme="affine64")
-    seen = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
+    signatures = MinHash.generator((text.shingles for text in texts), num_perm=BANDS * ROWS, seed=1, hashfunc=hashed, scheme="affine64")
+    chains, rarest = UnionFind(range(len(texts))), _rarest(texts, threshold)
+    buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     for place, signature in enumerate(signatures):
-        yield from ((other, place) for other in seen.query(signature))
-        seen.insert(place, signature)
+        mine = [buckets[band, signature.hashvalues[band * ROWS : (band + 1) * ROWS].tobytes()] for band in range(BANDS)]
+        # datasketch's own index gives the same candidates; here those that can't be near are passed over before anything is compared,
+        # of which there are millions when thousands of texts are made by one template.
+        for other in set().union(*mine):
+            if rarest[place].isdisjoint(rarest[other]) or chains[place] == chains[other]:
+                continue
+            if texts[place].is_near(texts[other], threshold):
+                chains.union(place, other)
+        for bucket in mine:
+            bucket.append(place)
+    return chains.to_sets()
 
 
-def close_pairs(keys: Iterable[str], threshold: float) -> Iterator[tuple[str, str]]:
-    """Every pair of different grouping keys that are near-duplicates at `threshold`, none missed and none twice.
+def _rarest(texts: Sequence[_Text], threshold: float) -> list[frozenset[str]]:
+    """The rarest shingles of each text, so many that near-duplicates have one of them in common.
 
-    Sets that are so alike share one of their rarest shingles: of n, one of the first n - ⌈threshold · n⌉ + 1 in an order that is the same
-    for all (prefix filtering: Chaudhuri, Ganti & Kaushik 2006; Bayardo, Ma & Srikant 2007). Only pairs that do are compared.
+    Of n, these are the first n - ⌈threshold · n⌉ + 1 in an order that is the same for all texts (prefix filtering: Chaudhuri, Ganti &
+    Kaushik 2006; Bayardo, Ma & Srikant 2007).
     """
-    distinct = sorted(set(keys))
-    known = [_Text(key) for key in distinct]
-    counts = Counter(shingle for text in known for shingle in text.shingles)
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, text in enumerate(known):
-        one = text.shingles
-        # A little less than the threshold, so that rounding can only make the prefix longer.
-        longest = len(one) - int(-(-(threshold - 1e-9) * len(one) // 1)) + 1
-        prefix = sorted(one, key=lambda shingle: (counts[shingle], shingle))[:longest]
-        for other in sorted({other for shingle in prefix for other in places[shingle]}):
-            if text.is_near(known[other], threshold):
-                yield distinct[other], distinct[place]
-        for shingle in prefix:
-            places[shingle].append(place)
+    counts = Counter(shingle for text in texts for shingle in text.shingles)
+    found = []
+    for text in texts:
+        size = len(text.shingles)
+        # A little less than the threshold, so that rounding can only make it more of them.
+        many = size - math.ceil((threshold - 1e-9) * size) + 1
+        found.append(frozenset(sorted(text.shingles, key=lambda shingle: (counts[shingle], shingle))[:many]))
+    return found
+
+
+def straddling(sides: Mapping[str, Iterable[str]], threshold: float) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Every pair of near-duplicates, not the same, of which one is on one of the `sides` and one on another: none missed and none twice.
+
+    `sides`: the grouping keys on each. Yields ((side, key), (other side, other key)).
+    """
+    texts = {key: _Text(key) for keys in sides.values() for key in keys}
+    rarest = dict(zip(texts, _rarest(list(texts.values()), threshold), strict=True))
+    seen: dict[str, list[tuple[str, str]]] = defaultdict(list)  # by shingle, what stands on the sides before
+    for side, keys in sides.items():
+        here = [(key, rarest[key]) for key in sorted(set(keys))]
+        for key, shared in here:
+            for before, other in sorted({place for shingle in shared for place in seen[shingle]}):
+                if other != key and texts[key].is_near(texts[other], threshold):
+                    yield (before, other), (side, key)
+        for key, shared in here:
+            for shingle in shared:
+                seen[shingle].append((side, key))

@@ -47,12 +47,15 @@ def run(params: Params) -> None:
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     if model.learns_after() != "nothing" and not model.config.dropout:
         objective = FrozenClassification.of(objective, model, machine, keep=settings.cache_activations)
-    sections = {"seed": params.seed, "classifier": settings, "compute": params.compute}
+    sections = {
+        "seed": params.seed,
+        "data.spam.labels": classes,
+        "split.spam.balance": params.split.spam.balance,
+        "classifier": settings,
+        "compute": params.compute,
+    }
     checkpoints = checkpoint.of_stage(
-        "finetune_classifier",
-        {**sections, "labels": classes, "balance": params.split.spam.balance},
-        [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER],
-        params.compute.checkpoint_minutes,
+        "finetune_classifier", sections, [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER], params.compute.checkpoint_minutes
     )
     with tracking.run("finetune_classifier", sections, list(files_of.values())) as run:
         with curves.Live(run.curve) as live:

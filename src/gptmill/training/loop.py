@@ -92,7 +92,10 @@ def _train(training: "_Training", name: str, checkpoints: Checkpoints, on_evalua
     if found:
         training.restore(found)
         if team.leads:
-            tqdm.write(f"{name}: goes on from step {training.step} of {training.steps}")
+            moved = (
+                "" if found.numbers["machine"] == training.compute.kind() else ", as computed elsewhere: the last digits of sums may differ"
+            )
+            tqdm.write(f"{name}: goes on from step {training.step} of {training.steps}{moved}")
     started, before, read = time.perf_counter(), training.trained.seconds, 0
     bar = tqdm(total=training.steps, initial=training.step, desc=name, unit="step", disable=None)
     with bar, Interruption() as interruption:
@@ -196,7 +199,8 @@ class _Training:
         tensors |= {f"best/{name}": weight for name, weight in zip(self.names, self.best or [], strict=bool(self.best))}
         tensors |= {f"optimizer/{name}": tensor for name, tensor in self.optimizer.state().items()}
         curve = [asdict(evaluation) for evaluation in self.trained.curve]
-        return tensors, {"targets": self.targets, "tally": asdict(self.tally), "curve": curve, "seconds": self.trained.seconds}
+        numbers = {"targets": self.targets, "tally": asdict(self.tally), "curve": curve, "seconds": self.trained.seconds}
+        return tensors, numbers | {"machine": self.compute.kind()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Stand where a training with the same params, data and code stood."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptmill.data.formats import json_records, parquet, separated
-from gptmill.data.formats.wanted import Field, Layout, Row
+from gptmill.data.formats.wanted import LONGEST_RECORD, Field, Layout, Row
 from gptmill.errors import GptmillError
 from gptmill.params.sources import SourceParams
 
@@ -48,6 +48,8 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
     some = False
     for row in _READERS[layout.ending](path, layout):
         some = True
+        if any(value is not None and len(value) > LONGEST_RECORD for value in row[1]):
+            raise GptmillError(f"{path}: record {row[0]} has a text of more than {LONGEST_RECORD:,} characters: that is no record.")
         yield row
     if not some:
         raise GptmillError(f"{path} has no records, only a header or nothing: {layout.expected} are expected. Fetch it again, or fill it.")

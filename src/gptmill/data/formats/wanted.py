@@ -10,7 +10,7 @@ from gptmill.errors import GptmillError
 
 Row = tuple[int, tuple[str | None, ...]]  # the record's number, from 1, and its wanted fields
 NAMES_SHOWN, NAME_LENGTH = 20, 60
-LONGEST_RECORD = 1 << 25  # characters: a longer line or field is no record, but a file that is broken or of another kind
+LONGEST_RECORD = 1 << 25
 
 
 @dataclass(frozen=True)
