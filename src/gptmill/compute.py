@@ -23,7 +23,8 @@ class Compute:
     def kind(self) -> str:
         """What the last digits of sums depend on: where they differ between two machines, so may results."""
         threads = f", {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}" if self.device.type == "cpu" else ""
-        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{threads}"
+        processes = f", {ranks.size()} processes" if ranks.size() > 1 else ""
+        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{threads}{processes}"
 
 
 def prepare(params: ComputeParams, seed: int) -> Compute:

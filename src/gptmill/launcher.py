@@ -41,6 +41,8 @@ def launch(command: str, stage: str, program: Sequence[str]) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="gptmill-") as logs:
             args = _parse(["--local-ranks-filter", "0", "--log-dir", logs, *shlex.split(command)[1:], *program])
+            if args.training_script not in program:
+                raise GptmillError("compute.launcher names a program: torchrun and its options are all that belongs there")
             # The processes share the threads that one of them would take; torchrun would give each a single one.
             threads = max(1, torch.get_num_threads() // run.determine_local_world_size(args.nproc_per_node))
             os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -93,8 +95,6 @@ def _parse(words: list[str]) -> Any:
     except (SystemExit, ValueError) as error:
         why = said.getvalue().strip().splitlines()[-1:] or [str(error)]
         raise GptmillError(f"compute.launcher: {why[0]}. `torchrun --help` lists its options") from None
-    if args.training_script != words[-len(args.training_script_args) - 1]:
-        raise GptmillError("compute.launcher names a program: torchrun and its options are all that belongs there")
     return args
 
 
@@ -106,7 +106,7 @@ def _raise(stage: str, failures: Mapping[int, Any]) -> None:
         return message if isinstance(message, dict) else {}
 
     def follows(failure: Any) -> bool:
-        return said(failure).get("message", "").startswith("OthersLost")
+        return failure.exitcode == -signal.SIGTERM or said(failure).get("message", "").startswith("OthersLost")
 
     rank, failure = min(failures.items(), key=lambda item: (follows(item[1]), item[0]))
     stops = {128 + number for number in (signal.SIGINT, signal.SIGTERM)}

@@ -14,7 +14,8 @@ from gptmill.params import ComputeParams
 
 def _machine() -> compute.Compute:
     return compute.prepare(
-        ComputeParams(device="auto", precision="float32", threads=0, checkpoint_activations=False, checkpoint_minutes=5), seed=0
+        ComputeParams(device="auto", precision="float32", threads=0, launcher="", checkpoint_activations=False, checkpoint_minutes=5),
+        seed=0,
     )
 
 

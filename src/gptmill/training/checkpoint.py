@@ -34,7 +34,7 @@ MOST_OF_THE_TIME = 0.02  # share of it that may go into writing
 # Of section `compute`: how fast and in how much memory, but not what comes out, or no more than the last digits of its sums.
 _WITHOUT_INFLUENCE = {"launcher", "threads", "checkpoint_activations", "checkpoint_minutes"}
 # Under src/gptmill, with what is in them; and the stage's own file. More than strictly computes: rather start again than go on wrongly.
-_CODE = ("compute.py", "tokenizer.py", "data", "model", "training")
+_CODE = ("compute.py", "ranks.py", "tokenizer.py", "data", "model", "training")
 
 log = logging.getLogger(__name__)
 

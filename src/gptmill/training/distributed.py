@@ -97,9 +97,12 @@ class _Together(Team):
 
 @contextmanager
 def team(device: torch.device) -> Iterator[Team]:
-    """The processes that torchrun started, once all of them are here, or this one alone: gloo on CPUs, nccl on GPUs."""
-    if ranks.size() == 1:
-        yield ALONE
+    """The processes that torchrun started, once all of them are here, or this one alone: gloo on CPUs, nccl on GPUs.
+
+    A process group that is there already is used, and left as it is.
+    """
+    if ranks.size() == 1 or distributed.is_initialized():
+        yield ALONE if ranks.size() == 1 else _Together(device)
         return
     if device.type not in ("cpu", "cuda"):
         raise GptmillError(f"compute.launcher needs compute.device cpu or cuda: processes can't share the device {device.type}")

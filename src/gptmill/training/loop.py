@@ -92,9 +92,8 @@ def _train(training: "_Training", name: str, checkpoints: Checkpoints, on_evalua
     if found:
         training.restore(found)
         if team.leads:
-            moved = (
-                "" if found.numbers["machine"] == training.compute.kind() else ", as computed elsewhere: the last digits of sums may differ"
-            )
+            elsewhere = found.numbers["machine"] != training.compute.kind()
+            moved = ", as computed elsewhere: the last digits of sums may differ" if elsewhere else ""
             tqdm.write(f"{name}: goes on from step {training.step} of {training.steps}{moved}")
     started, before, read = time.perf_counter(), training.trained.seconds, 0
     bar = tqdm(total=training.steps, initial=training.step, desc=name, unit="step", disable=None)
