@@ -135,7 +135,8 @@ class GPT(nn.Module):
             hidden, targets = hidden[counted], targets[counted]
         half = torch.is_autocast_enabled(hidden.device.type)
         dtype = torch.get_autocast_dtype(hidden.device.type) if half else hidden.dtype
-        total, right = CrossEntropy.apply(hidden, self.head.weight, targets, dtype)
+        head = self.head.weight if torch.is_grad_enabled() else self.head.weight.detach()  # else its gradient would be made for nothing
+        total, right = CrossEntropy.apply(hidden, head, targets, dtype)
         return total, counted.sum(), right
 
 
