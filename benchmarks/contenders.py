@@ -186,7 +186,7 @@ def textbook_pretrain(work: SimpleNamespace) -> dict[str, object]:
 
     model, optimizer = _textbook(work)
     tokens = torch.randint(work.model["vocab_size"], (work.rows, work.tokens + 1))
-    steps = [lambda: textbook.language_step(model, optimizer, tokens[:, :-1], tokens[:, 1:])] * (WARM_UP + max(2, work.steps - 2))
+    steps = [lambda: textbook.language_step(model, optimizer, tokens[:, :-1], tokens[:, 1:])] * (WARM_UP + max(2, work.steps - 3))
     return {"seconds": seconds_of(steps)}
 
 
@@ -194,7 +194,7 @@ def textbook_instruct(work: SimpleNamespace) -> dict[str, object]:
     from benchmarks import textbook
 
     model, optimizer = _textbook(work)
-    batches = list(_padded_instructions(work))[: WARM_UP + work.steps]
+    batches = list(_padded_instructions(work))[: WARM_UP + max(2, work.steps - 1)]
 
     def step(batch: dict) -> None:
         textbook.language_step(model, optimizer, batch["inputs"][:, :-1], batch["labels"][:, 1:])

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from gptmill.compute import Compute
 from gptmill.model.gpt import GPTClassifier
 from gptmill.training.objectives import Batch, Classification
+from gptmill.training.precision import Weights
 
 IN_MEMORY = 1 << 30  # bytes; more is kept in a file, of which the system holds in memory what it has room for
 
@@ -66,6 +67,8 @@ class FrozenClassification(Classification):
     def of(cls, task: Classification, model: GPTClassifier, compute: Compute, *, keep: bool) -> Self:
         """The same task. `keep`: work the activations out now and keep them; else whenever they are needed."""
         model.to(compute.device).eval()
+        # One text is a thin batch: casting all weights for it, as autocast would, takes longer than computing with them.
+        weights = Weights(model, half=compute.bf16 and keep)
         activations = []
         for name, rows in (("training", task.train), ("validation", task.validation)):
             texts = [tokens[: task.max_length] for tokens, _ in rows]
@@ -74,6 +77,7 @@ class FrozenClassification(Classification):
                 sizes = [len(text) if model.learns_after() == "blocks" else 1 for text in texts]
                 found = Kept(found, sizes, model.config.d_model, f"frozen trunk, {name} texts")
             activations.append(found)
+        weights.widen()
         return cls(**{field.name: getattr(task, field.name) for field in fields(task)}, activations=tuple(activations))
 
     def collate(self, rows: np.ndarray) -> Batch:
