@@ -1,4 +1,4 @@
-"""Measure everything, and write benchmarks/RESULTS.md: python -m benchmarks.run [--small] [--out FILE]
+"""Measure everything, and write benchmarks/RESULTS.md: python -m benchmarks.run [--rounds 1] [--out FILE]
 
 Each contender runs in a fresh process, so that threads, memory and settings are its own. Contenders take turns, round after round, because
 a machine is faster in one minute than in the next: a ratio is one of medians over the rounds. About a quarter of an hour on two cores.
@@ -65,7 +65,7 @@ class Row(NamedTuple):
     target: float
 
 
-def measure(work: Work, rounds: int = ROUNDS) -> dict[tuple[str, str], Measured]:
+def measure(work: Work, rounds: int) -> dict[tuple[str, str], Measured]:
     """Every contender's figures, by (who, what)."""
     found: dict[tuple[str, str], Measured] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ def flops_per_token(model: dict[str, int], tokens: int) -> float:
     return 6 * (12 * L * C * C + V * C) + 12 * L * C * tokens
 
 
-def report(work: Work, found: dict[tuple[str, str], Measured]) -> str:
+def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int) -> str:
     """RESULTS.md."""
     per_step = work.rows * work.tokens
     ours, theirs, textbook = (found[who, "pretrain"] for who in ("ours", "transformers", "textbook"))
@@ -168,7 +168,7 @@ def report(work: Work, found: dict[tuple[str, str], Measured]) -> str:
         f"- Model: {size}, random weights, no dropout, gradients clipped to 1, AdamW.",
         f"- Pretraining: {work.rows}×{work.tokens} tokens a step, forward to optimizer; ours is a whole turn of",
         "  `training/loop.py`, with the batches and the bookkeeping.",
-        f"- Every contender runs in a fresh process; they take turns over {ROUNDS} rounds, and the medians are compared.",
+        f"- Every contender runs in a fresh process; they take turns over {rounds} rounds, and the medians are compared.",
         "  Peak memory is the largest resident size of the process.",
         f"- Operations: {flops_per_token(work.model, work.tokens) / 1e6:,.0f} million a token, counted matrix product by matrix product:",
         "  6 · (12 L C² + V C) + 12 L C T, the formula of Chowdhery et al. 2022 (appendix B), over all pairs of tokens. The peak is what",
@@ -219,9 +219,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Measure speed beside transformers and a textbook.")
     parser.add_argument("--small", action="store_true", help="a miniature that says nothing about speed: to see that everything runs")
     parser.add_argument("--out", type=Path, default=OUT, help="the file to write")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="fewer take less time and say less")
     given = parser.parse_args()
     work = prepare(small=given.small)
-    text = report(work, measure(work, 1 if given.small else ROUNDS))
+    rounds = 1 if given.small else given.rounds
+    text = report(work, measure(work, rounds), rounds)
     given.out.write_text(text, encoding="utf-8")
     print(text)
 
