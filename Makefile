@@ -3,6 +3,7 @@
 #   make test                       the tests                   make ui      MLflow's and Prefect's pages
 #   make reproduce [CHANGE=seed=124]   two clean runs of the last commit, compared output by output
 #   make lint                       style                       make clean   what runs have made      make lock    new versions
+#   make bench                      speed beside transformers and a textbook, into benchmarks/RESULTS.md (a quarter of an hour, on a quiet machine)
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
 
-.PHONY: run flow ui test reproduce lint clean lock
+.PHONY: run flow ui test reproduce lint bench clean lock
 .DEFAULT_GOAL := run
 
 run: $(READY)
@@ -38,6 +39,9 @@ reproduce: $(READY)
 lint: $(READY)
 	@ruff check .
 	@ruff format --check .
+
+bench: $(READY)
+	@python -m benchmarks.run
 
 # What a run leaves: data, models, reports, checkpoints, and the tools' own stores. The environment and DVC's cache stay.
 clean:

@@ -55,6 +55,18 @@ def test_the_loss_has_the_gradient_of_the_plain_one(make_gpt):
         torch.testing.assert_close(mine, weight.grad, rtol=1e-4, atol=1e-4)
 
 
+def test_an_evaluation_makes_no_gradients(make_gpt, monkeypatch):
+    from gptmill.model import fused
+
+    wanted, to_gradient = [], fused._to_gradient
+    monkeypatch.setattr(fused, "_to_gradient", lambda logits, targets, want: wanted.append(want) or to_gradient(logits, targets, want))
+    model = make_gpt()
+    with torch.no_grad():
+        without = model.loss(tokens(2, 6), tokens(2, 6, seed=1))
+    assert torch.equal(without[0], model.loss(tokens(2, 6), tokens(2, 6, seed=1))[0])
+    assert wanted == [False, True]
+
+
 def test_tied_weights_are_one_matrix():
     model = GPT(CONFIG)
     assert model.head.weight is model.trunk.token_embedding.weight

@@ -24,9 +24,8 @@ from gptmill.model import weights
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 
-settings = dict(device="cpu", precision="float32", threads=0, launcher="", checkpoint_activations=False, checkpoint_minutes=5)
-machine = params.ComputeParams(**settings)
-compute.prepare(machine, seed=0)
+machine = dict(device="cpu", precision="float32", threads=0, launcher="", checkpoint_activations=False, checkpoint_minutes=5)
+compute.prepare(params.ComputeParams(**machine), seed=0)
 torch.nn.Linear(8, 8, device="meta")
 before = peak()
 weights.load(Path(sys.argv[1]))

@@ -244,3 +244,32 @@ def test_half_precision_trains_too(fresh, training):
     trained = loop.train(model, objective(), training(epochs=20), Compute(torch.device("cpu"), bf16=True), name="t")
     assert trained.best.validation_loss < 0.7
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_bf16_weights_learn_as_float32_weights_do(fresh, cpu, training, optimizer):
+    from gptmill.compute import Compute
+
+    random = np.random.default_rng(0)
+    tokens = [0]
+    for _ in range(7000):  # a token mostly follows from the one before: there is something to learn, and no loss ever comes near zero
+        tokens.append((5 * tokens[-1] + 1) % 12 if random.random() < 0.6 else int(random.integers(12)))
+    task = NextToken(np.array(tokens[:6000], np.uint16), np.array(tokens[6000:], np.uint16), context_length=16, batch_size=4, seed=0)
+    params = training(epochs=1, optimizer=optimizer, learning_rate=0.003)
+    curves = []
+    for compute in (cpu, Compute(torch.device("cpu"), bf16=True)):
+        trained = loop.train(fresh(n_layers=2, d_model=32), task, params, compute, name="t")
+        curves.append([evaluation.validation_loss for evaluation in trained.curve])
+    assert curves[0][0] > 1.1 * curves[0][-1]
+    assert curves[1] == pytest.approx(curves[0], rel=0.01)
+
+
+def test_bf16_gives_the_same_bytes_twice(fresh, training):
+    from gptmill.compute import Compute
+
+    finals = []
+    for _ in range(2):
+        model = fresh()
+        loop.train(model, objective(), training(optimizer="muon"), Compute(torch.device("cpu"), bf16=True), name="t")
+        finals.append(state(model))
+    assert equal(*finals)

@@ -133,6 +133,13 @@ def test_validation_has_every_row_in_its_order():
     assert [label for _, more in batches for label in more[:, 1].tolist()] == [label for _, label in ROWS]
 
 
+def test_hardly_anything_of_an_instruction_batch_is_padding():
+    lengths = np.random.default_rng(0).integers(20, 90, 400)
+    task = instruction([Example([1] * int(n), [2] * 5) for n in lengths], batch_size=8, max_length=128)
+    shares = [float((inputs == 0).float().mean()) for inputs in (task.collate(rows)[0] for rows in task.order(0))]
+    assert sum(shares) / len(shares) < 0.05
+
+
 def test_rows_that_share_a_batch_are_of_like_length():
     padding = sum(int((tokens == 0).sum()) for tokens, _ in batches(classification(), 0))
     assert padding < 0.1 * sum(len(tokens) for tokens, _ in ROWS)

@@ -1,8 +1,11 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
 from gptmill.model.gpt import GPTClassifier
-from gptmill.training.optimizer import Optimizer, learning_rate
+from gptmill.training import adamw
+from gptmill.training.optimizer import BETAS, Optimizer, learning_rate
 
 BOTH = pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 
@@ -88,3 +91,105 @@ def test_a_warm_up_that_is_longer_than_the_training_never_reaches_the_peak(train
 def test_the_rate_is_constant_when_both_ends_are_the_same(training):
     params = training(learning_rate=0.1, min_learning_rate=0.1, warmup_steps=0)
     assert [learning_rate(step, 5, params) for step in range(5)] == pytest.approx([0.1] * 5)
+
+
+@BOTH
+@pytest.mark.parametrize("clip", [1e9, 0.5])
+def test_the_steps_are_torchs_own(make_gpt, training, optimizer, clip):
+    params = training(optimizer=optimizer, gradient_clip=clip)
+    ours, theirs = make_gpt(tie_weights=False), make_gpt(tie_weights=False)
+    stepper = Optimizer(ours, params)
+    matrices = [weight for name, weight in theirs.named_parameters() if weight.dim() == 2 and "embedding" not in name]
+    others = [weight for weight in theirs.parameters() if all(weight is not matrix for matrix in matrices)]
+    if optimizer == "muon":
+        torchs = [torch.optim.Muon(matrices, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"), torch.optim.AdamW(others, weight_decay=0.0)]
+    else:
+        torchs = [torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}])]
+    for group in (group for one in torchs for group in one.param_groups if "betas" in group):
+        group["betas"] = BETAS
+    for step in range(4):
+        torch.manual_seed(step)
+        for mine, yours in zip(ours.parameters(), theirs.parameters(), strict=True):
+            mine.grad = torch.randn_like(mine)
+            yours.grad = mine.grad.clone()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), clip)
+        for one in torchs:
+            one.param_groups[0]["lr"] = one.param_groups[-1]["lr"] = 0.01
+            one.step()
+        stepper.step(0.01)
+    for (name, mine), yours in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        close = {"rtol": 0, "atol": 2e-3} if optimizer == "muon" and mine.dim() == 2 else {"rtol": 1e-5, "atol": 1e-6}
+        torch.testing.assert_close(mine, yours, **close, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_large_weights_go_in_pieces_and_small_ones_together_each_exactly_once():
+    sizes = [3, adamw._AT_ONCE, 5, 2 * adamw._AT_ONCE + 7, 1, 0, 9]
+    pieces = list(adamw._pieces(sizes))
+    assert all(sum(part.stop - part.start for _, part in places) <= adamw._AT_ONCE for places in pieces)
+    for i, size in enumerate(sizes):
+        parts = [part for places in pieces for j, part in places if j == i]
+        assert all(before.stop == after.start for before, after in pairwise(parts))
+        assert sum(part.stop - part.start for part in parts) == size
+    assert len(pieces) == 4
+
+
+@BOTH
+def test_pieces_change_nothing(make_gpt, training, optimizer, monkeypatch):
+    finals = []
+    for at_once in (adamw._AT_ONCE, 64):
+        monkeypatch.setattr(adamw, "_AT_ONCE", at_once)
+        model = make_gpt()
+        stepper = Optimizer(model, training(optimizer=optimizer), half=True)
+        for _ in range(3):
+            for weight in model.parameters():
+                weight.grad = torch.full_like(weight, 0.01)
+            stepper.step(0.01)
+        stepper.release()
+        finals.append(state(model))
+    for name, weight in finals[0].items():
+        torch.testing.assert_close(weight, finals[1][name], msg=name)
+
+
+@BOTH
+def test_steps_too_small_for_bf16_add_up_in_the_float32_weights(make_gpt, training, optimizer):
+    model = make_gpt()
+    before = state(model)
+    stepper = Optimizer(model, training(optimizer=optimizer, weight_decay=0.0), half=True)
+    assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
+    for _ in range(5):
+        for weight in model.parameters():
+            weight.grad = torch.ones_like(weight)
+        stepper.step(1e-5)
+    for weight, master in zip(model.parameters(), stepper.weights, strict=True):
+        assert torch.equal(weight, master.bfloat16())
+    with stepper.in_full():
+        assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
+    stepper.release()
+    for name, weight in state(model).items():
+        assert weight.dtype == torch.float32
+        assert (weight - before[name]).abs().max() > 0, name
+
+
+@BOTH
+@pytest.mark.parametrize("half", [False, True])
+def test_an_optimizer_that_is_restored_goes_on_with_the_same_bytes(make_gpt, training, optimizer, half):
+    def steps(stepper: Optimizer, model, numbers: range) -> None:
+        for step in numbers:
+            torch.manual_seed(step)
+            for weight in model.parameters():
+                weight.grad = torch.randn_like(weight)
+            stepper.step(0.01)
+
+    first, second = make_gpt(), make_gpt(seed=1)
+    one, other = (Optimizer(model, training(optimizer=optimizer), half=half) for model in (first, second))
+    steps(one, first, range(3))
+    with torch.no_grad():
+        for mine, theirs in zip(other.weights, one.weights, strict=True):
+            mine.copy_(theirs)
+    other.restore({name: tensor.clone() for name, tensor in one.state().items()})
+    for stepper, model in ((one, first), (other, second)):
+        steps(stepper, model, range(3, 6))
+        stepper.release()
+    for (name, mine), theirs in zip(first.named_parameters(), second.parameters(), strict=True):
+        assert torch.equal(mine, theirs), name

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from gptmill.model import fused
+
+SHORT = 512  # tokens of a row
+
 
 class SimilarityAttention(nn.Module):
     """Rung 1, nothing to learn: each token becomes the mean of all tokens, weighted by how much they are like it."""
@@ -128,10 +132,27 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C). `mask`: (B, 1, T, keys), True where a token may look; without it, at itself and all before it."""
         B, T, C = x.shape
-        q, k, v = self.qkv(x).view(B, T, 3, self.n_heads, C // self.n_heads).permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
+        qkv = self.qkv(x)
+        if mask is None and cache is None and self._short_in_bf16(qkv):
+            return self.projection(fused.CausalAttention.apply(qkv, self.n_heads))
+        q, k, v = qkv.view(B, T, 3, self.n_heads, C // self.n_heads).permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
         if cache is not None:
             k, v = cache.append(k, v)
         heads = scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=mask is None and T > 1, dropout_p=self.dropout if self.training else 0.0
         )
         return self.projection(heads.transpose(1, 2).reshape(B, T, C))
+
+    def at(self, x: Tensor, last: Tensor) -> Tensor:
+        """(B, T, C) and (B,) places -> (B, 1, C): what `forward` gives there, and nothing of what it gives elsewhere."""
+        B, T, C = x.shape
+        q, k, v = self.qkv(x).view(B, T, 3, self.n_heads, C // self.n_heads).permute(2, 0, 3, 1, 4)
+        q = q[torch.arange(B, device=x.device), :, last].unsqueeze(2)  # (B, H, 1, D)
+        seen = (torch.arange(T, device=x.device) <= last[:, None])[:, None, None]  # (B, 1, 1, T)
+        heads = scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=self.dropout if self.training else 0.0)
+        return self.projection(heads.transpose(1, 2).reshape(B, 1, C))
+
+    def _short_in_bf16(self, qkv: Tensor) -> bool:
+        """Where torch's kernel is slow, and what it saves in memory is little."""
+        dropout = self.dropout if self.training else 0.0
+        return qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16 and not dropout and qkv.shape[1] <= SHORT and qkv.requires_grad

@@ -4,16 +4,16 @@ Embedding, then blocks of attention and feed-forward with a norm before each (pr
 the vocabulary for a language model, over the classes for a classifier. Shapes: B rows, T tokens, C channels, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from gptmill.model.attention import Attention, KVCache
+from gptmill.model.fused import CrossEntropy
 
 NORM_EPSILON = 1e-5
 INIT_STD = 0.02
@@ -58,6 +58,12 @@ class Block(nn.Module):
         x = x + self.dropout(self.attention(self.attention_norm(x), mask, cache))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
+    def at(self, x: Tensor, last: Tensor) -> Tensor:
+        """(B, T, C) and (B,) places -> (B, C): what `forward` gives there, for a small part of the work."""
+        here = x[torch.arange(len(x), device=x.device), last].unsqueeze(1)
+        here = here + self.dropout(self.attention.at(self.attention_norm(x), last))
+        return (here + self.dropout(self.feed_forward(self.feed_forward_norm(here)))).squeeze(1)
+
 
 class Trunk(nn.Module):
     """Tokens in, one vector a token out: all of GPT-2 but its head."""
@@ -83,18 +89,25 @@ class Trunk(nn.Module):
         self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, caches: Sequence[KVCache] | None = None
     ) -> Tensor:
         """(B, T) token ids -> (B, T, C). Raises `ValueError` when a row is longer than the context."""
+        return self.final_norm(self.through(self.embed(tokens, positions), self.blocks, mask, caches))
+
+    def embed(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
+        """(B, T) token ids -> (B, T, C), what goes into the first block."""
         T = tokens.shape[1]
         if self.config.context_length < T:
             raise ValueError(f"{T} tokens do not fit into a context of {self.config.context_length}")
         if positions is None:
             positions = torch.arange(T, device=tokens.device)
-        x = self.dropout(self.token_embedding(tokens) + self.position_embedding(positions))
-        for i, block in enumerate(self.blocks):
+        return self.dropout(self.token_embedding(tokens) + self.position_embedding(positions))
+
+    def through(self, x: Tensor, blocks: Iterable[Block], mask: Tensor | None = None, caches: Sequence[KVCache] | None = None) -> Tensor:
+        """(B, T, C) -> (B, T, C), through those blocks."""
+        for i, block in enumerate(blocks):
             if self.checkpoint_activations and torch.is_grad_enabled() and not caches:
                 x = checkpoint(block, x, mask, use_reentrant=False)
             else:
                 x = block(x, mask, caches[i] if caches else None)
-        return self.final_norm(x)
+        return x
 
 
 class GPT(nn.Module):
@@ -120,9 +133,11 @@ class GPT(nn.Module):
         counted = targets != IGNORE_INDEX
         if not counted.all():  # the head is the widest product of a small model: only the positions that count go through it
             hidden, targets = hidden[counted], targets[counted]
-        logits = self.head(hidden).float()  # (counted, V)
-        right = (logits.detach().argmax(1) == targets).sum()
-        return cross_entropy(logits, targets, reduction="sum"), counted.sum(), right
+        half = torch.is_autocast_enabled(hidden.device.type)
+        dtype = torch.get_autocast_dtype(hidden.device.type) if half else hidden.dtype
+        head = self.head.weight if torch.is_grad_enabled() else self.head.weight.detach()  # else its gradient would be made for nothing
+        total, right = CrossEntropy.apply(hidden, head, targets, dtype)
+        return total, counted.sum(), right
 
 
 class GPTClassifier(nn.Module):
@@ -138,8 +153,34 @@ class GPTClassifier(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """(B, T) token ids padded on the right, (B,) real lengths -> (B, classes) logits."""
-        last = self.trunk(tokens)[torch.arange(len(tokens), device=tokens.device), lengths - 1]
-        return self.head(last)
+        return self.head(self._last(self._before_last_block(tokens), lengths))
+
+    def frozen(self, tokens: Tensor) -> Tensor:
+        """(1, T) token ids of one text -> (T, C), or (1, C), what the part that learns is given of it. See `learns_after`."""
+        before = self._before_last_block(tokens)
+        if self.learns_after() == "blocks":
+            return before[0]
+        return self._last(before, torch.tensor([tokens.shape[1]], device=tokens.device))
+
+    def after_frozen(self, given: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, C) rows of what `frozen` gave, padded on the right, and (B,) their lengths -> (B, classes) logits."""
+        given = given.to(self.head.weight.dtype)
+        return self.head(self._last(given, lengths) if self.learns_after() == "blocks" else given[:, 0])
+
+    def learns_after(self) -> Literal["trunk", "blocks", "nothing"]:
+        """What the input of the part that learns comes from: the whole trunk, all before its last block, or nothing that is frozen."""
+        late = {id(weight) for module in (self.trunk.blocks[-1], self.trunk.final_norm) for weight in module.parameters()}
+        learning = {id(weight) for weight in self.trunk.parameters() if weight.requires_grad}
+        if not learning <= late:
+            return "nothing"
+        return "blocks" if learning else "trunk"
+
+    def _before_last_block(self, tokens: Tensor) -> Tensor:
+        return self.trunk.through(self.trunk.embed(tokens), self.trunk.blocks[:-1])
+
+    def _last(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, C) before the last block -> (B, C): of the last block, only what each row's last token becomes is needed."""
+        return self.trunk.final_norm(self.trunk.blocks[-1].at(x, lengths - 1))
 
     def freeze_all_but(self, trainable: Literal["head", "last_block", "all"]) -> None:
         """Let only the head learn, or the last block and the final norm with it (the book's choice), or everything."""

@@ -174,6 +174,9 @@ class BaseParams(TrainingParams):
 class ClassifierParams(TrainingParams):
     trainable: Literal["head", "last_block", "all"] = Field(description="what learns beside the new head; last_block is the book's choice")
     max_length: PositiveInt = Field(description="tokens of a message that are read; the rest is cut")
+    cache_activations: bool = Field(
+        description="true: what a frozen trunk makes of a text is worked out once, not once an epoch; same result. Not with model.dropout"
+    )
     lora: LoRAParams = Field(description="low-rank adapters in place of the weights; with a rank above 0 they and the head learn")
 
 
@@ -204,9 +207,7 @@ class JudgeParams(Section):
 class ComputeParams(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
     precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
-    threads: Annotated[int, Field(ge=0)] = Field(
-        description="CPU threads of torch in each process, and of tokenizing; 0: one for each core"
-    )
+    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch in each process and of tokenizing; 0: one a core")
     launcher: str = Field(
         description='"": a training is one process; or a command line such as torchrun --standalone --nproc-per-node 2, that starts several'
     )

@@ -13,6 +13,7 @@ from gptmill.model import lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.params import Params
 from gptmill.training import checkpoint, curves, loop
+from gptmill.training.frozen import FrozenClassification
 from gptmill.training.objectives import Classification, balancing_weights
 
 SPLITS = ("train", "validation", "test", "natural")
@@ -44,6 +45,8 @@ def run(params: Params) -> None:
     else:
         model.freeze_all_but(settings.trainable)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
+    if model.learns_after() != "nothing" and not model.config.dropout:
+        objective = FrozenClassification.of(objective, model, machine, keep=settings.cache_activations)
     sections = {
         "seed": params.seed,
         "data.spam.labels": classes,

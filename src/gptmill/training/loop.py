@@ -100,9 +100,10 @@ def _train(training: "_Training", name: str, checkpoints: Checkpoints, on_evalua
     with bar, Interruption() as interruption:
         while not training.finished:
             if training.must_evaluate:
-                training.evaluate()
-                for watcher in on_evaluation:
-                    watcher(training.trained.curve)
+                with training.optimizer.in_full():  # what is measured and shown is what would be saved
+                    training.evaluate()
+                    for watcher in on_evaluation:
+                        watcher(training.trained.curve)
             else:
                 read += training.take_step(name)
                 bar.update()
@@ -127,7 +128,7 @@ class _Training:
         self.model, self.objective, self.params, self.compute = model.to(compute.device).train(), objective, params, compute
         self.team = team
         team.start_alike(model)
-        self.optimizer = Optimizer(model, params)
+        self.optimizer = Optimizer(model, params, half=compute.bf16)
         self.names = [name for name, weight in model.named_parameters() if weight.requires_grad]
         self.steps = objective.steps * params.epochs
         self.due = {round(self.steps * (i + 1) / params.evaluations) for i in range(params.evaluations)} - {0}
@@ -162,7 +163,8 @@ class _Training:
         targets, read = (int(number) for number in self.team.sums(*own))
         taken = _Tally()
         for batch in batches:
-            loss, count, right = _forward(self.model, self.objective, batch, self.compute)
+            # In bf16 the weights are bf16 themselves while they learn: nothing is left to cast.
+            loss, count, right = self.objective.loss(self.model, tuple(tensor.to(self.compute.device) for tensor in batch))
             (loss / max(1, targets)).backward()
             taken.add(float(loss.detach()), int(count), int(right))
         taken = taken.over(self.team)
@@ -171,8 +173,7 @@ class _Training:
                 f"the loss of {name} is not a number at step {self.step + 1}: lower its learning_rate ({self.params.learning_rate:g}), "
                 f"or raise its warmup_steps ({self.params.warmup_steps})"
             )
-        self.team.add_up_gradients(self.optimizer.weights)
-        nn.utils.clip_grad_norm_(self.optimizer.weights, self.params.gradient_clip)
+        self.team.add_up_gradients(self.optimizer.parameters)
         self.optimizer.step(rate)
         self.step += 1
         self.targets += targets
@@ -223,6 +224,7 @@ class _Training:
             with torch.no_grad():
                 for weight, best in zip(self.optimizer.weights, self.best, strict=True):
                     weight.copy_(best)
+        self.optimizer.release()
 
     def _rows(self) -> Iterator[np.ndarray]:
         """The rows of every batch from the next step on."""

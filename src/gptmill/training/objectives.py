@@ -177,12 +177,15 @@ class Classification:
         return len(batch[1])
 
     def loss(self, model: GPTClassifier, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        tokens, (lengths, labels) = batch[0], batch[1].unbind(1)
-        logits = model(tokens, lengths).float()
+        lengths, labels = batch[1].unbind(1)
+        logits = self._logits(model, batch[0], lengths).float()
         right = (logits.argmax(1) == labels).sum()
         # The targets stay whole numbers: weights have a mean of 1 over the training split, so that a loss a target stays what it was.
         weights = None if self.class_weights is None else torch.tensor(self.class_weights, device=logits.device)
         return cross_entropy(logits, labels, weight=weights, reduction="sum"), torch.tensor(len(labels), device=logits.device), right
+
+    def _logits(self, model: GPTClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
+        return model(tokens, lengths)
 
 
 def balancing_weights(labels: Sequence[int], classes: int) -> tuple[float, ...]:

@@ -7,63 +7,61 @@ import torch
 from torch import Tensor, nn
 
 from gptmill.params import TrainingParams
+from gptmill.training.adamw import AdamW
+from gptmill.training.muon import Muon
+from gptmill.training.precision import Weights
 
 BETAS = (0.9, 0.95)  # as GPT-3 (Brown et al. 2020, appendix B): a shorter memory of squares than the default, steadier for transformers
 
 
 class Optimizer:
-    """One or two of torch's optimizers that share a learning rate and move as one."""
+    """AdamW, or Muon with AdamW beside it: they share a learning rate and move as one. Owns the weights that learn, in float32."""
 
-    def __init__(self, model: nn.Module, params: TrainingParams) -> None:
+    def __init__(self, model: nn.Module, params: TrainingParams, *, half: bool = False) -> None:
         """Over what requires a gradient in `model`. Only matrices decay: neither norms, biases nor embeddings (a tied head is one).
 
+        `half`: the model computes with bf16 copies of its weights, which are float32 again within `in_full` and after `release`.
         `muon`: the matrices by Muon (Jordan et al. 2024), which makes all directions of a step equally long; at our sizes it halves the
         steps that a loss takes. Its steps are scaled to AdamW's (Liu et al. 2025, section 2.2), so one learning rate serves both.
         """
         apart = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
         self._names = {id(weight): name for name, weight in model.named_parameters() if weight.requires_grad}
-        self.weights = [weight for weight in model.parameters() if weight.requires_grad]
-        matrices = [weight for weight in self.weights if weight.dim() == 2 and id(weight) not in apart]
-        others = [weight for weight in self.weights if weight.dim() != 2 or id(weight) in apart]
-        groups = [{"params": others, "weight_decay": 0.0}]
-        self._optimizers: list[torch.optim.Optimizer] = []
-        if params.optimizer == "muon" and matrices:
-            muon = torch.optim.Muon(matrices, lr=params.learning_rate, weight_decay=params.weight_decay, adjust_lr_fn="match_rms_adamw")
-            self._optimizers.append(muon)
-        else:
-            groups.append({"params": matrices, "weight_decay": params.weight_decay})
-        groups = [group for group in groups if group["params"]]
-        if groups:
-            self._optimizers.append(torch.optim.AdamW(groups, lr=params.learning_rate, betas=BETAS, fused=True))
+        self._copies = Weights(model, half=half)
+        pairs = self._copies.learning()
+        self.parameters, self.weights = [weight for weight, _ in pairs], [master for _, master in pairs]
+        self._clip = params.gradient_clip
+        matrices = [(weight, master) for weight, master in pairs if weight.dim() == 2 and id(weight) not in apart]
+        others = [(weight, master) for weight, master in pairs if weight.dim() != 2 or id(weight) in apart]
+        muon = params.optimizer == "muon"
+        decay, betas = params.weight_decay, BETAS
+        groups = [(others, 0.0)] if muon else [(others, 0.0), (matrices, decay)]
+        self._adamw = [AdamW(pairs, decay, betas) for pairs, decay in groups if pairs]
+        self._muon = Muon(matrices, decay) if muon and matrices else None
+        self.in_full, self.release = self._copies.in_full, self._copies.widen
 
     def step(self, learning_rate: float) -> None:
-        """One step with the gradients that are there, which are then forgotten."""
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        """One step with the gradients that are there, clipped to `gradient_clip` together; they are then forgotten."""
+        norms = [torch.linalg.vector_norm(weight.grad) for weight in self.parameters]
+        norm = torch.linalg.vector_norm(torch.stack(norms).float())
+        divisor = (norm / self._clip).clamp_(min=1.0)  # what divides the gradients by their norm divides by nothing below one
+        for adamw in self._adamw:
+            adamw.step(learning_rate, divisor)
+        if self._muon:
+            self._muon.step(learning_rate, divisor)
+        for weight in self.parameters:
+            weight.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """All that it remembers of the steps so far, as `<name of the weight>.<what>`: nothing before the first one. Not copies."""
-        return {
-            f"{self._names[id(weight)]}.{key}": tensor
-            for optimizer in self._optimizers
-            for weight, values in optimizer.state.items()
-            for key, tensor in values.items()
-        }
+        """All that it remembers of the steps so far, as `<name of the weight>.<what>`. Not copies."""
+        parts = [*self._adamw, *([self._muon] if self._muon else [])]
+        return {name: tensor for part in parts for name, tensor in part.state(self._names).items()}
 
+    @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Stand where the optimizer stood whose `state` this is, one for the same weights and params; the tensors are copied."""
-        found: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in state.items():
-            weight, _, key = name.rpartition(".")
-            found.setdefault(weight, {})[key] = tensor
-        for optimizer in self._optimizers:
-            optimizer.state.clear()
-            for weight in (weight for group in optimizer.param_groups for weight in group["params"]):
-                if values := found.get(self._names[id(weight)]):
-                    optimizer.state[weight] = {key: tensor.to(weight.device, copy=True) for key, tensor in values.items()}
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+        self._copies.narrow()
 
 
 def learning_rate(step: int, steps: int, params: TrainingParams) -> float:

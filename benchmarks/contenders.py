@@ -1,0 +1,276 @@
+"""One contender at one piece of work, in a process of its own: python -m benchmarks.contenders WORK-FILE WHO WHAT
+
+Prints one line of JSON: what it measured, and the most memory that the process ever held. Whoever is not gptmill imports nothing of it.
+"""
+
+import itertools
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+WARM_UP = 2  # steps that are not counted: memory is asked for, kernels are made
+RATE = 1e-4
+
+
+def seconds_of(steps: Iterable[Callable[[], object]]) -> list[float]:
+    """How long each takes, the first `WARM_UP` left out."""
+    taken = []
+    for step in steps:
+        started = time.perf_counter()
+        step()
+        taken.append(time.perf_counter() - started)
+    return taken[WARM_UP:]
+
+
+# --- ours ---
+
+
+def ours_pretrain(work: SimpleNamespace) -> dict[str, object]:
+    from gptmill.model.gpt import GPT, GPTConfig
+    from gptmill.training.objectives import NextToken
+
+    machine = _machine()
+    count = WARM_UP + work.steps + 1
+    tokens = np.random.default_rng(0).integers(0, work.model["vocab_size"], count * work.rows * work.tokens + 1).astype(np.uint16)
+    task = NextToken(tokens, tokens[: work.tokens + 1], work.tokens, work.rows, 0)
+    return {"seconds": _steps_of_the_loop(GPT(GPTConfig(**work.model)), task, machine)}
+
+
+def ours_instruct(work: SimpleNamespace) -> dict[str, object]:
+    from gptmill.model.gpt import GPT, GPTConfig
+    from gptmill.training.objectives import Example, Instruction
+
+    machine = _machine()
+    # One more row: the loop's last step is not timed.
+    examples = [Example(prompt, answer) for prompt, answer in work.instructions[: 8 * (WARM_UP + 2 * work.steps) + 1]]
+    task = Instruction(examples, examples[:1], work.model["context_length"], 8, 0, prompt_counts=True)
+    order = list(task.order(0))
+    real = [sum(len(examples[row].prompt) + len(examples[row].answer) - 1 for row in rows) for rows in order]
+    seconds = _steps_of_the_loop(GPT(GPTConfig(**work.model)), task, machine)
+    return {"seconds": seconds, "tokens": real[WARM_UP : WARM_UP + len(seconds)]}
+
+
+def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
+    """The whole fine-tuning: the frozen trunk once, five epochs with validation, the test split."""
+    import torch
+
+    from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
+    from gptmill.training import loop
+    from gptmill.training.frozen import FrozenClassification
+    from gptmill.training.objectives import Classification
+
+    machine = _machine()
+    train, validation, test = ([*zip(texts, labels, strict=True)] for texts, labels in zip(work.messages, work.labels, strict=True))
+    model = GPTClassifier(GPT(GPTConfig(**work.model)).trunk, ["ham", "spam"])
+    model.freeze_all_but("last_block")
+    started = time.perf_counter()
+    task = Classification(train, validation, work.model["context_length"], 8, 0)
+    loop.train(
+        model, FrozenClassification.of(task, model, machine, keep=True), _settings(work.epochs, work.epochs), machine, name="classifier"
+    )
+    with torch.inference_mode():
+        loop.evaluate(model, Classification(train[:1], test, work.model["context_length"], 64, 0), machine)
+    return {"seconds": [time.perf_counter() - started]}
+
+
+def ours_shakespeare(work: SimpleNamespace) -> dict[str, object]:
+    """profiles/shakespeare.yaml, from the file's characters to the validation loss: training and evaluations, through the same loop."""
+    from gptmill import compute, params
+    from gptmill.model.gpt import GPT, GPTConfig
+    from gptmill.training import loop
+    from gptmill.training.objectives import NextToken
+
+    values = params.load(Path("profiles/shakespeare.yaml"))
+    machine = compute.prepare(values.compute, values.seed)
+    text = np.frombuffer(Path(work.shakespeare).read_bytes(), np.uint8)
+    cut = round(len(text) * (1 - values.split.corpus.validation))
+    model = GPT(GPTConfig(vocab_size=values.tokenizer.vocab_size, **values.model.model_dump()))
+    task = NextToken(text[:cut], text[cut:], values.model.context_length, values.base.batch_size, values.seed)
+    trained = loop.train(model, task, values.base, machine, name="shakespeare")
+    return {"seconds": [trained.seconds], "loss": trained.curve[-1].validation_loss, "targets": trained.curve[-1].targets}
+
+
+def _machine():
+    from gptmill import compute, params
+
+    return compute.prepare(params.load(Path("profiles/book.yaml")).compute, 0)
+
+
+def _settings(epochs: int, evaluations: int):
+    """The book profile's, at a fixed rate."""
+    from gptmill import params
+
+    changes = {"optimizer": "adamw", "epochs": epochs, "batch_size": 8, "evaluations": evaluations, "learning_rate": RATE}
+    changes |= {"min_learning_rate": RATE, "warmup_steps": 0}
+    base = params.load(Path("profiles/book.yaml")).base
+    return params.TrainingParams(**{name: getattr(base, name) for name in params.TrainingParams.model_fields} | changes)
+
+
+def _steps_of_the_loop(model, task, machine) -> list[float]:
+    """Seconds between one batch's collation and the next one's: a whole turn of the loop."""
+    from gptmill.training import loop
+
+    class Timed:
+        def __init__(self) -> None:
+            self.at: list[float] = []
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(task, name)
+
+        def collate(self, rows: np.ndarray):
+            self.at.append(time.perf_counter())
+            return task.collate(rows)
+
+    timed = Timed()
+    loop.train(model, timed, _settings(1, 1), machine, name="steps")
+    return [after - before for before, after in itertools.pairwise(timed.at)][WARM_UP:]
+
+
+# --- transformers ---
+
+
+def transformers_pretrain(work: SimpleNamespace) -> dict[str, object]:
+    import torch
+
+    step = _transformers(work)
+    tokens = torch.randint(work.model["vocab_size"], (work.rows, work.tokens))
+    return {"seconds": seconds_of([lambda: step(tokens, tokens, None)] * (WARM_UP + work.steps))}
+
+
+def transformers_instruct(work: SimpleNamespace) -> dict[str, object]:
+    step = _transformers(work)
+    batches = list(_padded_instructions(work))
+    return {
+        "seconds": seconds_of([lambda b=b: step(b["inputs"], b["labels"], b["mask"]) for b in batches]),
+        "tokens": [batch["real"] for batch in batches[WARM_UP:]],
+    }
+
+
+def _transformers(work: SimpleNamespace):
+    """A step of GPT-2 as transformers has it: torch's fused attention, bf16 autocast, fused AdamW."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    sizes = work.model
+    config = GPT2Config(
+        vocab_size=sizes["vocab_size"], n_positions=sizes["context_length"], n_layer=sizes["n_layers"], n_head=sizes["n_heads"],
+        n_embd=sizes["d_model"], resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, attn_implementation="sdpa", use_cache=False,
+    )  # fmt: skip
+    model = GPT2LMHeadModel(config).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, fused=True)
+
+    def step(tokens, labels, mask) -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = model(input_ids=tokens, attention_mask=mask, labels=labels).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+# --- the textbook ---
+
+
+def textbook_pretrain(work: SimpleNamespace) -> dict[str, object]:
+    import torch
+
+    from benchmarks import textbook
+
+    model, optimizer = _textbook(work)
+    tokens = torch.randint(work.model["vocab_size"], (work.rows, work.tokens + 1))
+    steps = [lambda: textbook.language_step(model, optimizer, tokens[:, :-1], tokens[:, 1:])] * (WARM_UP + max(2, work.steps - 3))
+    return {"seconds": seconds_of(steps)}
+
+
+def textbook_instruct(work: SimpleNamespace) -> dict[str, object]:
+    from benchmarks import textbook
+
+    model, optimizer = _textbook(work)
+    batches = list(_padded_instructions(work))[: WARM_UP + max(2, work.steps - 1)]
+
+    def step(batch: dict) -> None:
+        textbook.language_step(model, optimizer, batch["inputs"][:, :-1], batch["labels"][:, 1:])
+
+    return {"seconds": seconds_of([lambda b=b: step(b) for b in batches]), "tokens": [batch["real"] for batch in batches[WARM_UP:]]}
+
+
+def textbook_classifier(work: SimpleNamespace) -> dict[str, object]:
+    """Some steps and some evaluations, from which the whole follows: they all take as long, being padded to one length."""
+    import torch
+
+    from benchmarks import textbook
+    from benchmarks.work import LENGTH
+
+    model, optimizer = _textbook(work, outputs=2)
+    model.freeze_for_a_classifier()
+    (texts, *_), (labels, *_) = work.messages, work.labels
+    length = min(LENGTH, work.model["context_length"])
+    starts = [8 * (i % (len(texts) // 8)) for i in range(WARM_UP + work.steps)]
+    batches = [(textbook.padded(texts[i : i + 8], length), torch.tensor(labels[i : i + 8])) for i in starts]
+    step = seconds_of([lambda b=b: textbook.classifier_step(model, optimizer, *b) for b in batches])
+    evaluation = seconds_of([lambda b=b: textbook.classifier_evaluation(model, *b) for b in batches])
+    sizes = [-(-len(split) // 8) for split in work.messages]  # batches of 8
+    steps, evaluations = work.epochs * sizes[0], work.epochs * sizes[1] + sizes[2]
+    whole = steps * float(np.median(step)) + evaluations * float(np.median(evaluation))
+    return {"seconds": [whole], "scaled": {"steps": steps, "evaluations": evaluations, "measured": len(step)}}
+
+
+def _textbook(work: SimpleNamespace, outputs: int | None = None):
+    import torch
+
+    from benchmarks import textbook
+
+    model = textbook.Model(**work.model, outputs=outputs)
+    return model, torch.optim.AdamW(model.parameters(), lr=RATE)
+
+
+def _padded_instructions(work: SimpleNamespace) -> Iterator[dict[str, object]]:
+    """Batches of eight in the order of the file, padded to their longest: token ids, labels that ignore the padding, and the mask."""
+    import torch
+
+    from benchmarks import textbook
+
+    for i in range(0, 8 * (WARM_UP + 2 * work.steps), 8):
+        rows = [[*prompt, *answer] for prompt, answer in work.instructions[i : i + 8]]
+        if not rows:
+            return
+        inputs, labels = textbook.padded(rows), textbook.padded(rows, value=textbook.IGNORED)
+        mask = (labels != textbook.IGNORED).to(torch.long)
+        yield {"inputs": inputs, "labels": labels, "mask": mask, "real": sum(len(row) - 1 for row in rows)}
+
+
+# --- the machine ---
+
+
+def machine_peak(work: SimpleNamespace) -> dict[str, object]:
+    """Products of bf16 matrices, GFLOP/s: of two large squares, and the fastest among those and the shapes of the model's own products."""
+    import torch
+
+    tokens, C = work.rows * work.tokens, work.model["d_model"]
+    square = 4096 if C >= 768 else 128
+    shapes = {(square, square, square), *((tokens, inner, outer) for inner, outer in ((C, C), (C, 3 * C), (C, 4 * C), (4 * C, C)))}
+    found = {}
+    for rows, inner, columns in shapes:
+        a, b = torch.randn(rows, inner).bfloat16(), torch.randn(columns, inner).bfloat16()
+        times = seconds_of([lambda a=a, b=b: a @ b.T] * (WARM_UP + (7 if rows == square else 15)))
+        found[rows, inner, columns] = 2 * rows * inner * columns / float(np.median(times)) / 1e9
+    return {"square": found[square, square, square], "best": max(found.values())}
+
+
+def main(path: str, who: str, what: str) -> None:
+    work = SimpleNamespace(**json.loads(Path(path).read_text(encoding="utf-8")))
+    found = globals()[f"{who}_{what}"](work)
+    found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

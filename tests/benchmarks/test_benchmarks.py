@@ -1,0 +1,91 @@
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # for `benchmarks`, which is no part of the package
+
+from benchmarks import run, textbook, work  # noqa: E402
+
+ROW = re.compile(r"\| (?P<what>[^|]+) \|(?: [^|]+ \|){3} (?P<ratio>[\d.]+) \| (?P<target>[\d.]+) \|")
+PROMISED = [  # in the order of the table: what must reach which ratio
+    ("pretraining step", 1.4), ("the same", 2.5), ("the same, share of the bf16 peak", 0.6),
+    ("the same, share of the fastest product", 0.6), ("the same, peak memory", 1.0), ("classifier fine-tuning", 10.0),
+    ("instruction fine-tuning", 4.0), ("the same", 1.5), ("the same, peak memory", 1.0), ("tinyshakespeare", 2.0),
+]  # fmt: skip
+
+
+def rows(text: str) -> list[tuple[str, float, float]]:
+    return [(found["what"], float(found["ratio"]), float(found["target"])) for found in ROW.finditer(text)]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> str:
+    """The report of a run at miniature size: every contender runs in a process of its own."""
+    import subprocess
+
+    out = tmp_path_factory.mktemp("bench") / "RESULTS.md"
+    subprocess.run([sys.executable, "-m", "benchmarks.run", "--small", "--out", str(out)], cwd=ROOT, check=True, capture_output=True)
+    return out.read_text(encoding="utf-8")
+
+
+def test_a_run_measures_every_row_but_those_whose_data_are_not_here(small):
+    found = rows(small)
+    assert [target for _, _, target in found] == [target for _, target in PROMISED[:-1]]
+    assert all(what.startswith(name) for (what, _, _), (name, _) in zip(found, PROMISED, strict=False))
+    assert all(ratio > 0 for _, ratio, _ in found)
+    assert "tinyshakespeare was not measured" in small and "the sample's" in small
+
+
+def test_the_committed_results_have_every_row():
+    found = rows(run.OUT.read_text(encoding="utf-8"))
+    assert [target for _, _, target in found] == [target for _, target in PROMISED]
+    assert all(what.startswith(name) for (what, _, _), (name, _) in zip(found, PROMISED, strict=True))
+
+
+def test_the_textbook_computes_what_our_model_computes(make_gpt):
+    ours = make_gpt(vocab_size=40)
+    theirs = textbook.Model(40, 16, 2, 2, 16)
+    state = dict(ours.trunk.state_dict())
+    with torch.no_grad():
+        theirs.tokens.weight.copy_(state["token_embedding.weight"])
+        theirs.positions.weight.copy_(state["position_embedding.weight"])
+        pairs = [(theirs.norm, "final_norm")]
+        for i, block in enumerate(theirs.blocks):
+            pairs += [(block.norm1, f"blocks.{i}.attention_norm"), (block.norm2, f"blocks.{i}.feed_forward_norm")]
+            linear = {block.attention.out: "attention.projection", block.feed_forward[0]: "feed_forward.expand"}
+            for layer, name in (linear | {block.feed_forward[2]: "feed_forward.contract"}).items():
+                layer.weight.copy_(state[f"blocks.{i}.{name}.weight"])
+                layer.bias.copy_(state[f"blocks.{i}.{name}.bias"])
+            parts = (block.attention.query, block.attention.key, block.attention.value)
+            for layer, weight, bias in zip(
+                parts, state[f"blocks.{i}.attention.qkv.weight"].chunk(3), state[f"blocks.{i}.attention.qkv.bias"].chunk(3), strict=True
+            ):
+                layer.weight.copy_(weight)
+                layer.bias.copy_(bias)
+        for norm, name in pairs:
+            norm.scale.copy_(state[f"{name}.weight"])
+            norm.shift.copy_(state[f"{name}.bias"])
+    tokens = torch.randint(40, (2, 9), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(theirs(tokens), ours(tokens), rtol=1e-4, atol=1e-4)
+
+
+def test_operations_are_counted_product_by_product():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    sizes = work.MINIATURE | {"n_layers": 3}
+    model = textbook.Model(**sizes)
+    tokens = torch.randint(100, (2, 32))
+    with FlopCounterMode(display=False) as counter:
+        model(tokens).sum().backward()
+    assert counter.get_total_flops() == pytest.approx(64 * run.flops_per_token(sizes, 32), rel=1e-3)
+
+
+def test_a_peer_is_measured_without_gptmills_settings():
+    assert "GOMP_SPINCOUNT" in run._environment("ours")
+    assert "GOMP_SPINCOUNT" not in run._environment("transformers")
+    text = (ROOT / "benchmarks" / "textbook.py").read_text(encoding="utf-8")
+    assert "import gptmill" not in text and "from gptmill" not in text
