@@ -17,8 +17,6 @@ app = typer.Typer(
 )
 params_app = typer.Typer(help="Check, show and choose what is in params.yaml.", no_args_is_help=True)
 app.add_typer(params_app, name="params")
-data_app = typer.Typer(help="Where the data comes from.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
 weights_app = typer.Typer(help="Weights in from Hugging Face, OpenAI or the book, and out again.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 data_app = typer.Typer(help="Look after the data.", no_args_is_help=True)

@@ -1,48 +1,18 @@
-"""Judges: a score from 0 to 100 for an answer, or none. A judge that could not judge says so; it never makes a score up."""
+"""A judge behind an OpenAI-compatible server, and how its replies are read."""
 
 import os
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from gptmill.evaluation.judges import Record
 from gptmill.params import JudgeParams
 
 if TYPE_CHECKING:
     import httpx
 
 ATTEMPTS = 4
-
-Record = dict[str, str | int]
-
-
-class Judge(Protocol):
-    name: str
-
-    def judge(self, records: Sequence[Record]) -> Iterable[Record]:
-        """`score` (0 to 100, or None with the reason in `failure`) for each record's `response`, in order."""
-
-
-class ReferenceJudge:
-    """Likeness to the reference answer, in words and in characters. It is no LLM: a right answer in other words gets too little."""
-
-    name = "reference (no LLM)"
-
-    def judge(self, records: Sequence[Record]) -> Iterable[Record]:
-        for record in records:
-            yield {"score": self.score(str(record["output"]), str(record["response"])), "failure": None}
-
-    def score(self, reference: str, response: str) -> int:
-        """100 for the same words; else the mean of word and character likeness (normalised Indel similarity), 0 to 99."""
-        from rapidfuzz import fuzz
-
-        ours, theirs = words(response), words(reference)
-        if ours == theirs:
-            return 100
-        if not ours:
-            return 0
-        likeness = (fuzz.ratio(ours, theirs) + fuzz.ratio(" ".join(ours), " ".join(theirs))) / 2
-        return min(99, round(likeness))
 
 
 class OpenAIJudge:
@@ -95,20 +65,11 @@ _ROLE = (
 )
 
 
-def make_judge(params: JudgeParams) -> Judge:
-    return OpenAIJudge(params) if params.backend == "openai" else ReferenceJudge()
-
-
 def parse_score(text: str) -> int | None:
     """The score when the reply is one: `85`, `85/100`, `Score: 85.` None for anything else, or for a number out of range."""
     match = re.fullmatch(r"\s*(?:score\s*[:=]\s*)?(\d{1,3})(?:\s*/\s*100)?\s*\.?\s*", text, re.IGNORECASE)
     score = int(match[1]) if match else None
     return score if score is not None and score <= 100 else None
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words and numbers, without punctuation."""
-    return re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.casefold())
 
 
 def _question(record: Record) -> str:

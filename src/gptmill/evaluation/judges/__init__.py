@@ -1,0 +1,26 @@
+"""Judges: a score from 0 to 100 for an answer, or none. A judge that could not judge says so; it never makes a score up."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from gptmill.params import JudgeParams
+
+Record = dict[str, str | int]
+
+
+class Judge(Protocol):
+    name: str
+
+    def judge(self, records: Sequence[Record]) -> Iterable[Record]:
+        """`score` (0 to 100, or None with the reason in `failure`) for each record's `response`, in order."""
+
+
+def make_judge(params: JudgeParams) -> Judge:
+    """The judge that `judge.backend` names."""
+    if params.backend == "openai":
+        from gptmill.evaluation.judges.chat import OpenAIJudge
+
+        return OpenAIJudge(params)
+    from gptmill.evaluation.judges.reference import ReferenceJudge
+
+    return ReferenceJudge()
