@@ -233,7 +233,7 @@ def _textbook(work: SimpleNamespace, outputs: int | None = None):
 
 
 def _padded_instructions(work: SimpleNamespace) -> Iterator[dict[str, object]]:
-    """Batches of eight in the order of the file, padded to their longest: token ids, labels that ignore the padding, and the mask."""
+    """Batches of eight as they come, padded to their longest: token ids, labels that ignore the padding, and the mask."""
     import torch
 
     from benchmarks import textbook

@@ -168,8 +168,8 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int) -> s
         f"- Model: {size}, random weights, no dropout, gradients clipped to 1, AdamW.",
         f"- Pretraining: {work.rows}×{work.tokens} tokens a step, forward to optimizer; ours is a whole turn of",
         "  `training/loop.py`, with the batches and the bookkeeping.",
-        f"- Every contender runs in a fresh process; they take turns over {rounds} rounds, and the medians are compared.",
-        "  Peak memory is the largest resident size of the process.",
+        f"- Every contender runs in a fresh process; they take turns over {_rounds(rounds)}, and the medians are",
+        "  compared. Peak memory is the largest resident size of the process.",
         f"- Operations: {flops_per_token(work.model, work.tokens) / 1e6:,.0f} million a token, counted matrix product by matrix product:",
         "  6 · (12 L C² + V C) + 12 L C T, the formula of Chowdhery et al. 2022 (appendix B), over all pairs of tokens. The peak is what",
         "  torch reaches in bf16 in the same rounds; large squares are what is usually quoted, the fastest shape is the sterner measure.",
@@ -177,7 +177,8 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int) -> s
         f"- The textbook's classifier is too slow to run whole: {steps['measured']} steps and as many evaluation batches are measured, and",
         f"  scaled to {steps['steps']} and {steps['evaluations']}. Ours runs whole: the frozen trunk once, {work.epochs} epochs, the",
         "  validation split after each, the test split at the end.",
-        "- Instructions: batches of 8; the peers pad the file's order to each batch's longest, ours puts records of like length together.",
+        "- Instructions: batches of 8; the peers pad shuffled batches to their longest, as their loaders do, ours puts records of like",
+        "  length together.",
         *(f"- {note}" for note in notes),
         "",
     ]
@@ -187,6 +188,10 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int) -> s
 def _memory(ours: Measured, theirs: Measured) -> Row:
     sizes = (f"{ours.megabytes:,.0f} MB", "transformers", f"{theirs.megabytes:,.0f} MB")
     return Row("the same, peak memory", *sizes, theirs.megabytes / ours.megabytes, 1)
+
+
+def _rounds(number: int) -> str:
+    return "1 round" if number == 1 else f"{number} rounds"
 
 
 def _rate(gigaflops: float) -> str:

@@ -62,3 +62,18 @@ def test_nothing_to_predict_has_no_loss_and_gradients_of_zero():
     total.backward()
     assert float(total.detach()) == int(right) == 0
     assert hidden.grad.shape == (0, 3) and not head.grad.any()
+
+
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+def test_a_tied_weights_gradient_is_torchs_of_the_embedding_and_the_head_together(dtype, close):
+    tokens, targets = torch.tensor([[3, 3, 1], [0, 3, 6]]), torch.tensor([1, 2, 3, 4, 5, 6])
+    ours, theirs = (random(7, 4, dtype=dtype).requires_grad_() for _ in range(2))
+    for turn in (1, 2):  # the second one adds to what is there
+        tied = fused.Tied()
+        x = fused.Embedding.apply(ours, tokens, tied)
+        total, _ = fused.CrossEntropy.apply(torch.tanh(x).flatten(0, 1), ours, targets, dtype, tied)
+        (total / 3).backward()
+        assert tied.gradient is None
+        plain = torch.tanh(torch.nn.functional.embedding(tokens, theirs)).flatten(0, 1) @ theirs.T
+        (cross_entropy(plain.float(), targets, reduction="sum") / 3).backward()
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=close * turn, atol=close * turn)

@@ -1,8 +1,10 @@
-"""Two steps of the model with their gradients written out, because torch's own waste most of their time on CPUs.
+"""Steps of the model with their gradients written out, because torch's own waste most of their time on CPUs.
 
 Attention over short rows: torch's kernel for CPUs spends in bf16 three times what the products inside cost, on the way back above all.
 Cross-entropy: the logits of a whole vocabulary are the widest tensor of a model. Here they exist once, in the precision of the products,
 become their own gradient in place, and are widened to float32 only a few rows at a time, within the processor's cache.
+Tied weights: the head's gradient is as large as the vocabulary, an embedding's is a few hundred rows. Torch makes two of the large kind
+and adds them up, a fifth of a fine-tuning step; here the rows are added to the one that is there.
 """
 
 import math
@@ -49,6 +51,34 @@ class CausalAttention(torch.autograd.Function):
         return out.view(3, B, n_heads, T, D).permute(1, 3, 0, 2, 4).reshape(B, T, 3 * C), None
 
 
+class Tied:
+    """One backward pass's handle on the gradient of a weight that is embedding and head at once. The head's is made first."""
+
+    def __init__(self) -> None:
+        self.gradient: Tensor | None = None
+
+
+class Embedding(torch.autograd.Function):
+    """Rows of a (V, C) weight by (…) token ids -> (…, C); their gradient goes into the head's, `tied` to it by `CrossEntropy`."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, weight: Tensor, tokens: Tensor, tied: Tied) -> Tensor:
+        ctx.save_for_backward(tokens)
+        ctx.tied = tied
+        return weight[tokens]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[None, None, None]:
+        (tokens,), tied = ctx.saved_tensors, ctx.tied
+        ids, places = tokens.flatten().unique(return_inverse=True)
+        # A token that stands in many places adds up in float32.
+        rows = torch.zeros(len(ids), gradient.shape[-1], device=gradient.device).index_add_(0, places, gradient.flatten(0, -2).float())
+        tied.gradient[ids] += rows.to(tied.gradient.dtype)
+        tied.gradient = None  # autograd takes it over uncopied only when nobody else holds it
+        return None, None, None
+
+
 class CrossEntropy(torch.autograd.Function):
     """Of (N, C) vectors, a (V, C) head and (N,) targets: the sum in nats, and how many targets were likeliest. Products in `dtype`.
 
@@ -56,7 +86,9 @@ class CrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, hidden: Tensor, head: Tensor, targets: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: FunctionCtx, hidden: Tensor, head: Tensor, targets: Tensor, dtype: torch.dtype, tied: Tied | None = None
+    ) -> tuple[Tensor, Tensor]:
         N, V = len(hidden), len(head)
         learns = hidden.requires_grad, head.requires_grad
         total = torch.zeros((), device=hidden.device)
@@ -81,7 +113,7 @@ class CrossEntropy(torch.autograd.Function):
                 if learns[1]:
                     added = torch.mm(whole.T, h[part])[:V]
                     of_head = added.to(head.dtype) if of_head is None else of_head.add_(added)
-        ctx.gradients, ctx.dtype = (of_hidden, of_head), hidden.dtype
+        ctx.gradients, ctx.dtype, ctx.tied = (of_hidden, of_head), hidden.dtype, tied
         ctx.mark_non_differentiable(right)
         return total, right
 
@@ -90,7 +122,10 @@ class CrossEntropy(torch.autograd.Function):
     def backward(ctx: FunctionCtx, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         (of_hidden, of_head), ctx.gradients = ctx.gradients, None
         of_hidden = None if of_hidden is None else of_hidden.mul_(gradient).to(ctx.dtype)
-        return of_hidden, None if of_head is None else of_head.mul_(gradient), None, None
+        of_head = None if of_head is None else of_head.mul_(gradient)
+        if ctx.tied is not None:
+            ctx.tied.gradient = of_head
+        return of_hidden, of_head, None, None, None
 
 
 def _to_gradient(logits: Tensor, targets: Tensor, wanted: bool) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gptmill.model.attention import Attention, KVCache
-from gptmill.model.fused import CrossEntropy
+from gptmill.model.fused import CrossEntropy, Embedding, Tied
 
 NORM_EPSILON = 1e-5
 INIT_STD = 0.02
@@ -91,14 +91,15 @@ class Trunk(nn.Module):
         """(B, T) token ids -> (B, T, C). Raises `ValueError` when a row is longer than the context."""
         return self.final_norm(self.through(self.embed(tokens, positions), self.blocks, mask, caches))
 
-    def embed(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
-        """(B, T) token ids -> (B, T, C), what goes into the first block."""
+    def embed(self, tokens: Tensor, positions: Tensor | None = None, tied: Tied | None = None) -> Tensor:
+        """(B, T) token ids -> (B, T, C), what goes into the first block. `tied`: to the head, when both learn."""
         T = tokens.shape[1]
         if self.config.context_length < T:
             raise ValueError(f"{T} tokens do not fit into a context of {self.config.context_length}")
         if positions is None:
             positions = torch.arange(T, device=tokens.device)
-        return self.dropout(self.token_embedding(tokens) + self.position_embedding(positions))
+        rows = self.token_embedding(tokens) if tied is None else Embedding.apply(self.token_embedding.weight, tokens, tied)
+        return self.dropout(rows + self.position_embedding(positions))
 
     def through(self, x: Tensor, blocks: Iterable[Block], mask: Tensor | None = None, caches: Sequence[KVCache] | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C), through those blocks."""
@@ -129,14 +130,17 @@ class GPT(nn.Module):
 
     def loss(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Over the targets that are not `IGNORE_INDEX`: summed cross-entropy in nats, how many, how many likeliest. Inputs: (B, T)."""
-        hidden, targets = self.trunk(tokens).flatten(0, 1), targets.flatten()
+        learns = torch.is_grad_enabled() and self.head.weight.requires_grad
+        tied = Tied() if learns and self.head.weight is self.trunk.token_embedding.weight else None
+        x = self.trunk.through(self.trunk.embed(tokens, tied=tied), self.trunk.blocks)
+        hidden, targets = self.trunk.final_norm(x).flatten(0, 1), targets.flatten()
         counted = targets != IGNORE_INDEX
         if not counted.all():  # the head is the widest product of a small model: only the positions that count go through it
             hidden, targets = hidden[counted], targets[counted]
         half = torch.is_autocast_enabled(hidden.device.type)
         dtype = torch.get_autocast_dtype(hidden.device.type) if half else hidden.dtype
         head = self.head.weight if torch.is_grad_enabled() else self.head.weight.detach()  # else its gradient would be made for nothing
-        total, right = CrossEntropy.apply(hidden, head, targets, dtype)
+        total, right = CrossEntropy.apply(hidden, head, targets, dtype, tied)
         return total, counted.sum(), right
 
 
