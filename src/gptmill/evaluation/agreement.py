@@ -5,13 +5,51 @@ mean absolute error in points. Each has a 95% bootstrap interval over the answer
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gptmill import files
+from gptmill.errors import GptmillError
+from gptmill.evaluation.answer_files import given_scores, read_answers
+from gptmill.evaluation.judges import Judge
+from gptmill.evaluation.judges.reference import ReferenceJudge, coefficients
+from gptmill.evaluation.judging import judge_all
 from gptmill.evaluation.statistics import interval
 
-MEASURES = ("pearson", "spearman", "kendall", "kappa", "mae")
+TITLES = {
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "kendall": "Kendall's tau-b",
+    "kappa": "Cohen's kappa, quadratic weights",
+    "mae": "mean absolute error, in points",
+}
+
+
+def measure(judge: Judge, path: Path, column: str) -> dict[str, Any]:
+    """The agreement of a judge with the scores under `column` of the answers in that file; and who judged what, for people.
+
+    On the very answers that the reference judge was fitted on, each score is by exponents that were fitted without that answer
+    (cross-validation); what it would be otherwise stands under `in_sample`. Raises `GptmillError` for a file that can't be read so.
+    """
+    records = read_answers(path)
+    given = given_scores(records, column, path)
+    scores = [record["score"] for record in judge_all(judge, records)]
+    fitted_on = coefficients()["fitted_on"]
+    digest = files.digest(path)
+    cross_validated = isinstance(judge, ReferenceJudge) and digest == fitted_on["sha256"]
+    found = {"judge": judge.name, "against": column, "file": path.name, "sha256": digest, "cross_validated": cross_validated, "note": ""}
+    if not cross_validated:
+        return found | agreement(scores, given) | {"in_sample": None}
+    from gptmill.evaluation.judges.fitting import FOLDS, Examples
+
+    held_out = Examples(records, given_scores(records, fitted_on["column"], path)).out_of_fold().tolist()
+    found["note"] = (
+        f"The judge was fitted on this very file ({fitted_on['column']}), so it is cross-validated here: each answer's score is by exponents "
+        f"fitted without it ({FOLDS} folds)."
+    )
+    return found | agreement(held_out, given) | {"in_sample": agreement(scores, given)}
 
 
 def agreement(scores: Sequence[float | None], given: Sequence[float]) -> dict[str, Any]:
@@ -20,25 +58,17 @@ def agreement(scores: Sequence[float | None], given: Sequence[float]) -> dict[st
     A measure is None where it is not defined: a correlation of fewer than two answers, or of scores that are all the same.
     """
     pairs = [(ours, theirs) for ours, theirs in zip(scores, given, strict=True) if ours is not None]
-    found: dict[str, Any] = {"judged": len(pairs), "failed": len(scores) - len(pairs)}
     if not pairs:
-        return found | dict.fromkeys(_keys())
+        raise GptmillError("no answer has a score: there is nothing that could agree")
     ours, theirs = np.array(pairs, dtype=float).T
-    for name in MEASURES:
-        measure = globals()[f"_{name}"]
-        value = float(measure(ours[None], theirs[None])[0])
-        within = interval(lambda rows, measure=measure: measure(ours[rows], theirs[rows]), len(ours)) if np.isfinite(value) else None
-        low, high = within or (None, None)
-        found |= {key: _rounded(number) for key, number in zip(_keys(name), (value, low, high), strict=True)}
+    found: dict[str, Any] = {"judged": len(pairs), "failed": len(scores) - len(pairs)}
+    measures = {"pearson": _pearson, "spearman": _spearman, "kendall": _kendall, "kappa": _kappa, "mae": _mae}
+    for name, of in measures.items():
+        value = float(of(ours[None], theirs[None])[0])
+        within = interval(lambda rows, of=of: of(ours[rows], theirs[rows]), len(ours)) if np.isfinite(value) else None
+        for end, number in zip(("", "_low", "_high"), (value, *(within or (None, None))), strict=True):
+            found[f"{name}{end}"] = round(number, 4) if number is not None and np.isfinite(number) else None
     return found
-
-
-def _keys(*names: str) -> list[str]:
-    return [f"{name}{end}" for name in names or MEASURES for end in ("", "_low", "_high")]
-
-
-def _rounded(value: float | None) -> float | None:
-    return round(value, 4) if value is not None and np.isfinite(value) else None
 
 
 # Each takes scores of shape (resamples, answers) and gives a value for each resample, NaN where there is none.

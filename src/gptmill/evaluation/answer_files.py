@@ -1,6 +1,7 @@
 """Files of answers to be judged, whoever wrote them: a JSON list, or JSON lines. Whatever is wrong with one is said, with its row."""
 
 import json
+from collections import Counter
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -62,3 +63,24 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
         if not isinstance(found[name], str):
             raise GptmillError(f"{where}: {name} is {str(found[name])[:60]!r}, not text")
     return found
+
+
+def same_questions(records: list[dict[str, Any]], others: list[dict[str, Any]], path: Path, other_path: Path) -> list[dict[str, Any]]:
+    """The other file's record for each of these. Raises `GptmillError` unless both files ask the same questions, in whatever order."""
+
+    def asked(found: list[dict[str, Any]]) -> list[tuple[tuple[str, str, int], dict[str, Any]]]:
+        times: Counter[tuple[str, str]] = Counter()
+        keyed = []
+        for record in found:
+            question = (record["instruction"], record["input"])
+            keyed.append(((*question, times[question]), record))  # the second time that it is asked is another question
+            times[question] += 1
+        return keyed
+
+    theirs = dict(asked(others))
+    mine = asked(records)
+    missing = next((key for key, _ in mine if key not in theirs), None)
+    if missing or len(mine) != len(theirs):
+        what = f"{missing[0][:80]!r} is in {path} only" if missing else f"{other_path} asks {len(theirs) - len(mine)} questions more"
+        raise GptmillError(f"{path} and {other_path} don't ask the same questions, so they can't be compared in pairs: {what}")
+    return [theirs[key] for key, _ in mine]
