@@ -93,7 +93,7 @@ class Question:
             "order": order,
             # F1 of the numbers that the instruction does not give.
             "numbers": self._numbers_alike(ours, theirs),
-            # How much of what hangs together there hangs together here, by pairs of neighbours: next to 0 for the right words in a heap.
+            # How many of the common words still stand beside each other: next to 0 for the right words in a heap.
             "pairs": _pairs_alike(ours, theirs),
             # Its distance from the question, of that and its distance from the reference: 0 for a copy of what was asked.
             "own": (1 - copied) / apart if order < 1 else 1.0,
@@ -127,15 +127,10 @@ class Question:
 
 
 def _pairs_alike(ours: Sequence[str], theirs: Sequence[str]) -> float:
-    """F1 of neighbours over F1 of words: 1 from half the words' F1 on, since one changed word breaks two pairs."""
-    alike = _overlap(ours, theirs)
-    if min(len(ours), len(theirs)) < 2 or not alike:
-        return 1.0
-    return min(1.0, 2 * _overlap(list(pairwise(ours)), list(pairwise(theirs))) / alike)
-
-
-def _overlap(ours: Sequence, theirs: Sequence) -> float:
-    return _f1((Counter(ours) & Counter(theirs)).total(), len(ours), len(theirs))
+    """Of the neighbours that n common words could keep, n - 1, the share that they keep, twice (a changed word parts two) and one."""
+    common = (Counter(ours) & Counter(theirs)).total()
+    kept = (Counter(pairwise(ours)) & Counter(pairwise(theirs))).total()
+    return min(1.0, (2 * kept + 1) / (common - 1)) if common > 1 else 1.0
 
 
 def _f1(common: float, mine: float, theirs: float) -> float:
