@@ -43,7 +43,9 @@ def test_a_file_of_answers_is_scored(elsewhere):
 
 
 def test_json_lines_and_the_books_name_of_the_answer_are_read(elsewhere):
-    lines = [{**{key: value for key, value in record.items() if key != "response"}, "model_response": record["response"]} for record in RECORDS]
+    lines = [
+        {**{key: value for key, value in record.items() if key != "response"}, "model_response": record["response"]} for record in RECORDS
+    ]
     (elsewhere / "answers.jsonl").write_text("\ufeff" + "\n".join(map(json.dumps, lines)) + "\n\n")
     assert told("answers.jsonl", "--json")["mean_score"] == told("answers.json", "--json")["mean_score"]
     assert told("file", "answers.jsonl", "--backend", "reference", "--json")["judged"] == 4

@@ -13,7 +13,9 @@ def test_the_interval_of_a_mean_is_scipys_and_the_same_each_time():
     scores = np.random.default_rng(3).normal(60, 20, size=80)
     centre, low, high = statistics.mean(scores)
     theirs = bootstrap((scores,), np.mean, method="percentile", n_resamples=9999, rng=1).confidence_interval
-    assert centre == pytest.approx(scores.mean()) and low == pytest.approx(theirs.low, abs=0.5) and high == pytest.approx(theirs.high, abs=0.5)
+    assert (
+        centre == pytest.approx(scores.mean()) and low == pytest.approx(theirs.low, abs=0.5) and high == pytest.approx(theirs.high, abs=0.5)
+    )
     assert statistics.mean(scores) == (centre, low, high)
     assert statistics.mean([40]) == (40, 40, 40)
 

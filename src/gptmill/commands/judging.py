@@ -117,7 +117,8 @@ def _told(found: dict) -> str:
 
 
 def _compared(over: str, found: dict) -> str:
-    return f"gain {over}: {found['gain']:+} ({found['gain_low']:+} to {found['gain_high']:+}), better in {found['win_rate']:.1%} (ties half)"
+    within = f"{found['gain_low']:+} to {found['gain_high']:+}"
+    return f"gain {over}: {found['gain']:+} ({within}), better in {found['win_rate']:.1%} (a tie counts half)"
 
 
 def _agreement_told(found: dict) -> str:

@@ -1,7 +1,7 @@
 """How far a judge's scores agree with scores that were given before: by people, or by a judge that is trusted more.
 
-Pearson (linear), Spearman and Kendall's tau-b (order), Cohen's kappa with quadratic weights (1968; scores rounded to tens, 0 to 100), and the
-mean absolute error in points. Each has a 95% bootstrap interval over the answers.
+Pearson (linear), Spearman and Kendall's tau-b (order), Cohen's kappa with quadratic weights (1968; of scores rounded to tens, from 0 to
+100), and the mean absolute error in points. Each has a 95% bootstrap interval over the answers.
 """
 
 from collections.abc import Sequence
@@ -46,8 +46,8 @@ def measure(judge: Judge, path: Path, column: str) -> dict[str, Any]:
 
     held_out = Examples(records, given_scores(records, fitted_on["column"], path)).out_of_fold().tolist()
     found["note"] = (
-        f"The judge was fitted on this very file ({fitted_on['column']}), so it is cross-validated here: each answer's score is by exponents "
-        f"fitted without it ({FOLDS} folds)."
+        f"The judge was fitted on this very file ({fitted_on['column']}), so it is cross-validated here: each answer's score is by "
+        f"exponents fitted without it ({FOLDS} folds)."
     )
     return found | agreement(held_out, given) | {"in_sample": agreement(scores, given)}
 

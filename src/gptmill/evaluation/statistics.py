@@ -26,9 +26,7 @@ def interval(measure: Callable[[np.ndarray], np.ndarray], rows: int) -> tuple[fl
     """
     random = np.random.default_rng(0)
     step = max(1, AT_ONCE // max(1, rows))
-    found = [
-        measure(random.integers(rows, size=(min(step, RESAMPLES - done), rows), dtype=np.int32)) for done in range(0, RESAMPLES, step)
-    ]
+    found = [measure(random.integers(rows, size=(min(step, RESAMPLES - done), rows), dtype=np.int32)) for done in range(0, RESAMPLES, step)]
     values = np.concatenate(found)
     values = values[np.isfinite(values)]
     return (float(np.percentile(values, 2.5)), float(np.percentile(values, 97.5))) if len(values) else None
@@ -94,7 +92,9 @@ def summarise(judge: str, judgements: Sequence[dict[str, Any]]) -> dict[str, Any
         "failed": len(judgements) - len(scored),
         "score_length_correlation": rank_correlation(scores, [length(record["response"]) for record in scored]),
         "by_kind": _by(task_kinds, judgements, sorted(set(task_kinds) - {OTHER}) + [OTHER]),
-        "by_length": _by([length_class(record["response"]) for record in judgements], judgements, [*(name for *_, name in LENGTHS), LONGER]),
+        "by_length": _by(
+            [length_class(record["response"]) for record in judgements], judgements, [*(name for *_, name in LENGTHS), LONGER]
+        ),
     }
     base = [record.get("base_score") for record in judgements]
     if any(score is not None for score in base):

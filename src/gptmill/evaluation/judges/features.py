@@ -13,11 +13,13 @@ from itertools import pairwise
 LONGEST = 20_000  # characters of an answer that are looked at: more of them could only lower its score
 FILLER, IN_INSTRUCTION, IN_INPUT, NUMBER = 0.2, 0.1, 0.4, 2.0  # what a word's weight, 1, is multiplied by
 
-_FILLERS = frozenset(
-    "a an the of in on at to for as by and or is are was were that this these those it its there be can typically approximately about "
-    "roughly around given following called so".split()
-)
-_DIGITS = {name: str(value) for value, name in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())}
+_FILLERS = frozenset((
+    "a", "an", "the", "of", "in", "on", "at", "to", "for", "as", "by", "and", "or", "is", "are", "was", "were", "be", "can", "that", "this",
+    "these", "those", "it", "its", "there", "so", "called", "given", "following", "about", "around", "roughly", "approximately",
+    "typically",
+))  # fmt: skip
+_NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_DIGITS = {name: str(value) for value, name in enumerate(_NUMBER_WORDS)}
 _ONE_FORM = str.maketrans({"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "−": "-", "–": "-", "×": "x"})
 _TOKEN = re.compile(r"(?P<number>(?:(?<![\w)])-)?(?<!\w)(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w))|[^\W_]+(?:'[^\W_]+)*")
 _SECTION = re.compile(r"^[ \t]*#{2,}[ \t]*(?:Instruction|Input|Response)\b:?", re.MULTILINE | re.IGNORECASE)
