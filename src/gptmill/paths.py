@@ -33,6 +33,7 @@ DATA_DOCS = REPORTS / "data_docs"
 DATA_CARDS = REPORTS / "data"
 RESPONSES = REPORTS / "responses.jsonl"
 JUDGEMENTS = REPORTS / "judgements.jsonl"
+AGREEMENT = REPORTS / "agreement.json"  # by `gptmill judge agreement`, no stage; a page for people beside it
 REPORT = REPORTS / "report.html"
 
 CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage

@@ -103,10 +103,12 @@ def test_outputs_hold_no_time_host_path_or_run_id(outputs, built):
                   "tokens_trained_on"}),
     ("classifier", {"test", "tfidf", "natural", "natural_tfidf", "scores_of", "validation_accuracy", "best_epoch"}),
     ("instruct", {"validation_loss", "validation_perplexity", "validation_token_accuracy", "best_epoch"}),
-    ("judge", {"judge", "mean_score", "median_score", "exactly_right", "judged", "failed"}),
+    ("judge", {"judge", "mean_score", "mean_score_low", "mean_score_high", "median_score", "exactly_right", "judged", "failed",
+               "score_length_correlation", "by_kind", "by_length"}),
 ])  # fmt: skip
 def test_metrics_have_the_keys_that_people_compare(in_built, name, keys):
-    assert set(files.read_json(paths.METRICS / f"{name}.json")) == keys
+    with_base_answers = {"base_mean_score", "gain", "gain_low", "gain_high", "win_rate"}
+    assert set(files.read_json(paths.METRICS / f"{name}.json")) - with_base_answers == keys
 
 
 def test_metrics_lie_within_their_range(in_built):
@@ -287,6 +289,33 @@ def test_a_judge_that_is_not_there_gives_no_scores(copy_of_built, waits):
     with pytest.raises(GptmillError, match="could not score a single answer.*ConnectError.*judge.base_url .*judge.backend"):
         stages.run("judge_responses", change("judge", backend="openai", base_url="http://127.0.0.1:9/v1"))
     assert not paths.JUDGEMENTS.exists() and not (paths.METRICS / "judge.json").exists()
+
+
+def test_the_base_models_answers_are_judged_beside_the_tuned_ones(copy_of_built):
+    records = files.read_jsonl(paths.RESPONSES)
+    for number, record in enumerate(records):
+        record["response"], record["base_response"] = record["output"], "" if number else None
+    files.write_jsonl(paths.RESPONSES, records)
+    stages.run("judge_responses", params.load())
+    metrics, judgements = files.read_json(paths.METRICS / "judge.json"), files.read_jsonl(paths.JUDGEMENTS)
+    assert [record["base_score"] for record in judgements] == [None] + [0] * (len(records) - 1)
+    assert {record["scores"]["reference (no LLM)"] for record in judgements} == {record["score"] for record in judgements} == {100}
+    assert (metrics["base_mean_score"], metrics["gain"], metrics["gain_low"], metrics["win_rate"]) == (0, 100, 100, 1)
+    stages.run("report", params.load())
+
+
+def test_a_judge_that_is_killed_leaves_no_judgements(copy_of_built, monkeypatch):
+    from gptmill.evaluation.judges.reference import ReferenceJudge
+
+    def half(self, records):
+        yield {"score": 1, "failure": None}
+        raise KeyboardInterrupt
+
+    before = paths.JUDGEMENTS.read_bytes()
+    monkeypatch.setattr(ReferenceJudge, "judge", half)
+    with pytest.raises(KeyboardInterrupt):
+        stages.run("judge_responses", params.load())
+    assert paths.JUDGEMENTS.read_bytes() == before
 
 
 def test_an_llm_as_judge_is_counted_with_its_failures(copy_of_built, serve):

@@ -1,33 +1,57 @@
-"""The judge that is there without a network: how like the reference an answer is."""
+"""The judge that is there without a network: how near an answer comes to the reference, in the shares of `features`.
 
-import re
-from collections.abc import Iterable, Sequence
+Its score is 100 × the product of the shares, each to an exponent that was fitted to GPT-4's scores and stands in reference.json; `fitting`
+makes that file. A product, not a sum: a wrong number, or a copy of the question, costs nearly all however like the rest is.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from math import prod
+from typing import Any
 
 from gptmill.evaluation.judges import Record
+from gptmill.evaluation.judges.features import Question
+
+COEFFICIENTS = "reference.json"
+FEATURES = ("order", "numbers", "own", "pairs")
+FLOOR = 0.01  # a share of 0 counts as this: what little is left is a wrong number's
+UNRELATED = 0.1  # what has less of the reference in it has nothing of it but chance
 
 
 class ReferenceJudge:
-    """Likeness to the reference answer, in words and in characters. It is no LLM: a right answer in other words gets too little."""
+    """Nearness to the reference answer. It is no LLM: a right answer in other words gets too little."""
 
     name = "reference (no LLM)"
 
+    def __init__(self, exponents: Mapping[str, float] | None = None) -> None:
+        self.exponents = exponents or coefficients()["exponents"]
+
     def judge(self, records: Sequence[Record]) -> Iterable[Record]:
         for record in records:
-            yield {"score": self.score(str(record["output"]), str(record["response"])), "failure": None}
+            yield {"score": self.score(record), "failure": None, "reason": ""}
 
-    def score(self, reference: str, response: str) -> int:
-        """100 for the same words; else the mean of word and character likeness (normalised Indel similarity), 0 to 99."""
-        from rapidfuzz import fuzz
-
-        ours, theirs = words(response), words(reference)
-        if ours == theirs:
-            return 100
-        if not ours:
-            return 0
-        likeness = (fuzz.ratio(ours, theirs) + fuzz.ratio(" ".join(ours), " ".join(theirs))) / 2
-        return min(99, round(likeness))
+    def score(self, record: Record) -> int:
+        """100 for the reference's own words, 0 for none of them; else 0 to 99."""
+        question = Question(*(str(record[part]) for part in ("instruction", "input", "output")))
+        answer = str(record["response"])
+        return 100 if question.same(answer) else rounded(nearness(question.features(answer), self.exponents))
 
 
-def words(text: str) -> list[str]:
-    """Lower-case words and numbers, without punctuation."""
-    return re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.casefold())
+def nearness(shares: Mapping[str, float], exponents: Mapping[str, float]) -> float:
+    """0 to 1: the product of the shares, each to its exponent."""
+    if shares["order"] < UNRELATED:
+        return 0.0
+    return prod(max(shares[name], FLOOR) ** exponents[name] for name in FEATURES)
+
+
+def rounded(share: float) -> int:
+    """A score for a share from 0 to 1; 100 is kept for the reference's own words."""
+    return min(99, round(100 * share))
+
+
+@cache
+def coefficients() -> dict[str, Any]:
+    """What reference.json says: the exponents, and what they were fitted on."""
+    return json.loads(resources.files("gptmill.evaluation.judges").joinpath(COEFFICIENTS).read_text(encoding="utf-8"))

@@ -1,0 +1,139 @@
+"""How near an answer comes to its reference answer: the few shares, from 0 to 1, that the reference judge weighs.
+
+Words that the question gives already weigh little, since to say them again shows no knowledge; numbers that it does not give weigh double.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from itertools import pairwise
+
+LONGEST = 20_000  # characters of an answer that are looked at: more of them could only lower its score
+FILLER, IN_INSTRUCTION, IN_INPUT, NUMBER = 0.2, 0.1, 0.4, 2.0  # what a word's weight, 1, is multiplied by
+
+_FILLERS = frozenset((
+    "a", "an", "the", "of", "in", "on", "at", "to", "for", "as", "by", "and", "or", "is", "are", "was", "were", "be", "can", "that", "this",
+    "these", "those", "it", "its", "there", "so", "called", "given", "following", "about", "around", "roughly", "approximately",
+    "typically",
+))  # fmt: skip
+_NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_DIGITS = {name: str(value) for value, name in enumerate(_NUMBER_WORDS)}
+_ONE_FORM = str.maketrans({"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "−": "-", "–": "-", "×": "x"})
+_TOKEN = re.compile(r"(?P<number>(?:(?<![\w)])-)?(?<!\w)(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w))|[^\W_]+(?:'[^\W_]+)*")
+_SECTION = re.compile(r"^[ \t]*#{2,}[ \t]*(?:Instruction|Input|Response)\b:?", re.MULTILINE | re.IGNORECASE)
+_NUMBERING = re.compile(r"^[ \t]*\(?\d{1,2}[.)][ \t]+(?=[^\W\d])", re.MULTILINE)
+_QUOTED = re.compile(r"(?<!\w)'(\S(?:.{0,300}?\S)??)'(?!\w)|\"(.{1,300}?)\"")
+_AFTER_COLON = re.compile(r":[ \t]+(\S.*)")
+_ABOUT_ORDER = re.compile(r"\b(?:sort|order|arrange|rank|sequence|steps?|reverse)", re.IGNORECASE)
+
+
+def plain(text: str) -> str:
+    """One form for each character and quote, no control characters, and of an answer that writes `###` sections only the first."""
+    text = unicodedata.normalize("NFKC", text[:LONGEST]).translate(_ONE_FORM)
+    text = "".join(character if character in "\n\t" or unicodedata.category(character)[0] != "C" else " " for character in text)
+    return next((part for part in map(str.strip, _SECTION.split(text)) if part), "")
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words, and numbers in one form (`2.0` and `two` are `2`), without punctuation and a list's numbering.
+
+    A text of punctuation alone is its characters.
+    """
+    text = _NUMBERING.sub("", plain(text)).casefold()
+    found = [_number(match[0]) if match["number"] else _DIGITS.get(match[0], match[0]) for match in _TOKEN.finditer(text)]
+    return found or [character for character in text if not character.isspace()]
+
+
+def _number(text: str) -> str:
+    return format(Decimal(text.replace(",", "")).normalize(), "f") if len(text) < 25 else text
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
+
+
+class Question:
+    """A question with its reference answer, for answers to be compared with."""
+
+    def __init__(self, instruction: str, given: str, reference: str) -> None:
+        """`given`: the record's input. An empty reference is only like an empty answer."""
+        self.instruction, self.given = frozenset(words(instruction)), frozenset(words(given))
+        # Where the reference is the input in other letters or other punctuation, nothing else tells a right answer from a wrong one.
+        self.to_the_letter = bool(given.strip()) and words(reference) == words(given)
+        self.tokens: Callable[[str], list[str]] = (lambda text: plain(text).split()) if self.to_the_letter else words
+        self.any_order = not _ABOUT_ORDER.search(instruction) and len(plain(reference).splitlines()) > 1
+        said = plain(f"{instruction} {given}").casefold()
+        quotes = [one or other for one, other in _QUOTED.findall(plain(reference))]
+        unsaid = [quote for quote in quotes if quote.casefold() not in said]
+        # "The corrected sentence is 'It's late.'": the sentence alone is as good an answer.
+        self.references = [reference, *(unsaid if len(unsaid) == 1 else [])]
+        asked = plain(instruction)
+        quoted = [one or other for one, other in _QUOTED.findall(asked)]
+        self.sources = [text for text in (given, asked, f"{instruction}\n{given}", *quoted, *_AFTER_COLON.findall(asked)) if text.strip()]
+
+    def same(self, answer: str) -> bool:
+        """Word for word the reference; where only its letters tell, letter for letter."""
+        if self.to_the_letter:
+            return plain(answer) == plain(self.references[0])
+        return words(answer) == words(self.references[0])
+
+    def features(self, answer: str) -> dict[str, float]:
+        """`order`, `numbers` and `own` of the answer, all 1 for the reference itself and more for what is nearer to it."""
+        return max((self._against(reference, answer) for reference in self.references), key=lambda found: found["order"])
+
+    def _against(self, reference: str, answer: str) -> dict[str, float]:
+        ours, theirs = self.tokens(answer), self.tokens(reference)
+        order = self._likeness(ours, theirs)
+        if self.any_order:
+            order = max(order, self._likeness(*(self._sorted_lines(text) for text in (answer, reference))))
+        copied = max((self._likeness(ours, self.tokens(source)) for source in self.sources), default=0.0)
+        apart = (1 - copied) + (1 - order)
+        return {
+            # ROUGE-L's F1 (Lin, 2004: the longest common subsequence), each word with its weight.
+            "order": order,
+            # F1 of the numbers that the instruction does not give.
+            "numbers": self._numbers_alike(ours, theirs),
+            # How many of the common words still stand beside each other: next to 0 for the right words in a heap.
+            "pairs": _pairs_alike(ours, theirs),
+            # Its distance from the question, of that and its distance from the reference: 0 for a copy of what was asked.
+            "own": (1 - copied) / apart if order < 1 else 1.0,
+        }
+
+    def _weight(self, word: str) -> float:
+        weight = FILLER if word in _FILLERS else 1.0
+        if word in self.instruction:
+            return weight * IN_INSTRUCTION
+        if word in self.given:
+            return weight * IN_INPUT
+        return weight * (NUMBER if _has_digit(word) else 1.0)
+
+    def _mass(self, found: Iterable[str]) -> float:
+        return sum(map(self._weight, found))
+
+    def _likeness(self, ours: Sequence[str], theirs: Sequence[str]) -> float:
+        from rapidfuzz.distance import LCSseq
+
+        if ours == theirs:
+            return 1.0
+        common = sum(self._mass(ours[code.src_start : code.src_end]) for code in LCSseq.opcodes(ours, theirs) if code.tag == "equal")
+        return _f1(common, self._mass(ours), self._mass(theirs))
+
+    def _sorted_lines(self, text: str) -> list[str]:
+        return [word for line in sorted(map(self.tokens, plain(text).splitlines())) for word in line]
+
+    def _numbers_alike(self, ours: Sequence[str], theirs: Sequence[str]) -> float:
+        mine, wanted = (Counter(word for word in found if _has_digit(word) and word not in self.instruction) for found in (ours, theirs))
+        return _f1((mine & wanted).total(), mine.total(), wanted.total()) if mine or wanted else 1.0
+
+
+def _pairs_alike(ours: Sequence[str], theirs: Sequence[str]) -> float:
+    """Of the neighbours that n common words could keep, n - 1, the share that they keep, twice (a changed word parts two) and one."""
+    common = (Counter(ours) & Counter(theirs)).total()
+    kept = (Counter(pairwise(ours)) & Counter(pairwise(theirs))).total()
+    return min(1.0, (2 * kept + 1) / (common - 1)) if common > 1 else 1.0
+
+
+def _f1(common: float, mine: float, theirs: float) -> float:
+    return 2 * common / (mine + theirs) if common else 0.0
