@@ -61,8 +61,8 @@ def prepare(*, small: bool = False) -> Work:
     sizes = (12, 6, 6) if small else MESSAGES
     ends = np.cumsum(sizes)
     splits = [chosen[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-    records = records[: 60 if small else INSTRUCTIONS]
-    instructions = [(words.encode(prompts.alpaca(r["instruction"], r["input"])), [*words.encode(r["output"]), 50256]) for r in records]
+    records, alpaca = records[: 60 if small else INSTRUCTIONS], prompts.STYLES["alpaca"]
+    instructions = [(words.encode(alpaca.prompt(r["instruction"], r["input"])), [*words.encode(r["output"]), 50256]) for r in records]
     shakespeare = str(mirror / SHAKESPEARE) if mirror and (mirror / SHAKESPEARE).is_file() else ""
     return Work(
         model=MINIATURE if small else GPT2,

@@ -36,6 +36,7 @@ JUDGEMENTS = REPORTS / "judgements.jsonl"
 REPORT = REPORTS / "report.html"
 
 CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage
+RESPONSES_UNDER_WAY = Path(".gptmill/responses")  # batches that are finished, until all are
 
 
 def source_record(name: str) -> Path:
