@@ -35,6 +35,8 @@ class Work:
     labels: list[list[int]]
     epochs: int
     instructions: list[tuple[list[int], list[int]]]  # prompt and answer
+    prompts: list[list[int]]  # to be gone on with, and by how many tokens
+    new: int
     real: bool  # whether messages and instructions are the public ones
     shakespeare: str  # the file; empty when there is none
 
@@ -73,6 +75,8 @@ def prepare(*, small: bool = False) -> Work:
         labels=[[label for _, label in split] for split in splits],
         epochs=2 if small else 5,
         instructions=[(prompt[:64], answer[:64]) for prompt, answer in instructions] if small else instructions,
+        prompts=random.integers(0, GPT2["vocab_size"], (3, 8) if small else (16, 60)).tolist(),
+        new=4 if small else 40,
         real=mirror is not None and not small,
         shakespeare="" if small else shakespeare,
     )
