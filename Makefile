@@ -3,7 +3,7 @@
 #   make test                       the tests                   make ui      MLflow's and Prefect's pages
 #   make reproduce [CHANGE=seed=124]   two clean runs of the last commit, compared output by output
 #   make lint                       style                       make clean   what runs have made      make lock    new versions
-#   make bench                      speed beside transformers and a textbook, into benchmarks/RESULTS.md (a quarter of an hour, on a quiet machine)
+#   make bench                      speed beside transformers and a textbook, into benchmarks/RESULTS.md (some 20 minutes, on a quiet machine)
 
 PYTHON ?= python3
 VENV := .venv

@@ -18,14 +18,14 @@ WARM_UP = 2  # steps that are not counted: memory is asked for, kernels are made
 RATE = 1e-4
 
 
-def seconds_of(steps: Iterable[Callable[[], object]]) -> list[float]:
-    """How long each takes, the first `WARM_UP` left out."""
+def seconds_of(steps: Iterable[Callable[[], object]], warm_up: int = WARM_UP) -> list[float]:
+    """How long each takes, the first `warm_up` left out."""
     taken = []
     for step in steps:
         started = time.perf_counter()
         step()
         taken.append(time.perf_counter() - started)
-    return taken[WARM_UP:]
+    return taken[warm_up:]
 
 
 # --- ours ---
@@ -96,6 +96,15 @@ def ours_shakespeare(work: SimpleNamespace) -> dict[str, object]:
     return {"seconds": [trained.seconds], "loss": trained.curve[-1].validation_loss, "targets": trained.curve[-1].targets}
 
 
+def ours_generation(work: SimpleNamespace) -> dict[str, object]:
+    from gptmill.model.decoder import Decoder
+    from gptmill.model.generation import Decoding, generate
+    from gptmill.model.gpt import GPT, GPTConfig
+
+    decoder = Decoder(GPT(GPTConfig(**work.model)), half=_machine().bf16)
+    return _generation(work, lambda prompts: generate(decoder, prompts, Decoding(work.new)))
+
+
 def _machine():
     from gptmill import compute, params
 
@@ -132,6 +141,14 @@ def _steps_of_the_loop(model, task, machine) -> list[float]:
     return [after - before for before, after in itertools.pairwise(timed.at)][WARM_UP:]
 
 
+def _generation(work: SimpleNamespace, write: Callable[[list[list[int]]], object]) -> dict[str, object]:
+    """All prompts together, and the first one alone."""
+    return {
+        "seconds": seconds_of([lambda: write(work.prompts)] * 4, warm_up=1),
+        "alone": seconds_of([lambda: write(work.prompts[:1])] * 6, warm_up=1),
+    }
+
+
 # --- transformers ---
 
 
@@ -152,17 +169,37 @@ def transformers_instruct(work: SimpleNamespace) -> dict[str, object]:
     }
 
 
-def _transformers(work: SimpleNamespace):
-    """A step of GPT-2 as transformers has it: torch's fused attention, bf16 autocast, fused AdamW."""
+def transformers_generation(work: SimpleNamespace) -> dict[str, object]:
+    """As fast as it goes: bf16 weights, the cache, one batch without padding."""
     import torch
+
+    model = _hub_gpt2(work, use_cache=True).to(torch.bfloat16).eval()
+    how = {"max_new_tokens": work.new, "min_new_tokens": work.new, "do_sample": False, "pad_token_id": 0}
+
+    @torch.inference_mode()
+    def write(prompts: list[list[int]]) -> None:
+        tokens = torch.tensor(prompts)
+        model.generate(input_ids=tokens, attention_mask=torch.ones_like(tokens), **how)
+
+    return _generation(work, write)
+
+
+def _hub_gpt2(work: SimpleNamespace, *, use_cache: bool):
     from transformers import GPT2Config, GPT2LMHeadModel
 
     sizes = work.model
     config = GPT2Config(
         vocab_size=sizes["vocab_size"], n_positions=sizes["context_length"], n_layer=sizes["n_layers"], n_head=sizes["n_heads"],
-        n_embd=sizes["d_model"], resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, attn_implementation="sdpa", use_cache=False,
+        n_embd=sizes["d_model"], resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, attn_implementation="sdpa", use_cache=use_cache,
     )  # fmt: skip
-    model = GPT2LMHeadModel(config).train()
+    return GPT2LMHeadModel(config)
+
+
+def _transformers(work: SimpleNamespace):
+    """A step of GPT-2 as transformers has it: torch's fused attention, bf16 autocast, fused AdamW."""
+    import torch
+
+    model = _hub_gpt2(work, use_cache=False).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, fused=True)
 
     def step(tokens, labels, mask) -> None:
@@ -221,6 +258,18 @@ def textbook_classifier(work: SimpleNamespace) -> dict[str, object]:
     steps, evaluations = work.epochs * sizes[0], work.epochs * sizes[1] + sizes[2]
     whole = steps * float(np.median(step)) + evaluations * float(np.median(evaluation))
     return {"seconds": [whole], "scaled": {"steps": steps, "evaluations": evaluations, "measured": len(step)}}
+
+
+def textbook_generation(work: SimpleNamespace) -> dict[str, object]:
+    """One prompt: the others would take as long each."""
+    import torch
+
+    from benchmarks import textbook
+
+    model, _ = _textbook(work)
+    prompt = torch.tensor(work.prompts[:1])
+    textbook.generate(model, prompt, WARM_UP)
+    return {"alone": seconds_of([lambda: textbook.generate(model, prompt, work.new)], warm_up=0)}
 
 
 def _textbook(work: SimpleNamespace, outputs: int | None = None):

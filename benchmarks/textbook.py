@@ -100,6 +100,16 @@ def classifier_evaluation(model: Model, tokens: Tensor, labels: Tensor) -> int:
     return right
 
 
+@torch.no_grad()
+def generate(model: Model, tokens: Tensor, new: int) -> Tensor:
+    """(1, T) -> (1, T + new): the likeliest token each time, and the whole text read again for the next."""
+    model.eval()
+    for _ in range(new):
+        logits = model(tokens)[:, -1]
+        tokens = torch.cat([tokens, logits.argmax(dim=-1, keepdim=True)], dim=1)
+    return tokens
+
+
 def padded(rows: Sequence[Sequence[int]], length: int | None = None, value: int = PAD) -> Tensor:
     """Rows side by side, as long as the longest or as `length`."""
     length = length or max(map(len, rows))

@@ -35,6 +35,8 @@ class Work:
     labels: list[list[int]]
     epochs: int
     instructions: list[tuple[list[int], list[int]]]  # prompt and answer
+    prompts: list[list[int]]  # to be gone on with, and by how many tokens
+    new: int
     real: bool  # whether messages and instructions are the public ones
     shakespeare: str  # the file; empty when there is none
 
@@ -62,7 +64,8 @@ def prepare(*, small: bool = False) -> Work:
     ends = np.cumsum(sizes)
     splits = [chosen[end - size : end] for end, size in zip(ends, sizes, strict=True)]
     records = random.permutation(np.array(records, dtype=object))[: 60 if small else INSTRUCTIONS]  # shuffled, as a training's loader does
-    instructions = [(words.encode(prompts.alpaca(r["instruction"], r["input"])), [*words.encode(r["output"]), 50256]) for r in records]
+    alpaca = prompts.STYLES["alpaca"]
+    instructions = [(words.encode(alpaca.prompt(r["instruction"], r["input"])), [*words.encode(r["output"]), 50256]) for r in records]
     shakespeare = str(mirror / SHAKESPEARE) if mirror and (mirror / SHAKESPEARE).is_file() else ""
     return Work(
         model=MINIATURE if small else GPT2,
@@ -73,6 +76,8 @@ def prepare(*, small: bool = False) -> Work:
         labels=[[label for _, label in split] for split in splits],
         epochs=2 if small else 5,
         instructions=[(prompt[:64], answer[:64]) for prompt, answer in instructions] if small else instructions,
+        prompts=random.integers(0, GPT2["vocab_size"], (3, 8) if small else (16, 60)).tolist(),
+        new=4 if small else 40,
         real=mirror is not None and not small,
         shakespeare="" if small else shakespeare,
     )

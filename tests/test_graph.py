@@ -211,7 +211,7 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
     assert {"validate", "split_spam", "split_instructions", "tokenize"} <= upstream["data_cards"] and "pretrain" not in upstream[
         "data_cards"
     ]
-    assert upstream["generate_responses"] == {"finetune_instruct", "split_instructions"}
+    assert upstream["generate_responses"] == {"pretrain", "finetune_instruct", "split_instructions"}
     assert all(stage.description for stage in read)
     assert [stage.name for stage in graph.read(str(root))] == [stage.name for stage in read]
 
@@ -219,7 +219,7 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
 # --- who may import whom ---
 
 LEVELS = {
-    **dict.fromkeys(["errors", "paths", "files", "params", "network", "ranks", "compute"], 0),
+    **dict.fromkeys(["errors", "paths", "files", "fingerprint", "params", "network", "ranks", "compute"], 0),
     **dict.fromkeys(["tokenizer", "model"], 1),
     **dict.fromkeys(["data", "training", "evaluation", "tracking", "registry", "report"], 2),
     **dict.fromkeys(["serving", "mlflow_model"], 3),  # models that answer: for the command line and for MLflow's server

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gptmill import files, tokenizer
-from gptmill.data import sources
+from gptmill.data import prompts, sources
 from gptmill.errors import GptmillError
 from gptmill.model import exporting, hub_config, importing, weights
 from gptmill.model.gpt import GPTConfig
@@ -30,6 +30,8 @@ def import_weights(source: str, to: Path, n_heads: int | None = None) -> str:
         importing.write(found, beside, end_of_text)
         if words:
             words.save(beside, found.config.context_length)
+        if found.path.is_dir() and (found.path / prompts.FILE).is_file():
+            prompts.write_style(beside, prompts.style_of(found.path))
     return f"{found.describe()}\n  tokenizer   {told}\nwritten to {to}"
 
 

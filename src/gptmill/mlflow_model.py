@@ -22,7 +22,7 @@ class TextModel(PythonModel):
         if isinstance(self.model, TextClassifier):
             return pd.DataFrame(self.model.classify(texts), columns=["label", "probability"])
         if isinstance(self.model, Assistant):
-            return pd.DataFrame({"text": [self.model.answer(text) for text in texts]})
+            return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
         decoding = Decoding(max_new_tokens=100, temperature=0.8, top_k=50)
         return pd.DataFrame({"text": ["".join(self.model.stream(text, decoding)) for text in texts]})
 

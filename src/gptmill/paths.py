@@ -37,6 +37,7 @@ AGREEMENT = REPORTS / "agreement.json"  # by `gptmill judge agreement`, no stage
 REPORT = REPORTS / "report.html"
 
 CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage
+RESPONSES_UNDER_WAY = Path(".gptmill/responses")  # batches that are finished, until all are
 
 
 def source_record(name: str) -> Path:

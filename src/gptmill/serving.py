@@ -6,10 +6,12 @@ from pathlib import Path
 from gptmill import compute, tokenizer
 from gptmill.data import prompts
 from gptmill.evaluation import classification
-from gptmill.evaluation.responses import extract
+from gptmill.evaluation.responses import complete
 from gptmill.model import weights
-from gptmill.model.generation import Decoding, TextStream, generate, stream
+from gptmill.model.generation import Decoding, TextStream, stream
 from gptmill.params import ComputeParams
+
+SIDE_BY_SIDE = 32  # prompts
 
 
 def _machine() -> compute.Compute:
@@ -39,17 +41,24 @@ class TextGenerator:
 
 
 class Assistant:
-    """A language model that was tuned to follow instructions."""
+    """A language model that was tuned to follow instructions, asked in the prompt style that its folder names."""
 
     def __init__(self, folder: Path) -> None:
         machine = _machine()
         self.model = weights.load(folder).to(machine.device)
         self.tokenizer = tokenizer.load(folder)
+        self.style = prompts.style_of(folder)
 
     def answer(self, instruction: str, input: str = "", max_new_tokens: int = 100) -> str:
-        prompt = self.tokenizer.encode(prompts.alpaca(instruction, input))
-        [completion] = generate(self.model, [prompt], Decoding(max_new_tokens, stop=self.tokenizer.end_of_text))
-        return extract(self.tokenizer.decode(completion.tokens))
+        [answer] = self.answers([(instruction, input)], max_new_tokens)
+        return answer
+
+    def answers(self, questions: Sequence[tuple[str, str]], max_new_tokens: int = 100) -> list[str]:
+        """Of each instruction with its input, some side by side."""
+        given = [self.tokenizer.encode(self.style.prompt(*question)) for question in questions]
+        decoding = Decoding(max_new_tokens, stop=self.tokenizer.end_of_text)
+        batches = [given[i : i + SIDE_BY_SIDE] for i in range(0, len(given), SIDE_BY_SIDE)]
+        return [answer.response for batch in batches for answer in complete(self.model, self.tokenizer, self.style, batch, decoding)]
 
 
 class TextClassifier:

@@ -7,6 +7,7 @@ from gptmill.data import corpus, expectations, measures, prompts, quality, table
 from gptmill.errors import GptmillError
 from gptmill.params import ExpectationParams
 
+ALPACA = prompts.STYLES["alpaca"]
 WANTED = ExpectationParams(
     min_corpus_characters=20, max_unbroken_characters=40_000, max_repeated_line_share=0.3, min_messages=5, min_records=2,
     min_class_share=0.1, max_text_characters=20_000, max_duplicate_share=0.9, max_near_duplicate_share=0.9,
@@ -181,7 +182,7 @@ def test_records_need_instruction_and_output_but_no_input(tmp_path):
     rows = [(1, "a", "", "b"), (2, "a", "x", "b"), (3, None, "", "b"), (4, "a", None, " "), (5, "", "\x01", "b")]
     frame = pd.DataFrame(rows, columns=columns).astype({name: "str" for name in columns[1:]})
     findings = quality.examine(
-        [expectations.records(frame, WANTED.model_copy(update={"max_quarantined_share": 0.7}), 128)], tmp_path / "d"
+        [expectations.records(frame, WANTED.model_copy(update={"max_quarantined_share": 0.7}), 128, ALPACA)], tmp_path / "d"
     )[0]
     assert list(findings.quarantine["reasons"]) == [
         "instruction is missing or no string",
@@ -197,11 +198,11 @@ def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine
     answers = ["one two", "it's 7 o'clock; they'd better go", *["word " * n for n in (60, 70, 86, 87, 100, 110)]]
     frame = pd.DataFrame([(n, text, "", answer) for n, (text, answer) in enumerate(zip(texts, answers, strict=True), 1)], columns=columns)
     frame = frame.astype({name: "str" for name in columns[1:]})
-    found = quality.examine([expectations.records(frame, WANTED, 120)], tmp_path / "d")[0]
+    found = quality.examine([expectations.records(frame, WANTED, 120, ALPACA)], tmp_path / "d")[0]
     reason = "prompt and output have more than 120 tokens, the model's context"
     assert set(found.quarantine["reasons"]) == {reason} and list(found.quarantine["row"]) == [6, 7, 8]
     for text, answer in zip(found.quarantine["instruction"], found.quarantine["output"], strict=True):
-        assert len(words.encode(prompts.alpaca(text))) + len(words.encode(answer)) > 120
+        assert len(words.encode(ALPACA.prompt(text))) + len(words.encode(answer)) > 120
 
 
 def test_data_docs_need_no_network_and_show_what_is_expected(tmp_path):

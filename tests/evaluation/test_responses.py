@@ -1,30 +1,21 @@
+from collections.abc import Iterator
+
 import pytest
 
-from gptmill.data import prompts
-from gptmill.evaluation.responses import extract, respond
+from gptmill.data.prompts import STYLES
+from gptmill.evaluation import responses
+from gptmill.evaluation.progress import Progress
+from gptmill.evaluation.responses import Answer, complete, respond
 from gptmill.model.generation import Decoding, generate
 from gptmill.params import GenerateParams
 
-RECORDS = [
-    {"instruction": "Name the cat.", "input": "", "output": "Tom"},
-    {"instruction": "Translate into French, please, and take your time.", "input": "the mill", "output": "le moulin"},
-    {"instruction": "Hi", "input": "", "output": "Hello"},
-]
-
-
-@pytest.mark.parametrize(("written", "answer"), [
-    ("Tom.", "Tom."), ("  Tom.\n", "Tom."), ("", ""), ("\n \n", ""),
-    ("### Response:\nTom.", "Tom."), ("\n### Response: Tom.", "Tom."),
-    ("Tom.\n\n### Instruction:\nName the dog.", "Tom."), ("Tom.\n### Input:\nx", "Tom."), ("Tom.\n### Response:\nNo, Ann.", "Tom."),
-    ("### Instruction:\nName the dog.", ""), ("### Response:\n### Response:\nTom", ""),
-    ("a\n\nb\n\n### of what\nc", "a\n\nb\n\n### of what\nc"),
-])  # fmt: skip
-def test_the_answer_is_what_stands_before_the_next_section(written, answer):
-    assert extract(written) == answer
+ALPACA = STYLES["alpaca"]
+QUESTIONS = ["Name the cat.", "Translate into French, please, and take your time: the mill", "Hi"]
+PROMPTS = [ALPACA.prompt(question) for question in QUESTIONS]
 
 
 def params(**changes) -> GenerateParams:
-    return GenerateParams(**({"max_new_tokens": 6, "temperature": 0.0, "top_k": 0, "batch_size": 2} | changes))
+    return GenerateParams(**({"max_new_tokens": 6, "temperature": 0.0, "top_k": 0, "batch_size": 2, "compare_base": False} | changes))
 
 
 @pytest.fixture
@@ -32,24 +23,80 @@ def model(make_gpt, words):
     return make_gpt(vocab_size=words.vocab_size, context_length=256)
 
 
-def test_each_record_gets_the_answer_to_its_own_prompt_in_its_place(model, words, cpu):
-    answers = list(respond(model, words, RECORDS, params(), 1, cpu))
-    for record, answer in zip(RECORDS, answers, strict=True):
-        prompt = words.encode(prompts.alpaca(record["instruction"], record["input"]))
-        [completion] = generate(model, [prompt], Decoding(6, stop=words.end_of_text))
-        assert answer == {
-            **record,
-            "response": extract(words.decode(completion.tokens)),
-            "tokens": len(completion.tokens),
-            "stopped": completion.stopped,
-        }
+@pytest.fixture
+def ask(model, words, cpu, tmp_path):
+    """`ask(seed=1, batch_size=2, …)`: the answers to the prompts, each time with nothing finished before."""
+    places: Iterator[int] = iter(range(99))
+
+    def ask(seed: int = 1, **changes: object) -> list[Answer]:
+        return respond(model, words, ALPACA, PROMPTS, params(**changes), seed, cpu, Progress(tmp_path / f"{next(places)}.jsonl"))
+
+    return ask
 
 
-def test_how_many_prompts_share_a_batch_does_not_matter(model, words, cpu):
-    answers = [list(respond(model, words, RECORDS, params(batch_size=size), 1, cpu)) for size in (1, 2, 8)]
-    assert answers[0] == answers[1] == answers[2]
+def test_each_prompt_gets_its_own_answer_in_its_place(model, words, ask):
+    for prompt, answer in zip(PROMPTS, ask(), strict=True):
+        [completion] = generate(model, [words.encode(prompt)], Decoding(6, stop=words.end_of_text))
+        assert answer == Answer(ALPACA.read(words.decode(completion.tokens))[0], len(completion.tokens), completion.stopped)
 
 
-def test_sampled_answers_are_repeatable_by_their_seed(model, words, cpu):
-    first, again, other = (list(respond(model, words, RECORDS, params(temperature=2.0), seed, cpu)) for seed in (1, 1, 2))
+def test_how_many_prompts_share_a_batch_does_not_matter(ask):
+    assert ask(batch_size=1) == ask(batch_size=2) == ask(batch_size=8)
+
+
+def test_sampled_answers_are_repeatable_by_their_seed(ask):
+    first, again, other = (ask(seed, temperature=2.0) for seed in (1, 1, 2))
     assert first == again != other
+
+
+def test_batches_that_are_finished_are_not_made_again(model, words, cpu, tmp_path, monkeypatch):
+    path = tmp_path / "answers.jsonl"
+    whole = respond(model, words, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, Progress(path))
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 3
+    path.write_bytes(b"".join(lines[:2]) + lines[2][:-9])
+    made = []
+
+    def counted(*args: object) -> list[Answer]:
+        made.append(args[3])
+        return complete(*args)
+
+    monkeypatch.setattr(responses, "complete", counted)
+    assert respond(model, words, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, Progress(path)) == whole
+    assert made == [[words.encode(PROMPTS[1])]]  # the longest, whose line was torn
+    assert path.read_bytes() == b"".join(lines)
+
+
+class Scripted:
+    """In place of a model: writes these texts, one a row, a token at a time, then the end of text."""
+
+    def __init__(self, monkeypatch, words, *texts: str) -> None:
+        def stream(model, prompts, decoding, ends):
+            for row, text in enumerate(texts):
+                for token in [*words.encode(text), words.end_of_text][: decoding.max_new_tokens]:
+                    yield row, token
+                    if ends(row):
+                        break
+
+        monkeypatch.setattr(responses, "stream", stream)
+
+
+def test_an_answer_ends_where_the_model_goes_on_with_a_further_section(words, monkeypatch):
+    texts = ["Tom.\n\n### Instruction:\nAnd the dog?", "### Response:\nTom £1", "", "### Response:", "Tom and Tom and Tom"]
+    Scripted(monkeypatch, words, *texts)
+    ended = []
+    answers = complete(
+        None, words, ALPACA, [[1]] * 5, Decoding(len(words.encode(texts[0])), stop=words.end_of_text), lambda: ended.append(1)
+    )
+    assert [answer.response for answer in answers] == ["Tom.", "Tom £1", "", "", "Tom and Tom and Tom"]
+    assert [answer.stopped for answer in answers] == ["stop"] * 5 and len(ended) == 5
+    assert answers[0].tokens == len(words.encode("Tom.\n\n### Instruction:"))  # and not one more
+    assert answers[2].tokens == 0 and answers[1].tokens == len(words.encode(texts[1]))
+
+
+def test_an_answer_that_never_ends_is_cut_and_said_to_be(words, monkeypatch):
+    Scripted(monkeypatch, words, "mill " * 50, "Tom.\n\n### Inst")
+    room = len(words.encode("Tom.\n\n### Inst"))
+    cut, half = complete(None, words, ALPACA, [[1], [1]], Decoding(room, stop=words.end_of_text))
+    assert (cut.tokens, cut.stopped) == (room, "length") and ("mill " * 50).startswith(cut.response)
+    assert half == Answer("Tom.", room, "length")

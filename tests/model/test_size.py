@@ -30,8 +30,7 @@ def test_the_formula_counts_what_is_switched_off(tie, bias):
 
 
 def test_the_cache_is_as_large_as_said():
-    from gptmill.model.attention import KVCache
+    from gptmill.model.decoder import Kept
 
     config = GPTConfig(64, 32, 3, 4, 24)
-    caches = [KVCache(1, 4, 10, 6, dtype=torch.float32, device=torch.device("cpu")) for _ in range(config.n_layers)]
-    assert 10 * measure(config).cache_per_token == sum(cache.keys.nbytes + cache.values.nbytes for cache in caches)
+    assert 10 * measure(config).cache_per_token == sum(part.nbytes for part in Kept.room(config, 1, 10, torch.zeros(1)))

@@ -146,7 +146,7 @@ def test_what_is_cut_of_the_messages_is_counted_in_their_tokens(card, words, lim
 
 
 def test_a_record_is_cut_where_training_cuts_it(card, words):
-    sizes = [(len(words.encode(prompts.alpaca(*record[:2]))), len(words.encode(record[2]))) for record in RECORDS]
+    sizes = [(len(words.encode(prompts.STYLES["alpaca"].prompt(*record[:2]))), len(words.encode(record[2]))) for record in RECORDS]
     whole = sorted(prompt + answer for prompt, answer in sizes)
     assert "nothing is cut" in said(card("instructions", record=whole[-1]))
     assert "1 of 3 records (33.3%) is longer" in said(card("instructions", record=whole[-1] - 1))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from gptmill import params, paths
+from gptmill import fingerprint, params, paths
 from gptmill.errors import GptmillError
 from gptmill.training import checkpoint
 
@@ -101,65 +101,65 @@ def values(project) -> params.Params:
     return params.load()
 
 
-def fingerprint(values: params.Params, **changes: object) -> str:
+def name_of(values: params.Params, **changes: object) -> str:
     sections = {"seed": values.seed, "base": values.base, "compute": values.compute} | changes
-    return checkpoint.fingerprint("pretrain", sections, [Path("data")])
+    return fingerprint.of_stage("pretrain", sections, [Path("data")], checkpoint.CODE)
 
 
 def test_the_fingerprint_is_the_same_each_time(values):
-    assert fingerprint(values) == fingerprint(params.load())
+    assert name_of(values) == name_of(params.load())
 
 
 def test_the_fingerprint_changes_with_params_and_data(values):
-    seen = {fingerprint(values)}
-    seen.add(fingerprint(values, seed=values.seed + 1))
-    seen.add(fingerprint(values, base=values.base.model_copy(update={"micro_batch_size": 1})))
-    seen.add(fingerprint(values, compute=values.compute.model_copy(update={"precision": "bf16"})))
+    seen = {name_of(values)}
+    seen.add(name_of(values, seed=values.seed + 1))
+    seen.add(name_of(values, base=values.base.model_copy(update={"micro_batch_size": 1})))
+    seen.add(name_of(values, compute=values.compute.model_copy(update={"precision": "bf16"})))
     Path("data/a.bin").write_bytes(b"abd")
-    seen.add(fingerprint(values))
+    seen.add(name_of(values))
     Path("data/b.bin").write_bytes(b"")  # one more shard
-    seen.add(fingerprint(values))
+    seen.add(name_of(values))
     Path("data/b.bin").rename("data/c.bin")
-    seen.add(fingerprint(values))
+    seen.add(name_of(values))
     assert len(seen) == 7
 
 
 def test_the_fingerprint_does_not_change_with_how_fast_or_in_how_much_memory(values):
     changed = {"threads": 7, "checkpoint_activations": True, "checkpoint_minutes": 1.0}
-    assert fingerprint(values, compute=values.compute.model_copy(update=changed)) == fingerprint(values)
+    assert name_of(values, compute=values.compute.model_copy(update=changed)) == name_of(values)
 
 
 def test_the_fingerprint_changes_with_the_code_that_computes(values, tmp_path, monkeypatch):
     copy = tmp_path / "package"
-    shutil.copytree(Path(checkpoint.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__"))
-    before = fingerprint(values)
-    monkeypatch.setattr(checkpoint, "__file__", str(copy / "training" / "checkpoint.py"))
-    assert fingerprint(values) == before  # wherever it is installed
+    shutil.copytree(Path(fingerprint.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    before = name_of(values)
+    monkeypatch.setattr(fingerprint, "__file__", str(copy / "fingerprint.py"))
+    assert name_of(values) == before  # wherever it is installed
     for name in ("training/loop.py", "model/attention.py", "stages/pretrain.py", "compute.py"):
         with (copy / name).open("a") as file:
             file.write("# changed\n")
-        assert fingerprint(values) != before
-        before = fingerprint(values)
+        assert name_of(values) != before
+        before = name_of(values)
     with (copy / "cli.py").open("a") as file:
         file.write("# changed\n")
-    assert fingerprint(values) == before
+    assert name_of(values) == before
 
 
 def test_the_fingerprint_changes_with_torch(values, monkeypatch):
-    before = fingerprint(values)
+    before = name_of(values)
     monkeypatch.setattr(torch, "__version__", "2.99")
-    assert fingerprint(values) != before
+    assert name_of(values) != before
 
 
 # What a training imports and what plays no part in its weights: files, words to people, and what is measured afterwards.
-BESIDE = {"errors.py", "files.py", "network.py", "params", "paths.py", "registry.py", "tracking.py", "evaluation"}
+BESIDE = {"errors.py", "files.py", "fingerprint.py", "network.py", "params", "paths.py", "registry.py", "tracking.py", "evaluation"}
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct"])
 def test_the_fingerprint_knows_all_the_code_that_a_training_imports(root, stage):
     deps = YAML(typ="safe").load((root / "dvc.yaml").read_text())["stages"][stage]["deps"]
     code = {dep.removeprefix("src/gptmill/") for dep in deps if dep.startswith("src/gptmill/")}
-    known = {*checkpoint._CODE, *BESIDE}
+    known = {*checkpoint.CODE, *BESIDE}
     assert {name for name in code if name.split("/")[0] not in known} == {f"stages/{stage}.py"}
 
 

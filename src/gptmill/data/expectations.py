@@ -125,8 +125,11 @@ def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationPara
     return DataSet("spam", columns, measured, rules, kept_columns=("group",), counts=counts)
 
 
-def records(frame: pd.DataFrame, params: ExpectationParams, context_length: int) -> DataSet:
-    """`context_length`: tokens that the model can look back on. Whatever the tokenizer, a text has as many tokens as pieces, or more."""
+def records(frame: pd.DataFrame, params: ExpectationParams, context_length: int, style: prompts.Style) -> DataSet:
+    """`context_length`: tokens that the model can look back on. Whatever the tokenizer, a text has as many tokens as pieces, or more.
+
+    `style`: of the prompt and of what the model learns to write.
+    """
     columns = ["row", *FIELDS]
     rules = [
         rule
@@ -149,7 +152,7 @@ def records(frame: pd.DataFrame, params: ExpectationParams, context_length: int)
     questions = instructions.questions(pd.DataFrame(fields))
     found = repeats.find(questions, params.near_duplicate_similarity)
     measured = pd.concat([_measure(frame, FIELDS), found], axis="columns")
-    measured["pieces"] = [_pieces(*texts) for texts in zip(*(fields[name] for name in FIELDS), strict=True)]
+    measured["pieces"] = [_pieces(style, *texts) for texts in zip(*(fields[name] for name in FIELDS), strict=True)]
     counts = {"records": len(frame), "with_input": int((frame["input"].fillna("").str.strip() != "").sum()), **_repeats(measured)}
     return DataSet("instructions", columns, measured, rules, kept_columns=("group",), counts=counts)
 
@@ -159,12 +162,12 @@ def _readable(texts: pd.Series, params: ExpectationParams) -> pd.Series:
     return texts.where(texts.map(len, na_action="ignore") <= params.max_text_characters)
 
 
-def _pieces(*texts: Any) -> float:
+def _pieces(style: prompts.Style, *texts: Any) -> float:
     """Pieces of a record's prompt and output, a lower bound of their tokens; the end of text that closes them is never looked back on."""
     if any(pd.isna(text) for text in texts):
         return float("nan")
     instruction, given, output = texts
-    return float(tokenizer.count_pieces(prompts.alpaca(instruction, given)) + tokenizer.count_pieces(output))
+    return float(tokenizer.count_pieces(style.prompt(instruction, given)) + tokenizer.count_pieces(style.target(output)))
 
 
 def _repeats(measured: pd.DataFrame) -> dict[str, int]:

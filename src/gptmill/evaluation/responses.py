@@ -1,47 +1,80 @@
 """A model's answers to instructions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
 from tqdm import tqdm
 
 from gptmill.compute import Compute
-from gptmill.data import prompts
-from gptmill.model.generation import Decoding, generate
+from gptmill.data.prompts import Style
+from gptmill.evaluation.progress import Progress
+from gptmill.model.decoder import Decoder
+from gptmill.model.generation import Decoding, TextStream, stream
 from gptmill.model.gpt import GPT
 from gptmill.params import GenerateParams
 from gptmill.tokenizer import Tokenizer
 
-_SECTIONS = (prompts.RESPONSE, prompts.INSTRUCTION, prompts.INPUT)
+
+@dataclass(frozen=True)
+class Answer:
+    response: str
+    tokens: int  # that the model wrote: with headers, and with what it went on to
+    stopped: str  # "stop": the model ended, or began a further section; "length": it was cut
 
 
 def respond(
-    model: GPT, tokenizer: Tokenizer, records: Sequence[dict[str, str]], params: GenerateParams, seed: int, compute: Compute
-) -> Iterator[dict[str, str | int]]:
-    """Each record with `response`, `tokens` (how many the model wrote) and `stopped` (stop or length), in the records' order."""
-    model.to(compute.device)
-    encoded = [tokenizer.encode(prompts.alpaca(record["instruction"], record["input"])) for record in records]
-    # Prompts of like length share a batch, so that little of it is padding.
-    order = sorted(range(len(records)), key=lambda i: len(encoded[i]))
-    answers: dict[int, dict[str, str | int]] = {}
-    with tqdm(total=len(records), desc="responses", unit="answer", disable=None) as bar:
-        for batch in _chunks(order, params.batch_size):
-            decoding = Decoding(params.max_new_tokens, params.temperature, params.top_k, stop=tokenizer.end_of_text, seed=seed + batch[0])
-            with compute.autocast():
-                completions = generate(model, [encoded[i] for i in batch], decoding)
-            for i, completion in zip(batch, completions, strict=True):
-                text = extract(tokenizer.decode(completion.tokens))
-                answers[i] = {"response": text, "tokens": len(completion.tokens), "stopped": completion.stopped}
-            bar.update(len(batch))
-    for i, record in enumerate(records):
-        yield {**record, **answers[i]}
+    model: GPT,
+    words: Tokenizer,
+    style: Style,
+    prompts: Sequence[str],
+    params: GenerateParams,
+    seed: int,
+    compute: Compute,
+    progress: Progress,
+) -> list[Answer]:
+    """The answer to each prompt, in the prompts' order. Batches that `progress` has are taken from there, the others are added to it.
+
+    Prompts of like length share a batch, so that little of it is padding. What a batch says depends on nothing but the batch.
+    """
+    decoder = Decoder(model.to(compute.device), half=compute.bf16)
+    encoded = [words.encode(prompt) for prompt in prompts]
+    order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
+    finished = progress.finished()
+    answers: dict[int, Answer] = {}
+    with tqdm(total=len(prompts), desc="responses", unit="answer", disable=None) as bar:
+        for start in range(0, len(order), params.batch_size):
+            batch = order[start : start + params.batch_size]
+            if found := finished.get(str(start)):
+                made = [Answer(**answer) for answer in found]
+                bar.update(len(batch))
+            else:
+                decoding = Decoding(params.max_new_tokens, params.temperature, params.top_k, stop=words.end_of_text, seed=seed + start)
+                made = complete(decoder, words, style, [encoded[i] for i in batch], decoding, bar.update)
+                progress.add(str(start), [asdict(answer) for answer in made])
+            answers |= zip(batch, made, strict=True)
+    return [answers[i] for i in range(len(prompts))]
 
 
-def extract(text: str) -> str:
-    """The answer in what the model wrote: a `### Response:` of its own at the start is skipped, what it opens after that is cut off."""
-    text = text.strip().removeprefix(prompts.RESPONSE)
-    ends = [at for section in _SECTIONS if (at := text.find(section)) >= 0]
-    return text[: min(ends, default=len(text))].strip()
-
-
-def _chunks(items: list[int], size: int) -> Iterable[list[int]]:
-    return (items[i : i + size] for i in range(0, len(items), size))
+def complete(
+    model: GPT | Decoder,
+    words: Tokenizer,
+    style: Style,
+    prompts: Sequence[Sequence[int]],
+    decoding: Decoding,
+    on_end: Callable[[], object] = lambda: None,
+) -> list[Answer]:
+    """The answer to each encoded prompt, all of them side by side. `on_end` is called as each of them ends."""
+    texts, written = [TextStream(words) for _ in prompts], ["" for _ in prompts]
+    counts, stopped = [0] * len(prompts), ["length"] * len(prompts)
+    for row, token in stream(model, prompts, decoding, ends=lambda row: stopped[row] == "stop"):
+        if token == decoding.stop:
+            stopped[row] = "stop"
+        else:
+            counts[row] += 1
+            written[row] += texts[row].feed(token)
+            if style.read(written[row])[1]:
+                stopped[row] = "stop"
+        if stopped[row] == "stop" or counts[row] == decoding.max_new_tokens:
+            on_end()
+    said = [text + rest.finish() for text, rest in zip(written, texts, strict=True)]
+    return [Answer(style.read(text)[0], *rest) for text, *rest in zip(said, counts, stopped, strict=True)]

@@ -98,27 +98,6 @@ def future(T: int, device: torch.device) -> Tensor:
     return torch.ones(T, T, dtype=torch.bool, device=device).triu(diagonal=1)
 
 
-class KVCache:
-    """Keys and values of the tokens that one block has seen: (B, H, capacity, D) each, filled from the left."""
-
-    def __init__(self, batch: int, n_heads: int, capacity: int, d_head: int, *, dtype: torch.dtype, device: torch.device) -> None:
-        self.keys = torch.empty(batch, n_heads, capacity, d_head, dtype=dtype, device=device)
-        self.values = torch.empty_like(self.keys)
-        self.length = 0
-
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add (B, H, T, D) keys and values; returns all that are there, (B, H, length, D)."""
-        end = self.length + keys.shape[2]
-        self.keys[:, :, self.length : end] = keys
-        self.values[:, :, self.length : end] = values
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def keep_rows(self, rows: Tensor) -> None:
-        """Forget every row but these."""
-        self.keys, self.values = self.keys[rows], self.values[rows]
-
-
 class Attention(nn.Module):
     """Causal multi-head self-attention (Vaswani et al. 2017, section 3.2): one product for q, k, v; torch's fused kernel for the rest."""
 
@@ -129,18 +108,14 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(d_model, 3 * d_model, bias=qkv_bias)
         self.projection = nn.Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
-        """(B, T, C) -> (B, T, C). `mask`: (B, 1, T, keys), True where a token may look; without it, at itself and all before it."""
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T, C)."""
         B, T, C = x.shape
         qkv = self.qkv(x)
-        if mask is None and cache is None and self._short_in_bf16(qkv):
+        if self._short_in_bf16(qkv):
             return self.projection(fused.CausalAttention.apply(qkv, self.n_heads))
         q, k, v = qkv.view(B, T, 3, self.n_heads, C // self.n_heads).permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
-        if cache is not None:
-            k, v = cache.append(k, v)
-        heads = scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None and T > 1, dropout_p=self.dropout if self.training else 0.0
-        )
+        heads = scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=self.dropout if self.training else 0.0)
         return self.projection(heads.transpose(1, 2).reshape(B, T, C))
 
     def at(self, x: Tensor, last: Tensor) -> Tensor:

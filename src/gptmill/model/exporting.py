@@ -38,6 +38,10 @@ def book_state_dict(model: GPT) -> dict[str, Tensor]:
     return named
 
 
+# What a model folder may hold, beside adapters, which are in the weights already.
+_FOLDER = (hub_config.NAME, weights.WEIGHTS, "tokenizer.json", "tokenizer_config.json", "prompt_style.json", "chat_template.jinja")
+
+
 def to_huggingface(folder: Path, to: Path) -> None:
     """Copy a model folder, once its weights were found to fit its config."""
     _, settings = hub_config.read(folder / hub_config.NAME)
@@ -47,7 +51,7 @@ def to_huggingface(folder: Path, to: Path) -> None:
         weights.load(folder)
     with files.atomic(to) as beside:
         beside.mkdir()
-        for name in (hub_config.NAME, weights.WEIGHTS, "tokenizer.json", "tokenizer_config.json"):
+        for name in _FOLDER:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, beside / name)
 

@@ -1,8 +1,9 @@
 """Decoding: from prompts to the tokens that follow, with a cache of keys and values, many prompts at once.
 
-Rows of different lengths stand against the right edge; what is left of a row is masked and its positions count from its own first token, so
-a row gives what it gives alone. When a row has filled the context, its older half is forgotten and the rest is read again: a text may go on
-for longer than the model can look back, and a prompt longer than the context is read from its end.
+A row gives what it gives alone (`decoder.py` says how). When a row has filled the context, its older half is forgotten and the rest is
+read again: a text may go on for longer than the model can look back, and a prompt longer than the context is read from its end.
+
+Each function takes a model, which is read as it is, or a `Decoder` of one, which may be kept for many calls.
 """
 
 import codecs
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gptmill.model.attention import KVCache
+from gptmill.model.decoder import Decoder
 from gptmill.model.gpt import GPT
 from gptmill.tokenizer import Tokenizer
 
@@ -56,7 +57,7 @@ class TextCompletion:
     stopped: str  # "stop": the stop token or a stop string came; "length": max_new_tokens were reached
 
 
-def generate(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Completion]:
+def generate(model: GPT | Decoder, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Completion]:
     """One completion a prompt, in the prompts' order."""
     tokens: list[list[int]] = [[] for _ in prompts]
     stopped = ["length"] * len(prompts)
@@ -69,7 +70,7 @@ def generate(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding) -
 
 
 def generate_texts(
-    model: GPT, tokenizer: Tokenizer, prompts: Sequence[str], decoding: Decoding, stop_strings: Sequence[str] = ()
+    model: GPT | Decoder, tokenizer: Tokenizer, prompts: Sequence[str], decoding: Decoding, stop_strings: Sequence[str] = ()
 ) -> list[TextCompletion]:
     """One completion a text, in the texts' order, without stop strings. An empty text starts a new document."""
     texts = [TextStream(tokenizer, stop_strings) for _ in prompts]
@@ -124,7 +125,7 @@ class TextStream:
 
 @torch.inference_mode()
 def stream(
-    model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding, ends: Callable[[int], bool] = lambda row: False
+    model: GPT | Decoder, prompts: Sequence[Sequence[int]], decoding: Decoding, ends: Callable[[int], bool] = lambda row: False
 ) -> Iterator[tuple[int, int]]:
     """Yields (row, token) as they come, the stop token included. Raises `ValueError` for an empty prompt.
 
@@ -134,27 +135,31 @@ def stream(
         raise ValueError("a prompt must have at least one token")
     if decoding.max_new_tokens < 1:
         return
-    was_training = model.training
-    model.eval()
+    decoder = model if isinstance(model, Decoder) else Decoder(model)
+    was_training = decoder.model.training
+    decoder.model.eval()
     try:
-        yield from _decode(model, prompts, decoding, ends)
+        yield from _decode(decoder, prompts, decoding, ends)
     finally:
-        model.train(was_training)
+        decoder.model.train(was_training)
 
 
-def _decode(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding, ends: Callable[[int], bool]) -> Iterator[tuple[int, int]]:
-    context = model.config.context_length
+def _decode(
+    decoder: Decoder, prompts: Sequence[Sequence[int]], decoding: Decoding, ends: Callable[[int], bool]
+) -> Iterator[tuple[int, int]]:
+    context = decoder.config.context_length
     said = [list(prompt) for prompt in prompts]  # everything, prompt included: what a repetition is measured against
     seen = [list(prompt[-context:]) for prompt in prompts]  # what the model still looks back on
     left = [decoding.max_new_tokens] * len(prompts)
     generators = [torch.Generator().manual_seed(decoding.seed + row) for row in range(len(prompts))]
     rows = list(range(len(prompts)))
     while rows:
-        caches, mask, logits = _read(model, [seen[row] for row in rows], max(left[row] for row in rows))
+        reading, logits = decoder.read([seen[row] for row in rows], max(left[row] for row in rows))
         while True:
             keep = []
-            for i, row in enumerate(rows):
-                token = _choose(logits[i], said[row], decoding, len(said[row]) - len(prompts[row]), generators[row])
+            new = [decoding.max_new_tokens - left[row] for row in rows]
+            tokens = _choose_all(logits, [said[row] for row in rows], decoding, new, [generators[row] for row in rows])
+            for i, (row, token) in enumerate(zip(rows, tokens, strict=True)):
                 said[row].append(token)
                 seen[row].append(token)
                 left[row] -= 1
@@ -165,53 +170,26 @@ def _decode(model: GPT, prompts: Sequence[Sequence[int]], decoding: Decoding, en
                 rows = [rows[i] for i in keep]
                 if not rows:
                     break
-                index = torch.tensor(keep, device=logits.device)
-                mask = mask[index]
-                for cache in caches:
-                    cache.keep_rows(index)
+                reading.keep(keep)
             if any(len(seen[row]) > context for row in rows):
                 for row in rows:
                     if len(seen[row]) > context:
                         seen[row] = seen[row][-max(1, context // 2) :]
                 break  # read again what is left
-            logits = _step(model, caches, mask, [seen[row] for row in rows])
+            logits = reading.add([seen[row][-1] for row in rows])
 
 
-def _read(model: GPT, rows: list[list[int]], left: int) -> tuple[list[KVCache], Tensor, Tensor]:
-    """Fill new caches with whole rows, and room for `left` more tokens.
-
-    Returns the caches, the keys that count (B, capacity), and the logits after each row (B, V).
-    """
-    config, weight = model.config, model.trunk.token_embedding.weight
-    device, width, shortest = weight.device, max(map(len, rows)), min(map(len, rows))
-    capacity = width + min(left, config.context_length - shortest)
-    tokens = torch.zeros(len(rows), width, dtype=torch.long)
-    counts = torch.ones(len(rows), capacity, dtype=torch.bool)
-    for i, row in enumerate(rows):
-        tokens[i, width - len(row) :] = torch.tensor(row)
-        counts[i, : width - len(row)] = False
-    positions = (counts[:, :width].cumsum(1) - 1).clamp(min=0)
-    tokens, counts, positions = tokens.to(device), counts.to(device), positions.to(device)
-    mask = None
-    if not counts[:, :width].all():
-        causal = torch.ones(width, width, dtype=torch.bool, device=device).tril()
-        # A masked token still looks at itself: a softmax over nothing would be NaN, and spread.
-        mask = (causal & counts[:, None, :width] | torch.eye(width, dtype=torch.bool, device=device))[:, None]
-    shape = (len(rows), config.n_heads, capacity, config.d_model // config.n_heads)
-    dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else weight.dtype
-    caches = [KVCache(*shape, dtype=dtype, device=device) for _ in range(config.n_layers)]
-    hidden = model.trunk(tokens, positions, mask, caches)
-    return caches, counts, model.head(hidden[:, -1])
-
-
-def _step(model: GPT, caches: list[KVCache], counts: Tensor, rows: list[list[int]]) -> Tensor:
-    """Logits (B, V) after one more token a row."""
-    device = counts.device
-    tokens = torch.tensor([[row[-1]] for row in rows], device=device)
-    positions = torch.tensor([[len(row) - 1] for row in rows], device=device)
-    keys = caches[0].length + 1
-    mask = None if counts[:, :keys].all() else counts[:, None, None, :keys]
-    return model.head(model.trunk(tokens, positions, mask, caches)[:, -1])
+def _choose_all(
+    logits: Tensor, said: Sequence[list[int]], decoding: Decoding, new: Sequence[int], generators: Sequence[torch.Generator]
+) -> list[int]:
+    """The next token of each row from their (B, V) logits; all at once where each row's likeliest token is wanted."""
+    if decoding.temperature or decoding.repetition_penalty != 1.0:
+        return [_choose(row, *rest) for row, *rest in zip(logits, said, [decoding] * len(said), new, generators, strict=True)]
+    logits = logits.float()
+    early = [i for i, count in enumerate(new) if decoding.stop is not None and count < decoding.min_new_tokens]
+    if early:
+        logits[early, decoding.stop] = -torch.inf
+    return logits.argmax(1).tolist()
 
 
 def _choose(logits: Tensor, said: list[int], decoding: Decoding, new: int, generator: torch.Generator) -> int:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gptmill.model.attention import Attention, KVCache
+from gptmill.model.attention import Attention
 from gptmill.model.fused import CrossEntropy, Embedding, Tied
 
 NORM_EPSILON = 1e-5
@@ -54,8 +54,8 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(config.d_model)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), mask, cache))
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x)))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
     def at(self, x: Tensor, last: Tensor) -> Tensor:
@@ -85,29 +85,23 @@ class Trunk(nn.Module):
             for layer in (block.attention.projection, block.feed_forward.contract):
                 nn.init.normal_(layer.weight, std=INIT_STD / (2 * config.n_layers) ** 0.5)
 
-    def forward(
-        self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, caches: Sequence[KVCache] | None = None
-    ) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) token ids -> (B, T, C). Raises `ValueError` when a row is longer than the context."""
-        return self.final_norm(self.through(self.embed(tokens, positions), self.blocks, mask, caches))
+        return self.final_norm(self.through(self.embed(tokens), self.blocks))
 
-    def embed(self, tokens: Tensor, positions: Tensor | None = None, tied: Tied | None = None) -> Tensor:
+    def embed(self, tokens: Tensor, tied: Tied | None = None) -> Tensor:
         """(B, T) token ids -> (B, T, C), what goes into the first block. `tied`: to the head, when both learn."""
         T = tokens.shape[1]
         if self.config.context_length < T:
             raise ValueError(f"{T} tokens do not fit into a context of {self.config.context_length}")
-        if positions is None:
-            positions = torch.arange(T, device=tokens.device)
         rows = self.token_embedding(tokens) if tied is None else Embedding.apply(self.token_embedding.weight, tokens, tied)
-        return self.dropout(rows + self.position_embedding(positions))
+        return self.dropout(rows + self.position_embedding(torch.arange(T, device=tokens.device)))
 
-    def through(self, x: Tensor, blocks: Iterable[Block], mask: Tensor | None = None, caches: Sequence[KVCache] | None = None) -> Tensor:
+    def through(self, x: Tensor, blocks: Iterable[Block]) -> Tensor:
         """(B, T, C) -> (B, T, C), through those blocks."""
-        for i, block in enumerate(blocks):
-            if self.checkpoint_activations and torch.is_grad_enabled() and not caches:
-                x = checkpoint(block, x, mask, use_reentrant=False)
-            else:
-                x = block(x, mask, caches[i] if caches else None)
+        again = self.checkpoint_activations and torch.is_grad_enabled()
+        for block in blocks:
+            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
         return x
 
 

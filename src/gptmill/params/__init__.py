@@ -182,6 +182,9 @@ class ClassifierParams(TrainingParams):
 
 class InstructParams(TrainingParams):
     max_length: PositiveInt = Field(description="tokens of prompt and answer that are read; the rest is cut")
+    prompt_style: Literal["alpaca", "alpaca_model_header", "phi3"] = Field(
+        description="alpaca; alpaca_model_header: as the book does, the model learns to write the answer's header itself; phi3"
+    )
     loss_on: Literal["all", "response"] = Field(description="all: prompt and answer, as the book does; response: the answer alone")
     lora: LoRAParams = Field(description="low-rank adapters in place of the weights; with a rank above 0 they alone learn")
 
@@ -191,6 +194,7 @@ class GenerateParams(Section):
     temperature: Annotated[float, Field(ge=0, le=10)] = Field(description="0: always the likeliest token; higher: bolder")
     top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k likeliest tokens; 0: among all")
     batch_size: PositiveInt = Field(description="prompts decoded side by side")
+    compare_base: bool = Field(description="true: the base model answers too, so that one sees what the tuning brought")
 
 
 class JudgeParams(Section):

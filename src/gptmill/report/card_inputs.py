@@ -114,8 +114,10 @@ class Card:
     quarantine: Quarantine
 
 
-def read(context_length: int, message_length: int, record_length: int) -> Iterator[Card]:
+def read(context_length: int, message_length: int, record_length: int, style: prompts.Style) -> Iterator[Card]:
     """The three cards. What limits the lengths that the models read, in tokens: a window, a message, an instruction with its answer.
+
+    `style`: what instructions and answers become.
 
     Raises `GptmillError` when an input is missing, is not what its stage writes, or belongs to another run.
     """
@@ -124,7 +126,7 @@ def read(context_length: int, message_length: int, record_length: int) -> Iterat
     for name, contents in (
         ("corpus", _corpus(words, Limit("model.context_length", context_length))),
         ("spam", _messages(words, Limit("classifier.max_length", message_length))),
-        ("instructions", _records(words, Limit("instruct.max_length", record_length))),
+        ("instructions", _records(words, Limit("instruct.max_length", record_length), style)),
     ):
         path, findings = paths.RAW / f"{name}.source.json", getattr(validation, name)
         source = records.read_json(path, Source, f"download@{name}")
@@ -176,15 +178,15 @@ def _messages(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
     return Contents(limit, Lengths(sizes[message["text"]] for message in kept), list(parts), rows, examples, len(classes))
 
 
-def _records(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
+def _records(words: tokenizer.Tokenizer, limit: Limit, style: prompts.Style) -> Contents:
     parts = {"kept": records.read_jsonl(paths.CLEAN_INSTRUCTIONS, Instruction, "validate")} | {
         split: records.read_jsonl(paths.INSTRUCTION_SPLITS / f"{split}.jsonl", Instruction, "split_instructions") for split in SPLITS[:3]
     }
 
     def size(record: Instruction) -> tuple[int, int]:
         """Tokens that the model reads of the prompt, and of prompt and answer: the end of the text is predicted, and not read."""
-        prompt = len(words.encode(prompts.alpaca(record.instruction, record.input)))
-        return prompt, prompt + len(words.encode(record.output))
+        prompt = len(words.encode(style.prompt(record.instruction, record.input)))
+        return prompt, prompt + len(words.encode(style.target(record.output)))
 
     sizes = {name: [size(record) for record in part] for name, part in parts.items()}
     lost = [sum(prompt > limit.tokens for prompt, _ in part) for part in sizes.values()]

@@ -5,12 +5,13 @@ from gptmill.params import Params
 
 
 def run(params: Params) -> None:
+    from gptmill.data import prompts
     from gptmill.report import card_inputs, cards
 
     limits = params.model.context_length, params.classifier.max_length, params.instruct.max_length
     with files.atomic(paths.DATA_CARDS) as folder:
         folder.mkdir()
-        made = list(card_inputs.read(*limits))
+        made = list(card_inputs.read(*limits, prompts.STYLES[params.instruct.prompt_style]))
         for card in made:
             files.write_text(folder / f"{card.name}.html", cards.render(card))
     for card in made:

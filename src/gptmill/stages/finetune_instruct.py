@@ -1,6 +1,7 @@
 """finetune_instruct: the base model learns to answer instructions."""
 
 import math
+from pathlib import Path
 
 from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.data import prompts
@@ -14,13 +15,14 @@ from gptmill.training.samples import Samples
 
 def run(params: Params) -> None:
     machine = compute.prepare(params.compute, params.seed)
-    words = tokenizer.load(paths.TOKENIZER)
+    words, style = tokenizer.load(paths.TOKENIZER), prompts.STYLES[params.instruct.prompt_style]
     files_of = {name: paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")}
 
     def encode(name: str) -> list[Example]:
         return [
             Example(
-                words.encode(prompts.alpaca(record["instruction"], record["input"])), [*words.encode(record["output"]), words.end_of_text]
+                words.encode(style.prompt(record["instruction"], record["input"])),
+                [*words.encode(style.target(record["output"])), words.end_of_text],
             )
             for record in files.read_jsonl(files_of[name])
         ]
@@ -59,7 +61,13 @@ def run(params: Params) -> None:
             "validation_token_accuracy": round(trained.kept.validation_accuracy, 4),
             "best_epoch": round(trained.kept.epoch, 2),
         }
-        weights.save(model, words, paths.INSTRUCT_MODEL, also=lora.detach(model, str(paths.BASE_MODEL)))
+        adapter = lora.detach(model, str(paths.BASE_MODEL))
+
+        def beside(folder: Path) -> None:
+            prompts.write_style(folder, style)
+            adapter(folder)
+
+        weights.save(model, words, paths.INSTRUCT_MODEL, also=beside)
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})

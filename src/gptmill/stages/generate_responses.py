@@ -1,16 +1,39 @@
-"""generate_responses: what the instruct model answers to the test split."""
+"""generate_responses: what the instruct model answers to the test split, and the base model beside it."""
 
-from gptmill import compute, files, paths, tokenizer
-from gptmill.evaluation import responses
+from pathlib import Path
+
+from gptmill import compute, files, fingerprint, paths, tokenizer
+from gptmill.data import prompts
+from gptmill.evaluation import progress, responses
 from gptmill.model import weights
 from gptmill.params import Params
+
+# Under src/gptmill, with what is in them: what an answer comes from.
+CODE = ("compute.py", "ranks.py", "tokenizer.py", "data/prompts.py", "evaluation/responses.py", "evaluation/progress.py", "model")
 
 
 def run(params: Params) -> None:
     machine = compute.prepare(params.compute, params.seed)
-    records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
-    model, words = weights.load(paths.INSTRUCT_MODEL), tokenizer.load(paths.INSTRUCT_MODEL)
-    answers = list(responses.respond(model, words, records, params.generate, params.seed, machine))
-    files.write_jsonl(paths.RESPONSES, answers)
-    unfinished = sum(answer["stopped"] == "length" for answer in answers)
-    print(f"responses: {len(answers)} written, {unfinished} cut at {params.generate.max_new_tokens} tokens")
+    test = paths.INSTRUCTION_SPLITS / "test.jsonl"
+    records = files.read_jsonl(test)
+    style = prompts.style_of(paths.INSTRUCT_MODEL)
+    sections = {"seed": params.seed, "generate": params.generate, "compute": params.compute, "machine": machine.kind()}
+    folders = {"": paths.INSTRUCT_MODEL} | ({"base_": paths.BASE_MODEL} if params.generate.compare_base else {})
+    under_way = paths.RESPONSES_UNDER_WAY / fingerprint.of_stage("generate_responses", sections, [test, *folders.values()], CODE)
+
+    def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
+        model, words = weights.load(folder), tokenizer.load(folder)
+        kept = progress.Progress(under_way / f"{folder.name}.jsonl")
+        return responses.respond(model, words, style, given, params.generate, params.seed, machine, kept)
+
+    given = [style.prompt(record["instruction"], record["input"]) for record in records]
+    answered = [{"id": i, **record, "prompt": prompt} for i, (record, prompt) in enumerate(zip(records, given, strict=True))]
+    for prefix, folder in folders.items():
+        # The base model never learnt to write the header of an answer: for it, it stands in the prompt in every style.
+        asked = [style.full(record["instruction"], record["input"]) for record in records] if prefix else given
+        for record, answer in zip(answered, answers(folder, asked), strict=True):
+            record |= {f"{prefix}{name}": value for name, value in vars(answer).items()}
+    files.write_jsonl(paths.RESPONSES, answered)
+    progress.clear(under_way)
+    unfinished = sum(record["stopped"] == "length" for record in answered)
+    print(f"responses: {len(answered)} written, {unfinished} cut at {params.generate.max_new_tokens} tokens")

@@ -5,7 +5,7 @@ from gptmill.params import Params
 
 
 def run(params: Params) -> None:
-    from gptmill.data import corpus, expectations, instructions, leakage, measures, quality, spam, tables
+    from gptmill.data import corpus, expectations, instructions, leakage, measures, prompts, quality, spam, tables
 
     wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
     raw = {name: paths.RAW / getattr(params.data, name).file for name in ("corpus", "spam", "instructions")}
@@ -14,7 +14,7 @@ def run(params: Params) -> None:
     data_sets = [
         expectations.corpus(documents, wanted, context_length, params.split.corpus.validation),
         expectations.messages(messages, labels, wanted),
-        expectations.records(records, wanted, context_length),
+        expectations.records(records, wanted, context_length, prompts.STYLES[params.instruct.prompt_style]),
     ]
     found = quality.examine(data_sets, paths.DATA_DOCS)
     quality.demand(found, paths.DATA_DOCS)

@@ -6,7 +6,6 @@ result: parameters, input files, code, torch's version. What was made with other
 machine is plays no part in it, so that a training may move: its sums may then differ in their last digits, which is said.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -19,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from gptmill import files, paths
+from gptmill import files, fingerprint, paths
 from gptmill.errors import GptmillError
 from gptmill.model.checkpoints import Safetensors, Spec, write_safetensors
 
@@ -31,10 +29,8 @@ TENSORS, NUMBERS = "state.safetensors", "state.json"
 KEPT = 2  # the last one, and the one before in case that the last is damaged
 MOST_OF_THE_TIME = 0.02  # share of it that may go into writing
 
-# Of section `compute`: how fast and in how much memory, but not what comes out, or no more than the last digits of its sums.
-_WITHOUT_INFLUENCE = {"launcher", "threads", "checkpoint_activations", "checkpoint_minutes"}
 # Under src/gptmill, with what is in them; and the stage's own file. More than strictly computes: rather start again than go on wrongly.
-_CODE = ("compute.py", "ranks.py", "tokenizer.py", "data", "model", "training")
+CODE = ("compute.py", "ranks.py", "tokenizer.py", "data", "model", "training")
 
 log = logging.getLogger(__name__)
 
@@ -142,29 +138,10 @@ def of_stage(stage: str, sections: Mapping[str, BaseModel | int], inputs: Iterab
 
     What a process that was killed while it wrote has left behind is removed.
     """
-    folder = paths.CHECKPOINTS / stage / fingerprint(stage, sections, inputs)
+    folder = paths.CHECKPOINTS / stage / fingerprint.of_stage(stage, sections, inputs, CODE)
     for half in folder.glob(".*.part"):
         shutil.rmtree(half, ignore_errors=True)
     return DiskCheckpoints(folder, minutes)
-
-
-def fingerprint(stage: str, sections: Mapping[str, BaseModel | int], inputs: Iterable[Path]) -> str:
-    """16 hex digits of all that decides what a stage's training comes to."""
-    package = Path(__file__).parents[1]
-    values = {name: section.model_dump() if isinstance(section, BaseModel) else section for name, section in sections.items()}
-    values["compute"] = {name: value for name, value in values["compute"].items() if name not in _WITHOUT_INFLUENCE}
-    code = [package / "stages" / f"{stage}.py", *(package / name for name in _CODE)]
-    said = {
-        "params": values,
-        "inputs": {str(path): files.digest(path) for path in _files(inputs)},
-        "code": {str(path.relative_to(package)): files.digest(path) for path in _files(code) if path.suffix == ".py"},
-        "torch": torch.__version__,
-    }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _files(places: Iterable[Path]) -> list[Path]:
-    return [path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*"))) if path.is_file()]
 
 
 def _read(path: Path) -> Checkpoint:

@@ -1,0 +1,41 @@
+import pytest
+
+from gptmill.evaluation.progress import Progress, clear
+
+
+@pytest.fixture
+def progress(tmp_path) -> Progress:
+    return Progress(tmp_path / "own" / "responses" / "fingerprint" / "model.jsonl")
+
+
+def test_what_is_finished_is_found_again(progress, tmp_path):
+    assert progress.finished() == {}
+    progress.add("a", [{"text": "naïve 猫\n\u2028\x00"}])
+    progress.add("b", None)
+    assert Progress(tmp_path / "own" / "responses" / "fingerprint" / "model.jsonl").finished() == {
+        "a": [{"text": "naïve 猫\n\u2028\x00"}],
+        "b": None,
+    }
+
+
+def test_a_torn_line_is_dropped_wherever_it_was_torn(progress):
+    progress.add("a", "first")
+    progress.add("b", "second")
+    whole = progress._path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for cut in range(first, len(whole)):
+        progress._path.write_bytes(whole[:cut])
+        assert progress.finished() == {"a": "first"}
+        progress.add("b", "second")
+        assert progress._path.read_bytes() == whole
+
+
+def test_clearing_removes_what_other_parameters_left_too(progress, tmp_path):
+    progress.add("a", 1)
+    Progress(tmp_path / "own" / "responses" / "other" / "model.jsonl").add("a", 1)
+    clear(tmp_path / "own" / "responses" / "fingerprint")
+    assert not (tmp_path / "own").exists()
+    (tmp_path / "own" / "checkpoints").mkdir(parents=True)
+    progress.add("a", 1)
+    clear(tmp_path / "own" / "responses" / "fingerprint")
+    assert [path.name for path in (tmp_path / "own").iterdir()] == ["checkpoints"]

@@ -1,0 +1,96 @@
+"""The model while it writes, against the model as it learns: the same logits in float32, nearly the same in bf16."""
+
+import pytest
+import torch
+
+from gptmill.model import lora
+from gptmill.model.decoder import Decoder
+from gptmill.model.generation import Decoding, generate
+from gptmill.params import LoRAParams
+
+ROWS = [[3, 1, 4, 1, 5, 9, 2], [6, 5], [3, 5, 8, 9, 7]]
+MORE = [[7, 8, 9], [1, 0, 3], [2, 2, 30]]  # a token of each row, step by step
+KINDS = [{}, {"tie_weights": False, "qkv_bias": False}, {"n_heads": 4, "n_layers": 3}]
+
+
+@torch.inference_mode()
+def read(decoder: Decoder, rows: list[list[int]], more: list[list[int]]) -> torch.Tensor:
+    """(steps, B, V) logits after the rows, and after each step."""
+    reading, logits = decoder.read(rows, len(more))
+    return torch.stack([logits, *(reading.add(tokens) for tokens in more)])
+
+
+@torch.inference_mode()
+def plainly(model, rows: list[list[int]], more: list[list[int]]) -> torch.Tensor:
+    return torch.stack([
+        torch.stack([model(torch.tensor([[*row, *(tokens[i] for tokens in more[:step])]]))[0, -1] for i, row in enumerate(rows)])
+        for step in range(len(more) + 1)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_it_reads_as_the_model_does(make_gpt, kind):
+    model = make_gpt(**kind)
+    torch.testing.assert_close(read(Decoder(model), ROWS, MORE), plainly(model, ROWS, MORE), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:1]], ids=["padded", "alone"])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_in_bf16_it_reads_nearly_so(make_gpt, kind, rows):
+    model = make_gpt(**kind)
+    more = [tokens[: len(rows)] for tokens in MORE]
+    half, full = read(Decoder(model, half=True), rows, more), plainly(model, rows, more)
+    assert half.dtype == torch.float32
+    assert 0 < float((half - full).norm() / full.norm()) < 0.02
+
+
+def test_adapters_count_in_bf16_too(make_gpt):
+    model = make_gpt()
+    lora.attach(model, LoRAParams(rank=4, alpha=8.0, dropout=0.0, layers=["qkv", "expand"]))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(".B"):
+                weight.normal_(std=0.4)
+    half, full = read(Decoder(model, half=True), ROWS, MORE), plainly(model, ROWS, MORE)
+    assert float((half - full).norm() / full.norm()) < 0.02
+
+
+def test_logits_that_lie_far_from_zero_together_keep_their_differences(make_gpt):
+    """GPT-2's are about -100, where bf16 knows halves only."""
+    model = make_gpt(tie_weights=False)
+    with torch.no_grad():
+        model.trunk.final_norm.bias[0] += 10
+        model.head.weight *= 0.1
+        model.head.weight[:, 0] -= 10
+    full = plainly(model, ROWS, [])[0]
+    assert full.max() < -50
+    half = read(Decoder(model, half=True), ROWS, [])[0]
+    assert float((half - full).abs().max()) < 0.15
+    gaps = (half - half.mean(1, keepdim=True)) - (full - full.mean(1, keepdim=True))
+    assert float(gaps.abs().max()) < 0.05
+    assert float((full.bfloat16().float() - full).abs().max()) > 0.1
+
+
+def test_rows_that_stay_are_not_moved_by_those_that_go(make_gpt):
+    decoder = Decoder(make_gpt())
+    with torch.inference_mode():
+        reading, _ = decoder.read(ROWS, 2)
+        reading.keep([0, 2])
+        both = reading.add([7, 2])
+        reading.keep([0])  # of the rows that are left, none is padded any more
+        last = reading.add([1])
+    torch.testing.assert_close(both, read(decoder, [ROWS[0], ROWS[2]], [[7, 2]])[1], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(last, read(decoder, [ROWS[0]], [[7], [1]])[2], rtol=1e-5, atol=1e-5)
+
+
+def test_a_row_that_does_not_fit_into_the_context_is_an_error(make_gpt):
+    with pytest.raises(ValueError, match="17 tokens do not fit into a context of 16"):
+        Decoder(make_gpt()).read([[1] * 17, [2]], 1)
+
+
+def test_a_decoder_writes_what_its_model_writes(make_gpt):
+    model = make_gpt()
+    assert generate(Decoder(model), ROWS, Decoding(30)) == generate(model, ROWS, Decoding(30))
+    half = Decoder(model, half=True)
+    assert generate(half, ROWS, Decoding(30)) == generate(half, ROWS, Decoding(30))
+    assert generate(half, ROWS, Decoding(3)) == generate(model, ROWS, Decoding(3))

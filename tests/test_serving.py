@@ -1,0 +1,66 @@
+"""The style that a model was tuned in goes with its folder: into answers, exports and imports."""
+
+import pytest
+
+from gptmill import exchange
+from gptmill.data import prompts
+from gptmill.data.prompts import STYLES
+from gptmill.evaluation.responses import complete
+from gptmill.model import weights
+from gptmill.serving import Assistant
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, words):
+    """A folder of the same model for each style, and one that names none, as those that were made before."""
+    import torch
+
+    from gptmill.model.gpt import GPT, GPTConfig
+
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(words.vocab_size, 256, 2, 2, 16))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(std=0.4)
+    made = {}
+    for name, style in {**STYLES, "none": None}.items():
+        made[name] = tmp_path_factory.mktemp("styles") / name
+        weights.save(model, words, made[name], also=(lambda to, style=style: prompts.write_style(to, style)) if style else lambda to: None)
+    return made
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """The prompts, as text, that the model is asked."""
+    seen = []
+
+    def noted(model, words, style, encoded, decoding):
+        seen.extend(words.decode(ids) for ids in encoded)
+        return complete(model, words, style, encoded, decoding)
+
+    monkeypatch.setattr("gptmill.serving.complete", noted)
+    return seen
+
+
+@pytest.mark.parametrize("name", [*STYLES, "none"])
+def test_an_assistant_asks_in_the_style_that_its_folder_names(folders, given, name):
+    Assistant(folders[name]).answer("Name the cat.", "meow", 3)
+    assert given == [STYLES["alpaca" if name == "none" else name].prompt("Name the cat.", "meow")]
+
+
+def test_answers_to_many_are_the_answers_to_each(folders, monkeypatch):
+    assistant = Assistant(folders["phi3"])
+    questions = [(f"Say {'mill ' * i}", "" if i % 2 else "now") for i in range(7)]
+    alone = [assistant.answer(*question, 8) for question in questions]
+    monkeypatch.setattr("gptmill.serving.SIDE_BY_SIDE", 3)
+    assert assistant.answers(questions, 8) == alone and len(set(alone)) > 1
+    assert assistant.answers([]) == []
+
+
+@pytest.mark.parametrize("name", [*STYLES, "none"])
+def test_a_style_goes_out_and_comes_back_with_the_weights(folders, tmp_path, name):
+    exchange.export_weights(folders[name], tmp_path / "out", "huggingface")
+    exchange.import_weights(str(tmp_path / "out"), tmp_path / "back")
+    for folder in ("out", "back"):
+        assert prompts.style_of(tmp_path / folder) is prompts.style_of(folders[name])
+        assert (tmp_path / folder / prompts.TEMPLATE).exists() == (name != "none")
