@@ -36,6 +36,9 @@ JUDGEMENTS = REPORTS / "judgements.jsonl"
 REPORT = REPORTS / "report.html"
 
 CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage
+JUDGE_REPLIES = Path(".gptmill/judgements")  # what judges have said and were paid for: likewise
+
+RUBRICS = Path("prompts")
 
 
 def source_record(name: str) -> Path:

@@ -19,7 +19,7 @@ def run(params: Params) -> None:
         if not scores:
             raise GptmillError(
                 f"the judge {judge.name} could not score a single answer; the first failure: {judgements[0]['failure']}. "
-                f"Check judge.base_url ({params.judge.base_url}) and judge.model, or set judge.backend to reference."
+                "Check base_url and model under judge.models, or set judge.backend to reference."
             )
         exact = sum(record["response"].strip() == record["output"].strip() for record in responses)
         metrics = {
@@ -33,6 +33,9 @@ def run(params: Params) -> None:
         files.write_jsonl(paths.JUDGEMENTS, judgements)
         files.write_json(paths.METRICS / "judge.json", metrics)
         run.metrics({name: value for name, value in metrics.items() if name != "judge"})
+        if usage := getattr(judge, "usage", None):  # of judges that cost something
+            run.metrics(usage.metrics())
+            print(f"judging took {usage}")
         run.artifact(paths.JUDGEMENTS)
     print(
         f"judge {judge.name}: mean score {metrics['mean_score']} of 100, {metrics['exactly_right']:.1%} exactly right, "

@@ -18,9 +18,9 @@ class Judge(Protocol):
 def make_judge(params: JudgeParams) -> Judge:
     """The judge that `judge.backend` names."""
     if params.backend == "openai":
-        from gptmill.evaluation.judges.chat import OpenAIJudge
+        from gptmill.evaluation.judges.panel import Panel
 
-        return OpenAIJudge(params)
+        return Panel(params)
     from gptmill.evaluation.judges.reference import ReferenceJudge
 
     return ReferenceJudge()
