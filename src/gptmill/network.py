@@ -1,17 +1,34 @@
 """When to ask a server again: the same answer for downloads and for judges."""
 
+import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 
 import httpx
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+PATIENCE = 120  # seconds: a server that asks for a longer pause is given up
 
 
-def retrying(attempts: int, longest_wait: float, enough: Callable[[], bool] = lambda: False) -> Retrying:
-    """Calls a function again, ever more slowly, as long as what it raised may pass and it is not `enough`; the last error is raised."""
+def retrying(
+    attempts: int,
+    longest_wait: float,
+    enough: Callable[[], bool] = lambda: False,
+    also: tuple[type[Exception], ...] = (),
+) -> Retrying:
+    """Calls a function again, ever more slowly, as long as what it raised may pass and it is not `enough`; the last error is raised.
+
+    `also` are errors of the caller's own that may pass. A server that says how long to wait (`Retry-After`) is not asked before that.
+    """
+    backoff = wait_exponential_jitter(multiplier=0.5, max=longest_wait)
+
+    def asked_pause(state: RetryCallState) -> float:
+        return retry_after(state.outcome.exception()) if state.outcome else 0.0
+
     return Retrying(
-        retry=retry_if_exception(may_pass),
-        stop=stop_after_attempt(attempts) | (lambda _: enough()),
-        wait=wait_exponential_jitter(multiplier=0.5, max=longest_wait),
+        retry=retry_if_exception(lambda error: may_pass(error) or isinstance(error, also)),
+        stop=stop_after_attempt(attempts) | (lambda state: enough() or asked_pause(state) > PATIENCE),
+        wait=lambda state: max(backoff(state), asked_pause(state)),
         reraise=True,
     )
 
@@ -19,8 +36,19 @@ def retrying(attempts: int, longest_wait: float, enough: Callable[[], bool] = la
 def may_pass(error: BaseException) -> bool:
     """A broken line, or a server that is busy or failing, may be better in a moment. A page that is not there stays away."""
     if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code == httpx.codes.TOO_MANY_REQUESTS or error.response.is_server_error
+        passing = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT)
+        return error.response.status_code in passing or error.response.is_server_error
     return isinstance(error, httpx.TransportError)
+
+
+def retry_after(error: BaseException | None) -> float:
+    """The seconds that the server asks to wait, by RFC 9110 10.2.3 a number or a date; 0 when it says nothing that can be understood."""
+    said = error.response.headers.get("Retry-After", "").strip() if isinstance(error, httpx.HTTPStatusError) else ""
+    try:
+        seconds = float(said) if said.isascii() and said.isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return 0.0
+    return max(0.0, seconds)
 
 
 def reason(error: Exception) -> str:

@@ -38,6 +38,9 @@ REPORT = REPORTS / "report.html"
 
 CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage
 RESPONSES_UNDER_WAY = Path(".gptmill/responses")  # batches that are finished, until all are
+JUDGE_REPLIES = Path(".gptmill/judgements")  # what judges have said and were paid for: likewise
+
+RUBRICS = Path("prompts")
 
 
 def source_record(name: str) -> Path:

@@ -27,7 +27,8 @@ def judge_all(judge: Judge, records: Sequence[dict[str, Any]]) -> list[dict[str,
     ]
     if all(record["score"] is None for record in found):
         raise GptmillError(f"the judge {judge.name} could not score a single answer; the first failure: {found[0]['failure']}")
-    with_base = [record for record in found if record.get("base_response") is not None]
+    # A judge that compares the two has judged both.
+    with_base = [record for record in found if record.get("base_response") is not None and not judge.compares]
     asked = [{**record, "response": record["base_response"]} for record in with_base]
     for record, said in zip(with_base, _with_progress(judge, asked, "judging the base model"), strict=True):
         record["base_score"] = said["score"]

@@ -16,6 +16,7 @@ from gptmill.errors import GptmillError
 from gptmill.params import sources
 from gptmill.params.base import PositiveInt, Section, Share
 from gptmill.params.explaining import explain
+from gptmill.params.judging import JudgeParams
 from gptmill.params.sources import CorpusParams, InstructionsParams, SpamParams
 
 # GPT-2's published sizes (Radford et al. 2019, table 2; parameter counts as released): layers, heads, width.
@@ -197,17 +198,6 @@ class GenerateParams(Section):
     compare_base: bool = Field(description="true: the base model answers too, so that one sees what the tuning brought")
 
 
-class JudgeParams(Section):
-    backend: Literal["reference", "openai"] = Field(
-        description="reference: compares with the reference answer, no LLM; openai: any OpenAI-compatible server"
-    )
-    base_url: str = Field(description="the server's address, up to /v1; Ollama: http://127.0.0.1:11434/v1")
-    model: str = Field(description="the name under which the server knows the judge")
-    api_key_env: str = Field(description="environment variable that holds the key, if one is needed")
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(description="longest wait for one judgement")
-    concurrency: PositiveInt = Field(description="requests under way at once")
-
-
 class ComputeParams(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
     precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
@@ -310,6 +300,9 @@ def describe(params: Params) -> Iterator[tuple[str, Any, str]]:
             value = getattr(section, name)
             if isinstance(value, BaseModel):
                 yield from walk(value, f"{prefix}{name}.")
+            elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
+                for place, item in enumerate(value):
+                    yield from walk(item, f"{prefix}{name}.{place}.")
             else:
                 yield f"{prefix}{name}", value, field.description or ""
 

@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -38,7 +38,7 @@ def _shown(value: Any) -> str:
 
 def _section(root: type[BaseModel], location: tuple) -> type[BaseModel]:
     for part in location:
-        root = root.model_fields[part].annotation
+        root = get_args(root)[0] if isinstance(part, int) else root.model_fields[part].annotation
     return root
 
 

@@ -17,13 +17,16 @@ def run(params: Params) -> None:
         try:
             judgements = judge_all(judge, responses)
         except GptmillError as error:
-            raise GptmillError(
-                f"{error}. Check judge.base_url ({params.judge.base_url}) and judge.model, or set judge.backend to reference."
-            ) from None
+            raise GptmillError(f"{error}. Check base_url and model under judge.models, or set judge.backend to reference.") from None
         metrics = statistics.summarise(judge.name, judgements)
+        if judge.flip_rate is not None:
+            metrics["flip_rate"] = round(judge.flip_rate, 4)
         files.write_jsonl(paths.JUDGEMENTS, judgements)
         files.write_json(paths.METRICS / "judge.json", metrics)
         run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
+        if judge.usage:
+            run.metrics(judge.usage.metrics())
+            print(f"judging took {judge.usage}")
         run.artifact(paths.JUDGEMENTS)
     print(
         f"judge {judge.name}: mean score {metrics['mean_score']} of 100 ({metrics['mean_score_low']} to {metrics['mean_score_high']}), "

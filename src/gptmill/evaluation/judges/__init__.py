@@ -1,15 +1,22 @@
 """Judges: a score from 0 to 100 for an answer, or none. A judge that could not judge says so; it never makes a score up."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gptmill.params import JudgeParams
 
 Record = dict[str, str | int]
 
 
+if TYPE_CHECKING:
+    from gptmill.evaluation.judges.chat import Usage
+
+
 class Judge(Protocol):
     name: str
+    compares: bool  # whether scores tell which of `response` and `base_response` is better, not how good one is
+    flip_rate: float | None  # after judging: the share of pairs whose winner changed with their order; None of a judge of single answers
+    usage: "Usage | None"  # after judging: what it took, of a judge that costs something
 
     def judge(self, records: Sequence[Record]) -> Iterable[Record]:
         """`score` (0 to 100, or None with the reason in `failure`) for each record's `response`, in order."""
@@ -18,9 +25,9 @@ class Judge(Protocol):
 def make_judge(params: JudgeParams) -> Judge:
     """The judge that `judge.backend` names."""
     if params.backend == "openai":
-        from gptmill.evaluation.judges.chat import OpenAIJudge
+        from gptmill.evaluation.judges.panel import Panel
 
-        return OpenAIJudge(params)
+        return Panel(params)
     from gptmill.evaluation.judges.reference import ReferenceJudge
 
     return ReferenceJudge()

@@ -24,6 +24,7 @@ class ReferenceJudge:
     """Nearness to the reference answer. It is no LLM: a right answer in other words gets too little."""
 
     name = "reference (no LLM)"
+    compares, flip_rate, usage = False, None, None
 
     def __init__(self, exponents: Mapping[str, float] | None = None) -> None:
         self.exponents = exponents or coefficients()["exponents"]

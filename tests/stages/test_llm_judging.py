@@ -1,0 +1,108 @@
+"""The judging stage with judges behind servers: killed at any moment, and asked of a real language model."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from gptmill import files, paths
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation" / "judges"))
+from chats import digest, reply
+
+KILLS = 5
+
+
+def configure(url: str, **changes: object) -> None:
+    """params.yaml with one judge at that address."""
+    yaml = YAML(typ="safe")
+    values = yaml.load(paths.PARAMS.read_text())
+    values["judge"] |= {"backend": "openai", **changes}
+    values["judge"]["models"][0]["base_url"] = f"{url}/v1"
+    yaml.dump(values, paths.PARAMS)
+
+
+# --- SIGKILL ---
+
+# The stage without MLflow, which takes longer to load than all the judging: its absence is one of the things that a stage survives.
+STAGE = "import sys; sys.modules['mlflow'] = None\nfrom gptmill import params, stages\nstages.run('judge_responses', params.load())"
+
+
+def start_judging() -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", STAGE], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+class SlowJudge:
+    """Takes 20 ms for a reply, in which it says what it was asked: so that what has arrived can be told from the cache."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[str] = Counter()
+        self.lock = threading.Lock()
+
+    def __call__(self, request):
+        asked_for = digest(request.body)
+        with self.lock:
+            self.seen[asked_for] += 1
+        time.sleep(0.02)
+        if int(asked_for, 16) % 7 == 0:
+            return reply("It is quite good.")  # no score: there is a second question, and a failure
+        return reply(json.dumps({"reason": asked_for, "score": int(asked_for, 16) % 101}))
+
+
+def arrived() -> set[str]:
+    texts = [files.read_json(path)["text"] for path in paths.JUDGE_REPLIES.rglob("*.json")]
+    return {json.loads(text)["reason"] for text in texts if text.startswith("{")}
+
+
+def test_a_judging_that_is_killed_goes_on_and_pays_no_reply_twice(project, serve):
+    concurrency, records = 3, 40
+    judge = SlowJudge()
+    configure(serve(judge).url, rubric="score-1-5", concurrency=concurrency)
+    record = {"instruction": "Count.", "input": "", "output": "1", "tokens": 1, "stopped": "stop", "prompt": ""}
+    files.write_jsonl(paths.RESPONSES, [record | {"id": n, "response": f"answer {n}"} for n in range(records)])
+    # A scale of 101 steps, so that one answer's score is no other's.
+    rubric = paths.RUBRICS / "score-1-5.md"
+    rubric.write_text(rubric.read_text().replace("[1, 5]", "[0, 100]"))
+    chance = random.Random(4)
+    for kill in range(KILLS):
+        before, known = sum(judge.seen.values()), arrived()
+        seen = Counter(judge.seen)
+        running = start_judging()
+        target = before + chance.randint(1, records // KILLS)
+        while sum(judge.seen.values()) < target and running.poll() is None:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.03))
+        assert running.poll() is None, f"it ended before kill {kill}: {running.stderr.read()}"
+        os.kill(running.pid, signal.SIGKILL)
+        running.communicate()
+        assert not paths.JUDGEMENTS.exists(), "half of the judgements look finished"
+        time.sleep(0.05)  # what is under way at the server ends
+        again = judge.seen - seen
+        assert not known & set(again), "a reply that was here was asked for again"
+    known, seen = arrived(), Counter(judge.seen)
+    assert len(known) >= KILLS
+    running = start_judging()
+    _, errors = running.communicate()
+    assert running.returncode == 0, errors
+    assert not known & set(judge.seen - seen)
+    assert sum(judge.seen.values()) - len(judge.seen) <= KILLS * concurrency, "more was asked twice than was under way at a kill"
+    finished = paths.JUDGEMENTS.read_bytes(), (paths.METRICS / "judge.json").read_bytes()
+
+    for path in paths.JUDGE_REPLIES.rglob("*.json"):
+        path.unlink()
+    once = Counter(judge.seen)
+    running = start_judging()
+    assert running.communicate() and running.returncode == 0
+    assert set((judge.seen - once).values()) == {1}
+    assert (paths.JUDGEMENTS.read_bytes(), (paths.METRICS / "judge.json").read_bytes()) == finished
+    judgements = files.read_jsonl(paths.JUDGEMENTS)
+    assert [judgement["id"] for judgement in judgements] == list(range(records))
+    assert {judgement["score"] is None for judgement in judgements} == {True, False}
