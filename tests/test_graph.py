@@ -226,7 +226,7 @@ LEVELS = {
     "launcher": 3,  # several processes of a stage
     "exchange": 3,  # models in and out: for the command line
     "stages": 4,
-    **dict.fromkeys(["summary", "doctor", "refresh"], 5),  # verbs of their own
+    **dict.fromkeys(["summary", "doctor", "refresh", "commands"], 5),  # verbs of their own
     **dict.fromkeys(["cli", "__main__"], 6),
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -248,10 +248,10 @@ def test_stages_know_nothing_of_one_another():
 
 
 @pytest.mark.parametrize(("tool", "allowed"), [
-    ("mlflow", {"tracking.py", "registry.py", "mlflow_model.py"}),
+    ("mlflow", {*(f"tracking/{name}.py" for name in ("stores", "sending", "machine", "pipelines")), "registry.py", "mlflow_model.py"}),
     ("great_expectations", {"data/quality.py", "data/data_docs.py"}),
     ("prefect", set()), ("dvc", set()), ("ray", set()), ("transformers", set()),
-    ("typer", {"cli.py"}),
+    ("typer", {"cli.py", *(f"commands/{path.name}" for path in (PACKAGE / "commands").glob("*.py"))}),
     ("pickle", {"model/checkpoints.py"}),  # for the name of the error that torch.load raises
 ])  # fmt: skip
 def test_only_those_modules_know_a_tool(tool, allowed):

@@ -43,7 +43,7 @@ def is_local() -> bool:
 
 def store() -> str:
     """Where runs go: `MLFLOW_TRACKING_URI`, or a file in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(home() / 'mlflow.db').resolve()}"
 
 
 def artifacts() -> str | None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # A server that does not answer is not waited for: what it does not take now is kept. A user's own setting wins.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+# MLflow's page opens such an experiment on its table of runs, not on conversations with a model.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def connect(store: str) -> "MlflowClient":
@@ -32,7 +34,7 @@ def experiment(client: "MlflowClient", name: str) -> str:
     """The id of the experiment of that name, which is made when there is none."""
     with FileLock(places.lock()):
         found = client.get_experiment_by_name(name)
-        return found.experiment_id if found else client.create_experiment(name, artifact_location=places.artifacts())
+        return found.experiment_id if found else client.create_experiment(name, places.artifacts(), tags=_KIND)
 
 
 def without_password(store: str) -> str:
