@@ -195,4 +195,4 @@ def _is_refusal(error: Exception) -> bool:
 
 
 def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return " ".join(str(error).split())[:200] or type(error).__name__
