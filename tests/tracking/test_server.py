@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -183,13 +184,21 @@ def test_each_experiment_is_a_pipeline_run_of_its_own_that_ended(experiments, se
 def test_mlflows_page_compares_them(experiments, server, browser, tmp_path):
     runs, ids = json.dumps([run.info.run_id for run in experiments]), json.dumps([experiments[0].info.experiment_id])
     page = browser.new_page(viewport={"width": 1500, "height": 1100})
-    page.goto(f"{server.url}/#/compare-runs?runs={runs}&experiments={ids}")
+    page.goto(f"{server.url}/#/compare-runs?runs={runs}&experiments={ids}&workflowType=machine_learning")
     page.get_by_text("Comparing 3 Runs").first.wait_for(timeout=60_000)
     page.get_by_text("classifier.learning_rate").first.wait_for(timeout=60_000)
     text = page.inner_text("body")
-    for run in experiments:
-        assert run.info.run_name in text and run.data.params["classifier.learning_rate"] in text
-    assert "test_accuracy" in text
+    assert all(run.info.run_name in text for run in experiments)
+    assert "natural_accuracy" in text and "compute.threads" in text
+    page.get_by_text("Visualizations").first.click()  # away with it, so that the tables are in the picture
+    for switch in page.get_by_text("Show diff only").all():
+        switch.click()
+    page.get_by_text("compute.threads").first.wait_for(state="detached")
+    text = page.inner_text("body")
+    assert re.search(r"classifier\.learning_rate\s+0\.004\s+0\.002\s+0\.0005", text) or re.search(
+        r"classifier\.learning_rate\s+0\.0005\s+0\.002\s+0\.004", text
+    )
+    assert "natural_accuracy" in text
     shot = Path(os.environ.get("GPTMILL_SCREENSHOTS") or tmp_path) / "mlflow-compare.png"
     page.screenshot(path=shot)
     assert shot.stat().st_size > 20_000

@@ -189,9 +189,12 @@ def _status(children: list["Run"]) -> str:
 
 def _table(rows: list[dict[str, Any]], experiments: list[str]) -> str:
     """For MLflow's page, in Markdown. Its own table nests runs under parents of another experiment when it shows both experiments."""
+    view = "workflowType=machine_learning"  # the page opens on conversations with models otherwise
     lines = ["| stage | | run |", "|---|---|---|"]
     for row in rows:
-        link = f"[{row['run_id'][:8]}](#/experiments/{row['experiment_id']}/runs/{row['run_id']})" if row["run_id"] else "none is known"
+        link = (
+            f"[{row['run_id'][:8]}](#/experiments/{row['experiment_id']}/runs/{row['run_id']}?{view})" if row["run_id"] else "none is known"
+        )
         lines.append(f"| {row['stage']} | {row['how']} | {link} |")
     together = quote(json.dumps(sorted(experiments), separators=(",", ":")))
-    return "\n".join([*lines, "", f"[Pipeline runs with their stages](#/compare-experiments/s?experiments={together})"])
+    return "\n".join([*lines, "", f"[Pipeline runs with their stages](#/compare-experiments/s?experiments={together}&{view})"])
