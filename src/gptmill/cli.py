@@ -8,6 +8,7 @@ import typer
 
 from gptmill import paths
 from gptmill.commands import judging
+from gptmill.commands import tracking as tracking_commands
 from gptmill.errors import GptmillError, Interrupted
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ weights_app = typer.Typer(help="Weights in from Hugging Face, OpenAI or the book
 app.add_typer(weights_app, name="weights")
 data_app = typer.Typer(help="Look after the data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.command("sync")(tracking_commands.sync)
 model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(judging.app, name="judge")
