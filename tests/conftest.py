@@ -238,6 +238,27 @@ def serve() -> Iterator[Callable]:
         server.server_close()
 
 
+CHROMIUM = Path("/usr/bin/chromium")  # Debian's
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """Chromium, for `browser.new_page(viewport={"width": 390, "height": 844})`.
+
+    One for each module of tests, and no longer: while playwright is there, asyncio takes its loop for one that runs, and `asyncio.run` fails.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+
+
 @pytest.fixture
 def waits(monkeypatch) -> list[float]:
     """Retries do not wait; the list says how long they would have."""

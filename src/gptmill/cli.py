@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gptmill import paths
+from gptmill.commands import report
 from gptmill.errors import GptmillError, Interrupted
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ data_app = typer.Typer(help="Look after the data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
+app.command("report")(report.report)
 
 
 def main() -> None:

@@ -34,6 +34,10 @@ DATA_CARDS = REPORTS / "data"
 RESPONSES = REPORTS / "responses.jsonl"
 JUDGEMENTS = REPORTS / "judgements.jsonl"
 REPORT = REPORTS / "report.html"
+# Of no stage: they tell of what is outside the graph.
+EXTENDED_REPORT = REPORTS / "report-extended.html"
+AGREEMENT = REPORTS / "agreement.json"
+PROMOTIONS = Path(".gptmill/promotion")  # the last decision about each model, <model>.json
 
 CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage
 

@@ -36,10 +36,12 @@ def run(params: Params) -> None:
                 f"instruct.max_length ({settings.max_length}) cuts off every answer of the {name} split, "
                 f"whose shortest prompt has {shortest} tokens: raise it"
             )
+    tokens_an_epoch = sum(min(len(example.prompt + example.answer), settings.max_length + 1) - 1 for example in objective.train)
     model = weights.load(paths.BASE_MODEL)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
+    parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     sections = {"seed": params.seed, "instruct": settings, "compute": params.compute}
     inputs = list(files_of.values())
     checkpoints = checkpoint.of_stage(
@@ -58,6 +60,8 @@ def run(params: Params) -> None:
             "validation_perplexity": round(math.exp(trained.kept.validation_loss), 3),
             "validation_token_accuracy": round(trained.kept.validation_accuracy, 4),
             "best_epoch": round(trained.kept.epoch, 2),
+            "parameters_trained": parameters_trained,
+            "tokens_read": round(trained.curve[-1].epoch * tokens_an_epoch),
         }
         weights.save(model, words, paths.INSTRUCT_MODEL, also=lora.detach(model, str(paths.BASE_MODEL)))
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)

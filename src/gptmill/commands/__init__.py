@@ -1,0 +1,1 @@
+"""Verbs of `gptmill`, a file for each job; `cli.py` adds them."""
