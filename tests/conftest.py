@@ -248,7 +248,7 @@ CHROMIUM_FLAGS = [
 def browser() -> Iterator:
     """Chromium, for `browser.new_page(viewport={"width": 390, "height": 844})`.
 
-    One for each module of tests, and no longer: while playwright is there, asyncio takes its loop for one that runs, and `asyncio.run` fails.
+    One for each module of tests, and no longer: while playwright runs, asyncio finds a loop that runs already, and `asyncio.run` fails.
     """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.exists():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gptmill import paths
+from gptmill.commands import report as extended
 from gptmill.errors import GptmillError
 from gptmill.stages import report
 
@@ -128,7 +129,7 @@ def test_the_page_is_self_contained():
     assert "<script" not in html and '<link rel="stylesheet' not in html and "@import" not in html
     found = re.findall(r"""(?:src|href|action|poster|srcset)\s*=\s*["']([^"']*)|url\(["']?([^"')]*)""", html)
     assert {target for pair in found for target in pair if target and not target.startswith("#")} == {
-        "data:,", "data_docs/index.html", "data/corpus.html", "data/spam.html", "data/instructions.html"
+        "data:,", "report-extended.html", "data_docs/index.html", "data/corpus.html", "data/spam.html", "data/instructions.html"
     }  # fmt: skip
     assert "default-src 'none'" in html
     assert len(html) < 400_000
@@ -216,3 +217,57 @@ def test_a_page_is_not_made_of_two_runs():
     change(paths.METRICS / "judge.json", judged=7)
     with pytest.raises(GptmillError, match="from different runs"):
         report.run(None)
+
+
+def test_calibration_and_what_each_stage_cost_are_said():
+    change(paths.METRICS / "instruct.json", parameters_trained=1000, tokens_read=2_000_000)
+    text = words(page())
+    for said in ("85.0% sure, and 75.0% right", "Average precision 0.833; guessing has 0.500",
+                 "pretrain 20 46,080 tokens read 1,234,567 341 GFLOP",
+                 "finetune classifier 20 – – –",
+                 "finetune instruct 20 2,000,000 tokens read 1,000 9.88 TFLOP", "2 tokens written"):  # fmt: skip
+        assert said in text
+
+
+def test_what_newer_judges_measure_is_shown_where_it_is_there():
+    plain = words(page())
+    put_answers([
+        answer("yes", "yes", 100, base_response="well", base_score=10, scores={"a": 100, "b": 90}, reason="It says yes."),
+        answer("no", "perhaps", 12, base_response="no", base_score=100, scores={"a": 2, "b": 22}),
+    ])  # fmt: skip
+    more = {"mean": 56.0, "low": 12.0, "high": 100.0, "answers": 2}
+    change(
+        paths.METRICS / "judge.json", mean_score_low=12.0, mean_score_high=100.0, base_mean_score=55.0, gain=1.0, gain_low=-88.0,
+        gain_high=90.0, win_rate=0.5, by_kind={"agreeing": more}, score_length_correlation=-1.0, judges={"a": 51.0, "b": 56.0},
+        judges_agreement=0.9,
+    )  # fmt: skip
+    text = words(page())
+    for said in ("Mean score, of 100 56 (12.0 to 100.0)", "made no difference that can be told from chance", "-88.0 to +90.0, paired",
+                 "wins 50.0% of the pairs", "agreeing 2 56.0 12 to 100", "correlate by -1.00", "the median of 2 judges", "alike by 0.90",
+                 "a 51.0", "Base, 100 no", "Judge It says yes.", "Worse than before tuning", "a 2, b 22"):  # fmt: skip
+        assert said.replace("a 51.0", "a mean 51.0") in text
+        assert said not in plain
+
+
+def test_the_extended_report_shows_what_lies_outside_the_graph_and_the_report_does_not():
+    before = page()
+    put(paths.PROMOTIONS / "gptmill-classifier.json", {
+        "model": "gptmill-classifier", "decision": "kept", "reason": "The interval reaches below the margin.", "figure": "accuracy",
+        "champion": {"accuracy": 0.75}, "challenger": {"accuracy": 0.875, "f1": 0.5}, "difference": 0.125, "low": -0.05, "high": 0.3,
+        "margin": 0.0, "guards": [{"name": "calibration_error", "value": 0.2, "limit": 0.1, "held": False}],
+    })  # fmt: skip
+    put(paths.AGREEMENT, {
+        "judge": "reference (no LLM)", "against": "GPT4", "answers": 100,
+        "measures": {"pearson": {"value": 0.81, "low": 0.7, "high": 0.88}},
+    })  # fmt: skip
+    assert page() == before
+    extended.report()
+    text = words(paths.EXTENDED_REPORT.read_text(encoding="utf-8"))
+    for said in ("Kept. The interval reaches below the margin.", "accuracy 0.750 0.875", "f1 – 0.500",
+                 "+0.1250 (paired interval -0.0500 to +0.3000)",
+                 "calibration error, limit 0.100 0.200 : broken",
+                 "beside the scores GPT4 of 100 answers", "Pearson 0.810 (0.700 to 0.880)"):  # fmt: skip
+        assert said.replace("0.200 :", "0.200:") in text
+    (paths.PROMOTIONS / "gptmill-base.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(GptmillError, match="gptmill promote"):
+        extended.report()

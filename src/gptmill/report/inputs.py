@@ -116,7 +116,7 @@ class Group(Record):
 
 
 class JudgeMetrics(Record):
-    """What is None was not measured. `low` and `high` bound a 95% bootstrap interval; a gain is paired: tuned less base, answer by answer."""
+    """What is None was not measured. `low` and `high` bound a 95% bootstrap interval; a gain is tuned less base, answer by answer."""
 
     judge: str
     mean_score: float

@@ -47,7 +47,7 @@ def reliability(bins: Sequence[Bin], name: str, title: str) -> Markup:
 
 
 def precision_recall(curves: Sequence[Curve], name: str, title: str, chosen: tuple[float, float] | None = None) -> Markup:
-    """A line for each curve. One alone is the story, of several each is thin. `chosen`: recall and precision of the labels as given, a dot."""
+    """A line for each curve. Of several, each is thin. `chosen`: recall and precision of the labels as given, a dot."""
     with matplotlib.rc_context():
         figure, axes = drawing.axes(name, _LEFT, _RIGHT)
         alone = len(curves) == 1
