@@ -33,6 +33,8 @@ DATA_DOCS = REPORTS / "data_docs"
 DATA_CARDS = REPORTS / "data"
 RESPONSES = REPORTS / "responses.jsonl"
 JUDGEMENTS = REPORTS / "judgements.jsonl"
+BASE_SAMPLES = REPORTS / "base_samples.jsonl"  # what the model said along the training
+INSTRUCT_SAMPLES = REPORTS / "instruct_samples.jsonl"
 REPORT = REPORTS / "report.html"
 # Of no stage: they tell of what is outside the graph.
 EXTENDED_REPORT = REPORTS / "report-extended.html"

@@ -8,7 +8,7 @@ from gptmill.evaluation import calibration, precision_recall
 def test_the_error_is_the_mean_gap_each_bin_weighing_as_much_as_it_has_texts():
     sure = [0.95, 0.95, 0.95, 0.95, 0.65, 0.65]
     right = [True, True, True, False, True, True]
-    found = calibration.bins(sure, right)
+    found = calibration.bins(sure, right, 10)
     assert [(part.low, part.high, part.count) for part in found] == [(0.6, 0.7, 2), (0.9, 1.0, 4)]
     assert calibration.error(found) == pytest.approx(4 / 6 * 0.2 + 2 / 6 * 0.35)
 

@@ -4,7 +4,7 @@ from gptmill.report import inputs
 from gptmill.report.card_inputs import Card, Contents, Example, Findings, Limit, Quarantine, Row
 from gptmill.report.card_inputs import Source as CardSource
 from gptmill.report.lengths import Lengths
-from gptmill.report.outside import Agreement, Guard, Measure, Outside, Promotion
+from gptmill.report.outside import Agreement, Outside, Promotion
 
 SCRIPT = "<script>document.title = 'taken over'</script>"
 HOSTILE = [
@@ -36,6 +36,10 @@ def curve() -> list[inputs.Point]:
         inputs.Point(step=step, epoch=i, train_loss=a, validation_loss=b, train_accuracy=c, validation_accuracy=d, kept=i == 2)
         for i, (step, a, b, c, d) in enumerate(figures, 1)
     ]
+
+
+def samples() -> list[inputs.Sample]:
+    return [inputs.Sample(step=123456 + place, prompt=HOSTILE[place], text=text) for place, text in enumerate(HOSTILE)]
 
 
 def findings(kind: type = inputs.Findings, **more: object) -> inputs.Findings:
@@ -72,6 +76,7 @@ def report(classes: int = 2) -> inputs.Inputs:
             tokens_trained_on=123456789012,
         ),
         pretrain_curve=curve(),
+        base_samples=samples(),
         classifier=inputs.ClassifierMetrics(
             test=scores, tfidf=scores, natural=scores, natural_tfidf=scores, parameters_trained=768, tokens_read=10**9,
             scores_of=labels[-1] if classes == 2 else f"{classes} classes, averaged",
@@ -80,6 +85,7 @@ def report(classes: int = 2) -> inputs.Inputs:
         predictions=predictions,
         instruct=inputs.InstructMetrics(validation_loss=1.5, validation_perplexity=4.5, validation_token_accuracy=0.5),
         instruct_curve=curve(),
+        instruct_samples=samples()[:1],
         judge=inputs.JudgeMetrics(
             judge=HOSTILE[2][:200], mean_score=45.55, mean_score_low=40.1, mean_score_high=51.2, median_score=50.0, exactly_right=0.1,
             judged=9, failed=1, score_length_correlation=-0.25, base_mean_score=50.0, gain=-4.4, gain_low=-9.0, gain_high=0.1, win_rate=0.4,
@@ -92,16 +98,13 @@ def report(classes: int = 2) -> inputs.Inputs:
 
 def besides() -> Outside:
     texts = HOSTILE[:3]
+    figures = {"challenger": 0.75, "champion": 0.5, "difference": 0.25, **dict.fromkeys(texts, 0.5)}
     promotions = [
-        Promotion(
-            model=text, decision="refused", reason=text, figure=text, champion={"accuracy": 0.5, text: 0.25}, challenger={"accuracy": 0.75},
-            champion_version="12", challenger_version="13", difference=0.25, low=0.1, high=0.4, margin=0.0,
-            guards=[Guard(name=text, value=0.5, limit=0.1, held=False), Guard(name="leakage", value=None, limit=0, held=True)],
-        )
-        for text in texts
-    ]  # fmt: skip
-    measures = {name: Measure(value=0.8123, low=0.7, high=0.9) for name in ("pearson", "quadratic_weighted_kappa", texts[2])}
-    return Outside(promotions, Agreement(judge=texts[0], against=texts[2], file=texts[2], answers=110, measures=measures))
+        Promotion(model=text, decision="refused", reasons=HOSTILE, figures=figures, version="13", champion="12") for text in texts
+    ]
+    kappa = {"kappa": 0.8123, "kappa_low": 0.7, "kappa_high": 0.9, "pearson": None, "pearson_low": None, "pearson_high": None}
+    agreement = Agreement(judge=texts[0], against=texts[2], file=texts[2], note=texts[0], judged=110, failed=0, **kappa)
+    return Outside(promotions, agreement)
 
 
 def card() -> Card:

@@ -150,6 +150,14 @@ class Point(Record):
     kept: bool = False  # the model has the weights of this moment
 
 
+class Sample(Record):
+    """What a model said at an evaluation: its prompt, continued."""
+
+    step: Count
+    prompt: str
+    text: str
+
+
 class Prediction(Record):
     actual: str
     predicted: str
@@ -203,11 +211,13 @@ class Inputs:
     validation: Validation
     pretrain: PretrainMetrics
     pretrain_curve: list[Point]
+    base_samples: list[Sample]
     classifier: ClassifierMetrics
     classifier_curve: list[Point]
     predictions: list[Prediction]
     instruct: InstructMetrics
     instruct_curve: list[Point]
+    instruct_samples: list[Sample]
     judge: JudgeMetrics
     judgements: list[Judgement]
 
@@ -219,11 +229,13 @@ def read() -> Inputs:
         validation=records.read_json(paths.VALIDATION, Validation, "validate"),
         pretrain=records.read_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
         pretrain_curve=records.read_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
+        base_samples=records.read_jsonl(paths.BASE_SAMPLES, Sample, "pretrain"),
         classifier=records.read_json(paths.METRICS / "classifier.json", ClassifierMetrics, "finetune_classifier"),
         classifier_curve=records.read_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
         predictions=records.read_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "finetune_classifier"),
         instruct=records.read_json(paths.METRICS / "instruct.json", InstructMetrics, "finetune_instruct"),
         instruct_curve=records.read_csv(paths.PLOTS / "instruct.csv", Point, "finetune_instruct"),
+        instruct_samples=records.read_jsonl(paths.INSTRUCT_SAMPLES, Sample, "finetune_instruct"),
         judge=records.read_json(paths.METRICS / "judge.json", JudgeMetrics, "judge_responses"),
         judgements=records.read_jsonl(paths.JUDGEMENTS, Judgement, "judge_responses"),
     )

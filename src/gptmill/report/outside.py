@@ -6,63 +6,62 @@ Each file is optional. A tracked report that read them would not be the same byt
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ConfigDict
+
 from gptmill import paths
 from gptmill.report import records
 from gptmill.report.records import Record
 
-
-class Guard(Record):
-    """A figure that must hold, whatever the difference is."""
-
-    name: str
-    value: float | None
-    limit: float
-    held: bool
+MEASURES = {
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "kendall": "Kendall's tau-b",
+    "kappa": "Cohen's kappa, quadratic weights",
+    "mae": "Mean absolute error, in points",
+}
 
 
 class Promotion(Record):
     """`.gptmill/promotion/<model>.json`, the last decision about a model: `gptmill promote` writes it.
 
-    Differences are challenger less champion, on the same test data; `low` and `high` bound the paired interval.
+    `figures`: what was measured, by name. `difference` among them is challenger less champion on the same test data, and `difference low`
+    and `difference high` bound its paired interval.
     """
 
     model: str
     decision: str  # promoted, kept or refused
-    reason: str
-    figure: str = ""  # what the difference is of
-    champion: dict[str, float | None] = {}  # figures by name; {} when there was no champion
-    challenger: dict[str, float | None] = {}
-    champion_version: str = ""
-    challenger_version: str = ""
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    margin: float | None = None
-    guards: list[Guard] = []
+    reasons: list[str]
+    figures: dict[str, float] = {}
+    version: str = ""  # the challenger's; "" when it was a dry run
+    champion: str = ""  # the version that it was compared with; "" when there was none
 
     @property
     def tone(self) -> str:
         return {"promoted": "ahead", "refused": "behind"}.get(self.decision, "level")
 
-    @property
-    def figures(self) -> list[str]:
-        return list(dict.fromkeys([*self.champion, *self.challenger]))
-
-
-class Measure(Record):
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
 
 class Agreement(Record):
-    """`reports/agreement.json`, how the judge agrees with scores that were given: `gptmill judge agreement` writes it."""
+    """`reports/agreement.json`, how the judge agrees with scores that were given: `gptmill judge agreement` writes it.
+
+    Each measure stands under its name, the ends of its 95% interval under that with `_low` and `_high`; None: not defined.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     judge: str
     against: str
-    file: str = ""
-    answers: int
-    measures: dict[str, Measure]  # Pearson, Spearman, …
+    file: str
+    judged: int
+    failed: int
+    note: str = ""
+
+    @property
+    def measures(self) -> list[tuple[str, float | None, float | None, float | None]]:
+        """(title, value, low, high) of what was measured."""
+        found = self.model_extra or {}
+        return [
+            (title, found[name], found.get(f"{name}_low"), found.get(f"{name}_high")) for name, title in MEASURES.items() if name in found
+        ]
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from gptmill import paths
+from gptmill.evaluation.calibration import BINS
 from gptmill.report import charts, classified, costs, judged, quality_charts, rendering, verdicts
 from gptmill.report.classified import Calibration, Sweep
-from gptmill.report.inputs import DATA_SETS, Inputs, Point
+from gptmill.report.inputs import DATA_SETS, Inputs, Point, Sample
 from gptmill.report.outside import Outside
 
 TITLES = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}
 MISTAKES_SHOWN = 12
 FAILURES_SHOWN = 5
+SAMPLES_SHOWN = 6
 
 
 def render(inputs: Inputs, outside: Outside | None = None) -> str:
@@ -35,6 +37,7 @@ def render(inputs: Inputs, outside: Outside | None = None) -> str:
         charts=_charts(inputs, calibration, sweep),
         confusion=classified.confusion(inputs.predictions),
         calibration=calibration,
+        bins=BINS,
         sweep=sweep,
         mistakes=classified.surest_mistakes(inputs.predictions),
         mistakes_shown=MISTAKES_SHOWN,
@@ -43,7 +46,15 @@ def render(inputs: Inputs, outside: Outside | None = None) -> str:
         failures_shown=FAILURES_SHOWN,
         cut=sum(record.stopped == "length" for record in inputs.judgements),
         costs=costs.of(inputs),
+        base_samples=along(inputs.base_samples),
+        instruct_samples=along(inputs.instruct_samples),
     )
+
+
+def along(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Some of them, evenly spaced from the first to the last."""
+    steps = min(SAMPLES_SHOWN, len(samples)) - 1
+    return [samples[i * (len(samples) - 1) // steps] for i in range(steps + 1)] if steps > 0 else samples
 
 
 def _charts(inputs: Inputs, calibration: Calibration, sweep: Sweep | None) -> dict[str, Any]:

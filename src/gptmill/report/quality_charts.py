@@ -12,6 +12,7 @@ from gptmill.evaluation.precision_recall import Curve
 from gptmill.report import drawing
 
 _LEFT, _RIGHT = 44, 16  # pixels beside a chart
+DIGIT = 7  # pixels
 _COUNTS = 52  # pixels of the strip of counts below the diagram
 
 
@@ -36,6 +37,8 @@ def reliability(bins: Sequence[Bin], name: str, title: str) -> Markup:
             middle, height = (part.low + part.high) / 2, max(part.count, most * 0.02)
             counts.bar(middle, height, width=0.82 * (part.high - part.low), color=drawing.SECOND)
             label = drawing.short(part.count)
+            if DIGIT * len(label) > (part.high - part.low) / (high - low) * (drawing.WIDTH - _LEFT - _RIGHT):
+                continue  # it would touch the next one; the table has it
             counts.annotate(label, (middle, height), (0, 2), textcoords="offset points", ha="center", va="bottom")
         counts.set_xlim(low, high)
         counts.set_ylim(0, most * 2)

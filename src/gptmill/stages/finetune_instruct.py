@@ -48,7 +48,8 @@ def run(params: Params) -> None:
         "finetune_instruct", sections, [*inputs, paths.BASE_MODEL, paths.TOKENIZER], params.compute.checkpoint_minutes
     )
     with tracking.run("finetune_instruct", sections, inputs) as run:
-        samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text))
+        memory = checkpoints.folder / "samples.jsonl"
+        samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text), memory)
         with curves.Live(run.curve) as live:
             trained = loop.train(
                 model, objective, settings, machine, name="finetune_instruct", checkpoints=checkpoints, on_evaluation=[live, samples]
@@ -65,6 +66,7 @@ def run(params: Params) -> None:
         }
         weights.save(model, words, paths.INSTRUCT_MODEL, also=lora.detach(model, str(paths.BASE_MODEL)))
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
+        files.write_jsonl(paths.INSTRUCT_SAMPLES, samples.records)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
         run.model(paths.INSTRUCT_MODEL, "ask")
