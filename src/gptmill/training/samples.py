@@ -19,8 +19,8 @@ PROMPT_CHARACTERS = 40  # of its end, that are shown
 class Samples:
     """For `loop.train`'s `on_evaluation`. The likeliest tokens, so nothing is drawn at random: the training does not notice.
 
-    Each sample is a line in the terminal; `keep` is given all of them so far. `memory` is a file beside the training's checkpoints: it keeps
-    what was said before a kill, so that a training that goes on from a checkpoint ends with the samples of one that was left alone.
+    Each sample is a line in the terminal; `keep` is given all of them so far. `memory` is a file beside the checkpoints of the training: it
+    keeps what was said before a kill, so that a training that goes on from a checkpoint ends with the samples of one that was left alone.
     """
 
     def __init__(
