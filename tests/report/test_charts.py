@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from gptmill.report import charts, drawing
+from gptmill.evaluation import calibration, precision_recall
+from gptmill.report import charts, drawing, quality_charts
 from gptmill.report.inputs import Point
 from gptmill.report.lengths import Lengths
 
@@ -72,6 +73,19 @@ def test_what_is_cut_has_a_colour_of_its_own_and_the_cut_its_name():
     svg = charts.lengths(bars, ("max_length 50", 50), "a", "")
     assert svg.count("fill: var(--series-2)") == svg.count("fill: var(--series-1)") == len(bars) / 2
     assert "max_length 50" in svg
+
+
+def test_counts_below_a_reliability_diagram_are_left_out_where_they_would_touch():
+    few = quality_charts.reliability(calibration.bins([0.55, 0.95], [True, True], 10), "a", "")
+    many = quality_charts.reliability(calibration.bins([n / 100 for n in range(100)] * 99, [True] * 9900, 30), "a", "")
+    assert few.count(">1</text>") == 2
+    assert ">330</text>" not in many and "<svg" in many
+
+
+def test_one_curve_has_its_guess_beside_it_and_several_have_none():
+    curves = [precision_recall.curve(label, [0.9, 0.2, 0.1], [True, False, True]) for label in "ab"]
+    assert "guessing" in quality_charts.precision_recall(curves[:1], "a", "", (0.5, 1.0))
+    assert "guessing" not in quality_charts.precision_recall(curves, "a", "")
 
 
 def test_a_cut_beyond_the_longest_text_is_not_drawn():

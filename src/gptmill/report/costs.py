@@ -8,7 +8,7 @@ not read again because it is remembered, are left out: it is an estimate.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gptmill.report.inputs import Inputs, Point
+from gptmill.report.inputs import ClassifierMetrics, Inputs, InstructMetrics, Point
 
 FORWARD, BACKWARD, WEIGHTS = 2, 2, 2  # operations a parameter and token
 
@@ -51,7 +51,7 @@ def of(inputs: Inputs) -> list[Cost]:
     ]
 
 
-def _tuned(stage: str, metrics, curve: Sequence[Point], parameters: int) -> Cost:
+def _tuned(stage: str, metrics: ClassifierMetrics | InstructMetrics, curve: Sequence[Point], parameters: int) -> Cost:
     learning, tokens = metrics.parameters_trained, metrics.tokens_read
     return Cost(stage, "tokens read", _steps(curve), tokens, learning, _trained(parameters, learning, tokens))
 

@@ -1,6 +1,6 @@
 """Which answers to show: the best, the worst, some in between, those over which there is dispute, and those that tuning made worse."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz
@@ -51,6 +51,6 @@ def likeness(record: Judgement) -> float:
     return fuzz.ratio(record.response.strip(), record.output.strip())
 
 
-def _most(ranked: Sequence[Judgement], points) -> list[Judgement]:
+def _most(ranked: Sequence[Judgement], points: Callable[[Judgement], float]) -> list[Judgement]:
     found = sorted(((points(record), place, record) for place, record in enumerate(ranked)), key=lambda entry: (-entry[0], entry[1]))
     return [record for apart, _, record in found[:SHOWN] if apart >= DISPUTED]
