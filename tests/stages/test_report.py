@@ -245,7 +245,8 @@ def test_what_newer_judges_measure_is_shown_where_it_is_there():
     )  # fmt: skip
     text = words(page())
     for said in ("Mean score, of 100 56 (12.0 to 100.0)", "made no difference that can be told from chance", "-88.0 to +90.0, paired",
-                 "wins 50.0% of the pairs", "agreeing 2 56.0 12 to 100", "correlate by -1.00", "the median of 2 judges", "alike by 0.90",
+                 "wins 50.0% of the pairs",
+                 "agreeing 2 56.0 12 to 100", "correlate by -1.00", "the median of 2 judges", "alike by 0.90",
                  "a 51.0", "Base, 100 no", "Judge It says yes.", "Worse than before tuning", "a 2, b 22"):  # fmt: skip
         assert said.replace("a 51.0", "a mean 51.0") in text
         assert said not in plain
