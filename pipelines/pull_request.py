@@ -136,7 +136,8 @@ def chart(title: str, points: Sequence[tuple[int, float]]) -> str:
     """`points`: (step, value). Some of them, evenly spaced, when they are many; the last one always."""
     stride = -(-len(points) // MOST_POINTS)
     shown = points[::-stride][::-1]
-    steps, values = (", ".join(f"{value:g}" for value in column) for column in zip(*shown, strict=True))
+    steps = ", ".join(f'"{step}"' for step, _ in shown)  # quoted, they are names of places
+    values = ", ".join(f"{value:g}" for _, value in shown)
     lines = ["```mermaid", "xychart-beta", f'    title "{title}"', f'    x-axis "step" [{steps}]', f"    line [{values}]", "```"]
     return "\n".join(lines)
 

@@ -112,7 +112,7 @@ def test_a_run_is_compared_with_the_receipt(run, says):
 def test_a_curve_is_drawn_to_its_last_point():
     drawn = pull_request.chart("Loss", [(step, 1 / step) for step in range(1, 96)])
     steps = re.search(r"\[(.*)\]", drawn)[1].split(", ")
-    assert steps[-1] == "95" and len(steps) == 19 and drawn.count("```") == 2
+    assert steps[-1] == '"95"' and len(steps) == 19 and drawn.count("```") == 2
     assert len(re.search(r"line \[(.*)\]", drawn)[1].split(", ")) == 19
 
 
