@@ -101,8 +101,10 @@ def test_outputs_hold_no_time_host_path_or_run_id(outputs, built):
 @pytest.mark.parametrize(("name", "keys"), [
     ("pretrain", {"validation_loss", "validation_perplexity", "trigram_perplexity", "perplexity_to_trigram", "parameters",
                   "tokens_trained_on"}),
-    ("classifier", {"test", "tfidf", "natural", "natural_tfidf", "scores_of", "validation_accuracy", "best_epoch"}),
-    ("instruct", {"validation_loss", "validation_perplexity", "validation_token_accuracy", "best_epoch"}),
+    ("classifier", {"test", "tfidf", "natural", "natural_tfidf", "scores_of", "validation_accuracy", "best_epoch", "parameters_trained",
+                    "tokens_read"}),
+    ("instruct", {"validation_loss", "validation_perplexity", "validation_token_accuracy", "best_epoch", "parameters_trained",
+                  "tokens_read"}),
     ("judge", {"judge", "mean_score", "median_score", "exactly_right", "judged", "failed"}),
 ])  # fmt: skip
 def test_metrics_have_the_keys_that_people_compare(in_built, name, keys):
