@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gptmill import paths
-from gptmill.commands import judging
+from gptmill.commands import judging, report
 from gptmill.commands import tracking as tracking_commands
 from gptmill.errors import GptmillError, Interrupted
 
@@ -27,6 +27,7 @@ app.command("sync")(tracking_commands.sync)
 model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(judging.app, name="judge")
+app.command("report")(report.report)
 
 
 def main() -> None:

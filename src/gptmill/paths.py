@@ -33,8 +33,13 @@ DATA_DOCS = REPORTS / "data_docs"
 DATA_CARDS = REPORTS / "data"
 RESPONSES = REPORTS / "responses.jsonl"
 JUDGEMENTS = REPORTS / "judgements.jsonl"
-AGREEMENT = REPORTS / "agreement.json"  # by `gptmill judge agreement`, no stage; a page for people beside it
+BASE_SAMPLES = REPORTS / "base_samples.jsonl"  # what the model said along the training
+INSTRUCT_SAMPLES = REPORTS / "instruct_samples.jsonl"
 REPORT = REPORTS / "report.html"
+# Of no stage: they tell of what is outside the graph.
+EXTENDED_REPORT = REPORTS / "report-extended.html"
+AGREEMENT = REPORTS / "agreement.json"
+PROMOTIONS = Path(".gptmill/promotion")  # the last decision about each model, <model>.json
 
 CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage
 RESPONSES_UNDER_WAY = Path(".gptmill/responses")  # batches that are finished, until all are

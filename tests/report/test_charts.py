@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from gptmill.report import charts
+from gptmill.evaluation import calibration, precision_recall
+from gptmill.report import charts, drawing, quality_charts
 from gptmill.report.inputs import Point
 from gptmill.report.lengths import Lengths
 
@@ -25,7 +26,7 @@ def labels(svg: str) -> dict[str, float]:
 def test_a_chart_is_drawn_in_the_colours_of_the_page():
     svg = charts.loss(curve((3, 3), (1, 2)), "a", "A title")
     assert "var(--series-1)" in svg
-    assert not set(re.findall(r"#[0-9a-f]{6}\b", svg)) & set(charts.COLOURS)
+    assert not set(re.findall(r"#[0-9a-f]{6}\b", svg)) & set(drawing.COLOURS)
     assert "rgb(" not in svg and "#000000" not in svg and "#ffffff" not in svg
 
 
@@ -51,7 +52,7 @@ def test_labels_stand_at_the_ends_of_their_lines_and_do_not_touch():
     down = labels(charts.loss(curve((9, 9), (1, 8)), "a", "", ("trigram", 8.01)))
     assert down["train"] > down["validation"]
     places = sorted(down[label] for label in ("train", "validation", "trigram"))
-    assert all(below - above >= charts.LINE - 1 for above, below in zip(places, places[1:], strict=False))
+    assert all(below - above >= drawing.LINE - 1 for above, below in zip(places, places[1:], strict=False))
     assert down["train"] - down["validation"] > 100
 
 
@@ -74,6 +75,19 @@ def test_what_is_cut_has_a_colour_of_its_own_and_the_cut_its_name():
     assert "max_length 50" in svg
 
 
+def test_counts_below_a_reliability_diagram_are_left_out_where_they_would_touch():
+    few = quality_charts.reliability(calibration.bins([0.55, 0.95], [True, True], 10), "a", "")
+    many = quality_charts.reliability(calibration.bins([n / 100 for n in range(100)] * 99, [True] * 9900, 30), "a", "")
+    assert few.count(">1</text>") == 2
+    assert ">330</text>" not in many and "<svg" in many
+
+
+def test_one_curve_has_its_guess_beside_it_and_several_have_none():
+    curves = [precision_recall.curve(label, [0.9, 0.2, 0.1], [True, False, True]) for label in "ab"]
+    assert "guessing" in quality_charts.precision_recall(curves[:1], "a", "", (0.5, 1.0))
+    assert "guessing" not in quality_charts.precision_recall(curves, "a", "")
+
+
 def test_a_cut_beyond_the_longest_text_is_not_drawn():
     assert "max_length" not in charts.lengths(Lengths([1, 2, 3]).bars(50), ("max_length 50", 50), "a", "")
 
@@ -82,10 +96,10 @@ def test_a_cut_beyond_the_longest_text_is_not_drawn():
 def test_labels_below_a_histogram_do_not_touch_and_stay_within_it(texts):
     svg = charts.lengths(Lengths(texts).bars(64), ("max_length 64", 64), "a", "")
     drawn = re.findall(r'<text[^>]*? x="([-\d.]+)" y="([-\d.]+)"[^>]*>([^<]+)</text>', svg)
-    line = min(float(y) for _, y, _ in drawn if float(y) > charts.HEIGHT - 30)
+    line = min(float(y) for _, y, _ in drawn if float(y) > drawing.HEIGHT - 30)
     # A character of 12 pixels' height is about 7 wide.
     below = [(float(x), 3.5 * len(html.unescape(label))) for x, y, label in drawn if float(y) == line]
     assert len(below) >= 3
     for (left, half), (right, other) in zip(below, below[1:], strict=False):
         assert left + half < right - other
-    assert sum(below[-1]) <= charts.WIDTH
+    assert sum(below[-1]) <= drawing.WIDTH

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gptmill import paths
+from gptmill.commands import report as extended
 from gptmill.errors import GptmillError
 from gptmill.stages import report
 
@@ -39,6 +40,8 @@ def project(tmp_path, monkeypatch):
     })  # fmt: skip
     put(paths.METRICS / "instruct.json", {"validation_loss": 1.5, "validation_perplexity": 4.482, "validation_token_accuracy": 0.6})
     put_answers([answer("yes", "yes", 100), answer("no", "perhaps", 12)])
+    for path in (paths.BASE_SAMPLES, paths.INSTRUCT_SAMPLES):
+        put(path, {"step": 10, "prompt": "Once upon", "text": f" a {path.stem}"})
     for name in ("pretrain", "classifier", "instruct"):
         put_curve(name, [(10, 1, 3.0, 3.1, 0.4, 0.5), (20, 2, 1.5, 2.0, 0.8, 0.75)])
     put_predictions([("ham", "ham", 0.9, "hi"), ("spam", "ham", 0.8, "WIN"), ("spam", "spam", 1, "£££"), ("ham", "ham", 0.7, "ok")])
@@ -102,7 +105,7 @@ def test_the_page_shows_the_numbers_of_every_stage():
                  "Tokens trained on 46,080", "75.0% test accuracy", "F1 66.7% 50.0%", "50.0% exactly right", "Mean score, of 100 56",
                  "Judged / failed 2 / 0", "The judge is no LLM", "in quarantine 9 / 2", "Of class spam 10", "Near duplicates 7",
                  "across splits, exact / near 8 / 12", "Accuracy 87.5% 81.2%", "1,234 texts", "its precision 62.5%",
-                 "1 of 1 expectations met"):  # fmt: skip
+                 "1 of 1 expectations met", "step 10 a base_samples", "step 10 a instruct_samples"):  # fmt: skip
         assert said in text
 
 
@@ -128,7 +131,7 @@ def test_the_page_is_self_contained():
     assert "<script" not in html and '<link rel="stylesheet' not in html and "@import" not in html
     found = re.findall(r"""(?:src|href|action|poster|srcset)\s*=\s*["']([^"']*)|url\(["']?([^"')]*)""", html)
     assert {target for pair in found for target in pair if target and not target.startswith("#")} == {
-        "data:,", "data_docs/index.html", "data/corpus.html", "data/spam.html", "data/instructions.html"
+        "data:,", "report-extended.html", "data_docs/index.html", "data/corpus.html", "data/spam.html", "data/instructions.html"
     }  # fmt: skip
     assert "default-src 'none'" in html
     assert len(html) < 400_000
@@ -216,3 +219,56 @@ def test_a_page_is_not_made_of_two_runs():
     change(paths.METRICS / "judge.json", judged=7)
     with pytest.raises(GptmillError, match="from different runs"):
         report.run(None)
+
+
+def test_calibration_and_what_each_stage_cost_are_said():
+    change(paths.METRICS / "instruct.json", parameters_trained=1000, tokens_read=2_000_000)
+    text = words(page())
+    for said in ("85.0% sure, and 75.0% right", "Average precision 0.833; guessing has 0.500",
+                 "pretrain 20 46,080 tokens read 1,234,567 341 GFLOP",
+                 "finetune classifier 20 – – –",
+                 "finetune instruct 20 2,000,000 tokens read 1,000 9.88 TFLOP", "2 tokens written"):  # fmt: skip
+        assert said in text
+
+
+def test_what_newer_judges_measure_is_shown_where_it_is_there():
+    plain = words(page())
+    put_answers([
+        answer("yes", "yes", 100, base_response="well", base_score=10, scores={"a": 100, "b": 90}, reason="It says yes."),
+        answer("no", "perhaps", 12, base_response="no", base_score=100, scores={"a": 2, "b": 22}),
+    ])  # fmt: skip
+    more = {"mean": 56.0, "low": 12.0, "high": 100.0, "answers": 2}
+    change(
+        paths.METRICS / "judge.json", mean_score_low=12.0, mean_score_high=100.0, base_mean_score=55.0, gain=1.0, gain_low=-88.0,
+        gain_high=90.0, win_rate=0.5, by_kind={"agreeing": more}, score_length_correlation=-1.0, judges={"a": 51.0, "b": 56.0},
+        judges_agreement=0.9,
+    )  # fmt: skip
+    text = words(page())
+    for said in ("Mean score, of 100 56 (12.0 to 100.0)", "made no difference that can be told from chance", "-88.0 to +90.0, paired",
+                 "wins 50.0% of the pairs",
+                 "agreeing 2 56.0 12 to 100", "correlate by -1.00", "the median of 2 judges", "alike by 0.90",
+                 "a 51.0", "Base, 100 no", "Judge It says yes.", "Worse than before tuning", "a 2, b 22"):  # fmt: skip
+        assert said.replace("a 51.0", "a mean 51.0") in text
+        assert said not in plain
+
+
+def test_the_extended_report_shows_what_lies_outside_the_graph_and_the_report_does_not():
+    before = page()
+    put(paths.PROMOTIONS / "gptmill-classifier.json", {
+        "model": "gptmill-classifier", "decision": "kept", "reasons": ["The interval reaches below the margin."], "version": "4",
+        "champion": "3", "figures": {"challenger": 0.875, "difference": 0.125, "difference low": -0.05},
+    })  # fmt: skip
+    put(paths.AGREEMENT, {
+        "judge": "reference (no LLM)", "against": "GPT4", "file": "scores.json", "judged": 100, "failed": 0, "cross_validated": True,
+        "pearson": 0.81, "pearson_low": 0.7, "pearson_high": 0.88, "mae": None, "mae_low": None, "mae_high": None,
+    })  # fmt: skip
+    assert page() == before
+    extended.report()
+    text = words(paths.EXTENDED_REPORT.read_text(encoding="utf-8"))
+    for said in ("Kept version 4, beside version 3 The interval reaches below the margin.", "Challenger 0.8750", "Difference low -0.0500",
+                 "beside the scores GPT4 of 100 answers in scores.json ; 0 failed", "Pearson 0.810 (0.700 to 0.880)",
+                 "Mean absolute error, in points not defined"):  # fmt: skip
+        assert said in text
+    (paths.PROMOTIONS / "gptmill-base.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(GptmillError, match="gptmill promote"):
+        extended.report()

@@ -18,9 +18,9 @@ from gptmill import params, paths, stages
 
 KILLS = 4  # of each stage
 OUTPUTS = {
-    "pretrain": ["models/base", "plots/pretrain.csv", "metrics/pretrain.json"],
+    "pretrain": ["models/base", "plots/pretrain.csv", "metrics/pretrain.json", "reports/base_samples.jsonl"],
     "finetune_classifier": ["models/classifier", "plots/classifier.csv", "metrics/classifier.json", "plots/classifier_predictions.csv"],
-    "finetune_instruct": ["models/instruct", "plots/instruct.csv", "metrics/instruct.json"],
+    "finetune_instruct": ["models/instruct", "plots/instruct.csv", "metrics/instruct.json", "reports/instruct_samples.jsonl"],
 }
 CHANGES = {
     "model": {"dropout": 0.1},

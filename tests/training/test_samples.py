@@ -19,6 +19,24 @@ def test_each_evaluation_adds_a_line_and_draws_nothing(make_gpt, words, cpu, cap
     assert model.training and torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_what_was_said_before_a_kill_is_kept_and_what_was_said_after_the_checkpoint_is_said_again(make_gpt, words, cpu, tmp_path):
+    memory = tmp_path / "samples.jsonl"
+
+    def samples() -> Samples:
+        model = make_gpt(vocab_size=words.vocab_size, context_length=64)
+        return Samples(model, words, words.encode("Once upon a time"), cpu, lambda text: None, memory)
+
+    alone = samples()
+    for end in (1, 2):
+        alone(CURVE[:end])
+    again = samples()  # it was killed after step 10, and goes on from a checkpoint at step 5
+    assert again.records == alone.records
+    again([CURVE[0]])
+    assert [record["step"] for record in again.records] == [5]
+    again(CURVE)
+    assert again.records == alone.records and len(alone.records) == 2
+
+
 def test_what_a_model_says_moves_no_cursor(make_gpt, words, cpu, capsys):
     model = make_gpt(vocab_size=words.vocab_size, context_length=64)
     with torch.no_grad():  # it says nothing but the escape character

@@ -1,9 +1,10 @@
 """What the report is made of: every file that it reads, as checked types. Numbers that do not belong together are worse than none."""
 
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from gptmill import paths
 from gptmill.report import records
@@ -14,6 +15,7 @@ DATA_SETS = ("corpus", "spam", "instructions")
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Score = Annotated[float, Field(ge=0, le=100)]
 
 
 class Source(Record):
@@ -92,21 +94,48 @@ class ClassifierMetrics(Record):
     natural: Scores  # of the test split as the classes really are spread
     natural_tfidf: Scores
     scores_of: str  # what precision, recall and F1 are about
+    parameters_trained: Count | None = None
+    tokens_read: Count | None = None  # in training, padding left out
 
 
 class InstructMetrics(Record):
     validation_loss: float
     validation_perplexity: float
     validation_token_accuracy: Share
+    parameters_trained: Count | None = None
+    tokens_read: Count | None = None
+
+
+class Group(Record):
+    """Answers of one kind, or of like length: their mean score with its interval."""
+
+    mean: float
+    low: float
+    high: float
+    answers: Count
 
 
 class JudgeMetrics(Record):
+    """What is None was not measured. `low` and `high` bound a 95% bootstrap interval; a gain is tuned less base, answer by answer."""
+
     judge: str
     mean_score: float
+    mean_score_low: float | None = None
+    mean_score_high: float | None = None
     median_score: float
     exactly_right: Share
     judged: Count
     failed: Count
+    score_length_correlation: float | None = None
+    base_mean_score: float | None = None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+    win_rate: Share | None = None
+    by_kind: dict[str, Group] = {}
+    by_length: dict[str, Group] = {}
+    judges: dict[str, float | None] = {}  # the mean of each, where there are several
+    judges_agreement: float | None = None  # mean Spearman correlation of each two
 
 
 class Point(Record):
@@ -121,11 +150,25 @@ class Point(Record):
     kept: bool = False  # the model has the weights of this moment
 
 
+class Sample(Record):
+    """What a model said at an evaluation: its prompt, continued."""
+
+    step: Count
+    prompt: str
+    text: str
+
+
 class Prediction(Record):
     actual: str
     predicted: str
     probability: Share
+    probabilities: dict[str, Share] = {}  # of every class; {} when the file is older than this column
     text: str
+
+    @field_validator("probabilities", mode="before")
+    @classmethod
+    def _as_json(cls, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
 
     @property
     def right(self) -> bool:
@@ -137,9 +180,25 @@ class Judgement(Record):
     input: str
     output: str
     response: str
+    tokens: Count = 0
     stopped: str
-    score: Annotated[float, Field(ge=0, le=100)] | None
+    score: Score | None
     failure: str | None
+    reason: str = ""  # what the judge said
+    scores: dict[str, Score | None] = {}  # each judge's
+    base_response: str | None = None  # the base model's answer, where it was asked too
+    base_tokens: Count = 0
+    base_score: Score | None = None
+
+    @property
+    def spread(self) -> float:
+        """How far apart the judges are, in points; 0 with one judge."""
+        given = [score for score in self.scores.values() if score is not None]
+        return max(given) - min(given) if given else 0.0
+
+    @property
+    def gain(self) -> float | None:
+        return None if self.score is None or self.base_score is None else self.score - self.base_score
 
     @property
     def exactly_right(self) -> bool:
@@ -152,11 +211,13 @@ class Inputs:
     validation: Validation
     pretrain: PretrainMetrics
     pretrain_curve: list[Point]
+    base_samples: list[Sample]
     classifier: ClassifierMetrics
     classifier_curve: list[Point]
     predictions: list[Prediction]
     instruct: InstructMetrics
     instruct_curve: list[Point]
+    instruct_samples: list[Sample]
     judge: JudgeMetrics
     judgements: list[Judgement]
 
@@ -168,11 +229,13 @@ def read() -> Inputs:
         validation=records.read_json(paths.VALIDATION, Validation, "validate"),
         pretrain=records.read_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
         pretrain_curve=records.read_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
+        base_samples=records.read_jsonl(paths.BASE_SAMPLES, Sample, "pretrain"),
         classifier=records.read_json(paths.METRICS / "classifier.json", ClassifierMetrics, "finetune_classifier"),
         classifier_curve=records.read_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
         predictions=records.read_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "finetune_classifier"),
         instruct=records.read_json(paths.METRICS / "instruct.json", InstructMetrics, "finetune_instruct"),
         instruct_curve=records.read_csv(paths.PLOTS / "instruct.csv", Point, "finetune_instruct"),
+        instruct_samples=records.read_jsonl(paths.INSTRUCT_SAMPLES, Sample, "finetune_instruct"),
         judge=records.read_json(paths.METRICS / "judge.json", JudgeMetrics, "judge_responses"),
         judgements=records.read_jsonl(paths.JUDGEMENTS, Judgement, "judge_responses"),
     )

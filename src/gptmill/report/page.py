@@ -1,70 +1,63 @@
 """The report itself: what to show of the inputs, and the template that shows it."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from gptmill import paths
-from gptmill.report import charts, rendering, verdicts
-from gptmill.report.inputs import DATA_SETS, Inputs, Judgement, Point, Prediction
+from gptmill.evaluation.calibration import BINS
+from gptmill.report import charts, classified, costs, judged, quality_charts, rendering, verdicts
+from gptmill.report.classified import Calibration, Sweep
+from gptmill.report.inputs import DATA_SETS, Inputs, Point, Sample
+from gptmill.report.outside import Outside
 
 TITLES = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}
 MISTAKES_SHOWN = 12
-ANSWERS_SHOWN = 3  # of each kind: best, in between, worst
 FAILURES_SHOWN = 5
+SAMPLES_SHOWN = 6
 
 
-def render(inputs: Inputs) -> str:
-    """The whole page. The same inputs give the same bytes."""
+def render(inputs: Inputs, outside: Outside | None = None) -> str:
+    """The whole page. The same inputs give the same bytes. `outside`: what the extended report shows besides."""
+    calibration = classified.calibrate(inputs.predictions)
+    sweep = classified.sweep(inputs.predictions, inputs.classifier.scores_of)
     return rendering.render(
-        "template.html.jinja",
+        "report.html.jinja",
         inputs=inputs,
+        outside=outside,
+        extended=paths.EXTENDED_REPORT.name,
         base=verdicts.base(inputs.pretrain),
         classifier=verdicts.classifier(inputs.classifier),
         instruct=verdicts.instruct(inputs.judge, len(inputs.judgements)),
+        tuning=verdicts.tuning(inputs.judge),
         accuracy_interval=verdicts.interval(sum(p.right for p in inputs.predictions), len(inputs.predictions)),
         data_sets=[(TITLES[name], inputs.sources[name], getattr(inputs.validation, name)) for name in DATA_SETS],
         data_docs=paths.DATA_DOCS.relative_to(paths.REPORTS) / "index.html",
         cards=[paths.DATA_CARDS.relative_to(paths.REPORTS) / f"{name}.html" for name in DATA_SETS],
-        charts=_charts(inputs),
-        confusion=confusion(inputs.predictions),
-        mistakes=surest_mistakes(inputs.predictions),
+        charts=_charts(inputs, calibration, sweep),
+        confusion=classified.confusion(inputs.predictions),
+        calibration=calibration,
+        bins=BINS,
+        sweep=sweep,
+        mistakes=classified.surest_mistakes(inputs.predictions),
         mistakes_shown=MISTAKES_SHOWN,
-        answers=choose(inputs.judgements),
+        answers=judged.choose(inputs.judgements),
         failures=[record for record in inputs.judgements if record.score is None],
         failures_shown=FAILURES_SHOWN,
         cut=sum(record.stopped == "length" for record in inputs.judgements),
+        costs=costs.of(inputs),
+        base_samples=along(inputs.base_samples),
+        instruct_samples=along(inputs.instruct_samples),
     )
 
 
-def confusion(predictions: Sequence[Prediction]) -> list[tuple[str, int, list[tuple[str, int]]]]:
-    """(actual label, how many, [(predicted label, how many of these)]) for each label."""
-    labels = sorted({p.actual for p in predictions} | {p.predicted for p in predictions})
-    counts = Counter((p.actual, p.predicted) for p in predictions)
-    return [
-        (actual, sum(counts[actual, predicted] for predicted in labels), [(predicted, counts[actual, predicted]) for predicted in labels])
-        for actual in labels
-    ]
+def along(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Some of them, evenly spaced from the first to the last."""
+    steps = min(SAMPLES_SHOWN, len(samples)) - 1
+    return [samples[i * (len(samples) - 1) // steps] for i in range(steps + 1)] if steps > 0 else samples
 
 
-def surest_mistakes(predictions: Sequence[Prediction]) -> list[Prediction]:
-    """The wrong predictions, the surest first; in the order of the file where they are equally sure."""
-    return sorted((p for p in predictions if not p.right), key=lambda p: -p.probability)
-
-
-def choose(judgements: Sequence[Judgement]) -> list[tuple[str, list[Judgement]]]:
-    """The best answers, some evenly spaced in between, and the worst, by score; no answer twice."""
-    ranked = sorted((record for record in judgements if record.score is not None), key=lambda record: -record.score)
-    best, rest = ranked[:ANSWERS_SHOWN], ranked[ANSWERS_SHOWN:]
-    worst = rest[-ANSWERS_SHOWN:]
-    between = rest[: len(rest) - len(worst)]
-    shown = min(ANSWERS_SHOWN, len(between))
-    middle = [between[(2 * i + 1) * len(between) // (2 * shown)] for i in range(shown)]
-    return [(title, records) for title, records in (("Best", best), ("In between", middle), ("Worst", worst)) if records]
-
-
-def _charts(inputs: Inputs) -> dict[str, Any]:
+def _charts(inputs: Inputs, calibration: Calibration, sweep: Sweep | None) -> dict[str, Any]:
     """The charts that there is something to draw for."""
     drawn: dict[str, Any] = {}
     if inputs.pretrain_curve:
@@ -75,10 +68,17 @@ def _charts(inputs: Inputs) -> dict[str, Any]:
         drawn["classifier"] = charts.loss(curve, "classifier-loss", _story("Loss of the classifier", curve))
         title = f"Accuracy of the classifier: validation from {curve[0].validation_accuracy:.1%} to {curve[-1].validation_accuracy:.1%}."
         drawn["accuracy"] = charts.accuracy(curve, "classifier-accuracy", title)
+    title = f"How often the classifier is right when it is how sure: expected calibration error {calibration.error:.1%}."
+    drawn["reliability"] = quality_charts.reliability(calibration.bins, "reliability", title)
+    if sweep:
+        title = f"Precision of the classifier at each recall: average precision {sweep.average:.3f}."
+        drawn["precision_recall"] = quality_charts.precision_recall(sweep.curves, "precision-recall", title, sweep.chosen)
     if inputs.instruct_curve:
         drawn["instruct"] = charts.loss(inputs.instruct_curve, "instruct-loss", _story("Loss of the instruct model", inputs.instruct_curve))
     scores = [record.score for record in inputs.judgements if record.score is not None]
-    drawn["scores"] = charts.scores(scores, "scores", f"How many of {len(scores)} answers got which score, in steps of ten points.")
+    before = [record.base_score for record in inputs.judgements if record.base_score is not None]
+    title = f"How many of {len(scores)} answers got which score, in steps of ten points" + (", and of the base model's." if before else ".")
+    drawn["scores"] = charts.scores(scores, "scores", title, before)
     return drawn
 
 

@@ -22,7 +22,14 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": visible, "percent": percent, "sure": sure, "number": number, "observed": observed}
+    environment.filters |= {
+        "visible": visible,
+        "percent": percent,
+        "sure": sure,
+        "number": number,
+        "observed": observed,
+        "operations": operations,
+    }
     return environment.get_template(template).render(**values)
 
 
@@ -56,6 +63,14 @@ def number(value: float) -> str:
     size = abs(value)
     decimals = 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.1 else None
     return f"{value:.3g}" if decimals is None else f"{value:,.{decimals}f}"
+
+
+def operations(value: float) -> str:
+    """Floating point operations, in the unit that leaves one to three digits before the point."""
+    for size, unit in ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1e6:.3g} MFLOP"
 
 
 def observed(value: Any) -> str:

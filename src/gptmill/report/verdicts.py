@@ -61,6 +61,22 @@ def instruct(metrics: JudgeMetrics, answers: int) -> Verdict:
     )
 
 
+def tuning(metrics: JudgeMetrics) -> Verdict | None:
+    """Tuned answers beside the base model's, paired; None when the base model was not asked."""
+    gain, low, high = metrics.gain, metrics.gain_low, metrics.gain_high
+    if gain is None:
+        return None
+    reason = f"The tuned model's answers score {abs(gain):.1f} points {'more' if gain >= 0 else 'less'} than the base model's on average"
+    if low is None or high is None:
+        return Verdict("level", "Tuning's gain was measured without an interval.", f"{reason}.")
+    reason += f" (95% interval {low:+.1f} to {high:+.1f}, paired)."
+    if low > 0:
+        return Verdict("ahead", "Tuning made the answers better.", reason)
+    if high < 0:
+        return Verdict("behind", "Tuning made the answers worse.", reason)
+    return Verdict("level", "Tuning made no difference that can be told from chance.", reason)
+
+
 def interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
     """Wilson's score interval of a share (Wilson 1927), 95% by default."""
     share = right / total

@@ -4,6 +4,7 @@ It is measured twice: on the test split as the split stage balanced it, and on t
 """
 
 import csv
+import json
 from collections.abc import Sequence
 
 from gptmill import compute, files, paths, ranks, tokenizer, tracking
@@ -45,6 +46,7 @@ def run(params: Params) -> None:
     else:
         model.freeze_all_but(settings.trainable)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
+    parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if model.learns_after() != "nothing" and not model.config.dropout:
         objective = FrozenClassification.of(objective, model, machine, keep=settings.cache_activations)
     sections = {
@@ -66,7 +68,8 @@ def run(params: Params) -> None:
         also = lora.detach(model, str(paths.BASE_MODEL))
         # Most texts of the test split are in the natural one too: each is read once.
         texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
-        predictions = dict(zip(texts, classification.predict(model, words, texts, settings.max_length, machine), strict=True))
+        probable = dict(zip(texts, classification.probabilities(model, words, texts, settings.max_length, machine), strict=True))
+        predictions = {text: classification.likeliest(row, classes) for text, row in probable.items()}
         learnt = splits["train"]["text"].tolist(), splits["train"]["label"].tolist()
         tfidf = dict(zip(texts, baselines.tfidf_classifier(learnt, texts, params.seed, weigh_classes=weigh), strict=True))
         metrics = {}
@@ -79,11 +82,13 @@ def run(params: Params) -> None:
             "scores_of": classification.scores_of(classes),
             "validation_accuracy": round(trained.kept.validation_accuracy, 4),
             "best_epoch": round(trained.kept.epoch, 2),
+            "parameters_trained": parameters_trained,
+            "tokens_read": round(trained.curve[-1].epoch * sum(min(len(ids), settings.max_length) for ids, _ in train)),
         }
         weights.save(model, words, paths.CLASSIFIER_MODEL, settings.max_length, also)
         curves.write(paths.PLOTS / "classifier.csv", trained.curve, trained.kept)
         test = splits["test"]
-        _write_predictions(test["text"], test["label"], [predictions[text] for text in test["text"]])
+        _write_predictions(test["text"], test["label"], [probable[text] for text in test["text"]], classes)
         files.write_json(paths.METRICS / "classifier.json", metrics)
         run.metrics(measured)
         run.metrics({"seconds": trained.seconds})
@@ -95,9 +100,11 @@ def run(params: Params) -> None:
     print(f"classifier: accuracy as the classes are spread {ours:.1%} (TF-IDF: {theirs:.1%})")
 
 
-def _write_predictions(texts: Sequence[str], labels: Sequence[str], predictions: Sequence[tuple[str, float]]) -> None:
+def _write_predictions(texts: Sequence[str], labels: Sequence[str], rows: Sequence[Sequence[float]], classes: Sequence[str]) -> None:
     with files.atomic(paths.PLOTS / "classifier_predictions.csv") as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # a message may hold a bare \r
-        writer.writerow(["actual", "predicted", "probability", "text"])
-        for text, label, (predicted, probability) in zip(texts, labels, predictions, strict=True):
-            writer.writerow([label, predicted, f"{probability:.4f}", text])
+        writer.writerow(["actual", "predicted", "probability", "probabilities", "text"])
+        for text, label, row in zip(texts, labels, rows, strict=True):
+            predicted, probability = classification.likeliest(row, classes)
+            every = {name: round(value, 4) for name, value in zip(classes, row, strict=True)}
+            writer.writerow([label, predicted, f"{probability:.4f}", json.dumps(every, ensure_ascii=False), text])

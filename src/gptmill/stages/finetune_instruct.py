@@ -38,15 +38,18 @@ def run(params: Params) -> None:
                 f"instruct.max_length ({settings.max_length}) cuts off every answer of the {name} split, "
                 f"whose shortest prompt has {shortest} tokens: raise it"
             )
+    tokens_an_epoch = sum(min(len(example.prompt + example.answer), settings.max_length + 1) - 1 for example in objective.train)
     model = weights.load(paths.BASE_MODEL)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
+    parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     sections = {"seed": params.seed, "instruct": settings, "compute": params.compute}
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
     checkpoints = checkpoint.of_stage("finetune_instruct", sections, inputs, params.compute.checkpoint_minutes)
     with tracking.run("finetune_instruct", sections, inputs, checkpoints.folder.name) as run:
-        samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text))
+        memory = checkpoints.folder / "samples.jsonl"
+        samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text), memory)
         with curves.Live(run.curve) as live:
             trained = loop.train(
                 model, objective, settings, machine, name="finetune_instruct", checkpoints=checkpoints, on_evaluation=[live, samples]
@@ -58,6 +61,8 @@ def run(params: Params) -> None:
             "validation_perplexity": round(math.exp(trained.kept.validation_loss), 3),
             "validation_token_accuracy": round(trained.kept.validation_accuracy, 4),
             "best_epoch": round(trained.kept.epoch, 2),
+            "parameters_trained": parameters_trained,
+            "tokens_read": round(trained.curve[-1].epoch * tokens_an_epoch),
         }
         adapter = lora.detach(model, str(paths.BASE_MODEL))
 
@@ -67,6 +72,7 @@ def run(params: Params) -> None:
 
         weights.save(model, words, paths.INSTRUCT_MODEL, also=beside)
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
+        files.write_jsonl(paths.INSTRUCT_SAMPLES, samples.records)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
         run.model(paths.INSTRUCT_MODEL, "ask")

@@ -28,16 +28,19 @@ def run(params: Params) -> None:
         if params.base.init == "scratch":
             model = GPT(config)
             model.trunk.checkpoint_activations = params.compute.checkpoint_activations
-            samples = Samples(model, words, validation[:SAMPLE_PROMPT].tolist(), machine, lambda text: run.text("samples.txt", text))
+            memory = checkpoints.folder / "samples.jsonl"
+            samples = Samples(
+                model, words, validation[:SAMPLE_PROMPT].tolist(), machine, lambda text: run.text("samples.txt", text), memory
+            )
             with curves.Live(run.curve) as live:
                 trained = loop.train(
                     model, objective, params.base, machine, name="pretrain", checkpoints=checkpoints, on_evaluation=[live, samples]
                 )
             run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
-            curve, kept, targets = trained.curve, trained.kept, trained.curve[-1].targets
+            curve, kept, targets, said = trained.curve, trained.kept, trained.curve[-1].targets, samples.records
         else:
             model = weights.load_gpt2(sources.fetch(sources.GPT2_WEIGHTS[params.base.init]), config)
-            curve, kept, targets = [], None, 0
+            curve, kept, targets, said = [], None, 0, []
         if not ranks.leads():
             return
         loss = loop.evaluate(model, objective, machine).loss
@@ -52,6 +55,7 @@ def run(params: Params) -> None:
         }
         weights.save(model, words, paths.BASE_MODEL)
         curves.write(paths.PLOTS / "pretrain.csv", curve, kept)
+        files.write_jsonl(paths.BASE_SAMPLES, said)
         files.write_json(paths.METRICS / "pretrain.json", metrics)
         run.metrics(metrics)
         run.model(paths.BASE_MODEL, "generate")

@@ -1,0 +1,13 @@
+"""`gptmill report`: the report with what lies outside the graph, as it is today."""
+
+from gptmill import files, paths
+
+
+def report() -> None:
+    """Write reports/report-extended.html: the report, with the last promotion decisions and the judge's agreement with given scores."""
+    from gptmill.report import inputs, outside, page
+
+    besides = outside.read()
+    files.write_text(paths.EXTENDED_REPORT, page.render(inputs.read(), besides))
+    agreement = "an agreement of the judge" if besides.agreement else "no agreement of the judge"
+    print(f"{paths.EXTENDED_REPORT}: {paths.REPORT.name} with {len(besides.promotions)} promotion decisions and {agreement}")

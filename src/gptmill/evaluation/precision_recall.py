@@ -1,0 +1,26 @@
+"""Precision against recall as the threshold falls: what a classifier could do if it asked for more or less sureness."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Curve:
+    """`recall` rises from 0 to 1. `average`: average precision, the area under the steps (scikit-learn's `average_precision_score`)."""
+
+    label: str
+    recall: list[float]
+    precision: list[float]
+    average: float
+    share: float  # of the texts that are of this class: the precision of guessing
+
+
+def curve(label: str, probabilities: Sequence[float], is_label: Sequence[bool]) -> Curve | None:
+    """`probabilities`: that each text is of class `label`. None when all or none of the texts are: then there is nothing to find."""
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    if all(is_label) or not any(is_label):
+        return None
+    precision, recall, _ = precision_recall_curve(is_label, probabilities)
+    average = float(average_precision_score(is_label, probabilities))
+    return Curve(label, recall[::-1].tolist(), precision[::-1].tolist(), average, sum(is_label) / len(is_label))
