@@ -11,14 +11,14 @@ from gptmill.tokenizer import Tokenizer
 
 
 @torch.inference_mode()
-def predict(
+def probabilities(
     model: GPTClassifier, tokenizer: Tokenizer, texts: Sequence[str], max_length: int, compute: Compute, batch_size: int = 64
-) -> list[tuple[str, float]]:
-    """(label, its probability) for each text, in order. Texts are batched by length; an empty one is read as an end of text."""
+) -> list[list[float]]:
+    """For each text, in order, how probable each class is, in the order of the model's labels. An empty text is read as an end of text."""
     model.to(compute.device).eval()
     rows = [tokenizer.encode(text)[:max_length] or [tokenizer.end_of_text] for text in texts]
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    predictions: list[tuple[str, float]] = [("", 0.0)] * len(rows)
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # batched by length
+    found: list[list[float]] = [[]] * len(rows)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         lengths = torch.tensor([len(rows[i]) for i in batch])
@@ -27,9 +27,22 @@ def predict(
             tokens[j, : lengths[j]] = torch.tensor(rows[i])
         with compute.autocast():
             logits = model(tokens.to(compute.device), lengths.to(compute.device)).float()
-        for i, probability, label in zip(batch, *(v.tolist() for v in logits.softmax(1).max(1)), strict=True):
-            predictions[i] = (model.labels[label], probability)
-    return predictions
+        for i, row in zip(batch, logits.softmax(1).tolist(), strict=True):
+            found[i] = row
+    return found
+
+
+def predict(
+    model: GPTClassifier, tokenizer: Tokenizer, texts: Sequence[str], max_length: int, compute: Compute, batch_size: int = 64
+) -> list[tuple[str, float]]:
+    """(the likeliest label, its probability) for each text, in order."""
+    return [likeliest(row, model.labels) for row in probabilities(model, tokenizer, texts, max_length, compute, batch_size)]
+
+
+def likeliest(row: Sequence[float], labels: Sequence[str]) -> tuple[str, float]:
+    """The first of equals."""
+    place = max(range(len(row)), key=row.__getitem__)
+    return labels[place], row[place]
 
 
 def scores_of(classes: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.errors import GptmillError
 from gptmill.evaluation import baselines, classification
+from gptmill.lineage import card, record
 from gptmill.model import lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.params import Params
@@ -64,7 +65,7 @@ def run(params: Params) -> None:
             )
         if not ranks.leads():
             return
-        also = lora.detach(model, str(paths.BASE_MODEL))
+        adapters = lora.detach(model, str(paths.BASE_MODEL))
         # Most texts of the test split are in the natural one too: each is read once.
         texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
         predictions = dict(zip(texts, classification.predict(model, words, texts, settings.max_length, machine), strict=True))
@@ -81,6 +82,8 @@ def run(params: Params) -> None:
             "validation_accuracy": round(trained.kept.validation_accuracy, 4),
             "best_epoch": round(trained.kept.epoch, 2),
         }
+        lineage = record.of_stage("finetune_classifier", sections, files_of.values(), ["spam"], paths.BASE_MODEL)
+        also = [adapters, card.beside(lineage, card.CLASSIFY, metrics, classes)]
         weights.save(model, words, paths.CLASSIFIER_MODEL, settings.max_length, also)
         curves.write(paths.PLOTS / "classifier.csv", trained.curve, trained.kept)
         test = splits["test"]

@@ -5,6 +5,7 @@ import math
 from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.data import prompts
 from gptmill.errors import GptmillError
+from gptmill.lineage import card, record
 from gptmill.model import lora, weights
 from gptmill.params import Params
 from gptmill.training import checkpoint, curves, loop
@@ -59,7 +60,9 @@ def run(params: Params) -> None:
             "validation_token_accuracy": round(trained.kept.validation_accuracy, 4),
             "best_epoch": round(trained.kept.epoch, 2),
         }
-        weights.save(model, words, paths.INSTRUCT_MODEL, also=lora.detach(model, str(paths.BASE_MODEL)))
+        lineage = record.of_stage("finetune_instruct", sections, inputs, ["instructions"], paths.BASE_MODEL)
+        also = [lora.detach(model, str(paths.BASE_MODEL)), card.beside(lineage, card.ASK, metrics)]
+        weights.save(model, words, paths.INSTRUCT_MODEL, also=also)
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
