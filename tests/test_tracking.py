@@ -131,7 +131,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 folders, answers = json.loads(sys.argv[1]), {}
-wanted = [line for folder in folders.values() for line in (Path(folder.removeprefix("file://")) / "requirements.txt").read_text().split("\\n")]
+files = [Path(folder.removeprefix("file://")) / "requirements.txt" for folder in folders.values()]
+wanted = [line for file in files for line in file.read_text().split()]
 allowed, todo = set(), [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in wanted if line]
 while todo:
     if (name := re.sub(r"[-_.]+", "-", todo.pop()).lower()) not in allowed:
@@ -141,7 +142,7 @@ while todo:
         except metadata.PackageNotFoundError:
             continue
         todo += [re.split(r"[^A-Za-z0-9._-]", need)[0] for need in needs if "extra ==" not in need]
-owners = {module: {re.sub(r"[-_.]+", "-", owner).lower() for owner in found} for module, found in metadata.packages_distributions().items()}
+owners = {name: {re.sub(r"[-_.]+", "-", owner).lower() for owner in found} for name, found in metadata.packages_distributions().items()}
 
 class Only(PathFinder):
     @classmethod

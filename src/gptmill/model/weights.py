@@ -132,8 +132,8 @@ def save(
 ) -> None:
     """Write a model folder, whole or not at all.
 
-    `max_length`: tokens of a text that it was trained to read, when not the whole context; `also`: write what else belongs into it, one after the other,
-    each given the folder with all that stands in it before.
+    `max_length`: tokens of a text that it was trained to read, when not the whole context; `also`: write what else belongs into it, one
+    after the other, each given the folder with all that stands in it before.
     """
     state = {**model.trunk.state_dict(), HEAD: model.head.weight}
     labels = model.labels if isinstance(model, GPTClassifier) else ()
