@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gptmill import paths
+from gptmill.commands import tracking as tracking_commands
 from gptmill.errors import GptmillError, Interrupted
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ weights_app = typer.Typer(help="Weights in from Hugging Face, OpenAI or the book
 app.add_typer(weights_app, name="weights")
 data_app = typer.Typer(help="Look after the data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.command("sync")(tracking_commands.sync)
 model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 

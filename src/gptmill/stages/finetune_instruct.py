@@ -46,7 +46,7 @@ def run(params: Params) -> None:
     checkpoints = checkpoint.of_stage(
         "finetune_instruct", sections, [*inputs, paths.BASE_MODEL, paths.TOKENIZER], params.compute.checkpoint_minutes
     )
-    with tracking.run("finetune_instruct", sections, inputs) as run:
+    with tracking.run("finetune_instruct", sections, inputs, checkpoints.folder.name) as run:
         samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text))
         with curves.Live(run.curve) as live:
             trained = loop.train(

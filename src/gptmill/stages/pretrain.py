@@ -25,7 +25,7 @@ def run(params: Params) -> None:
     sections = {"seed": params.seed, "model": params.model, "base": params.base, "compute": params.compute}
     inputs = [path for split in tokens.SPLITS for path in tokens.paths_of(paths.TOKENS, split)]
     checkpoints = checkpoint.of_stage("pretrain", sections, [paths.TOKENS, paths.TOKENIZER], params.compute.checkpoint_minutes)
-    with tracking.run("pretrain", sections, inputs) as run:
+    with tracking.run("pretrain", sections, inputs, checkpoints.folder.name) as run:
         if params.base.init == "scratch":
             model = GPT(config)
             model.trunk.checkpoint_activations = params.compute.checkpoint_activations

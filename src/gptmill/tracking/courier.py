@@ -1,0 +1,60 @@
+"""What goes on beside a stage: a thread sends the stage's journal to MLflow as it grows, and notes how busy the machine is.
+
+What loads much code, the first contact and models, is done by the stage's own thread. So a server that hangs delays a stage at its start
+and at its end, each time by the patience that `stores` has, and never in between.
+"""
+
+import logging
+import threading
+import time
+
+from gptmill.tracking import places, stores
+from gptmill.tracking.journal import Journal
+from gptmill.tracking.machine import Machine
+from gptmill.tracking.sending import Sender, Unreachable
+
+SEND_EVERY = 2.0  # seconds
+ASK_AGAIN = 30.0  # seconds after which a server that did not answer is asked again
+
+log = logging.getLogger(__name__)
+
+
+class Courier:
+    """Between a journal and MLflow, from the start of a stage to its end."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal, self._sender, self._told = journal, Sender(journal), False
+        self.reached = self._send()
+        self._machine = Machine(journal)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The stage is over: nothing is noted any more."""
+        self._over.set()
+        self._thread.join()
+        self._machine.end()
+
+    def deliver(self) -> None:
+        """Send all the rest."""
+        self._send(models=True)
+
+    def _work(self) -> None:
+        asked_at = time.monotonic()
+        while not self._over.wait(timeout=0.5):
+            self._machine.sample_if_due()
+            if self._journal.behind and time.monotonic() - asked_at >= (SEND_EVERY if self.reached else ASK_AGAIN):
+                self.reached = self._send()
+                asked_at = time.monotonic()
+
+    def _send(self, *, models: bool = False) -> bool:
+        try:
+            self._sender.send(models=models)
+        except Unreachable as error:
+            if not self._told:
+                where = stores.without_password(places.store())
+                log.warning("MLflow (%s) cannot be reached: %s. What this run logs is kept; `gptmill sync` sends it", where, error)
+            self._told = True
+            return False
+        return True
