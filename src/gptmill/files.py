@@ -91,13 +91,6 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
-def digest_folder(folder: Path) -> str:
-    """The name by which DVC knows a folder with these files: an md5 of its files' md5s and names, with `.dir` behind it."""
-    entries = [{"md5": digest(path, "md5"), "relpath": path.relative_to(folder).as_posix()} for path in folder.rglob("*") if path.is_file()]
-    listing = json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True)
-    return f"{hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest()}.dir"
-
-
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

@@ -4,7 +4,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gptmill import files
+from gptmill.tracking.context import dvc_hash
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
@@ -41,7 +41,7 @@ def log_model(folder: Path, task: Task) -> "ModelInfo":
         input_example=pd.DataFrame({"text": [EXAMPLES[task]]}),
         signature=ModelSignature(inputs=Schema([text]), outputs=Schema(classes if task == "classify" else [text])),
         pip_requirements=[_requirement(name) for name in _REQUIREMENTS],
-        tags={CONTENT: files.digest_folder(folder)},
+        tags={CONTENT: dvc_hash(folder)},
     )
 
 

@@ -2,7 +2,7 @@
 
 It holds what decides the weights, and nothing that would differ in a second run: no time, host, path, commit or run. Nor the code's hash:
 a comment that changes would make another model of the same weights, and everything after it would run again. Those are found from
-dvc.lock, git and MLflow: see `tracing`.
+dvc.lock, git and MLflow: see `provenance`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -7,7 +7,8 @@ say what is to be done; when it is done the experiment is deleted, which hides i
 
 A promotion that dies between the two is finished by the next one, after PATIENCE. What is left: one that sleeps between looking at the
 champion and setting it, for longer than that, sets it late; it then looks whether others were there meanwhile, and puts theirs back. For
-that moment the older one is in use. `mlflow gc` forgets the numbers: not while promotions run. Whoever moves aliases by hand goes past all this, and is believed.
+that moment the older one is in use. `mlflow gc` forgets the numbers: not while promotions run. Whoever moves aliases by hand goes past
+all this, and is believed.
 """
 
 import time
@@ -90,9 +91,7 @@ def _champion(client: "MlflowClient", name: str) -> str:
 def _last(client: "MlflowClient", name: str) -> "Experiment | None":
     from mlflow.entities import ViewType
 
-    found = client.search_experiments(
-        ViewType.ALL, max_results=1, filter_string=f"name LIKE '{_prefix(name)}%'", order_by=["name DESC"]
-    )
+    found = client.search_experiments(ViewType.ALL, max_results=1, filter_string=f"name LIKE '{_prefix(name)}%'", order_by=["name DESC"])
     return found[0] if found else None
 
 

@@ -58,7 +58,9 @@ def decide(challenger: Measured, champion: Measured | None, measure: str, params
     if broken := broken_guards(challenger, params):
         return Decision("refused", broken, figures)
     if champion is None:
-        return Decision("promoted", [f"there is no champion to compare with; {measure} {challenger.mean:.4f}, and the guards hold"], figures)
+        return Decision(
+            "promoted", [f"there is no champion to compare with; {measure} {challenger.mean:.4f}, and the guards hold"], figures
+        )
     differences = [ours - theirs for ours, theirs in zip(challenger.scores, champion.scores, strict=True)]
     low, high = interval(differences, params.confidence, seed)
     figures |= {"champion": champion.mean, "difference": float(np.mean(differences)), "difference low": low, "difference high": high}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptmill import files, paths
@@ -12,6 +13,8 @@ from gptmill.params import Params
 from gptmill.promotion import claims, versions
 from gptmill.promotion.deciding import Decision, Measured, decide
 from gptmill.promotion.trials import Trial, Unfit
+from gptmill.tracking import context, stores
+from gptmill.tracking.context import LOCK, dvc_hash
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 ATTEMPTS = 5  # times that somebody else may be faster
-LOCK = "dvc.lock"
 ROLLED_BACK = "promotion.rolled_back"
 
 
@@ -72,14 +74,16 @@ def rollback(name: str) -> str:
 
 
 def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
-    content = files.digest_folder(trial.folder)
+    content = dvc_hash(trial.folder)
     with _logged(client, trial, params) as run:
         version = versions.register(client, trial, content, run)
         taken = _take(trial, params)
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             after = claims.settled(client, trial.registered)
             champion = versions.at(client, trial.registered, versions.CHAMPION)
             decision = _beside(trial, params, taken, content, version, champion)
+            if attempt:
+                decision = replace(decision, reasons=[*decision.reasons, "compared again, with another that was promoted meanwhile"])
             if decision.verdict != "promoted":
                 break
             before = str(champion.version) if champion else ""
@@ -96,7 +100,7 @@ def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
 
 
 def _try(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
-    content = files.digest_folder(trial.folder)
+    content = dvc_hash(trial.folder)
     champion = versions.at(client, trial.registered, versions.CHAMPION)
     known = versions.of_content(client, trial.registered, content)
     decision = _beside(trial, params, _take(trial, params), content, known, champion)
@@ -173,7 +177,7 @@ def _beside(
     return replace(decision, reasons=decision.reasons + notes)
 
 
-def _notes(trial: Trial, folder) -> list[str]:
+def _notes(trial: Trial, folder: Path) -> list[str]:
     """What is to be known of the champion when scores are compared."""
     try:
         lineage = record.read(folder)
@@ -189,7 +193,7 @@ def _notes(trial: Trial, folder) -> list[str]:
 @contextmanager
 def _logged(client: "MlflowClient", trial: Trial, params: Params) -> Iterator["Run"]:
     """A run of the experiment `gptmill-promotion` for one decision."""
-    run = client.create_run(versions.experiment(client), run_name=trial.registered)
+    run = client.create_run(stores.experiment(client, versions.EXPERIMENT), run_name=trial.registered, tags=context.tags("promote"))
     ended = "FAILED"
     try:
         for key, value in record.flatten({"seed": params.seed, "promotion": params.promotion}):
@@ -211,8 +215,8 @@ def _record(client: "MlflowClient", run: "Run", version: "ModelVersion", outcome
     for name, value in figures.items():
         client.log_metric(run_id, _allowed(name), value)
     client.log_dict(run_id, {**tags, "figures": decision.figures}, "decision.json")
-    if (lock := paths.PARAMS.with_name(LOCK)).exists():
-        client.log_artifact(run_id, str(lock))  # what the way back from this version needs, wherever it is asked for
+    if LOCK.exists():
+        client.log_artifact(run_id, str(LOCK))  # what the way back from this version needs, wherever it is asked for
     versions.tag(client, version, {**tags, "promotion.run": run_id})
     versions.tag(client, version, {f"promotion.{_allowed(name)}": f"{value:.4f}" for name, value in figures.items()})
 

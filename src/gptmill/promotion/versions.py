@@ -7,12 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
-from gptmill import files, registry, tracking
+from gptmill import registry
 from gptmill.errors import GptmillError
 from gptmill.lineage import card
 from gptmill.promotion.trials import TRIALS, Trial
+from gptmill.tracking import places, stores
+from gptmill.tracking.context import dvc_hash
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,45 +37,23 @@ def trials(names: list[str]) -> list[Trial]:
 
 def exists() -> bool:
     """Whether there is a registry already. Asking for one that lies in this folder would make it."""
-    return tracking.store() != tracking.LOCAL_STORE or Path(tracking.LOCAL_STORE.removeprefix("sqlite:///")).exists()
+    return not places.is_local() or (places.home() / "mlflow.db").exists()
 
 
 @contextmanager
 def opened() -> Iterator["MlflowClient"]:
     """The registry. What goes wrong with it is a `GptmillError` that names it."""
-    from mlflow import MlflowClient, set_tracking_uri
     from mlflow.exceptions import MlflowException
 
-    from gptmill.params import addresses
-
+    store = places.store()
     try:
-        # The first to come builds the tables; two at once would collide in it.
-        with FileLock(".mlflow.lock"):
-            set_tracking_uri(tracking.store())
-            client = MlflowClient()
-            client.search_registered_models(max_results=1)
-        yield client
+        yield stores.connect(store)
     except (MlflowException, OSError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise GptmillError(
-            f"MLflow at {addresses.shown(tracking.store())} did not do it: {said}. Nothing is promoted without it; "
-            "start it, or unset MLFLOW_TRACKING_URI for the store in this folder"
+            f"MLflow at {stores.without_password(store)} did not do it: {said}. "
+            "Start it, or unset MLFLOW_TRACKING_URI for the store in this folder"
         ) from None
-
-
-def experiment(client: "MlflowClient") -> str:
-    """The id of the experiment that decisions are logged in."""
-    from mlflow.exceptions import MlflowException
-
-    local = None if tracking.store() != tracking.LOCAL_STORE else tracking.LOCAL_ARTIFACTS.resolve().as_uri()
-    if found := client.get_experiment_by_name(EXPERIMENT):
-        return found.experiment_id
-    try:
-        return client.create_experiment(EXPERIMENT, artifact_location=local)
-    except MlflowException:
-        if found := client.get_experiment_by_name(EXPERIMENT):  # somebody else was faster
-            return found.experiment_id
-        raise
 
 
 def at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
@@ -88,6 +66,20 @@ def at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def named(client: "MlflowClient", name: str, alias: str | None, number: str | None) -> "ModelVersion":
+    """The version under that alias or number. Raises `GptmillError` when there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, number)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise GptmillError(
+            f"the registry has no {name}{'@' + alias if alias else '/' + str(number)}: `gptmill promote` makes versions"
+        ) from None
 
 
 def of_content(client: "MlflowClient", name: str, content: str) -> "ModelVersion | None":
@@ -149,7 +141,7 @@ def logged_model(client: "MlflowClient", content: str) -> Any:
     for model in client.search_logged_models(ids, filter_string=f"tags.`{registry.CONTENT}` = '{content}'"):
         if model.status == "READY":
             with downloaded(f"models:/{model.model_id}") as whole:
-                if files.digest_folder(within(whole)) == content:  # what is registered is what was measured
+                if dvc_hash(within(whole)) == content:  # what is registered is what was measured
                     return model
     return None
 
@@ -157,7 +149,7 @@ def logged_model(client: "MlflowClient", content: str) -> Any:
 def _log(trial: Trial, run: "Run") -> Any:
     import mlflow
 
-    with mlflow.start_run(run_id=run.info.run_id):
+    with mlflow.start_run(run_id=run.info.run_id, log_system_metrics=False):
         info = registry.log_model(trial.folder, trial.task)
     return mlflow.MlflowClient().get_logged_model(info.model_id)
 
@@ -187,7 +179,7 @@ def tag(client: "MlflowClient", version: "ModelVersion", tags: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Place:
+class Registered:
     """Where a version stands."""
 
     name: str
@@ -195,10 +187,10 @@ class Place:
     aliases: tuple[str, ...]
 
 
-def places(client: "MlflowClient", content: str) -> list[Place]:
+def registered(client: "MlflowClient", content: str) -> list[Registered]:
     """Every registered version with that content."""
     return [
-        Place(name, found.version, tuple(sorted(client.get_model_version(name, found.version).aliases)))
+        Registered(name, found.version, tuple(sorted(client.get_model_version(name, found.version).aliases)))
         for name in (trial.registered for trial in TRIALS.values())
         for found in client.search_model_versions(f"name='{name}'")
         if found.tags.get(registry.CONTENT) == content
