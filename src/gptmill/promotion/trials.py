@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gptmill import compute, files, paths, tokenizer
+from gptmill import files, paths, tokenizer
 from gptmill.errors import GptmillError
 from gptmill.params import Params
 from gptmill.promotion.deciding import CALIBRATION, RECALL, Measured
@@ -15,6 +15,7 @@ from gptmill.registry import Task
 if TYPE_CHECKING:
     from torch import nn
 
+    from gptmill.compute import Compute
     from gptmill.model.gpt import GPT
     from gptmill.tokenizer import Tokenizer
 
@@ -71,6 +72,7 @@ def _classify(folder: Path, params: Params) -> Measured:
     """Right or wrong on each message of the test split; the guards' figures are of the classes as they really are spread (`natural`)."""
     import pandas as pd
 
+    from gptmill import compute
     from gptmill.evaluation import classification
     from gptmill.model import weights
 
@@ -98,6 +100,7 @@ def _classify(folder: Path, params: Params) -> Measured:
 
 def _ask(folder: Path, params: Params) -> Measured:
     """The reference judge's score, from 0 to 1, of the answer to each record of the test split."""
+    from gptmill import compute
     from gptmill.evaluation import responses
     from gptmill.evaluation.judges.reference import ReferenceJudge
     from gptmill.model import weights
@@ -115,6 +118,7 @@ def _generate(folder: Path, params: Params) -> Measured:
 
     Bits a byte, and of the text: a champion with another tokenizer is measured on the same.
     """
+    from gptmill import compute
     from gptmill.data import tokens
     from gptmill.model import weights
 
@@ -144,7 +148,7 @@ def _documents(ids: Sequence[int], words: "Tokenizer") -> list[str]:
     return [text for part in parts if (text := words.decode(part).strip("\N{REPLACEMENT CHARACTER}"))]
 
 
-def _bits(model: "GPT", words: "Tokenizer", text: str, machine: compute.Compute) -> float:
+def _bits(model: "GPT", words: "Tokenizer", text: str, machine: "Compute") -> float:
     """How many bits the model needs to tell a text, from an end of text on: the sum of -log2 of what it gave each token."""
     import torch
 
