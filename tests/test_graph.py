@@ -146,6 +146,7 @@ def test_every_param_of_a_stage_is_declared_by_some_stage(stages, root):
         key
         for key, _, _ in params.describe(params.load(root / "params.yaml"))
         if not any(key == d or key.startswith(f"{d}.") for d in declared)
+        and not key.startswith("promotion.")  # promoting changes the registry: it is no stage
     }
     assert unused == set()
 
@@ -208,7 +209,7 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
     upstream = {stage.name: set(stage.upstream) for stage in read}
     assert upstream["download@spam"] == set()
     assert upstream["validate"] == {"download@corpus", "download@spam", "download@instructions"}
-    assert upstream["finetune_classifier"] == {"pretrain", "split_spam", "tokenize"}
+    assert upstream["finetune_classifier"] == {"pretrain", "split_spam", "tokenize", "download@spam"}
     assert {"validate", "split_spam", "split_instructions", "tokenize"} <= upstream["data_cards"] and "pretrain" not in upstream[
         "data_cards"
     ]
@@ -222,12 +223,13 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
 LEVELS = {
     **dict.fromkeys(["errors", "paths", "files", "fingerprint", "params", "network", "ranks", "compute"], 0),
     **dict.fromkeys(["tokenizer", "model"], 1),
-    **dict.fromkeys(["data", "training", "evaluation", "tracking", "registry", "report"], 2),
+    **dict.fromkeys(["data", "training", "evaluation", "tracking", "registry", "report", "lineage"], 2),
     **dict.fromkeys(["serving", "mlflow_model"], 3),  # models that answer: for the command line and for MLflow's server
+    "promotion": 3,  # who may be the champion: for the command line
     "launcher": 3,  # several processes of a stage
     "exchange": 3,  # models in and out: for the command line
     "stages": 4,
-    **dict.fromkeys(["summary", "doctor", "refresh"], 5),  # verbs of their own
+    **dict.fromkeys(["summary", "doctor", "refresh", "provenance"], 5),  # verbs of their own
     "commands": 6,  # the command line's verbs
     **dict.fromkeys(["cli", "__main__"], 7),
 }
@@ -249,8 +251,12 @@ def test_stages_know_nothing_of_one_another():
         assert not [file for file in first_party(path) if file.parent == path.parent and file.name != "__init__.py"], path
 
 
+MLFLOW = {f"tracking/{name}.py" for name in ("machine", "pipelines", "sending", "stores")}
+PROMOTION = {f"promotion/{name}.py" for name in ("claims", "promote", "versions")}
+
+
 @pytest.mark.parametrize(("tool", "allowed"), [
-    ("mlflow", {*(f"tracking/{name}.py" for name in ("stores", "sending", "machine", "pipelines")), "registry.py", "mlflow_model.py"}),
+    ("mlflow", {*MLFLOW, "registry.py", "mlflow_model.py", "provenance.py", *PROMOTION}),
     ("great_expectations", {"data/quality.py", "data/data_docs.py"}),
     ("prefect", set()), ("dvc", set()), ("ray", set()), ("transformers", set()),
     ("typer", {"cli.py", *(f"commands/{path.name}" for path in (PACKAGE / "commands").glob("*.py"))}),

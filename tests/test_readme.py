@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def test_there_are_commands_to_check():
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("gptmill ") and c != DOWNLOADS])
-def test_gptmill_commands_run_after_a_run(copy_of_built, command):
+def test_gptmill_commands_run_after_a_run(built, copy_of_built, command, monkeypatch):
+    shutil.copy(built.folder / "mlflow.db", copy_of_built / "own.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{copy_of_built}/own.db")
     for name in ("dvc.yaml", "profiles"):
         assert (copy_of_built / name).exists()
     done = run(command, copy_of_built)

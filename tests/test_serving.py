@@ -25,7 +25,7 @@ def folders(tmp_path_factory, words):
     made = {}
     for name, style in {**STYLES, "none": None}.items():
         made[name] = tmp_path_factory.mktemp("styles") / name
-        weights.save(model, words, made[name], also=(lambda to, style=style: prompts.write_style(to, style)) if style else lambda to: None)
+        weights.save(model, words, made[name], also=[lambda to, style=style: prompts.write_style(to, style)] if style else [])
     return made
 
 

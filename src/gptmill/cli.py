@@ -8,6 +8,7 @@ import typer
 
 from gptmill import paths
 from gptmill.commands import judging, report
+from gptmill.commands import models as models_commands
 from gptmill.commands import tracking as tracking_commands
 from gptmill.errors import GptmillError, Interrupted
 
@@ -24,6 +25,8 @@ app.add_typer(weights_app, name="weights")
 data_app = typer.Typer(help="Look after the data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.command("sync")(tracking_commands.sync)
+for verb in (models_commands.promote, models_commands.rollback, models_commands.lineage):
+    app.command()(verb)
 model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(judging.app, name="judge")

@@ -11,7 +11,7 @@ from gptmill.serving import Assistant, TextClassifier, TextGenerator
 
 
 class TextModel(PythonModel):
-    """A column `text` in; a column `label` and `probability`, or `text`, out."""
+    """A column `text` in. Out: `label`, its `probability` and all `probabilities` by label; or `text`."""
 
     def load_context(self, context: PythonModelContext) -> None:
         kinds = {"classify": TextClassifier, "generate": TextGenerator, "ask": Assistant}
@@ -20,10 +20,14 @@ class TextModel(PythonModel):
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict | None = None) -> pd.DataFrame:
         texts = model_input["text"].tolist()
         if isinstance(self.model, TextClassifier):
-            return pd.DataFrame(self.model.classify(texts), columns=["label", "probability"])
+            found = self.model.distribute(texts)
+            labels = [max(probabilities, key=probabilities.__getitem__) for probabilities in found]
+            sure = [probabilities[label] for label, probabilities in zip(labels, found, strict=True)]
+            return pd.DataFrame({"label": labels, "probability": sure, "probabilities": found})
         if isinstance(self.model, Assistant):
             return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
-        decoding = Decoding(max_new_tokens=100, temperature=0.8, top_k=50)
+        # As `gptmill generate` does when it is asked for nothing else.
+        decoding = Decoding(max_new_tokens=100, temperature=0.8, top_k=50, stop=self.model.tokenizer.end_of_text)
         return pd.DataFrame({"text": ["".join(self.model.stream(text, decoding)) for text in texts]})
 
 

@@ -2,30 +2,49 @@
 
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from gptmill.tracking.context import dvc_hash
+
+if TYPE_CHECKING:
+    from mlflow.models.model import ModelInfo
+
+Task = Literal["generate", "ask", "classify"]
 
 # What a served model imports; the versions are those that it was trained with.
 _REQUIREMENTS = ("torch", "tiktoken", "safetensors", "numpy", "pandas", "pydantic", "tqdm", "scikit-learn")
-EXAMPLES = {"generate": "Once", "ask": "Name the tool of a baker.", "classify": "WINNER!! Claim your prize now"}
+EXAMPLES: dict[Task, str] = {"generate": "Once", "ask": "Name the tool of a baker.", "classify": "WINNER!! Claim your prize now"}
+CONTENT = "gptmill.content"  # a tag: the name by which DVC knows the folder that was logged
 
 
-def log_model(folder: Path, task: Literal["generate", "ask", "classify"]) -> None:
+def log_model(folder: Path, task: Task) -> "ModelInfo":
     """Log a model folder to the active run, with its code, its requirements and the schema of what goes in and comes out."""
     import mlflow
     import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Map
 
     text = ColSpec(DataType.string, "text")
-    outputs = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "probability")] if task == "classify" else [text]
+    classes = [
+        ColSpec(DataType.string, "label"),
+        ColSpec(DataType.double, "probability"),
+        ColSpec(Map(DataType.double), "probabilities"),
+    ]
     package = Path(__file__).parent
-    mlflow.pyfunc.log_model(
+    return mlflow.pyfunc.log_model(
         name=folder.name,
         python_model=str(package / "mlflow_model.py"),
         artifacts={"model": str(folder)},
         model_config={"task": task},
         code_paths=[str(package)],
         input_example=pd.DataFrame({"text": [EXAMPLES[task]]}),
-        signature=ModelSignature(inputs=Schema([text]), outputs=Schema(outputs)),
-        pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+        signature=ModelSignature(inputs=Schema([text]), outputs=Schema(classes if task == "classify" else [text])),
+        pip_requirements=[_requirement(name) for name in _REQUIREMENTS],
+        tags={CONTENT: dvc_hash(folder)},
     )
+
+
+def _requirement(package: str) -> str:
+    # A build that is for one kind of machine (torch's +cpu) is no version that others could install.
+    return f"{package}=={metadata.version(package).partition('+')[0]}"

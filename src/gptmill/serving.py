@@ -72,4 +72,11 @@ class TextClassifier:
 
     def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """(label, its probability from 0 to 1) for each text."""
-        return classification.predict(self.model, self.tokenizer, texts, self.max_length, self.machine)
+        return [classification.likeliest(row, self.model.labels) for row in self._rows(texts)]
+
+    def distribute(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """For each text, every label with its probability."""
+        return [dict(zip(self.model.labels, row, strict=True)) for row in self._rows(texts)]
+
+    def _rows(self, texts: Sequence[str]) -> list[list[float]]:
+        return classification.probabilities(self.model, self.tokenizer, texts, self.max_length, self.machine)

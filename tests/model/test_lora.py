@@ -154,10 +154,10 @@ def test_a_config_of_another_kind_is_refused(tmp_path: Path, change):
 def test_a_model_folder_has_the_merged_weights_and_the_adapter(tmp_path: Path):
     model = adapted(language_model(), settings_of())
     unmerged = model(ROWS)
-    weights.save(model, WORDS, tmp_path / "model", also=lora.detach(model, "models/base"))
+    weights.save(model, WORDS, tmp_path / "model", also=[lora.detach(model, "models/base")])
     torch.testing.assert_close(weights.load(tmp_path / "model")(ROWS), unmerged, **CLOSE)
     again = language_model()
     lora.load(again, tmp_path / "model/adapter")
     torch.testing.assert_close(again(ROWS), unmerged, **CLOSE)
-    weights.save(again := language_model(), WORDS, tmp_path / "plain", also=lora.detach(again))
+    weights.save(again := language_model(), WORDS, tmp_path / "plain", also=[lora.detach(again)])
     assert not (tmp_path / "plain/adapter").exists()

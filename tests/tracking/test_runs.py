@@ -144,15 +144,41 @@ def test_artifacts_stay_in_the_project(client, runs, built):
         assert Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(built.folder)
 
 
+# Nothing may be imported but what the models' own requirements bring: as in an environment that has only them.
 PROGRAM = """
-import json, sys
-import mlflow, pandas as pd
+import json, re, sys
+from importlib import metadata
+from importlib.machinery import PathFinder
+from pathlib import Path
+
 folders, answers = json.loads(sys.argv[1]), {}
+files = [Path(folder.removeprefix("file://")) / "requirements.txt" for folder in folders.values()]
+wanted = [line for file in files for line in file.read_text().split()]
+allowed, todo = set(), [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in wanted if line]
+while todo:
+    if (name := re.sub(r"[-_.]+", "-", todo.pop()).lower()) not in allowed:
+        allowed.add(name)
+        try:
+            needs = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        todo += [re.split(r"[^A-Za-z0-9._-]", need)[0] for need in needs if "extra ==" not in need]
+owners = {name: {re.sub(r"[-_.]+", "-", owner).lower() for owner in found} for name, found in metadata.packages_distributions().items()}
+
+class Only(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        absent = "." not in name and name != "gptmill" and name in owners and not owners[name] & allowed
+        return None if absent else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Only
+assert "mlflow" in allowed and "dvc" not in allowed and "prefect" not in allowed
+import mlflow, pandas as pd
 for name, folder in folders.items():
     model = mlflow.pyfunc.load_model(folder)
     import gptmill
-    answers[name] = {"columns": list(model.predict(pd.DataFrame({"text": sys.argv[2:]})).columns), "code": gptmill.__file__,
-                     "rows": model.predict(pd.DataFrame({"text": sys.argv[2:]})).values.tolist()}
+    rows = model.predict(pd.DataFrame({"text": sys.argv[2:]}))
+    answers[name] = {"columns": list(rows.columns), "code": gptmill.__file__, "rows": rows.values.tolist()}
 print("ANSWERS" + json.dumps(answers))
 """
 
@@ -169,8 +195,10 @@ def served(client, built_store, runs, tmp_path_factory) -> dict:
 
 def test_the_logged_classifier_answers_as_ours_does(served, in_built):
     expected = TextClassifier(paths.CLASSIFIER_MODEL).classify(["Claim your prize", "see you"])
-    assert served["classifier"]["columns"] == ["label", "probability"]
-    assert [tuple(row) for row in served["classifier"]["rows"]] == [(label, pytest.approx(p, abs=1e-4)) for label, p in expected]
+    assert served["classifier"]["columns"] == ["label", "probability", "probabilities"]
+    for (label, probability, every), (ours, how_sure) in zip(served["classifier"]["rows"], expected, strict=True):
+        assert (label, probability) == (ours, pytest.approx(how_sure, abs=1e-4))
+        assert set(every) == {"ham", "spam"} and sum(every.values()) == pytest.approx(1) and every[label] == probability
 
 
 def test_the_logged_language_models_answer_with_text(served, in_built):

@@ -128,11 +128,12 @@ def save(
     tokenizer: Tokenizer,
     folder: Path,
     max_length: int | None = None,
-    also: Callable[[Path], None] = lambda folder: None,
+    also: Sequence[Callable[[Path], None]] = (),
 ) -> None:
     """Write a model folder, whole or not at all.
 
-    `max_length`: tokens of a text that it was trained to read, when not the whole context; `also`: writes what else belongs into it.
+    `max_length`: tokens of a text that it was trained to read, when not the whole context; `also`: write what else belongs into it, one
+    after the other, each given the folder with all that stands in it before.
     """
     state = {**model.trunk.state_dict(), HEAD: model.head.weight}
     labels = model.labels if isinstance(model, GPTClassifier) else ()
@@ -140,7 +141,8 @@ def save(
         beside.mkdir()
         write(beside, model.config, lambda name: state[name], tokenizer.end_of_text, labels)
         tokenizer.save(beside, max_length or model.config.context_length)
-        also(beside)
+        for write_more in also:
+            write_more(beside)
 
 
 def write(

@@ -198,6 +198,17 @@ class GenerateParams(Section):
     compare_base: bool = Field(description="true: the base model answers too, so that one sees what the tuning brought")
 
 
+class PromotionParams(Section):
+    margin: Annotated[float, Field(ge=0)] = Field(
+        description="how much better than the champion, at least: a share of right answers, a share of the judge's 100, bits a byte"
+    )
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(description="of the interval that must lie above the margin as a whole")
+    min_recall: Share = Field(description="a classifier that finds a smaller share of any class is refused")
+    max_calibration_error: Share = Field(
+        description="a classifier whose probabilities are further than this from how often it is right, on average, is refused"
+    )
+
+
 class ComputeParams(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
     precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
@@ -235,6 +246,7 @@ class Params(Section):
     instruct: InstructParams
     generate: GenerateParams
     judge: JudgeParams
+    promotion: PromotionParams
     compute: ComputeParams
 
     @model_validator(mode="after")

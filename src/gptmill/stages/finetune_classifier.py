@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.errors import GptmillError
 from gptmill.evaluation import baselines, classification
+from gptmill.lineage import card, record
 from gptmill.model import lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.params import Params
@@ -65,7 +66,7 @@ def run(params: Params) -> None:
             )
         if not ranks.leads():
             return
-        also = lora.detach(model, str(paths.BASE_MODEL))
+        adapters = lora.detach(model, str(paths.BASE_MODEL))
         # Most texts of the test split are in the natural one too: each is read once.
         texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
         probable = dict(zip(texts, classification.probabilities(model, words, texts, settings.max_length, machine), strict=True))
@@ -85,6 +86,8 @@ def run(params: Params) -> None:
             "parameters_trained": parameters_trained,
             "tokens_read": round(trained.curve[-1].epoch * sum(min(len(ids), settings.max_length) for ids, _ in train)),
         }
+        lineage = record.of_stage("finetune_classifier", sections, files_of.values(), ["spam"], paths.BASE_MODEL)
+        also = [adapters, card.beside(lineage, card.CLASSIFY, metrics, classes)]
         weights.save(model, words, paths.CLASSIFIER_MODEL, settings.max_length, also)
         curves.write(paths.PLOTS / "classifier.csv", trained.curve, trained.kept)
         test = splits["test"]

@@ -1,11 +1,11 @@
 """finetune_instruct: the base model learns to answer instructions."""
 
 import math
-from pathlib import Path
 
 from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.data import prompts
 from gptmill.errors import GptmillError
+from gptmill.lineage import card, record
 from gptmill.model import lora, weights
 from gptmill.params import Params
 from gptmill.training import checkpoint, curves, loop
@@ -64,13 +64,13 @@ def run(params: Params) -> None:
             "parameters_trained": parameters_trained,
             "tokens_read": round(trained.curve[-1].epoch * tokens_an_epoch),
         }
-        adapter = lora.detach(model, str(paths.BASE_MODEL))
-
-        def beside(folder: Path) -> None:
-            prompts.write_style(folder, style)
-            adapter(folder)
-
-        weights.save(model, words, paths.INSTRUCT_MODEL, also=beside)
+        lineage = record.of_stage("finetune_instruct", sections, inputs, ["instructions"], paths.BASE_MODEL)
+        also = [
+            lambda folder: prompts.write_style(folder, style),
+            lora.detach(model, str(paths.BASE_MODEL)),
+            card.beside(lineage, card.ASK, metrics),
+        ]
+        weights.save(model, words, paths.INSTRUCT_MODEL, also=also)
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
         files.write_jsonl(paths.INSTRUCT_SAMPLES, samples.records)
         files.write_json(paths.METRICS / "instruct.json", metrics)

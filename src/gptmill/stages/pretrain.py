@@ -5,6 +5,7 @@ import math
 from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.data import sources, tokens
 from gptmill.evaluation.baselines import LONGEST_TRIGRAM_TEXT, TrigramModel
+from gptmill.lineage import card, record
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.params import Params
@@ -37,10 +38,12 @@ def run(params: Params) -> None:
                     model, objective, params.base, machine, name="pretrain", checkpoints=checkpoints, on_evaluation=[live, samples]
                 )
             run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
-            curve, kept, targets, said = trained.curve, trained.kept, trained.curve[-1].targets, samples.records
+            curve, kept, targets, said, downloaded = trained.curve, trained.kept, trained.curve[-1].targets, samples.records, {}
         else:
-            model = weights.load_gpt2(sources.fetch(sources.GPT2_WEIGHTS[params.base.init]), config)
+            path = sources.fetch(source := sources.GPT2_WEIGHTS[params.base.init])
+            model = weights.load_gpt2(path, config)
             curve, kept, targets, said = [], None, 0, []
+            downloaded = {params.base.init: sources.provenance(source.name, source.origin, source.licence, path)}
         if not ranks.leads():
             return
         loss = loop.evaluate(model, objective, machine).loss
@@ -53,7 +56,8 @@ def run(params: Params) -> None:
             "parameters": sum(weight.numel() for weight in model.parameters()),
             "tokens_trained_on": targets,
         }
-        weights.save(model, words, paths.BASE_MODEL)
+        lineage = record.of_stage("pretrain", sections, inputs, ["corpus"], downloaded=downloaded)
+        weights.save(model, words, paths.BASE_MODEL, also=[card.beside(lineage, card.GENERATE, metrics)])
         curves.write(paths.PLOTS / "pretrain.csv", curve, kept)
         files.write_jsonl(paths.BASE_SAMPLES, said)
         files.write_json(paths.METRICS / "pretrain.json", metrics)

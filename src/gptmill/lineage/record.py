@@ -1,0 +1,94 @@
+"""`lineage.json`, in every model folder: of which bytes and params its weights were made. It travels with the model.
+
+It holds what decides the weights, and nothing that would differ in a second run: no time, host, path, commit or run. Nor the code's hash:
+a comment that changes would make another model of the same weights, and everything after it would run again. Those are found from
+dvc.lock, git and MLflow: see `provenance`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from gptmill import files, paths
+from gptmill.errors import GptmillError
+
+NAME, WEIGHTS = "lineage.json", "model.safetensors"
+_NOT_DECISIVE = "compute"  # how fast, on which device; not what comes out, but for the last digits
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What `lineage.json` says."""
+
+    stage: str
+    weights: str  # SHA-256 of the file with the weights
+    params: dict[str, Any]  # dotted key -> value, of what decided the training
+    data: dict[str, str]  # path -> md5, as DVC knows the file
+    sources: dict[str, dict[str, Any]]  # data set -> name, origin, licence, sha256 and bytes of what was fetched
+    base: "Lineage | None" = None  # of the model that it was tuned from
+
+    def all_sources(self) -> dict[str, dict[str, Any]]:
+        """Its own, and those of the models before it."""
+        return {**(self.base.all_sources() if self.base else {}), **self.sources}
+
+
+def of_stage(
+    stage: str,
+    sections: Mapping[str, BaseModel | int | str | list[str]],
+    inputs: Iterable[Path],
+    data_sets: Sequence[str],
+    base: Path | None = None,
+    downloaded: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Lineage:
+    """What a stage knows of its model before it writes the weights.
+
+    `data_sets`: of which data/raw/<name>.source.json tells; `base`: the folder of the model that it was tuned from;
+    `downloaded`: what the weights began with when they are somebody else's, as a source record.
+    """
+    sources = {name: files.read_json(paths.source_record(name)) for name in data_sets}
+    return Lineage(
+        stage=stage,
+        weights="",
+        params={key: value for key, value in flatten(sections) if key.partition(".")[0] != _NOT_DECISIVE},
+        data={str(path): files.digest(path, "md5") for path in inputs},
+        sources={**sources, **{name: dict(record) for name, record in (downloaded or {}).items()}},
+        base=read(base) if base else None,
+    )
+
+
+def write(lineage: Lineage, folder: Path) -> Lineage:
+    """Write `lineage.json` beside weights that stand in the folder already; returns it with their hash."""
+    whole = Lineage(**{**vars(lineage), "weights": files.digest(folder / WEIGHTS)})
+    files.write_json(folder / NAME, asdict(whole))
+    return whole
+
+
+def read(folder: Path) -> Lineage | None:
+    """What a model folder says of itself; None when it says nothing. Raises `GptmillError` when what it says can't be read."""
+    path = folder / NAME
+    try:
+        return _parsed(files.read_json(path))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise GptmillError(f"{path} can't be read as a lineage ({error}): `dvc repro` writes it anew") from None
+
+
+def _parsed(said: Any) -> Lineage:
+    parts = {name: dict(said[name]) for name in ("params", "data", "sources")}
+    parts["sources"] = {name: dict(record) for name, record in parts["sources"].items()}
+    return Lineage(str(said["stage"]), str(said["weights"]), **parts, base=_parsed(said["base"]) if said["base"] else None)
+
+
+def flatten(sections: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of sections of params."""
+    for name, section in sections.items():
+        if isinstance(section, BaseModel):
+            section = section.model_dump()
+        if isinstance(section, Mapping):
+            yield from flatten({f"{name}.{key}": value for key, value in section.items()})
+        else:
+            yield name, section

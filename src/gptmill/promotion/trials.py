@@ -1,0 +1,191 @@
+"""The trials: the current test data of each model, and what a model folder makes of it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gptmill import files, paths, tokenizer
+from gptmill.errors import GptmillError
+from gptmill.params import Params
+from gptmill.promotion.deciding import CALIBRATION, RECALL, Measured
+from gptmill.registry import Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from gptmill.compute import Compute
+    from gptmill.model.gpt import GPT
+    from gptmill.tokenizer import Tokenizer
+
+BINS = 15  # of confidence, for the calibration error
+MOST_WINDOWS = 256  # of the validation tokens: a base model of any size is measured in minutes
+
+
+class Unfit(GptmillError):
+    """A model that can't take the trial. The message says why."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How one kind of model is measured."""
+
+    name: str  # base, classifier, instruct: the folder's name under models/
+    task: Task
+    folder: Path
+    measure: str  # what the scores are, in words
+    tests: tuple[Path, ...]  # what it is measured on
+    learnt: tuple[Path, ...]  # what it must have been trained on, for the tests to be new to it
+    leakage: str  # its data set in reports/validation.json; empty: splits of one text can't share a row
+    run: Callable[[Path, Params], Measured]
+
+    @property
+    def registered(self) -> str:
+        return f"gptmill-{self.name}"
+
+    def take(self, folder: Path, params: Params) -> Measured:
+        """Measure the model in a folder. Raises `Unfit` when it can't be; whatever is wrong with it, that is what there is to say."""
+        for path in self.tests:
+            if not path.exists():
+                raise GptmillError(f"{path} is not here: the test data is made by `dvc repro`")
+        try:
+            found = self.run(folder, params)
+        except GptmillError as error:
+            raise Unfit(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - a damaged model may raise anything
+            raise Unfit(f"it can't predict ({type(error).__name__}: {error})".splitlines()[0]) from None
+        if not found.scores or not all(map(math.isfinite, found.scores)):
+            raise Unfit("it predicts no numbers (NaN)")
+        return found
+
+
+def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """How far a classifier's confidence is from how often it is right, over bins of it (ECE; Guo et al. 2017, eq. 3)."""
+    bins: dict[int, list[float]] = {}
+    for confidence, is_right in zip(confidences, right, strict=True):
+        bins.setdefault(min(int(confidence * BINS), BINS - 1), []).append(is_right - confidence)
+    return sum(abs(sum(gaps)) for gaps in bins.values()) / len(confidences)
+
+
+def _classify(folder: Path, params: Params) -> Measured:
+    """Right or wrong on each message of the test split; the guards' figures are of the classes as they really are spread (`natural`)."""
+    import pandas as pd
+
+    from gptmill import compute
+    from gptmill.evaluation import classification
+    from gptmill.model import weights
+
+    machine = compute.prepare(params.compute, params.seed)
+    model, words = weights.load_classifier(folder), tokenizer.load(folder)
+    _demand_sound(model, model.config.vocab_size, words)
+    classes = params.data.spam.labels
+    if set(model.labels) != set(classes):
+        raise Unfit(f"its classes are {', '.join(model.labels)}, the data's {', '.join(classes)}")
+    splits = {name: pd.read_parquet(paths.SPAM_SPLITS / f"{name}.parquet") for name in ("test", "natural")}
+    texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
+    rows = classification.probabilities(model, words, texts, tokenizer.max_length(folder), machine)
+    said = {text: classification.likeliest(row, model.labels) for text, row in zip(texts, rows, strict=True)}
+    answers = {name: [said[text] for text in split["text"]] for name, split in splits.items()}
+    right = {
+        name: [found == label for (found, _), label in zip(answers[name], split["label"], strict=True)] for name, split in splits.items()
+    }
+    figures = {CALIBRATION: calibration_error([sure for _, sure in answers["natural"]], right["natural"])}
+    for label in classes:
+        of_class = [is_right for is_right, actual in zip(right["natural"], splits["natural"]["label"], strict=True) if actual == label]
+        if of_class:
+            figures[f"{RECALL}{label}"] = sum(of_class) / len(of_class)
+    return Measured([float(is_right) for is_right in right["test"]], figures)
+
+
+def _ask(folder: Path, params: Params) -> Measured:
+    """The reference judge's score, from 0 to 1, of the answer to each record of the test split."""
+    from gptmill import compute
+    from gptmill.evaluation import responses
+    from gptmill.evaluation.judges.reference import ReferenceJudge
+    from gptmill.model import weights
+
+    machine = compute.prepare(params.compute, params.seed)
+    model, words = weights.load(folder), tokenizer.load(folder)
+    _demand_sound(model, model.config.vocab_size, words)
+    records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
+    answers = list(responses.respond(model, words, records, params.generate, params.seed, machine))
+    return Measured([judgement["score"] / 100 for judgement in ReferenceJudge().judge(answers)])
+
+
+def _generate(folder: Path, params: Params) -> Measured:
+    """Minus the bits that the model needs for a byte, for each window of the validation text.
+
+    Bits a byte, and of the text: a champion with another tokenizer is measured on the same.
+    """
+    from gptmill import compute
+    from gptmill.data import tokens
+    from gptmill.model import weights
+
+    machine = compute.prepare(params.compute, params.seed)
+    model, words = weights.load(folder).to(machine.device), tokenizer.load(folder)
+    _demand_sound(model, model.config.vocab_size, words)
+    ids, ours, size = tokens.read(paths.TOKENS, "validation"), tokenizer.load(paths.TOKENIZER), params.model.context_length
+    count = max(1, len(ids) // size)
+    chosen = [round(i * (count - 1) / max(1, min(count, MOST_WINDOWS) - 1)) for i in range(min(count, MOST_WINDOWS))]
+    scores = []
+    for i in chosen:
+        documents = _documents(ids[i * size : (i + 1) * size].tolist(), ours)
+        if documents:
+            bits = sum(_bits(model, words, text, machine) for text in documents)
+            scores.append(-bits / sum(len(text.encode()) for text in documents))
+    return Measured(scores)
+
+
+def _documents(ids: Sequence[int], words: "Tokenizer") -> list[str]:
+    """The texts between ends of text. A character that a window's edge cuts is left out."""
+    parts: list[list[int]] = [[]]
+    for token in ids:
+        if token == words.end_of_text:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return [text for part in parts if (text := words.decode(part).strip("\N{REPLACEMENT CHARACTER}"))]
+
+
+def _bits(model: "GPT", words: "Tokenizer", text: str, machine: "Compute") -> float:
+    """How many bits the model needs to tell a text, from an end of text on: the sum of -log2 of what it gave each token."""
+    import torch
+
+    tokens = torch.tensor([words.end_of_text, *words.encode(text)])  # (T + 1,)
+    size, total = model.config.context_length, 0.0
+    with torch.inference_mode(), machine.autocast():
+        for start in range(0, len(tokens) - 1, size):
+            window = tokens[start : start + size + 1].to(machine.device)
+            logits = model(window[None, :-1])[0]  # (T, vocab_size)
+            total += torch.nn.functional.cross_entropy(logits.float(), window[1:], reduction="sum").item()
+    return total / math.log(2)
+
+
+def _demand_sound(model: "nn.Module", vocab_size: int, words: "Tokenizer") -> None:
+    """Raises `Unfit` when weights are no numbers, or when the tokenizer has tokens that the model has not."""
+    if bad := [name for name, weight in model.named_parameters() if not weight.isfinite().all()]:
+        raise Unfit(f"its weights are no numbers (NaN or infinite): {bad[0]}" + (f" and {len(bad) - 1} more" if len(bad) > 1 else ""))
+    if words.vocab_size > vocab_size:
+        raise Unfit(f"its tokenizer has {words.vocab_size:,} tokens, the model {vocab_size:,}")
+    model.eval()
+
+
+TRIALS = {
+    trial.name: trial
+    for trial in (
+        Trial(
+            "base", "generate", paths.BASE_MODEL, "minus bits a byte",
+            (paths.TOKENS, paths.TOKENIZER), (paths.TOKENS,), "", _generate,
+        ),
+        Trial(
+            "classifier", "classify", paths.CLASSIFIER_MODEL, "accuracy",
+            (paths.SPAM_SPLITS / "test.parquet", paths.SPAM_SPLITS / "natural.parquet"), (paths.SPAM_SPLITS / "train.parquet",), "spam",
+            _classify,
+        ),
+        Trial(
+            "instruct", "ask", paths.INSTRUCT_MODEL, "the reference judge's mean score",
+            (paths.INSTRUCTION_SPLITS / "test.jsonl",), (paths.INSTRUCTION_SPLITS / "train.jsonl",), "instructions", _ask,
+        ),
+    )
+}  # fmt: skip

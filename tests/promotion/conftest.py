@@ -1,0 +1,69 @@
+"""A project with models, a store of its own, and challengers that are better, equal, worse or broken, made by changing the classifier."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gptmill import paths, tokenizer
+from gptmill.lineage import card, record
+from gptmill.model import weights
+
+LEFT_OUT = ("mlartifacts", "mlflow.db*", ".git", "data_docs", "quarantine", "clean", ".gptmill", ".mlflow.lock")
+
+
+@pytest.fixture
+def arena(built, tmp_path, monkeypatch) -> Path:
+    """A copy of the project that was run, as the working folder, with a copy of its store: what it logged is there, nothing registered."""
+    folder = tmp_path / "arena"
+    shutil.copytree(built.folder, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    shutil.copy(built.folder / "mlflow.db", folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")  # whole: MLflow keeps a store of each address open
+    return folder
+
+
+@pytest.fixture(scope="session")
+def heads(built) -> dict:
+    """Heads of the classifier of the project: `right` knows the test messages by heart, `wrong` is its opposite."""
+    import pandas as pd
+    import torch
+    from sklearn.linear_model import LogisticRegression
+
+    folder = built.folder
+    model, words = weights.load_classifier(folder / paths.CLASSIFIER_MODEL), tokenizer.load(folder / paths.CLASSIFIER_MODEL)
+    test = pd.read_parquet(folder / paths.SPAM_SPLITS / "test.parquet")
+    seen: list = []
+    hook = model.head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].detach()))
+    most = tokenizer.max_length(folder / paths.CLASSIFIER_MODEL)
+    with torch.inference_mode():
+        for text in test["text"]:
+            ids = torch.tensor([words.encode(text)[:most]])
+            model(ids, torch.tensor([ids.shape[1]]))
+    hook.remove()
+    features = torch.cat([hidden.reshape(1, -1) for hidden in seen]).numpy()
+    fitted = LogisticRegression(C=1e4, max_iter=5000, fit_intercept=False).fit(features, [model.labels.index(x) for x in test["label"]])
+    assert fitted.score(features, [model.labels.index(x) for x in test["label"]]) > 0.9
+    direction = torch.tensor(fitted.coef_[0], dtype=torch.float32)
+    return {"right": torch.stack([-direction, direction]) / 2, "wrong": torch.stack([direction, -direction]) / 2}
+
+
+@pytest.fixture
+def challenger(heads) -> Callable[..., None]:
+    """`challenger("right")`: models/classifier with that head; `challenger(scale=1.5)`: with its own head, that much longer."""
+
+    def make(head: str = "", scale: float = 1.0, labels: list[str] | None = None) -> None:
+        import torch
+
+        folder = paths.CLASSIFIER_MODEL
+        model, words, most = weights.load_classifier(folder), tokenizer.load(folder), tokenizer.max_length(folder)
+        if head:
+            model.head.weight = torch.nn.Parameter(heads[head])
+        with torch.no_grad():
+            model.head.weight.mul_(scale)
+        model.labels = labels or model.labels
+        lineage = record.read(folder)
+        weights.save(model, words, folder, most, [card.beside(lineage, card.CLASSIFY, {"test": {"accuracy": 1.0}}, model.labels)])
+
+    return make

@@ -1,0 +1,144 @@
+import shutil
+import subprocess
+
+import pytest
+
+from gptmill import files, params, paths, provenance
+from gptmill.errors import GptmillError
+from gptmill.lineage import record
+from gptmill.promotion.promote import promote
+from gptmill.tracking.context import dvc_hash
+
+
+@pytest.fixture
+def project_with_history(built, tmp_path, monkeypatch):
+    """A copy of the project that was run, with its store, a receipt of the classifier, and that committed; as the working folder."""
+    folder = tmp_path / "project"
+    shutil.copytree(built.folder, folder, ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", "data_docs", ".gptmill"))
+    shutil.copy(built.folder / "mlflow.db", folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    (folder / "src").mkdir()
+    (folder / "src" / "code.py").write_text("x = 1\n")
+    receipt = f"""
+stages:
+  finetune_classifier:
+    deps:
+    - path: src/code.py
+      md5: {files.digest(folder / "src/code.py", "md5")}
+    outs:
+    - path: models/classifier
+      md5: {dvc_hash(paths.CLASSIFIER_MODEL)}
+"""
+    (folder / "dvc.lock").write_text(f"schema: '2.0'{receipt}")
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "add", "dvc.lock"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "the receipt"], check=True)
+    return folder
+
+
+def told(address: str, state: str | None = None) -> str:
+    return "\n".join(step.said for step in provenance.follow(address).lines() if state is None or step.state == state)
+
+
+def test_the_way_back_leads_from_the_weights_to_the_run(project_with_history):
+    said = told("classifier")
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    for part in (
+        f"weights: SHA-256 {files.digest(paths.CLASSIFIER_MODEL / record.WEIGHTS)}, as they were trained",
+        "made by the stage finetune_classifier",
+        "classifier.epochs: 1",
+        f"data/spam/train.parquet: MD5 {files.digest(paths.SPAM_SPLITS / 'train.parquet', 'md5')}",
+        "spam: embedded sample: spam, licence MIT, from gptmill.data.sample.make_messages(123, 500)",
+        f"began as the model of pretrain, weights SHA-256 {files.digest(paths.BASE_MODEL / record.WEIGHTS)}",
+        "corpus: embedded sample: corpus, licence MIT",
+        "dvc.lock has it, as an output of finetune_classifier",
+        f"git: its receipt is in commit {commit} the receipt",
+        "run: finetune_classifier ",
+    ):
+        assert part in said
+    assert "compute." not in said
+    assert told("classifier", "changed") == "" and told("classifier", "unknown") == ""
+    assert "Everything is here as it was." in said
+    assert told("models/classifier").splitlines()[1:] == said.splitlines()[1:]
+
+
+def test_data_that_changed_since_is_said(project_with_history):
+    with (paths.SPAM_SPLITS / "train.parquet").open("ab") as file:
+        file.write(b"x")
+    with (paths.RAW / "corpus.txt").open("a") as file:
+        file.write("x")
+    changed = told("classifier", "changed").splitlines()
+    assert len(changed) == 2
+    assert changed[0].startswith("data/spam/train.parquet: MD5") and changed[0].endswith("the data has changed since")
+    assert changed[1].startswith("corpus: ") and changed[1].endswith("data/raw/corpus.txt has changed since")
+    assert "2 changed since" in told("classifier")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda: paths.PARAMS.write_text(paths.PARAMS.read_text().replace("seed: 123", "seed: 5")), "seed: 123, and 5 in params.yaml now"),
+        (lambda: (paths.BASE_MODEL / record.WEIGHTS).write_bytes(b"x"), "models/base is another one now"),
+        (lambda: (paths.CLASSIFIER_MODEL / record.WEIGHTS).write_bytes(b"x"), "damaged, or changed by hand"),
+        (lambda: files.write_text(paths.Path("src/code.py"), "x = 2\n"), "src/code.py: the code has changed since"),
+        (
+            lambda: files.write_json(paths.source_record("spam"), files.read_json(paths.source_record("spam")) | {"licence": "CC0"}),
+            "says another origin or licence now",
+        ),
+    ],
+)
+def test_whatever_else_changed_since_is_said(project_with_history, change, said):
+    change()
+    assert said in told("classifier", "changed")
+
+
+def test_what_can_not_be_followed_is_said(project_with_history, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    (paths.CLASSIFIER_MODEL / "README.md").write_text("mine")  # other bytes than those of the receipt
+    unknown = told("classifier", "unknown")
+    for part in ("dvc.lock knows no output with these bytes", "git: no commit has its receipt", "run: MLflow at http://127.0.0.1:9"):
+        assert part in unknown
+    for file in paths.CLASSIFIER_MODEL.iterdir():
+        if file.name != record.WEIGHTS:
+            file.unlink()
+    assert "no lineage.json: whoever made this folder did not write down of what" in told("classifier", "unknown")
+
+
+def test_a_model_from_the_registry_brings_its_way_back_to_another_machine(project_with_history, tmp_path, monkeypatch):
+    [outcome] = promote(params.load(), ["classifier"])
+    weights = files.digest(paths.CLASSIFIER_MODEL / record.WEIGHTS)
+    here = told("gptmill-classifier@champion")
+    assert "registered as gptmill-classifier version 1 (champion)" in here and "Everything is here as it was." in here
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    said, unknown = told("models:/gptmill-classifier/1"), told("models:/gptmill-classifier/1", "unknown")
+    for part in (weights, "classifier.epochs: 1", "licence MIT", "run: finetune_classifier", "gptmill-classifier version 1 (champion)"):
+        assert part in said
+    for part in ("data/spam/train.parquet: MD5", "dvc.lock is not here", "which is not in the repository here"):
+        assert part in unknown
+    assert told("gptmill-classifier/1", "changed") == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("nowhere/at/all", "is no model: name a folder"),
+        ("gptmill-classifier@champion", "the registry has no gptmill-classifier@champion"),
+        ("models:/gptmill-classifier/7", "the registry has no gptmill-classifier/7"),
+    ],
+)
+def test_an_address_without_a_model_is_said_so(project_with_history, address, why):
+    with pytest.raises(GptmillError, match=why):
+        provenance.follow(address)
+
+
+def test_what_a_source_calls_itself_is_shown_as_it_is(project_with_history, capsys):
+    from rich.console import Console
+
+    said = files.read_json(paths.CLASSIFIER_MODEL / record.NAME)
+    said["sources"]["spam"]["name"] = "[red]mine[/red] \x1b[2J"
+    files.write_json(paths.CLASSIFIER_MODEL / record.NAME, said)
+    Console(width=400).print(provenance.trace("classifier"))
+    assert "[red]mine[/red] \N{REPLACEMENT CHARACTER}[2J" in capsys.readouterr().out
