@@ -9,61 +9,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer
-from prefect import flow, get_client, get_run_logger, serve, task
-from prefect.artifacts import create_markdown_artifact
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect import flow, get_run_logger, serve, task
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, State
 from prefect.client.schemas.schedules import construct_schedule
 from prefect.deployments.runner import RunnerDeployment
-from prefect.states import Completed, Failed
+from prefect.settings import PREFECT_API_URL
 
 from gptmill.errors import GptmillError
-from pipelines import graph
+from pipelines import api
 from pipelines.flow import pipeline
 
 PLAN = Path("prefect.yaml")
-ONE_AT_A_TIME = 1  # runs work in one folder, whichever deployment they belong to
+AT_ONCE = 1  # runs: they work in one folder, whichever deployment they belong to
 
 
 @task(name="refresh", task_run_name="refresh", description="asks the sources whether they have changed; pins what is new in params.yaml")
-def refresh_sources() -> State[list[str]]:
-    """`gptmill data refresh`, as a process: what it says of each data set."""
+def refresh_sources() -> None:
+    """`gptmill data refresh`, as a process: what it says is the task's log. Raises `GptmillError` with its reason when it fails."""
     done = subprocess.run([sys.executable, "-m", "gptmill", "data", "refresh"], capture_output=True, text=True, check=False)
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     for line in said:
         get_run_logger().info(line)
     if done.returncode:
-        return Failed(message=said[-1] if said else f"gptmill data refresh ended with {done.returncode}")
-    return Completed(message="the sources have been asked", data=said)
+        raise GptmillError(said[-1].removeprefix("error: ") if said else f"gptmill data refresh ended with {done.returncode}")
 
 
 @flow(name="gptmill-scheduled", validate_parameters=True)
 def scheduled(refresh: bool = False, force: bool = False, promote: bool = False) -> State:
-    """The pipeline in this folder, after a look at its sources. The final state and an artifact say what has run, if anything."""
-    told = refresh_sources() if refresh else []
-    run = pipeline(force=force, return_state=True)
-    outcome = _outcome(run)
-    _show(told, outcome)
-    if not run.is_completed():
-        return Failed(message=run.message or "the pipeline did not complete; its own run says why")
-    worked = [name for name, state in outcome.items() if state != "Cached"]
-    return Completed(message=f"ran {', '.join(worked)}" if worked else "nothing had changed, so nothing was done")
+    """The pipeline in this folder, after a look at its sources. Ends as the pipeline does, which says what ran, or that nothing had changed.
 
-
-def _outcome(run: State) -> dict[str, str]:
-    """Stage -> name of the state in which that run of the pipeline left it, in the graph's order."""
-    with get_client(sync_client=True) as client:
-        this = FlowRunFilter(id=FlowRunFilterId(any_=[run.state_details.flow_run_id]))
-        states = {each.name: each.state_name or "" for each in client.read_task_runs(flow_run_filter=this)}
-    return {stage.name: states[stage.name] for stage in graph.read() if stage.name in states}
-
-
-def _show(told: list[str], outcome: dict[str, str]) -> None:
-    changed = any(state != "Cached" for state in outcome.values())
-    lines = ["## What this run did" if changed else "## Nothing had changed", ""]
-    lines += [f"- `{line.replace('`', '')}`" for line in told]
-    lines += ["", "| stage | state |", "|---|---|", *(f"| `{name}` | {state} |" for name, state in outcome.items())]
-    create_markdown_artifact("\n".join(lines), key="scheduled-run", description="What the scheduled run found and did.")
+    Args:
+        refresh: Ask the sources whether they have changed, first.
+        force: Run every stage, changed or not.
+        promote: At the end, let the new models take the champions' place where they are better.
+    """
+    if refresh:
+        refresh_sources()
+    state = pipeline(force=force, promote=promote, return_state=True)
+    return State(type=state.type, name=state.name, message=state.message)
 
 
 def planned(plan: Path = PLAN) -> Iterator[RunnerDeployment]:
@@ -81,24 +64,13 @@ def planned(plan: Path = PLAN) -> Iterator[RunnerDeployment]:
         )
 
 
-def require_server() -> None:
-    """Raises `GptmillError` unless PREFECT_API_URL names a server that answers: one that lives as long as a flow keeps no schedule."""
-    import httpx
-    from prefect.settings import PREFECT_API_URL
-
-    if not (url := PREFECT_API_URL.value()):
-        raise GptmillError("schedules need a Prefect server that stays: start one (`make ui`) and set PREFECT_API_URL to its API's address")
-    try:
-        httpx.get(f"{url}/health", timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
-        raise GptmillError(f"no Prefect server answers at PREFECT_API_URL={url}: {error}") from None
-
-
 def main() -> None:
     """Serve the deployments until Ctrl-C. Their schedules pause with it, so that no runs pile up meanwhile."""
     try:
-        require_server()
-        serve(*planned(), limit=ONE_AT_A_TIME)
+        if not PREFECT_API_URL.value():  # a server that lives as long as a flow keeps no schedule
+            raise GptmillError("schedules need a Prefect server that stays: start one (`make ui`), and set PREFECT_API_URL as it says")
+        api.require_server()
+        serve(*planned(), limit=AT_ONCE)
     except GptmillError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         raise typer.Exit(1) from None

@@ -154,6 +154,34 @@ def words() -> tokenizer.Tokenizer:
     return tokenizer.train([TEXT] * 4, 300)
 
 
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory) -> Iterator[str]:
+    """The address of the API of a Prefect server that stays. Errors in its log fail whoever ends last."""
+    from pipelines import servers
+
+    folder = tmp_path_factory.mktemp("prefect")
+    server = servers.prefect(servers.free_port())
+    environment = os.environ | {"PREFECT_HOME": str(folder), "PREFECT_LOGGING_SERVER_LEVEL": "WARNING", "NO_COLOR": "1"}
+    with servers.running(server, environment=environment, log=folder / "server.log"):
+        yield server.settings["PREFECT_API_URL"]
+    errors = [line for line in (folder / "server.log").read_text(errors="replace").splitlines() if "ERROR" in line]
+    assert errors == []
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """A headless Chromium, through Playwright."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="pages are looked at with playwright, which is not installed")
+    if not chromium:
+        pytest.skip("pages are looked at in Chromium, which is not installed: apt-get install chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=[*flags, "--no-first-run"])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture
 def make_gpt() -> Callable[..., GPT]:
     """`make_gpt(seed=0, n_layers=2, …)`: tiny models in evaluation mode, with weights so large that no two logits are nearly the same."""
