@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from benchmarks import orchestration
 from benchmarks.work import LENGTH, Work, prepare
 
 OUT = Path(__file__).with_name("RESULTS.md")
@@ -101,7 +102,7 @@ def flops_per_token(model: dict[str, int], tokens: int) -> float:
     return 6 * (12 * L * C * C + V * C) + 12 * L * C * tokens
 
 
-def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int) -> str:
+def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, overhead: orchestration.Overhead | None) -> str:
     """RESULTS.md."""
     per_step = work.rows * work.tokens
     ours, theirs, textbook = (found[who, "pretrain"] for who in ("ours", "transformers", "textbook"))
@@ -148,6 +149,14 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int) -> s
         rows.append(Row(name, f"{shakespeare.seconds:.1f}", "nanoGPT's CPU recipe", f"{NANOGPT_SECONDS}", ratio, 2))
     else:
         notes.append("tinyshakespeare was not measured: it needs `GPTMILL_MIRROR` with `tinyshakespeare.txt`.")
+    if overhead:
+        rows += [Row(*row) for row in overhead.rows()]
+        notes.append(
+            "The flow and `dvc repro` run profile mini in clones of the last commit, the flow against a Prefect server that is there already: "
+            f"once whole, then {orchestration.ROUNDS} times with nothing to do, of which the medians count."
+        )
+    else:
+        notes.append("What Prefect costs was not measured: a miniature of it would say nothing.")
     texts = "the public ones, from `GPTMILL_MIRROR`" if work.real else "the sample's, as many of them: no `GPTMILL_MIRROR` was set"
     size = (
         f"{work.model['n_layers']} layers, {work.model['n_heads']} heads, {work.model['d_model']} wide, {work.model['vocab_size']:,} tokens"
@@ -223,7 +232,8 @@ def main() -> None:
     given = parser.parse_args()
     work = prepare(small=given.small)
     rounds = 1 if given.small else given.rounds
-    text = report(work, measure(work, rounds), rounds)
+    overhead = None if given.small else orchestration.measure(Path.cwd())
+    text = report(work, measure(work, rounds), rounds, overhead)
     given.out.write_text(text, encoding="utf-8")
     print(text)
 
