@@ -19,9 +19,9 @@ RUN apt-get update && apt-get install --yes --no-install-recommends git libgomp1
     && useradd --create-home --uid 1000 miller && install --directory --owner miller /mill
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PREFECT_HOME=/mill/.prefect
-USER miller
+USER 1000
 WORKDIR /mill
-COPY --chown=miller . .
+COPY --chown=1000 . .
 # DVC wants a repository around it. Its cache has to be there, and be miller's, before a volume is mounted on it.
 RUN git init --quiet && git config user.name miller && git config user.email miller@localhost \
     && git add --all && git commit --quiet --message "What the image was built from" && mkdir --parents .dvc/cache

@@ -128,8 +128,8 @@ def stack(settled, api, tmp_path_factory) -> Iterator[SimpleNamespace]:
             try:
                 prefect = api(environment["PREFECT_API_URL"])
                 run = prefect.start("gptmill-scheduled/nightly", promote=False, worker=worker)
-                health = httpx.get(f"http://127.0.0.1:{ports['worker']}/health")
                 prefect.await_end("nightly")
+                health = httpx.get(f"http://127.0.0.1:{ports['worker']}/health")
                 run = prefect.client.get(f"flow_runs/{run['id']}").json()
                 yield SimpleNamespace(
                     run=run, prefect=prefect, ask=ask, health=health.status_code, mlflow=environment["MLFLOW_TRACKING_URI"],
