@@ -1,4 +1,4 @@
-"""What the flow asks of Prefect's server: whether it answers, before anything starts; and whether somebody has cancelled the run, while it works."""
+"""What the flow asks of Prefect's server: whether it answers, before anything starts, and whether somebody has cancelled the run."""
 
 import contextvars
 import threading

@@ -65,7 +65,7 @@ class Work:
         return state
 
     def run(self, command: list[str], minutes: float | None = None) -> tuple[State, deque[str]]:
-        """Run `python -m` with that command where the run works; what it prints is the task's log. Its state, and the last lines of that."""
+        """Run `python -m` with that command where the run works; what it prints is the task's log. Its state, and the last lines."""
         logger = get_run_logger()
         said: deque[str] = deque(maxlen=200)
 

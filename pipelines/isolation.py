@@ -1,12 +1,12 @@
-"""Runs that leave the workspace alone: a working copy of its own for each set of parameters, saved as a DVC experiment when it is done.
+"""Runs that leave the workspace alone: a working copy of its own for each set of parameters, saved as a DVC experiment at the end.
 
-What runs is what `dvc exp run --temp` would: the last commit, the changes to its files that are not committed, and the parameters asked for.
-The copy is a clone in `.dvc/tmp/exps/`, where DVC has its own, with the workspace's DVC cache. No `git worktree`: those share all refs, and
-`dvc exp save` writes some (`refs/exps/exec/`) that two runs at once would take from each other. The experiment is fetched back, so that
-`dvc exp show` lists it and `dvc exp apply` brings it into the workspace.
+What runs is what `dvc exp run --temp` would: the last commit, changes to its files that are not committed, and the parameters asked for.
+The copy is a clone in `.dvc/tmp/exps/`, where DVC has its own, with the workspace's DVC cache. No `git worktree`: those share all refs,
+and `dvc exp save` writes some (`refs/exps/exec/`) that two runs at once would take from each other. The experiment is fetched back, so
+that `dvc exp show` lists it and `dvc exp apply` brings it into the workspace.
 
-The copy's name says what is in it. One that failed or was cancelled is kept: the same run again goes on there, from the stages that are done
-and the checkpoints of a training.
+The copy's name says what is in it. One that failed or was cancelled is kept: the same run again goes on there, with the stages that are
+done and the checkpoints of a training.
 """
 
 import hashlib
@@ -27,7 +27,6 @@ from filelock import FileLock, Timeout
 from gptmill import params as params_file
 from gptmill import paths
 from gptmill.errors import GptmillError
-from gptmill.params import Params
 from pipelines.processes import Processes
 
 COPIES = Path(".dvc/tmp/exps")
@@ -90,7 +89,7 @@ def parameters(root: Path, profile: str | None, overrides: Sequence[str]) -> str
             section = section.get(part) if isinstance(section, Mapping) else None
         if not equals or not isinstance(section, Mapping) or name not in section or isinstance(section[name], Mapping):
             raise GptmillError(
-                f"{override} overrides nothing: give a key of params.yaml and its value, as in classifier.epochs=3{_near(key, root)}"
+                f"{override} overrides nothing: give a key of params.yaml and its value, as in base.epochs=3{_near(key, root)}"
             )
         try:
             section[name] = YAML(typ="safe").load(value)
@@ -162,16 +161,13 @@ def _make(root: Path, folder: Path, changes: str, text: str) -> None:
     (beside / paths.PARAMS).write_text(text, encoding="utf-8")
     with Repo(str(root)) as repo:
         local, cache = repo.config.read("local"), repo.cache.local_cache_dir
-    with Repo(str(beside)) as repo:
-        with repo.config.edit("local") as config:
-            for section, values in local.items():
-                config.setdefault(section, {}).update(values)
-            config["cache"]["dir"] = cache
-    with Repo(str(beside), _wait_for_lock=True) as repo:
-        try:
-            repo.checkout()
-        except CheckoutError:
-            pass  # what the cache does not have is made by the stages
+    with Repo(str(beside)) as repo, repo.config.edit("local") as config:
+        for section, values in local.items():
+            config.setdefault(section, {}).update(values)
+        config["cache"]["dir"] = cache
+    # What the cache does not have is made by the stages.
+    with Repo(str(beside), _wait_for_lock=True) as repo, suppress(CheckoutError):
+        repo.checkout()
     beside.rename(folder)
 
 

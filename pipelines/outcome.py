@@ -22,7 +22,7 @@ def summary(states: States) -> str:
         kinds[kind(state)].append(name)
     if len(kinds["cached"]) == len(states):
         return f"Nothing has changed: all {len(states)} stages are cached."
-    told = [f"{name}: {states[name].message}" for name in kinds["failed"]]
+    told = [f"{name} failed: {(states[name].message or '').removeprefix('error: ')}" for name in kinds["failed"]]
     counts = [f"{len(names)} {word}" for word, names in kinds.items() if names]
     told.append(f"{len(states)} stages: {', '.join(counts)}")
     told += [f"{word}: {', '.join(kinds[word])}" for word in ("stopped", "not run") if kinds[word]]

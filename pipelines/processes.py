@@ -1,4 +1,4 @@
-"""Stages as processes that do not outlive the flow: ended when they take too long, when somebody cancels, and when the flow itself is killed.
+"""Stages as processes that do not outlive the flow: ended when they take too long, when the run is cancelled, when the flow is killed.
 
 Each is the leader of a group of processes: DVC, its shell, the stage and what that starts. A group is ended as Ctrl-C ends it, so that a
 training writes a checkpoint and DVC lets go of its locks; what is still there after `GRACE` seconds is killed.
