@@ -5,6 +5,7 @@ python -m pipelines.flow report --force                      # some stages and w
 python -m pipelines.flow --profile mini --set base.epochs=2  # in a copy of its own, saved as a DVC experiment
 """
 
+import subprocess
 import sys
 import threading
 from collections import deque
@@ -25,13 +26,15 @@ from gptmill.errors import GptmillError
 from gptmill.params import Params
 from pipelines import api, graph, isolation, outcome
 from pipelines.isolation import Place
-from pipelines.processes import Processes, Stopped
+from pipelines.processes import Ended, Processes, Stopped
 
 SIDE_BY_SIDE = 4  # stages at once; each may use all cores, so more would only make them wait for one another
 PAUSES = [10, 60, 240]  # seconds before a stage that asks the network is tried again
 # What DVC says of a stage that it did not have to run.
 UNCHANGED, FROM_CACHE = "didn't change, skipping", "is cached - skipping run"
 BY_HAND = "Ctrl-C was pressed"
+REFUSED = 3  # the exit code of `gptmill promote` when a model is not better
+MLFLOW_PATIENCE = 60  # seconds for MLflow to be told that the run is over
 
 
 class Work:
@@ -43,10 +46,10 @@ class Work:
         self.ran: set[str] = set()  # or were taken from DVC's cache: their outputs are others than before
         self._turns = threading.Semaphore(SIDE_BY_SIDE)
 
-    def task(self, stage: graph.Stage, params: Params) -> Task:
+    def task(self, stage: graph.Stage, values: Params) -> Task:
         """The Prefect task of one stage. Its state says whether it ran, was cached, was stopped, or failed and why."""
         options = {"name": stage.name, "task_run_name": stage.name, "description": stage.description, "cache_policy": NO_CACHE}
-        if stage.asks_the_network(params):
+        if stage.asks_the_network(values):
             options |= {"retries": len(PAUSES), "retry_delay_seconds": PAUSES}
         return task(lambda: self._stage(stage), **options)
 
@@ -56,16 +59,24 @@ class Work:
             return Completed(name="Cached", message="nothing that it reads has changed")
         command = ["dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if self.force else []), stage.name]
         with self._turns:
-            state, said = self.run(command, stage.minutes)
+            ended, said = self._run(command, stage.minutes)
         if any(UNCHANGED in line for line in said):
             return Completed(name="Cached", message="nothing that it reads has changed")
         self.ran.add(stage.name)
         if any(FROM_CACHE in line for line in said):
             return Completed(name="Cached", message="an earlier run read the same: its outputs were taken from DVC's cache")
-        return state
+        return _state(command, ended, said, self.processes.stopped, stage.minutes)
 
-    def run(self, command: list[str], minutes: float | None = None) -> tuple[State, deque[str]]:
-        """Run `python -m` with that command where the run works; what it prints is the task's log. Its state, and the last lines."""
+    def promote(self) -> State:
+        """`gptmill promote`, as a process. That no model is better is no failure."""
+        command = ["gptmill", "promote"]
+        ended, said = self._run(command)
+        if ended.code == REFUSED:
+            return Completed(name="Refused", message="not every new model is surely better than its champion, which stays")
+        return _state(command, ended, said, self.processes.stopped)
+
+    def _run(self, command: list[str], minutes: float | None = None) -> tuple[Ended, deque[str]]:
+        """Run `python -m` with that command where the run works; what it prints is the task's log. How it ended, and the last lines."""
         logger = get_run_logger()
         said: deque[str] = deque(maxlen=200)
 
@@ -74,15 +85,7 @@ class Work:
             logger.info(line)
 
         seconds = minutes * 60 if minutes else None
-        ended = self.processes.run([sys.executable, "-m", *command], self.place.folder, self.environment, say, seconds)
-        if not ended.code:
-            return Completed(message="ran"), said
-        if ended.stopped:
-            return Cancelled(message=f"ended: {self.processes.stopped}"), said
-        if ended.too_long:
-            why = f"took longer than the {minutes:g} minutes that dvc.yaml gives it (meta: minutes), and was ended"
-            return Failed(name="TimedOut", message=why), said
-        return Failed(message=_reason(said) or f"{' '.join(command)} ended with {ended.code}"), said
+        return self.processes.run([sys.executable, "-m", *command], self.place.folder, self.environment, say, seconds), said
 
 
 @flow(name="gptmill", task_runner=ThreadPoolTaskRunner(), validate_parameters=True)
@@ -149,17 +152,20 @@ def _conclude(work: Work, states: dict[str, State], promote: bool) -> State:
     """Save, promote and tell what there is to tell; the flow's own state."""
     place, told = work.place, outcome.summary(states)
     outcome.show(states)
+    done = all(state.is_completed() for state in states.values())
+    if any(outcome.kind(state) in ("ran", "failed", "stopped") for state in states.values()):
+        _tell_mlflow(work, done)
     unfinished = f" The next run with these parameters goes on in {place.folder.relative_to(place.root)}." if place.experiment else ""
     if work.processes.stopped:
         return Cancelled(message=f"{work.processes.stopped}. {told}{unfinished}")
-    if not all(state.is_completed() for state in states.values()):
+    if not done:
         return Failed(message=told + unfinished)
     if place.experiment:
         isolation.save(place, list(states), work.processes, work.environment, get_run_logger().info)
         told += f" Saved as the DVC experiment {place.experiment}."
     if promote:
-        promoted = task(lambda: work.run(["gptmill", "promote"])[0], name="promote", task_run_name="promote", cache_policy=NO_CACHE)
-        state = promoted(return_state=True)
+        state = task(work.promote, name="promote", task_run_name="promote", cache_policy=NO_CACHE)(return_state=True)
+        told += f" promote: {state.message}." if state.is_completed() else ""
         if not state.is_completed():
             return Failed(message=f"{told} promote: {state.message}{unfinished}")
     if place.experiment or work.ran:
@@ -170,6 +176,31 @@ def _conclude(work: Work, states: dict[str, State], promote: bool) -> State:
             get_run_logger().warning("the artifacts could not be made: %s", error)
     isolation.remove(place)
     return Completed(message=told)
+
+
+def _tell_mlflow(work: Work, done: bool) -> None:
+    """The pipeline's run in MLflow is over. Nothing of the flow depends on MLflow's being there."""
+    command = [sys.executable, "-m", "gptmill", "sync", *([] if done else ["--failed"])]
+    try:
+        ended = subprocess.run(
+            command, cwd=work.place.folder, env=work.environment, capture_output=True, text=True, check=False, timeout=MLFLOW_PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        get_run_logger().warning("MLflow did not answer in time: `gptmill sync` tells it later")
+        return
+    for line in (ended.stdout + ended.stderr).splitlines():
+        get_run_logger().info(line)
+
+
+def _state(command: list[str], ended: Ended, said: deque[str], stopped: str, minutes: float | None = None) -> State:
+    if not ended.code:
+        return Completed(message="ran")
+    if ended.stopped:
+        return Cancelled(message=f"ended: {stopped}")
+    if ended.too_long:
+        why = f"took longer than the {minutes:g} minutes that dvc.yaml gives it (meta: minutes), and was ended"
+        return Failed(name="TimedOut", message=why)
+    return Failed(message=_reason(said) or f"{' '.join(command)} ended with {ended.code}")
 
 
 def _reason(said: deque[str]) -> str:

@@ -73,7 +73,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
         for name, value in values.items():
             old, new = value.get("old"), value.get("new")
             numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (old, new))
-            change = f"{new - old:+.4g}" if numbers else ""
+            change = "" if not numbers else f"{new - old:+.4g}" if new != old else "0"
             rows.append({"of": Path(file).stem, "metric": name, "value": _shown(new), "last commit": _shown(old), "change": change})
     return sorted(rows, key=lambda row: (row["of"], row["metric"]))
 
