@@ -152,8 +152,8 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, over
     if overhead:
         rows += [Row(*row) for row in overhead.rows()]
         notes.append(
-            "The flow and `dvc repro` run profile mini in clones of the last commit, the flow against a Prefect server that is there already: "
-            f"once whole, then {orchestration.ROUNDS} times with nothing to do, of which the medians count."
+            "The flow and `dvc repro` run profile mini in clones of the last commit, the flow against a Prefect server that is there "
+            f"already: once whole, then {orchestration.ROUNDS} times with nothing to do, of which the medians count."
         )
     else:
         notes.append("What Prefect costs was not measured: a miniature of it would say nothing.")

@@ -36,7 +36,7 @@ def refresh_sources() -> None:
 
 @flow(name="gptmill-scheduled", validate_parameters=True)
 def scheduled(refresh: bool = False, force: bool = False, promote: bool = False) -> State:
-    """The pipeline in this folder, after a look at its sources. Ends as the pipeline does, which says what ran, or that nothing had changed.
+    """The pipeline in this folder, after a look at its sources. It ends as the pipeline does: what ran, or that nothing had to.
 
     Args:
         refresh: Ask the sources whether they have changed, first.

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,11 +96,9 @@ def _await(server: Server, process: subprocess.Popen) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise GptmillError(f"{server.name} ended with {process.returncode}; what it printed says why")
-        try:
+        with suppress(httpx.TransportError):
             if httpx.get(server.health, timeout=5).is_success:
                 return
-        except httpx.TransportError:
-            pass
         time.sleep(0.2)
     raise GptmillError(f"{server.name} did not answer at {server.health} within {PATIENCE} seconds; what it printed may say why")
 
@@ -111,16 +109,12 @@ def stop(processes: list[subprocess.Popen], patience: float = 15) -> None:
         _signal(process, signal.SIGTERM)
     deadline = time.monotonic() + patience
     for process in processes:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            pass
         _signal(process, signal.SIGKILL)
         process.wait()
 
 
 def _signal(process: subprocess.Popen, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError):  # gone already, with all that it started
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass  # gone already, with all that it started

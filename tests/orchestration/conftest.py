@@ -53,8 +53,9 @@ def settled(built, root, tmp_path_factory) -> Callable[..., Project]:
         for name in ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
             environment.pop(name, None)
         project = Project(folder, environment)
-        for command in (["git", "init", "-q"], ["git", "add", "src", "pipelines", "profiles", ".dvc", "dvc.yaml", "params.yaml", "prefect.yaml"], ["git", "commit", "-q", "-m", "start"]):
-            subprocess.run(command, cwd=folder, env=environment, check=True)
+        code = ["src", "pipelines", "profiles", ".dvc", "dvc.yaml", "params.yaml", "prefect.yaml", ".dvcignore", ".gitignore"]
+        for command in (["init"], ["add", *code], ["commit", "-m", "start"]):
+            subprocess.run(["git", *command], cwd=folder, env=environment, check=True, capture_output=True)
         done = project.run("dvc", "commit", "--force", *(s.name for s in graph.read(str(root)) if s.name not in open_stages))
         assert done.returncode == 0, done.stderr
         return project

@@ -133,9 +133,13 @@ def test_a_pool_can_be_made_of_its_template(path, prefect_server):
 
 
 def test_a_job_on_kubernetes_has_no_rights_that_it_does_not_need():
-    pod = json.loads((ROOT / "pipelines/pools/kubernetes.json").read_text())["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
+    pod = json.loads((ROOT / "pipelines/pools/kubernetes.json").read_text())["job_configuration"]["job_manifest"]["spec"]["template"][
+        "spec"
+    ]
     [container] = pod["containers"]
-    assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] == 1000 and not pod["automountServiceAccountToken"]
+    assert (
+        pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] == 1000 and not pod["automountServiceAccountToken"]
+    )
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
 

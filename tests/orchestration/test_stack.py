@@ -96,15 +96,15 @@ def stack(settled, api, tmp_path_factory) -> Iterator[SimpleNamespace]:
     from pipelines import servers
 
     ports = {name: servers.free_port() for name in ("postgres", "minio", "mlflow", "prefect", "worker")}
-    places = {"postgres:5432": "postgres", "minio:9000": "minio", "mlflow:5000": "mlflow", "prefect:4200": "prefect"}
-    places |= {"127.0.0.1:4200": "prefect", "--port=5000": "mlflow", "--port=4200": "prefect"}
+    places = {"@postgres:5432": "postgres", "//minio:9000": "minio", "//mlflow:5000": "mlflow", "//prefect:4200": "prefect"}
+    places |= {"//127.0.0.1:4200": "prefect", "--port=5000": "mlflow", "--port=4200": "prefect"}
 
     def here(text: str) -> str:
         """What compose.yaml says, on this machine."""
         text = re.sub(r"\$\{\w+(:-[^}]*)?\}", lambda default: (default[1] or f":-{SECRET}")[2:], text)
         for place, name in places.items():
-            before = "--port=" if place.startswith("--") else "127.0.0.1:"
-            text = re.sub(rf"(?<![\w.]){place}\b", f"{before}{ports[name]}", text)
+            scheme = re.match("@|//|--port=", place)[0]
+            text = text.replace(place, f"{scheme}{'' if '=' in scheme else '127.0.0.1:'}{ports[name]}")
         return text.replace("--host=0.0.0.0", "--host=127.0.0.1").replace("/mill", str(project.folder))
 
     def server(name: str, health: str) -> servers.Server:
@@ -120,7 +120,10 @@ def stack(settled, api, tmp_path_factory) -> Iterator[SimpleNamespace]:
         httpx.put(f"http://127.0.0.1:{ports['minio']}/mlflow").raise_for_status()  # what the service `bucket` does
         with servers.running(server("mlflow", "/health"), server("prefect", "/api/health"), environment=project.environment, log=log):
             service = SERVICES["worker"]
-            own = {"PREFECT_WORKER_WEBSERVER_PORT": str(ports["worker"]), "PREFECT_WORKER_QUERY_SECONDS": "1", "PYTHONPATH": str(ROOT / "src")}
+            own = {
+                "PREFECT_WORKER_WEBSERVER_PORT": str(ports["worker"]),
+                "PREFECT_WORKER_QUERY_SECONDS": "1",
+            }
             environment = project.environment | {key: here(value) for key, value in service["environment"].items()} | own
             with log.with_name("worker").open("w") as output:
                 given = dict(cwd=project.folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
