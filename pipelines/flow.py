@@ -60,10 +60,10 @@ class Work:
         command = ["dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if self.force else []), stage.name]
         with self._turns:
             ended, said = self._run(command, stage.minutes)
-        if any(UNCHANGED in line for line in said):
+        if not ended.code and any(UNCHANGED in line for line in said):
             return Completed(name="Cached", message="nothing that it reads has changed")
         self.ran.add(stage.name)
-        if any(FROM_CACHE in line for line in said):
+        if not ended.code and any(FROM_CACHE in line for line in said):
             return Completed(name="Cached", message="an earlier run read the same: its outputs were taken from DVC's cache")
         return _state(command, ended, said, self.processes.stopped, stage.minutes)
 

@@ -92,7 +92,7 @@ def parameters(root: Path, profile: str | None, overrides: Sequence[str]) -> str
                 f"{override} overrides nothing: give a key of params.yaml and its value, as in base.epochs=3{_near(key, root)}"
             )
         try:
-            section[name] = YAML(typ="safe").load(value)
+            section[name] = yaml.load(value)  # as it is written: a list on one line stays on one
         except YAMLError as error:
             raise GptmillError(f"{override}: the value is not readable YAML: {error}") from None
     written = StringIO()
