@@ -95,14 +95,15 @@ class Api:
             time.sleep(0.2)
         raise AssertionError(f"there is no deployment {deployment}")
 
-    def await_end(self, deployment: str, patience: float = 120) -> dict:
-        """The first run of the deployment that has ended, as soon as one has."""
+    def await_end(self, deployment: str, count: int = 1, patience: float = 120) -> list[dict]:
+        """The first runs of the deployment that have ended, as soon as there are so many."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            if ended := [run for run in self.flow_runs(deployment) if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]:
-                return ended[0]
+            ended = [run for run in self.flow_runs(deployment) if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
+            if len(ended) >= count:
+                return ended
             time.sleep(0.5)
-        raise AssertionError(f"no run of {deployment} has ended: {[run['state_name'] for run in self.flow_runs(deployment)]}")
+        raise AssertionError(f"runs of {deployment} have not ended: {[run['state_name'] for run in self.flow_runs(deployment)]}")
 
 
 @pytest.fixture(scope="session")

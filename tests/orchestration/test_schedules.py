@@ -3,8 +3,10 @@
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 EVERY = 10  # seconds
@@ -29,23 +31,42 @@ def ran(settled, prefect_server, api, log):
     with log.open("w") as output:
         serving = subprocess.Popen(**given, stdout=output, stderr=subprocess.STDOUT)
     try:
-        run = ask.await_end("nightly")
+        run, again, *_ = ask.await_end("nightly", count=2)
     finally:
         serving.terminate()
         serving.wait(timeout=60)
     assert run["state_type"] == "COMPLETED", (run["state"]["message"], log.read_text())
-    return project, ask, run
+    return SimpleNamespace(ask=ask, run=run, again=again)
 
 
 def test_a_deployment_runs_by_itself_with_the_plans_parameters(ran):
-    _, _, run = ran
+    run = ran.run
     assert run["auto_scheduled"] and run["created_by"]["type"] == "SCHEDULE"
     assert run["parameters"] == {"refresh": True, "force": False, "promote": False}
     assert "1 ran" in run["state"]["message"]
 
 
+def test_a_run_without_changes_does_nothing_and_says_so(ran):
+    assert ran.again["state_type"] == "COMPLETED"
+    assert ran.again["state"]["message"].startswith("Nothing has changed")
+    [pipeline] = ran.ask.children(ran.again)
+    assert {task["state_name"] for task in ran.ask.tasks(pipeline)} == {"Cached"}
+
+
+def test_the_server_knows_the_plan(ran):
+    planned = {one["name"]: one for one in YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"]}
+    known = {one["name"]: one for one in ran.ask("deployments", flows={"name": {"any_": ["gptmill-scheduled"]}})}
+    assert set(known) == set(planned) == {"nightly", "weekly"}
+    [schedule] = known["weekly"]["schedules"]
+    assert {key: schedule["schedule"][key] for key in ("cron", "timezone")} == planned["weekly"]["schedules"][0]
+    for name, one in known.items():
+        assert one["global_concurrency_limit"]["limit"] == 1 and one["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+        assert set(planned[name]["parameters"]) == set(one["parameter_openapi_schema"]["properties"])
+    assert known["weekly"]["paused"]  # with the process that served it
+
+
 def test_its_stages_are_task_runs_by_name(ran):
-    _, ask, run = ran
+    ask, run = ran.ask, ran.run
     [pipeline] = ask.children(run)
     states = {task["name"]: task["state_name"] for task in ask.tasks(pipeline)}
     from pipelines import graph
@@ -58,7 +79,7 @@ def test_its_stages_are_task_runs_by_name(ran):
 def test_the_ui_shows_stages_states_and_artifacts(ran, browser, prefect_server, tmp_path):
     from pipelines import graph
 
-    _, ask, run = ran
+    ask, run = ran.ask, ran.run
     page = browser.new_page(viewport={"width": 1600, "height": 1900})
     try:
         page.goto(f"{prefect_server.removesuffix('/api')}/runs/flow-run/{ask.children(run)[0]['id']}")
