@@ -141,6 +141,7 @@ def test_a_job_on_kubernetes_has_no_rights_that_it_does_not_need():
         pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] == 1000 and not pod["automountServiceAccountToken"]
     )
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert pod["parallelism"] == pod["completions"] == 1  # no place that Kubernetes knows, but Prefect's worker asks for them there
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
 
 
