@@ -42,6 +42,9 @@ class Processes:
         self.stopped = ""  # why all were stopped
 
     def __enter__(self) -> "Processes":
+        # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         command = [sys.executable, "-I", "-S", __file__]
         self._watchman = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
         return self
@@ -115,8 +118,8 @@ class Processes:
         try:
             self._watchman.stdin.write(f"{word}\n")
             self._watchman.stdin.flush()
-        except BrokenPipeError:
-            pass  # somebody killed the watchman: the flow still ends what it started
+        except (BrokenPipeError, ValueError):
+            pass  # somebody killed the watchman, or there is no more to watch; the flow still ends what it started
 
 
 def end(groups: Iterable[int], grace: float = GRACE) -> None:

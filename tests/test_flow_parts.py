@@ -125,10 +125,13 @@ def test_an_end_is_asked_for_before_it_is_forced(tmp_path):
 
 def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     starts = "import os, sys\nfrom pathlib import Path\nfrom pipelines.processes import Processes\n"
+    starts += "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background\n"
     starts += "with Processes() as running:\n    running.run(['sh', '-c', 'echo $$; exec sleep 60'], Path('.'), os.environ, print)"
     parent = subprocess.Popen([sys.executable, "-u", "-c", starts], cwd=root, stdout=subprocess.PIPE, text=True)
     child = int(parent.stdout.readline())
     assert alive(child)
+    ignored = next(line for line in Path(f"/proc/{child}/status").read_text().splitlines() if line.startswith("SigIgn")).split()[1]
+    assert not int(ignored, 16) & 1 << signal.SIGINT - 1
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     deadline = time.monotonic() + 10
