@@ -1,6 +1,7 @@
 """Acceptance: on a real server, a deployment that is due every few seconds runs by itself, and a person sees in the UI what it did."""
 
 import re
+import signal
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +34,7 @@ def ran(settled, prefect_server, api, log):
     try:
         run, again, *_ = ask.await_end("nightly", count=2)
     finally:
-        serving.terminate()
+        serving.send_signal(signal.SIGINT)  # Ctrl-C
         serving.wait(timeout=60)
     assert run["state_type"] == "COMPLETED", (run["state"]["message"], log.read_text())
     return SimpleNamespace(ask=ask, run=run, again=again)
