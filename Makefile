@@ -52,9 +52,9 @@ clean:
 
 lock: $(READY)
 	pip-compile -q --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--upgrade --extra build -o requirements.lock pyproject.toml
+		--upgrade --extra build --extra stack -o requirements.lock pyproject.toml
 	pip-compile -q --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+		--extra build --extra stack --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	@# A build that is for one kind of machine (torch's +cpu) is no version that others could install.
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock requirements-dev.lock
 

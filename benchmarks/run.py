@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import orchestration
 from benchmarks.table import Measured, report
 from benchmarks.work import Work, prepare
 
@@ -60,7 +61,8 @@ def main() -> None:
     given = parser.parse_args()
     work = prepare(small=given.small)
     rounds = 1 if given.small else given.rounds
-    text = report(work, measure(work, rounds), rounds)
+    overhead = None if given.small else orchestration.measure(Path.cwd())
+    text = report(work, measure(work, rounds), rounds, overhead)
     given.out.write_text(text, encoding="utf-8")
     print(text)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from benchmarks import orchestration
 from benchmarks.work import LENGTH, Work
 
 NANOGPT_SECONDS = 119  # of 2,000 steps of 12 x 64 characters to 1.886, measured once on a machine of this kind: 12,900 tokens/s
@@ -62,7 +63,7 @@ def flops_per_token(model: dict[str, int], tokens: int) -> float:
     return 6 * (12 * L * C * C + V * C) + 12 * L * C * tokens
 
 
-def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int) -> str:
+def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, overhead: orchestration.Overhead | None) -> str:
     """RESULTS.md."""
     per_step = work.rows * work.tokens
     ours, theirs, textbook = (found[who, "pretrain"] for who in ("ours", "transformers", "textbook"))
@@ -110,6 +111,14 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int) -> s
         rows.append(Row(name, f"{shakespeare.seconds:.1f}", "nanoGPT's CPU recipe", f"{NANOGPT_SECONDS}", ratio, 2))
     else:
         notes.append("tinyshakespeare was not measured: it needs `GPTMILL_MIRROR` with `tinyshakespeare.txt`.")
+    if overhead:
+        rows += [Row(*row) for row in overhead.rows()]
+        notes.append(
+            "The flow and `dvc repro` run profile mini in clones of the last commit, the flow against a Prefect server that is there "
+            f"already: once whole, then {orchestration.ROUNDS} times with nothing to do, of which the medians count."
+        )
+    else:
+        notes.append("What Prefect costs was not measured: a miniature of it would say nothing.")
     texts = "the public ones, from `GPTMILL_MIRROR`" if work.real else "the sample's, as many of them: no `GPTMILL_MIRROR` was set"
     size = (
         f"{work.model['n_layers']} layers, {work.model['n_heads']} heads, {work.model['d_model']} wide, {work.model['vocab_size']:,} tokens"

@@ -1,62 +1,206 @@
 """The Prefect flow: one task run for each stage of dvc.yaml, branches side by side, cached stages shown as cached.
 
-python -m pipelines.flow                 # starts a server of its own, unless PREFECT_API_URL names one
-python -m pipelines.flow --force         # runs every stage, cached or not
+python -m pipelines.flow                                     # starts a server of its own, unless PREFECT_API_URL names one
+python -m pipelines.flow report --force                      # some stages and what they depend on; cached or not
+python -m pipelines.flow --profile mini --set base.epochs=2  # in a copy of its own, saved as a DVC experiment
 """
 
 import subprocess
 import sys
+import threading
 from collections import deque
+from pathlib import Path
+from typing import Annotated
 
 import typer
-from prefect import flow, get_run_logger, task
-from prefect.client.schemas.objects import State, StateType
-from prefect.states import Completed, Failed
+from prefect import Task, flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture, wait
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from gptmill import params
+from gptmill import params, paths
 from gptmill.errors import GptmillError
-from pipelines import graph
+from gptmill.params import Params
+from pipelines import api, graph, isolation, outcome
+from pipelines.isolation import Place
+from pipelines.processes import Ended, Processes, Stopped
 
 SIDE_BY_SIDE = 4  # stages at once; each may use all cores, so more would only make them wait for one another
+PAUSES = [10, 60, 240]  # seconds before a stage that asks the network is tried again
 # What DVC says of a stage that it did not have to run.
 UNCHANGED, FROM_CACHE = "didn't change, skipping", "is cached - skipping run"
+BY_HAND = "Ctrl-C was pressed"
+REFUSED = 3  # the exit code of `gptmill promote` when a model is not better
+MLFLOW_PATIENCE = 60  # seconds for MLflow to be told that the run is over
 
 
-@task
-def run_stage(name: str, force: bool) -> State:
-    """Have DVC run one stage; what it prints is the task's log. The state says whether it ran, was cached, or failed and why."""
-    logger = get_run_logger()
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if force else []), name]
-    said: deque[str] = deque(maxlen=200)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
-        for line in process.stdout or ():
-            if line := line.strip():
-                said.append(line)
-                logger.info(line)
-    if process.returncode:
-        return Failed(message=_reason(said) or f"dvc repro {name} exited with {process.returncode}")
-    if any(UNCHANGED in line or FROM_CACHE in line for line in said):
-        return Completed(name="Cached", message="nothing that it reads has changed")
-    return Completed(message="ran")
+class Work:
+    """One run: where it works, what it has started, and which stages have run in it."""
+
+    def __init__(self, place: Place, processes: Processes, force: bool) -> None:
+        self.place, self.processes, self.force = place, processes, force
+        self.environment = place.environment(str(flow_run.id))
+        self.ran: set[str] = set()  # or were taken from DVC's cache: their outputs are others than before
+        self._turns = threading.Semaphore(SIDE_BY_SIDE)
+
+    def task(self, stage: graph.Stage, values: Params) -> Task:
+        """The Prefect task of one stage. Its state says whether it ran, was cached, was stopped, or failed and why."""
+        options = {"name": stage.name, "task_run_name": stage.name, "description": stage.description, "cache_policy": NO_CACHE}
+        if stage.asks_the_network(values):
+            options |= {"retries": len(PAUSES), "retry_delay_seconds": PAUSES}
+        return task(lambda: self._stage(stage), **options)
+
+    def _stage(self, stage: graph.Stage) -> State:
+        # DVC has been asked before the first task, once for all stages. Its answer holds unless something above the stage has run since.
+        if stage.up_to_date and not self.force and self.ran.isdisjoint(stage.upstream):
+            return Completed(name="Cached", message="nothing that it reads has changed")
+        command = ["dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if self.force else []), stage.name]
+        with self._turns:
+            ended, said = self._run(command, stage.minutes)
+        if not ended.code and any(UNCHANGED in line for line in said):
+            return Completed(name="Cached", message="nothing that it reads has changed")
+        self.ran.add(stage.name)
+        if not ended.code and any(FROM_CACHE in line for line in said):
+            return Completed(name="Cached", message="an earlier run read the same: its outputs were taken from DVC's cache")
+        return _state(command, ended, said, self.processes.stopped, stage.minutes)
+
+    def promote(self) -> State:
+        """`gptmill promote`, as a process. That no model is better is no failure."""
+        command = ["gptmill", "promote"]
+        ended, said = self._run(command)
+        if ended.code == REFUSED:
+            return Completed(name="Refused", message="not every new model is surely better than its champion, which stays")
+        return _state(command, ended, said, self.processes.stopped)
+
+    def _run(self, command: list[str], minutes: float | None = None) -> tuple[Ended, deque[str]]:
+        """Run `python -m` with that command where the run works; what it prints is the task's log. How it ended, and the last lines."""
+        logger = get_run_logger()
+        said: deque[str] = deque(maxlen=200)
+
+        def say(line: str) -> None:
+            said.append(line)
+            logger.info(line)
+
+        seconds = minutes * 60 if minutes else None
+        return self.processes.run([sys.executable, "-m", *command], self.place.folder, self.environment, say, seconds), said
 
 
-@flow(name="gptmill", task_runner=ThreadPoolTaskRunner(max_workers=SIDE_BY_SIDE), validate_parameters=True)
-def pipeline(force: bool = False) -> list[State]:
-    """All stages of dvc.yaml, each as soon as what it reads is there. A stage that fails stops only what depends on it."""
-    params.load()  # bad parameters stop the flow before any stage
-    futures = {}
-    for stage in graph.read():
-        run = run_stage.with_options(name=stage.name, task_run_name=stage.name, description=stage.description)
-        futures[stage.name] = run.submit(stage.name, force, wait_for=[futures[name] for name in stage.upstream])
-    states = {name: _final(future) for name, future in futures.items()}
-    _show(states)
-    return list(states.values())
+@flow(name="gptmill", task_runner=ThreadPoolTaskRunner(), validate_parameters=True)
+def pipeline(
+    targets: list[str] | None = None,
+    profile: str | None = None,
+    overrides: list[str] | None = None,
+    force: bool = False,
+    promote: bool = False,
+) -> State:
+    """The stages of dvc.yaml, each as soon as what it reads is there. A stage that fails stops only what depends on it.
+
+    Args:
+        targets: Names of stages: they run, and what they depend on. None: all stages.
+        profile: The name of a file in profiles/, without .yaml, to take the parameters from.
+        overrides: Parameters to change, as in classifier.epochs=3. A run with overrides or a profile works in a copy of its own.
+        force: Run every stage, changed or not.
+        promote: At the end, let the new models take the champions' place where they are better.
+    """
+    root = Path.cwd()
+    text = checked(root, targets, profile, overrides)  # what is wrong stops the flow before any stage
+    say = get_run_logger().info
+    runs = {flow_run.id, flow_run.root_flow_run_id or flow_run.id}
+    with Processes() as processes, api.watched(runs, lambda: processes.stop("the run was cancelled")):
+        if profile is None and not overrides:
+            where = isolation.workspace(root, processes, say)
+        else:
+            where = isolation.copy(root, text, "-".join([profile or "", *(overrides or [])]), processes, say)
+        try:
+            with where as place:
+                work = Work(place, processes, force)
+                stages = graph.needed(graph.read(str(place.folder), check=not force), targets or [])
+                states = _run(work, stages)
+                return _conclude(work, states, promote)
+        except Stopped:
+            return Cancelled(message=processes.stopped)
+        except KeyboardInterrupt:
+            return Cancelled(message=BY_HAND)
 
 
-def _final(future) -> State:
-    future.wait()
-    return future.state
+def checked(root: Path, targets: list[str] | None, profile: str | None, overrides: list[str] | None) -> str:
+    """The text of params.yaml for these parameters of the flow. Raises `GptmillError` that names what is wrong with one of them."""
+    text = isolation.parameters(root, profile, overrides or [])
+    if targets:
+        graph.needed(graph.read(str(root)), targets)
+    return text
+
+
+def _run(work: Work, stages: list[graph.Stage]) -> dict[str, State]:
+    """The state in which each stage ended."""
+    values = params.load(work.place.folder / paths.PARAMS)
+    futures: dict[str, PrefectFuture] = {}
+    for stage in stages:
+        futures[stage.name] = work.task(stage, values).submit(wait_for=[futures[name] for name in stage.upstream])
+    try:
+        wait(list(futures.values()))
+    except KeyboardInterrupt:
+        work.processes.stop(BY_HAND)
+        wait(list(futures.values()))
+    return {name: future.state for name, future in futures.items()}
+
+
+def _conclude(work: Work, states: dict[str, State], promote: bool) -> State:
+    """Save, promote and tell what there is to tell; the flow's own state."""
+    place, told = work.place, outcome.summary(states)
+    outcome.show(states)
+    done = all(state.is_completed() for state in states.values())
+    if any(outcome.kind(state) in ("ran", "failed", "stopped") for state in states.values()):
+        _tell_mlflow(work, done)
+    unfinished = f" The next run with these parameters goes on in {place.folder.relative_to(place.root)}." if place.experiment else ""
+    if work.processes.stopped:
+        return Cancelled(message=f"{work.processes.stopped}. {told}{unfinished}")
+    if not done:
+        return Failed(message=told + unfinished)
+    if place.experiment:
+        isolation.save(place, list(states), work.processes, work.environment, get_run_logger().info)
+        told += f" Saved as the DVC experiment {place.experiment}."
+    if promote:
+        state = task(work.promote, name="promote", task_run_name="promote", cache_policy=NO_CACHE)(return_state=True)
+        told += f" promote: {state.message}." if state.is_completed() else ""
+        if not state.is_completed():
+            return Failed(message=f"{told} promote: {state.message}{unfinished}")
+    if place.experiment or work.ran:
+        pages = isolation.keep_pages(place)
+        try:
+            outcome.publish(place.folder, pages, place.experiment)
+        except Exception as error:  # noqa: BLE001 - the stages are done: what is told about them may not undo that
+            get_run_logger().warning("the artifacts could not be made: %s", error)
+    isolation.remove(place)
+    return Completed(message=told)
+
+
+def _tell_mlflow(work: Work, done: bool) -> None:
+    """The pipeline's run in MLflow is over. Nothing of the flow depends on MLflow's being there."""
+    command = [sys.executable, "-m", "gptmill", "sync", *([] if done else ["--failed"])]
+    try:
+        ended = subprocess.run(
+            command, cwd=work.place.folder, env=work.environment, capture_output=True, text=True, check=False, timeout=MLFLOW_PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        get_run_logger().warning("MLflow did not answer in time: `gptmill sync` tells it later")
+        return
+    for line in (ended.stdout + ended.stderr).splitlines():
+        get_run_logger().info(line)
+
+
+def _state(command: list[str], ended: Ended, said: deque[str], stopped: str, minutes: float | None = None) -> State:
+    if not ended.code:
+        return Completed(message="ran")
+    if ended.stopped:
+        return Cancelled(message=f"ended: {stopped}")
+    if ended.too_long:
+        why = f"took longer than the {minutes:g} minutes that dvc.yaml gives it (meta: minutes), and was ended"
+        return Failed(name="TimedOut", message=why)
+    return Failed(message=_reason(said) or f"{' '.join(command)} ended with {ended.code}")
 
 
 def _reason(said: deque[str]) -> str:
@@ -65,26 +209,27 @@ def _reason(said: deque[str]) -> str:
     return errors[0] if errors else ""
 
 
-def _show(states: dict[str, State]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("stage", "state", "why")
-    for name, state in states.items():
-        colour = {StateType.COMPLETED: "green", StateType.FAILED: "red"}.get(state.type, "yellow")
-        table.add_row(name, f"[{colour}]{state.name}[/]", (state.message or "").splitlines()[0] if state.message else "")
-    Console().print(table)
-
-
-def main(force: bool = typer.Option(False, help="Run every stage, cached or not.")) -> None:
-    """Run the flow once, here."""
+def main(
+    targets: Annotated[list[str] | None, typer.Argument(help="stages; without any, all")] = None,
+    profile: Annotated[str | None, typer.Option(help="the name of a file in profiles/, without .yaml")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", "-S", help="a parameter to change, as in classifier.epochs=3")] = None,
+    force: Annotated[bool, typer.Option(help="run every stage, cached or not")] = False,
+    promote: Annotated[bool, typer.Option(help="let models that are better take the champions' place")] = False,
+) -> None:
+    """Run the flow once, here. With a profile or parameters to change, in a copy of its own that is saved as a DVC experiment."""
     try:
-        params.load()
+        checked(Path.cwd(), targets, profile, overrides)
+        api.require_server()
     except GptmillError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         raise typer.Exit(1) from None
-    if not pipeline(force, return_state=True).is_completed():
-        raise typer.Exit(1)
+    try:
+        state = pipeline(targets, profile, overrides, force, promote, return_state=True)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    typer.secho(state.message or state.name, fg="green" if state.is_completed() else "red")
+    if not state.is_completed():
+        raise typer.Exit(130 if state.is_cancelled() else 1)
 
 
 if __name__ == "__main__":

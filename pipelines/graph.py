@@ -1,7 +1,13 @@
-"""dvc.yaml as stages and edges, read by DVC itself: there is no second list of stages."""
+"""dvc.yaml as stages and edges, read by DVC itself: there is no second list of stages, nor of what is known about them."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from graphlib import TopologicalSorter
+from typing import Any
+
+from gptmill.errors import GptmillError
+from gptmill.params import Params
 
 
 @dataclass(frozen=True)
@@ -11,20 +17,64 @@ class Stage:
     name: str
     description: str
     upstream: tuple[str, ...]
+    minutes: float | None = None  # it is ended after as many; None: however long it takes
+    network_unless: Mapping[str, Any] | None = field(default=None, hash=False)  # None: it never asks the network
+    up_to_date: bool = False  # when somebody asked
+
+    def asks_the_network(self, params: Params) -> bool:
+        """Whether it does with these parameters: `network_unless` has dotted keys, and the values with which it does not."""
+        if self.network_unless is None:
+            return False
+        return any(_value(params, key) != value for key, value in self.network_unless.items())
 
 
-def read(root: str = ".") -> list[Stage]:
-    """The stages of the repository at `root`, each after those that it depends on."""
+def read(root: str = ".", *, check: bool = False) -> list[Stage]:
+    """The stages of the repository at `root`, each after those that it depends on. With `check`, DVC is asked which are up to date."""
     from dvc.repo import Repo
 
-    with Repo(root) as repo:
+    with Repo(root, _wait_for_lock=True) as repo:
         graph = repo.index.graph  # an edge leads from a stage to one that it depends on
+        # What DVC prints as a stage's address has the way from here to its dvc.yaml before it, if that is not in this folder.
+        changed = {address.rpartition(":")[2] for address in repo.status()} if check else {stage.name for stage in graph.nodes}
         stages = {
-            stage.addressing: Stage(
-                stage.addressing, stage.desc or "", tuple(sorted(needed.addressing for needed in graph.successors(stage)))
+            stage.name: Stage(
+                stage.name,
+                stage.desc or "",
+                tuple(sorted(needed.name for needed in graph.successors(stage))),
+                (stage.meta or {}).get("minutes"),
+                (stage.meta or {}).get("network_unless"),
+                stage.name not in changed,
             )
             for stage in graph.nodes
         }
     # Sorted first, so that the same graph gives the same order each time.
     order = TopologicalSorter({name: stages[name].upstream for name in sorted(stages)}).static_order()
     return [stages[name] for name in order]
+
+
+def needed(stages: Iterable[Stage], targets: Collection[str]) -> list[Stage]:
+    """The targets and all that they depend on, in order; without targets, all. `download` stands for each `download@…`.
+
+    Raises `GptmillError` when a target is no stage.
+    """
+    stages = list(stages)
+    known = {stage.name: stage for stage in stages}
+    groups = {name.partition("@")[0] for name in known}
+    if unknown := [target for target in targets if target not in known and target not in groups]:
+        close = get_close_matches(unknown[0], [*known, *groups], n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        raise GptmillError(f"there is no stage {unknown[0]}; {hint}")
+    todo = [name for name in known if name in targets or name.partition("@")[0] in targets] if targets else list(known)
+    wanted: set[str] = set()
+    while todo:
+        if (name := todo.pop()) not in wanted:
+            wanted.add(name)
+            todo += known[name].upstream
+    return [stage for stage in stages if stage.name in wanted]
+
+
+def _value(params: Params, key: str) -> Any:
+    value: Any = params
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value

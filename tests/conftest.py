@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--make-losses", action="store_true", help="write tests/assets/losses.json anew instead of comparing with it")
 
 
-SHARED = ("built", "prefect_server", "browser")  # session fixtures that take long to make: what needs one shares a worker
+SHARED = ("built", "prefect_server")  # session fixtures that take long to make: what needs one shares a worker
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -165,6 +165,20 @@ def words() -> tokenizer.Tokenizer:
     return tokenizer.train([TEXT] * 4, 300)
 
 
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory) -> Iterator[str]:
+    """The address of the API of a Prefect server that stays. Errors in its log fail whoever ends last."""
+    from pipelines import servers
+
+    folder = tmp_path_factory.mktemp("prefect")
+    server = servers.prefect(servers.free_port())
+    environment = os.environ | {"PREFECT_HOME": str(folder), "PREFECT_LOGGING_SERVER_LEVEL": "WARNING", "NO_COLOR": "1"}
+    with servers.running(server, environment=environment, log=folder / "server.log"):
+        yield server.settings["PREFECT_API_URL"]
+    errors = [line for line in (folder / "server.log").read_text(errors="replace").splitlines() if "ERROR" in line]
+    assert errors == []
+
+
 @pytest.fixture
 def make_gpt() -> Callable[..., GPT]:
     """`make_gpt(seed=0, n_layers=2, …)`: tiny models in evaluation mode, with weights so large that no two logits are nearly the same."""
@@ -249,7 +263,7 @@ def serve() -> Iterator[Callable]:
         server.server_close()
 
 
-CHROMIUM = Path("/usr/bin/chromium")  # Debian's
+CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
@@ -262,10 +276,10 @@ def browser() -> Iterator:
     One for each module of tests, and no longer: while playwright runs, asyncio finds a loop that runs already, and `asyncio.run` fails.
     """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
+    if not CHROMIUM:
+        pytest.skip("no Chromium is here: apt-get install chromium")
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_FLAGS)
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         yield chromium
         chromium.close()
 

@@ -30,7 +30,9 @@ def tracked() -> list[Path]:
     return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()[:8000]]
 
 
-@pytest.mark.parametrize(("lock", "extras"), [("requirements.lock", ["build"]), ("requirements-dev.lock", ["build", "dev"])])
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("requirements.lock", ["build", "stack"]), ("requirements-dev.lock", ["build", "stack", "dev"])]
+)
 def test_locks_pin_every_direct_dependency(lock, extras):
     wanted = PROJECT["dependencies"] + [name for extra in extras for name in PROJECT["optional-dependencies"][extra]]
     assert {normalised(name) for name in wanted} - set(pins(lock)) == set()

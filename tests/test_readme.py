@@ -61,7 +61,7 @@ def test_the_example_of_ones_own_data_is_in_order(project):
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
 def test_make_targets_exist_and_lead_to_the_tools(command):
-    """A dry run. CI runs `make test`; test_flow runs what `make run` and `make flow` call; nothing starts the servers of `make ui` yet."""
+    """A dry run. CI runs `make test`; test_flow runs what `make run` and `make flow` call; test_ui starts the servers of `make ui`."""
     done = run(f"{command} --dry-run", ROOT)
     assert done.returncode == 0, done.stderr
     if profile := re.search(r"PROFILE=(\S+)", command):

@@ -8,7 +8,7 @@ import torch
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # for `benchmarks`, which is no part of the package
 
-from benchmarks import run, table, textbook, work  # noqa: E402
+from benchmarks import orchestration, run, table, textbook, work  # noqa: E402
 
 ROW = re.compile(r"\| (?P<what>[^|]+) \|(?: [^|]+ \|){3} (?P<ratio>[\d.]+) \| (?P<target>[\d.]+) \|")
 PROMISED = [  # in the order of the table: what must reach which ratio
@@ -16,6 +16,7 @@ PROMISED = [  # in the order of the table: what must reach which ratio
     ("the same, share of the fastest product", 0.6), ("the same, peak memory", 1.0), ("classifier fine-tuning", 10.0),
     ("instruction fine-tuning", 4.0), ("the same", 1.5), ("the same, peak memory", 1.0),
     ("generation, 16 prompts", 1.5), ("the same", 40.0), ("generation, one prompt", 1.5), ("tinyshakespeare", 2.0),
+    ("flow with nothing to do", 1.0), ("whole flow", 1.0),
 ]  # fmt: skip
 
 
@@ -35,10 +36,17 @@ def small(tmp_path_factory) -> str:
 
 def test_a_run_measures_every_row_but_those_whose_data_are_not_here(small):
     found = rows(small)
-    assert [target for _, _, target in found] == [target for _, target in PROMISED[:-1]]
+    assert [target for _, _, target in found] == [target for _, target in PROMISED[:-3]]
     assert all(what.startswith(name.replace("16 prompts", "3 prompts")) for (what, _, _), (name, _) in zip(found, PROMISED, strict=False))
     assert all(ratio > 0 for _, ratio, _ in found)
-    assert "tinyshakespeare was not measured" in small and "the sample's" in small
+    assert "tinyshakespeare was not measured" in small and "What Prefect costs was not measured" in small and "the sample's" in small
+
+
+def test_a_flow_that_takes_what_it_may_has_a_ratio_of_one():
+    allowed = orchestration.Overhead(idle_flow=6.0, idle_repro=1.0, whole_flow=46.0, whole_repro=40.0)
+    assert [row[4] for row in allowed.rows()] == pytest.approx([1, 1])
+    slow = orchestration.Overhead(idle_flow=12.0, idle_repro=1.0, whole_flow=92.0, whole_repro=40.0)
+    assert [row[4] for row in slow.rows()] == pytest.approx([0.5, 0.5])
 
 
 def test_the_committed_results_have_every_row():

@@ -1,0 +1,120 @@
+"""MLflow's and Prefect's servers as processes: started, waited for until they answer, and ended with all that they started."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from gptmill import tracking
+from gptmill.errors import GptmillError
+
+HOST = "127.0.0.1"
+PATIENCE = 120  # seconds until a server has to answer; a first start makes its database, which takes 15 to 25
+
+
+@dataclass(frozen=True)
+class Server:
+    """What `python -m` starts, the address of its page, and the address that answers once it serves."""
+
+    name: str
+    arguments: tuple[str, ...]
+    url: str
+    health: str
+    settings: Mapping[str, str] = field(default_factory=dict)  # variables of its environment
+
+
+def mlflow(port: int) -> Server:
+    """MLflow's, on the store that the stages log to."""
+    arguments = ("mlflow", "server", "--backend-store-uri", tracking.store(), "--host", HOST, "--port", str(port), "--workers", "1")
+    # Its queues of jobs, a handful of processes, serve evaluations that are started from the page: not ours.
+    return Server(
+        "MLflow", arguments, f"http://{HOST}:{port}", f"http://{HOST}:{port}/health", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    )
+
+
+def prefect(port: int) -> Server:
+    """Prefect's, whose page asks port 4200 unless it is told, whatever the server's own."""
+    api = f"http://{HOST}:{port}/api"
+    arguments = ("prefect", "server", "start", "--host", HOST, "--port", str(port))
+    return Server("Prefect", arguments, f"http://{HOST}:{port}", f"{api}/health", {"PREFECT_API_URL": api, "PREFECT_UI_API_URL": api})
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+def check_free(server: Server) -> None:
+    """Raises `GptmillError` when something listens where the server would."""
+    port = httpx.URL(server.url).port
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise GptmillError(f"port {port} is taken: stop what listens there, or choose another with --{server.name.lower()}-port")
+
+
+@contextmanager
+def running(*servers: Server, environment: Mapping[str, str] | None = None, log: Path | None = None) -> Iterator[list[subprocess.Popen]]:
+    """The servers, started side by side; all answer when the body begins, all are gone when it ends.
+
+    What they print goes to `log`, else to where this process prints. Raises `GptmillError` when one ends early or does not answer.
+    """
+    given = os.environ if environment is None else environment
+    processes: list[subprocess.Popen] = []
+    try:
+        for server in servers:
+            check_free(server)
+        for server in servers:
+            with log.open("ab") if log else open(os.dup(sys.stderr.fileno()), "wb") as output:
+                processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", *server.arguments],
+                        env={**given, **server.settings},
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,  # so that what it starts can be ended with it
+                    )
+                )
+        for server, process in zip(servers, processes, strict=True):
+            _await(server, process)
+        yield processes
+    finally:
+        stop(processes)
+
+
+def _await(server: Server, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise GptmillError(f"{server.name} ended with {process.returncode}; what it printed says why")
+        with suppress(httpx.TransportError):
+            if httpx.get(server.health, timeout=5).is_success:
+                return
+        time.sleep(0.2)
+    raise GptmillError(f"{server.name} did not answer at {server.health} within {PATIENCE} seconds; what it printed may say why")
+
+
+def stop(processes: list[subprocess.Popen], patience: float = 15) -> None:
+    """Ask each process, and all that it started, to end; end what is still there `patience` seconds later."""
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=max(0.1, deadline - time.monotonic()))
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal(process: subprocess.Popen, number: int) -> None:
+    with suppress(ProcessLookupError):  # gone already, with all that it started
+        os.killpg(process.pid, number)

@@ -1,0 +1,160 @@
+"""What the flow is made of: its parameters, what dvc.yaml says of the stages, and processes that do not outlive it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gptmill import params
+from gptmill.errors import GptmillError
+from pipelines import flow, graph, isolation, processes
+from pipelines.processes import Processes
+
+# --- parameters ---
+
+
+def test_overrides_change_their_keys_and_no_other_byte(project):
+    before = (project / "params.yaml").read_text()
+    text = isolation.parameters(project, None, ["base.epochs=7", "classifier.lora.layers=[qkv]", "data.corpus.licence='a: b'"])
+    changed = [(a, b) for a, b in zip(before.splitlines(), text.splitlines(), strict=True) if a != b]
+    assert [b.strip() for _, b in changed] == ["licence: 'a: b'", "epochs: 7", "layers: [qkv]"]
+    assert (project / "params.yaml").read_text() == before
+
+
+def test_a_profile_takes_the_place_of_params_yaml(project):
+    assert isolation.parameters(project, "sample", []) == (project / "profiles" / "sample.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (dict(targets=["pretrian"]), "no stage pretrian; did you mean pretrain"),
+        (dict(profile="nosuch"), "no profile nosuch"),
+        (dict(overrides=["base.epochz=3"]), "base.epochz=3.*Did you mean base.epochs"),
+        (dict(overrides=["base=3"]), "base=3 overrides nothing"),
+        (dict(overrides=["base.epochs"]), "base.epochs overrides nothing"),
+        (dict(overrides=["base.epochs=many"]), "base.epochs: 'many' is not allowed"),
+        (dict(overrides=["base.epochs=[3"]), "not readable YAML"),
+    ],
+)
+def test_what_is_wrong_with_the_flows_parameters_is_named_before_anything_starts(project, given, named):
+    (project / ".dvc").mkdir()
+    (project / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    with pytest.raises(GptmillError, match=f"(?s){named}"):
+        flow.checked(project, **{"targets": None, "profile": None, "overrides": None, **given})
+
+
+# --- what dvc.yaml says ---
+
+
+@pytest.fixture(scope="module")
+def stages(root) -> dict[str, graph.Stage]:
+    return {stage.name: stage for stage in graph.read(str(root))}
+
+
+def test_a_target_brings_all_that_it_depends_on_in_order(stages):
+    names = [stage.name for stage in graph.needed(stages.values(), ["tokenize"])]
+    assert names == ["download@corpus", "download@instructions", "download@spam", "validate", "tokenize"]
+    assert [stage.name for stage in graph.needed(stages.values(), ["download"])] == names[:3]
+    assert len(graph.needed(stages.values(), [])) == len(stages)
+
+
+def test_stages_that_can_ask_the_network_say_so_and_no_other(root, stages):
+    from ruamel.yaml import YAML
+
+    written = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
+    with_code = {name for name, stage in written.items() if "src/gptmill/network.py" in stage.get("do", stage)["deps"]}
+    assert with_code == {name.partition("@")[0] for name, stage in stages.items() if stage.network_unless is not None}
+
+
+def test_only_what_asks_the_network_with_these_parameters_is_tried_again(root, stages):
+    asking = {
+        profile: {name for name, stage in stages.items() if stage.asks_the_network(params.load(root / "profiles" / f"{profile}.yaml"))}
+        for profile in ("sample", "book")
+    }
+    assert asking["sample"] == set()
+    assert {"download@corpus", "download@spam", "download@instructions", "pretrain"} <= asking["book"]
+
+
+# --- processes ---
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('there', flush=True); time.sleep(60)"
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    monkeypatch.setattr(processes.end, "__defaults__", (0.3,))
+
+
+def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path, impatient):
+    said: list[str] = []
+    command = ["sh", "-c", f'{sys.executable} -c "{STUBBORN}" & echo $!; wait']
+    with Processes() as running:
+        ended = running.run(command, tmp_path, os.environ, said.append, seconds=1.0)
+    assert ended.too_long and ended.code != 0
+    assert not alive(int(next(line for line in said if line.isdigit())))
+
+
+def test_an_end_is_asked_for_before_it_is_forced(tmp_path):
+    asked = "import time\ntry:\n    print('there', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n    print('in good order')"
+    said: list[str] = []
+    with Processes() as running:
+        thread = threading.Thread(target=running.run, args=[[sys.executable, "-c", asked], tmp_path, os.environ, said.append])
+        thread.start()
+        while not said:
+            time.sleep(0.02)
+        running.stop("enough")
+        thread.join()
+        assert said == ["there", "in good order"]
+        assert running.run(["touch", "made"], tmp_path, os.environ, said.append).stopped
+    assert not (tmp_path / "made").exists()
+
+
+def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
+    starts = "import os, sys\nfrom pathlib import Path\nfrom pipelines.processes import Processes\n"
+    starts += "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background\n"
+    starts += "with Processes() as running:\n    running.run(['sh', '-c', 'echo $$; exec sleep 60'], Path('.'), os.environ, print)"
+    parent = subprocess.Popen([sys.executable, "-u", "-c", starts], cwd=root, stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    assert alive(child)
+    ignored = next(line for line in Path(f"/proc/{child}/status").read_text().splitlines() if line.startswith("SigIgn")).split()[1]
+    assert not int(ignored, 16) & 1 << signal.SIGINT - 1
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(child)
+
+
+# --- Prefect is one of several ways ---
+
+
+def test_no_stage_needs_prefect(root):
+    imports = "import sys; sys.modules['prefect'] = None; import gptmill.cli, gptmill.stages as s, importlib, pkgutil\n"
+    imports += "for m in pkgutil.iter_modules(s.__path__): importlib.import_module(f'gptmill.stages.{m.name}')"
+    environment = os.environ | {"PYTHONPATH": str(root / "src"), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    done = subprocess.run([sys.executable, "-c", imports], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_server_that_is_not_there_is_said_before_anything_starts(project: Path, root):
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root}", "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.flow"], cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,241 @@
+"""Runs of the flow against a real Prefect server, on a graph of five small stages: copies of their own, failure, cancelling, going on."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+GRAPH = """\
+stages:
+  source:
+    cmd: grep epochs params.yaml > source.txt
+    params: [base.epochs, classifier.epochs]
+    outs: [source.txt]
+  left:
+    cmd: python train.py
+    deps: [source.txt, train.py]
+    params: [instruct.epochs]
+    outs: [left.txt]
+  right:
+    cmd: cat source.txt > right.txt
+    deps: [source.txt]
+    outs: [right.txt]
+  far:
+    cmd: >-
+      test ! -e "$BROKEN" || (echo "error: far is broken"; exit 1) && cat right.txt > far.txt
+    deps: [right.txt]
+    outs: [far.txt]
+  end:
+    cmd: cat left.txt far.txt > end.txt
+    deps: [left.txt, far.txt]
+    outs: [end.txt]
+"""
+# A training with a checkpoint, which takes a second for each epoch above 100.
+TRAIN = """\
+import pathlib, re, sys, time
+epochs = int(re.search(r"^instruct:.*?epochs: (\\\\d+)", pathlib.Path("params.yaml").read_text(), re.M | re.S)[1])
+at = pathlib.Path(".gptmill/checkpoint")
+done = int(at.read_text()) if at.exists() else 0
+print("starts at", done)
+try:
+    while done < epochs - 100:
+        time.sleep(1)
+        done += 1
+        print("epoch", done)
+except KeyboardInterrupt:
+    at.parent.mkdir(exist_ok=True)
+    at.write_text(str(done))
+    sys.exit(130)
+pathlib.Path("left.txt").write_text(pathlib.Path("source.txt").read_text() + str(epochs))
+""".replace("\\\\", "\\")
+
+
+@dataclass
+class Project:
+    folder: Path
+    environment: dict[str, str]
+    api: str
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, *options: str) -> subprocess.Popen:
+        command = [sys.executable, "-u", "-m", "pipelines.flow", *options]
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def flow(self, *options: str) -> "Told":
+        return self.told(self.start(*options))
+
+    def told(self, process: subprocess.Popen, before: str = "") -> "Told":
+        said = before + process.communicate(timeout=120)[0]
+        run = re.search(r"flow-run/([0-9a-f-]{36})", said)[1]
+        return Told(process.returncode, said, *self.states(run))
+
+    def states(self, run: str) -> tuple[dict, dict[str, tuple[str, str]]]:
+        """The flow's state, and each task's name -> its state's name and message, as the server has them."""
+        mine = {"flow_runs": {"id": {"any_": [run]}}}
+        for _ in range(50):  # what tasks say reaches the server in its own time
+            tasks = httpx.post(f"{self.api}/task_runs/filter", json=mine).json()
+            if all(task["state"]["type"] not in ("RUNNING", "SCHEDULED") for task in tasks) and len(tasks) == 5:
+                break
+            time.sleep(0.1)
+        state = httpx.get(f"{self.api}/flow_runs/{run}").json()["state"]
+        return state, {task["name"]: (task["state"]["name"], task["state"]["message"] or "") for task in tasks}
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Every file of the workspace but the tools' own."""
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        names = {str(path.relative_to(self.folder)): path for path in files}
+        own = (".git/", ".dvc/", ".gptmill/", ".prefect/", "src/", "pipelines/")
+        return {name: path.read_bytes() for name, path in names.items() if not name.startswith(own)}
+
+
+@dataclass
+class Told:
+    code: int
+    said: str
+    state: dict
+    tasks: dict[str, tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, root, prefect_server) -> Iterator[Project]:
+    folder = tmp_path_factory.mktemp("project")
+    home = tmp_path_factory.mktemp("home")
+    for name in ("src", "pipelines", "profiles"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".dvc").mkdir()
+    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
+        shutil.copy(root / name, folder / name)
+    shutil.copy(root / "profiles" / "mini.yaml", folder / "params.yaml")
+    (folder / "dvc.yaml").write_text(GRAPH)
+    (folder / "train.py").write_text(TRAIN)
+    unset = ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "PREFECT_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in unset and not name.startswith("GIT_")}
+    environment |= {
+        "PREFECT_API_URL": prefect_server, "COLUMNS": "220", "NO_COLOR": "1", "BROKEN": str(home / "broken"),
+        "DVC_GLOBAL_CONFIG_DIR": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc"), "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }  # fmt: skip
+    project = Project(folder, environment, prefect_server)
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")  # nowhere else: an experiment has to do without
+    project.run("git", "init", "-q")
+    project.run("git", "add", ".")
+    project.run("git", *who, "commit", "-q", "-m", "start")
+    first = project.flow()
+    assert first.code == 0, first.said
+    project.run("git", "add", ".")
+    project.run("git", *who, "commit", "-q", "-m", "a run")
+    yield project
+
+
+def test_a_forced_run_gives_the_same_hashes_and_finds_no_lock_in_its_way(project):
+    before = project.snapshot()
+    told = project.flow("--force")
+    assert told.code == 0, told.said
+    assert {state for state, _ in told.tasks.values()} == {"Completed"}
+    assert "ERROR" not in told.said and "is busy" not in told.said
+    assert project.snapshot() == before
+
+
+def test_a_run_without_changes_does_no_work_and_says_so(project):
+    told = project.flow()
+    assert {state for state, _ in told.tasks.values()} == {"Cached"}
+    assert told.state["message"] == "Nothing has changed: all 5 stages are cached."
+
+
+def test_two_runs_with_overrides_at_once_are_both_right_and_leave_the_workspace_alone(project):
+    before = project.snapshot()
+    processes = {epochs: project.start("--set", f"base.epochs={epochs}") for epochs in (7, 8)}
+    names = {}
+    for epochs, process in processes.items():
+        told = project.told(process)
+        assert told.code == 0, told.said
+        names[epochs] = re.search(r"DVC experiment (\S+)\.", told.state["message"])[1]
+    assert project.snapshot() == before
+    assert project.run("git", "status", "--porcelain") == ""
+    listed = project.run("dvc", "exp", "list", "--name-only").split()
+    assert set(names.values()) <= set(listed)
+    [ref] = project.run("git", "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{names[7]}").split()
+    assert "  epochs: 7\n" in project.run("git", "show", f"{ref}:params.yaml")
+    try:
+        project.run("dvc", "exp", "apply", names[8])
+        assert "epochs: 8\n" in (project.folder / "end.txt").read_text()
+        assert "  epochs: 8\n" in (project.folder / "params.yaml").read_text()
+        assert "up to date" in project.run("dvc", "status")
+    finally:
+        project.run("git", "checkout", "-q", ".")
+        project.run("dvc", "checkout", "-q")
+    assert project.snapshot() == before
+    assert list((project.folder / ".dvc/tmp/exps").glob("gptmill-*/")) == []
+
+
+def test_what_failed_is_named_the_rest_is_done_and_the_next_run_goes_on_there(project):
+    broken = Path(project.environment["BROKEN"])
+    broken.touch()
+    try:
+        told = project.flow("--set", "base.epochs=9")
+    finally:
+        broken.unlink()
+    assert told.code == 1
+    assert told.state["type"] == "FAILED" and told.state["message"].startswith("far failed: far is broken. 5 stages")
+    assert told.tasks["far"] == ("Failed", "error: far is broken")
+    assert {told.tasks[name][0] for name in ("source", "right", "left")} == {"Completed"}
+    assert told.tasks["end"][0] == "NotReady" and "not run: end" in told.state["message"]
+    again = project.flow("--set", "base.epochs=9")
+    assert again.code == 0, again.said
+    assert {name for name, (state, _) in again.tasks.items() if state == "Completed"} == {"far", "end"}
+
+
+def test_cancelling_ends_the_training_soon_and_the_next_run_goes_on_from_its_checkpoint(project):
+    before = project.snapshot()
+    process = project.start("--set", "instruct.epochs=103")
+    said = ""
+    while "epoch 2" not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    run = re.search(r"flow-run/([0-9a-f-]{36})", said)[1]
+    started = time.monotonic()
+    answer = httpx.post(f"{project.api}/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
+    assert answer.json()["status"] == "ACCEPT"
+    told = project.told(process, said)
+    assert time.monotonic() - started < 10  # what the acceptance asks for
+    assert told.code == 130 and told.state["type"] == "CANCELLED" and "epoch 3" not in told.said
+    assert told.tasks["left"][0] == "Cancelled" and told.tasks["end"][0] == "NotReady"
+    again = project.flow("--set", "instruct.epochs=103")
+    assert again.code == 0, again.said
+    assert "starts at 2" in again.said
+    assert project.snapshot() == before
+
+
+def test_a_stage_that_takes_too_long_is_ended_and_what_asks_the_network_is_tried_again(project):
+    graph = (project.folder / "dvc.yaml").read_text()
+    limited = graph.replace("    outs: [left.txt]", "    outs: [left.txt]\n    meta: {minutes: 0.03}")
+    asking = limited.replace("    outs: [far.txt]", "    outs: [far.txt]\n    meta: {network_unless: {data.source: book}}")
+    (project.folder / "dvc.yaml").write_text(asking)
+    broken = Path(project.environment["BROKEN"])
+    broken.touch()
+    quick = "import pipelines.flow as f\nf.PAUSES = [0.1]\nf.pipeline(overrides=['instruct.epochs=160'], force=True, return_state=True)"
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", quick],
+            cwd=project.folder, env=project.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        told = project.told(process)
+    finally:
+        broken.unlink()
+        (project.folder / "dvc.yaml").write_text(graph)
+    assert told.tasks["left"][0] == "TimedOut" and "longer than the 0.03 minutes" in told.tasks["left"][1]
+    assert "Retry 1/1" in told.said and told.tasks["far"] == ("Failed", "error: far is broken")
+    assert told.tasks["right"][0] == "Completed"
