@@ -51,6 +51,7 @@ class Place:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "PYTHONUNBUFFERED": "1",  # so that what a stage says is seen when it says it
             "GPTMILL_RUN": run,
+            "PREFECT__FLOW_RUN_ID": run,
         }
         if self.experiment:
             given |= {"DVC_EXP_NAME": self.experiment, "DVC_EXP_BASELINE_REV": self.baseline}
