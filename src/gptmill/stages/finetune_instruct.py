@@ -64,7 +64,7 @@ def run(params: Params) -> None:
             "parameters_trained": parameters_trained,
             "tokens_read": round(trained.curve[-1].epoch * tokens_an_epoch),
         }
-        lineage = record.of_stage("finetune_instruct", sections, inputs, ["instructions"], paths.BASE_MODEL)
+        lineage = record.of_stage("finetune_instruct", sections, files_of.values(), ["instructions"], paths.BASE_MODEL)
         also = [
             lambda folder: prompts.write_style(folder, style),
             lora.detach(model, str(paths.BASE_MODEL)),
