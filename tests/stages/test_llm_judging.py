@@ -9,17 +9,18 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from gptmill import files, params, paths, stages
+from gptmill import files, params, paths, stages, tracking
 from gptmill.errors import GptmillError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation" / "judges"))
 import language_model as language_model_of_a_package
-from chats import digest, reply
+from chats import RECORD, digest, reply
 
 KILLS = 5
 
@@ -31,6 +32,23 @@ def configure(url: str, **changes: object) -> None:
     values["judge"] |= {"backend": "openai", **changes}
     values["judge"]["models"][0]["base_url"] = f"{url}/v1"
     yaml.dump(values, paths.PARAMS)
+
+
+def test_tokens_seconds_and_cost_go_to_the_run_and_into_no_tracked_file(project, serve, monkeypatch, capsys):
+    logged: dict[str, float] = {}
+
+    class Recording(tracking.Run):
+        def metrics(self, values):
+            logged.update(values)
+
+    monkeypatch.setattr(tracking, "run", lambda *_: nullcontext(Recording()))
+    configure(serve(lambda request: reply("85", usage={"prompt_tokens": 400, "completion_tokens": 2})).url)
+    files.write_jsonl(paths.RESPONSES, [RECORD | {"id": 0}])
+    stages.run("judge_responses", params.load())
+    assert (logged["judge_requests"], logged["judge_input_tokens"], logged["judge_output_tokens"], logged["judge_cost"]) == (1, 400, 2, 0)
+    assert logged["judge_seconds"] > 0 and "judging took 1 requests, 0 replies known already, 400 tokens sent" in capsys.readouterr().out
+    tracked = paths.JUDGEMENTS.read_text() + (paths.METRICS / "judge.json").read_text()
+    assert "seconds" not in tracked and "tokens" not in tracked
 
 
 # --- SIGKILL ---
