@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 from gptmill import params, paths
 from gptmill.errors import GptmillError
 
+JUDGE = {"model": "llama3", "base_url": "http://host/v1", "api_key_env": "", "input_price": 0.0, "output_price": 0.0}
 PROFILES = sorted((Path(__file__).parents[1] / "profiles").glob("*.yaml"))
 
 
@@ -72,12 +73,23 @@ def test_the_committed_params_are_profile_sample(root):
     ("seed", 2**31, ["seed: 2147483648", "less than"]),
     ("seed", ..., ["seed: missing", "every random choice comes from it"]),
     ("judge", ..., ["judge: missing"]),
-    ("judge.model", 7, ["judge.model: 7", "valid string"]),
+    ("judge.rubric", 7, ["judge.rubric: 7", "valid string"]),
+    ("judge.models", [], ["judge.models: []", "at least 1 item", "the judges; with several"]),
+    ("judge.models", [7], ["judge.models.0: 7 is not a section; allowed are the keys model, base_url"]),
+    ("judge.models", [JUDGE | {"modell": "x"}], ["judge.models.0.modell: unknown key; did you mean model?"]),
+    ("judge.models", [JUDGE, JUDGE | {"model": 7}], ["judge.models.1.model: 7", "the name under which the server knows the judge"]),
+    ("judge.models", [JUDGE, JUDGE], ["models (llama3, llama3) must name each judge once"]),
+    ("judge.models", [JUDGE | {"input_price": -1.0}], ["judge.models.0.input_price: -1.0", "greater than or equal to 0"]),
+    *(("judge.models", [JUDGE | {"base_url": url}], ["judge.models.0.base_url: ", said]) for url, said in [
+        ("ftp://host/v1", "no http or https address"), ("/v1", "no http or https address"), ("http:///v1", "no http or https address"),
+        ("http://me:pass@host/v1", "a key belongs in the environment"), ("http://host/v1?key=pass", "a key belongs in the environment"),
+        ("http://host:99999/v1", "is no address: Port out of range"),
+    ]),
 ])  # fmt: skip
 def test_a_bad_value_names_its_key_the_value_and_what_is_allowed(changed, key, value, said):
     text = problems(changed({key: value}))
     assert text.startswith("params.yaml has 1 problem:\n")
-    assert [part for part in said if part not in text] == []
+    assert [part for part in said if part not in text] == [] and "pass@" not in text and "key=pass" not in text
 
 
 CUSTOM = {"data.source": "custom", "data.spam.urls": ["mine.csv"], "data.spam.file": "mine.csv", "data.spam.columns": []}
@@ -174,6 +186,8 @@ def test_describe_has_every_key_of_the_file_with_its_value_and_what_it_means(pro
     def leaves(values: dict, prefix: str = "") -> dict:
         found = {}
         for key, value in values.items():
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                value = {str(place): item for place, item in enumerate(value)}
             found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         return found
 
