@@ -18,7 +18,9 @@ export PREFECT_HOME ?= $(CURDIR)/.prefect
 run: $(READY)
 	$(if $(PROFILE),@gptmill params use $(PROFILE))
 	@gptmill params check
-	@dvc repro
+	@# One run in MLflow for all stages, whatever becomes of them. What its server does not take now, the next `gptmill sync` sends.
+	@export GPTMILL_RUN="make run $$(date '+%Y-%m-%d %H:%M:%S')"; \
+		dvc repro; code=$$?; gptmill sync $$([ $$code = 0 ] || echo --failed) || true; exit $$code
 	@gptmill summary
 
 flow: $(READY)

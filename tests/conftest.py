@@ -47,7 +47,7 @@ def root() -> Path:
 @pytest.fixture(autouse=True)
 def own_world(tmp_path_factory, monkeypatch) -> None:
     """No setting of the person who runs the tests plays a part, and nothing is written to where their tools keep things."""
-    for name in ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "DVC_EXP_NAME", "OPENAI_API_KEY"):
+    for name in ("GPTMILL_MIRROR", "GPTMILL_RUN", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "DVC_EXP_NAME", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path_factory.getbasetemp() / "home"
     monkeypatch.setenv("GPTMILL_CACHE", str(home / "gptmill"))
@@ -236,6 +236,27 @@ def serve() -> Iterator[Callable]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+CHROMIUM = Path("/usr/bin/chromium")  # Debian's
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """Chromium, for `browser.new_page(viewport={"width": 390, "height": 844})`.
+
+    One for each module of tests, and no longer: while playwright runs, asyncio finds a loop that runs already, and `asyncio.run` fails.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture

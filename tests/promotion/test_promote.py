@@ -219,6 +219,14 @@ def test_a_dry_run_changes_nothing(client, challenger, arena):
     assert alias(client, "champion") == "1"
 
 
+def test_the_store_in_the_project_keeps_its_files_there_too(client, challenger, arena):
+    challenger(scale=1.5)  # no run has logged this one
+    version = client.get_model_version(NAME, promoted().version)
+    assert Path(version.source.removeprefix("file://")).is_relative_to(arena / "mlartifacts")
+    assert "promotion.decision" in client.get_run(version.run_id).data.tags
+    assert not (arena / "mlruns").exists()
+
+
 def test_a_registry_that_is_not_there_is_said_so(arena, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")

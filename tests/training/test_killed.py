@@ -119,7 +119,7 @@ def test_trainings_that_are_killed_end_with_the_bytes_of_those_that_are_not(mini
         os.chdir(folder)  # `mini` puts it back
         stages.run(stage, params.load())
         whole[stage] = outputs(folder, stage)
-        assert not (folder / ".gptmill").exists()
+        assert not (folder / paths.CHECKPOINTS).exists()
     os.chdir(mini)
     with ThreadPoolExecutor() as pool:
         chains = [
@@ -131,4 +131,4 @@ def test_trainings_that_are_killed_end_with_the_bytes_of_those_that_are_not(mini
     for stage, folder in folders.items():
         assert outputs(folder, stage).keys() == whole[stage].keys()
         assert [name for name, content in outputs(folder, stage).items() if content != whole[stage][name]] == [], stage
-        assert not (folder / ".gptmill").exists()
+        assert not (folder / paths.CHECKPOINTS).exists()

@@ -55,10 +55,9 @@ def run(params: Params) -> None:
         "classifier": settings,
         "compute": params.compute,
     }
-    checkpoints = checkpoint.of_stage(
-        "finetune_classifier", sections, [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER], params.compute.checkpoint_minutes
-    )
-    with tracking.run("finetune_classifier", sections, list(files_of.values()), checkpoints.folder.name) as run:
+    inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
+    checkpoints = checkpoint.of_stage("finetune_classifier", sections, inputs, params.compute.checkpoint_minutes)
+    with tracking.run("finetune_classifier", sections, inputs, checkpoints.folder.name) as run:
         with curves.Live(run.curve) as live:
             trained = loop.train(
                 model, objective, settings, machine, name="finetune_classifier", checkpoints=checkpoints, on_evaluation=[live]

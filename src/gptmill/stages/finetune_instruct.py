@@ -42,10 +42,8 @@ def run(params: Params) -> None:
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     sections = {"seed": params.seed, "instruct": settings, "compute": params.compute}
-    inputs = list(files_of.values())
-    checkpoints = checkpoint.of_stage(
-        "finetune_instruct", sections, [*inputs, paths.BASE_MODEL, paths.TOKENIZER], params.compute.checkpoint_minutes
-    )
+    inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
+    checkpoints = checkpoint.of_stage("finetune_instruct", sections, inputs, params.compute.checkpoint_minutes)
     with tracking.run("finetune_instruct", sections, inputs, checkpoints.folder.name) as run:
         samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text))
         with curves.Live(run.curve) as live:

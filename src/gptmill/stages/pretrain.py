@@ -23,8 +23,8 @@ def run(params: Params) -> None:
     config = GPTConfig(vocab_size=words.vocab_size, **params.model.model_dump())
     objective = NextToken(train, validation, config.context_length, params.base.batch_size, params.seed)
     sections = {"seed": params.seed, "model": params.model, "base": params.base, "compute": params.compute}
-    inputs = [path for split in tokens.SPLITS for path in tokens.paths_of(paths.TOKENS, split)]
-    checkpoints = checkpoint.of_stage("pretrain", sections, [paths.TOKENS, paths.TOKENIZER], params.compute.checkpoint_minutes)
+    inputs = [paths.TOKENS, paths.TOKENIZER]
+    checkpoints = checkpoint.of_stage("pretrain", sections, inputs, params.compute.checkpoint_minutes)
     with tracking.run("pretrain", sections, inputs, checkpoints.folder.name) as run:
         if params.base.init == "scratch":
             model = GPT(config)

@@ -1,7 +1,7 @@
 """What goes on beside a stage: a thread sends the stage's journal to MLflow as it grows, and notes how busy the machine is.
 
 What loads much code, the first contact and models, is done by the stage's own thread. So a server that hangs delays a stage at its start
-and at its end, each time by the patience that `stores` has, and never in between.
+and at its end, each time by the seconds that `stores` gives it, and never in between.
 """
 
 import logging

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from filelock import FileLock
 
@@ -140,7 +141,7 @@ def conclude(client: "MlflowClient", record: Record) -> str:
     for row in rows:
         if row["run_id"]:
             client.set_tag(run_id, f"{row['how']}.{row['stage']}", row["run_id"])
-    client.set_tag(run_id, "mlflow.note.content", _table(rows))
+    client.set_tag(run_id, "mlflow.note.content", _table(rows, [*where, stores.experiment(client, places.PIPELINES)]))
     client.log_text(run_id, json.dumps(rows, indent=2) + "\n", "stages.json")
     status = record["status"] or _status(children)
     last = max((run.info.end_time or 0 for run in children), default=0)
@@ -186,10 +187,14 @@ def _status(children: list["Run"]) -> str:
     return "FAILED" if "FAILED" in statuses else "KILLED" if statuses & {"KILLED", "RUNNING"} else "FINISHED"
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    """For MLflow's page, in Markdown."""
+def _table(rows: list[dict[str, Any]], experiments: list[str]) -> str:
+    """For MLflow's page, in Markdown. Its own table nests runs under parents of another experiment when it shows both experiments."""
+    view = "workflowType=machine_learning"  # the page opens on conversations with models otherwise
     lines = ["| stage | | run |", "|---|---|---|"]
     for row in rows:
-        link = f"[{row['run_id'][:8]}](#/experiments/{row['experiment_id']}/runs/{row['run_id']})" if row["run_id"] else "none is known"
+        link = (
+            f"[{row['run_id'][:8]}](#/experiments/{row['experiment_id']}/runs/{row['run_id']}?{view})" if row["run_id"] else "none is known"
+        )
         lines.append(f"| {row['stage']} | {row['how']} | {link} |")
-    return "\n".join(lines)
+    together = quote(json.dumps(sorted(experiments), separators=(",", ":")))
+    return "\n".join([*lines, "", f"[Pipeline runs with their stages](#/compare-experiments/s?experiments={together}&{view})"])

@@ -48,7 +48,7 @@ class Sender:
             except Unreachable:
                 raise
             except Exception as error:
-                raise Unreachable(_said(error)) from error
+                raise Unreachable(said(error)) from error
 
     # --- which run ---
 
@@ -91,7 +91,7 @@ class Sender:
         except Exception as error:
             if event["do"] == "start" or not _is_refusal(error):
                 raise
-            log.warning("MLflow does not take %s of %s: %s", event["do"], self.journal.stage, _said(error))
+            log.warning("MLflow does not take %s of %s: %s", event["do"], self.journal.stage, said(error))
         self.journal.mark(events=first + count)
 
     def _joined(self, first: int) -> tuple[Event, int]:
@@ -194,5 +194,6 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, (FileNotFoundError, ValueError, TypeError))
 
 
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+def said(error: Exception) -> str:
+    words = " ".join(str(error).split()).partition(" with exception HTTPConnectionPool")[0]  # what follows says no more
+    return words[:200] or type(error).__name__

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gptmill.tracking import journal, pipelines, places, stores
+from gptmill.tracking import journal, pipelines, places, sending, stores
 from gptmill.tracking.journal import Journal
 from gptmill.tracking.sending import Sender, Unreachable
 
@@ -67,7 +67,7 @@ def conclude_pipelines(but: str = "") -> Synced:
         try:
             run_id = pipelines.conclude(stores.connect(places.store()), record)
         except Exception as error:  # noqa: BLE001 - whatever MLflow raises, it is told another time
-            result.left.append(f"{what}: {' '.join(str(error).split())[:300]}")
+            result.left.append(f"{what}: {sending.said(error)}")
         else:
             pipelines.forget(record)
             result.sent.append(f"{what}: run {run_id}")

@@ -1,5 +1,4 @@
 import json
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,50 +10,38 @@ import pytest
 from gptmill import files, params, paths, tracking
 from gptmill.errors import Interrupted
 from gptmill.serving import TextClassifier
+from gptmill.tracking import syncing
 
 TRAINED = ["pretrain", "finetune_classifier", "finetune_instruct"]
+MODELS = [paths.BASE_MODEL, paths.TOKENIZER]
 INPUTS = {
-    "pretrain": [paths.TOKENS / "train.bin", paths.TOKENS / "validation.bin"],
-    "finetune_classifier": [paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "validation", "test", "natural")],
-    "finetune_instruct": [paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")],
+    "pretrain": [paths.TOKENS, paths.TOKENIZER],
+    "finetune_classifier": [*(paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "validation", "test", "natural")), *MODELS],
+    "finetune_instruct": [*(paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")), *MODELS],
     "judge_responses": [paths.RESPONSES],
 }
 
 
 @pytest.fixture(scope="module")
-def client(built):
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=f"sqlite:///{built.folder}/mlflow.db")
+def client(built_store):
+    return built_store.client
 
 
 @pytest.fixture(scope="module")
-def runs(client) -> dict:
+def runs(built_store) -> dict:
     """The runs that the graph left behind, by stage."""
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
-    return {run.data.tags["dvc.stage"]: run for run in client.search_runs([experiment.experiment_id])}
-
-
-@pytest.fixture
-def store(built, tmp_path, monkeypatch) -> str:
-    """A store of its own in a working folder of its own; copied, because building its tables takes long."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(built.folder / "mlflow.db", tmp_path / "own.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/own.db")
-    return f"sqlite:///{tmp_path}/own.db"
-
-
-def latest(store: str):
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=store)
-    return client.search_runs([client.get_experiment_by_name(tracking.EXPERIMENT).experiment_id], order_by=["start_time DESC"])[0]
+    return {run.data.tags["dvc.stage"]: run for run in built_store.runs()}
 
 
 def test_each_training_and_judging_stage_is_a_run_that_ended_well(runs):
     assert set(runs) == set(INPUTS)
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     assert {run.info.run_name for run in runs.values()} == set(INPUTS)
+
+
+def test_each_task_has_an_experiment(client, runs):
+    names = {stage: client.get_experiment(run.info.experiment_id).name for stage, run in runs.items()}
+    assert names == tracking.EXPERIMENTS
 
 
 def test_a_run_has_the_params_that_the_stage_read(runs, built):
@@ -72,10 +59,39 @@ def test_a_run_knows_its_commit(runs, built):
         assert run.data.tags["git.dirty"] == "false"
 
 
+def dvc_hash(path: Path) -> str:
+    """As DVC computes it."""
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.db import HashFileDB
+    from dvc_objects.fs import LocalFileSystem, MemoryFileSystem
+
+    _, _, found = build(HashFileDB(MemoryFileSystem(), "/cache"), str(path), LocalFileSystem(), "md5")
+    return found.hash_info.value
+
+
 def test_a_run_has_its_inputs_by_the_hash_that_dvc_knows_them_by(runs, built):
     for stage, run in runs.items():
         found = {inputs.dataset.name: inputs.dataset.digest for inputs in run.inputs.dataset_inputs}
-        assert found == {str(path): files.digest(built.folder / path, "md5") for path in INPUTS[stage]}
+        assert found == {str(path): dvc_hash(built.folder / path) for path in INPUTS[stage]}
+
+
+def test_a_run_has_its_outputs_by_the_hash_that_dvc_knows_them_by(runs, built):
+    for stage, named in {"pretrain": {"models/base", "metrics/pretrain.json", "plots/pretrain.csv"}, "judge_responses": {
+        "reports/judgements.jsonl", "metrics/judge.json"
+    }}.items():  # fmt: skip
+        found = {tag.removeprefix("output."): value for tag, value in runs[stage].data.tags.items() if tag.startswith("output.")}
+        assert found == {name: dvc_hash(built.folder / name) for name in named}
+    assert runs["pretrain"].data.tags["output.models/base"].endswith(".dir")
+
+
+def test_a_run_shows_how_busy_the_machine_was(client, runs):
+    for run in runs.values():
+        [point, *_] = client.get_metric_history(run.info.run_id, "system/system_memory_usage_megabytes")
+        assert point.step == 0 and point.value > 10
+
+
+def test_nothing_is_kept_of_what_mlflow_has(runs, built):
+    assert list((built.folder / ".gptmill" / "journal").iterdir()) == []
 
 
 @pytest.mark.parametrize(("stage", "file"), [("pretrain", "pretrain"), ("finetune_instruct", "instruct"), ("judge_responses", "judge")])
@@ -103,6 +119,11 @@ def test_a_run_has_the_curve(client, runs, built, stage, plot):
     points = {point.step: point.value for point in client.get_metric_history(runs[stage].info.run_id, "validation_loss")}
     for row in rows[1:]:
         assert points[int(row[0])] == pytest.approx(float(row[at]), rel=1e-3)
+
+
+def test_a_run_has_its_plots(client, runs):
+    plots = {item.path for item in client.list_artifacts(runs["finetune_classifier"].info.run_id, "plots")}
+    assert plots == {"plots/classifier.csv", "plots/classifier_predictions.csv"}
 
 
 def test_judgements_are_an_artifact(client, runs):
@@ -163,10 +184,9 @@ print("ANSWERS" + json.dumps(answers))
 
 
 @pytest.fixture(scope="module")
-def served(client, runs, tmp_path_factory) -> dict:
+def served(client, built_store, runs, tmp_path_factory) -> dict:
     """What the logged models answer in a Python of their own, far from the project."""
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
-    folders = {model.name: model.artifact_location for model in client.search_logged_models([experiment.experiment_id])}
+    folders = {model.name: model.artifact_location for model in client.search_logged_models(built_store.experiments())}
     command = [sys.executable, "-c", PROGRAM, json.dumps(folders), "Claim your prize", "see you"]
     done = subprocess.run(command, cwd=tmp_path_factory.mktemp("far"), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -191,9 +211,8 @@ def test_the_logged_language_models_answer_with_text(served, in_built):
     assert served["instruct"]["rows"] == [[Assistant(paths.INSTRUCT_MODEL).answer(text)] for text in ("Claim your prize", "see you")]
 
 
-def test_a_logged_model_brings_its_own_code_and_nothing_pickled(served, client, runs):
-    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
-    for model in client.search_logged_models([experiment.experiment_id]):
+def test_a_logged_model_brings_its_own_code_and_nothing_pickled(served, client, built_store):
+    for model in client.search_logged_models(built_store.experiments()):
         folder = Path(model.artifact_location.removeprefix("file://"))
         assert (folder / "code" / "gptmill" / "serving.py").exists()
         assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".bin")]
@@ -205,13 +224,13 @@ def test_a_block_that_raises_makes_the_run_a_failed_one_and_raises(store):
     with pytest.raises(ZeroDivisionError), tracking.run("pretrain", {"seed": 1}, []) as run:
         run.metrics({"loss": 1.0})
         raise ZeroDivisionError
-    assert latest(store).info.status == "FAILED"
+    assert store.latest().info.status == "FAILED"
 
 
 def test_a_training_that_is_asked_to_stop_makes_the_run_a_killed_one(store):
     with pytest.raises(Interrupted), tracking.run("pretrain", {"seed": 1}, []):
         raise Interrupted("stopped", signal.SIGINT)
-    assert latest(store).info.status == "KILLED"
+    assert store.latest().info.status == "KILLED"
 
 
 def test_a_long_curve_is_taken_whole_in_few_calls(store, monkeypatch):
@@ -227,8 +246,8 @@ def test_a_long_curve_is_taken_whole_in_few_calls(store, monkeypatch):
     with tracking.run("pretrain", {"seed": 1}, []) as run:
         run.curve([(step, {"loss": step / 2, "rate": 0.5}) for step in range(700)])
         run.curve([])
-    assert sorted(calls)[-3:] == [0, 400, 1000]  # with what is no metric in calls of its own
-    history = MlflowClient(tracking_uri=store).get_metric_history(latest(store).info.run_id, "loss")
+    assert [count for count in calls if count][:2] == [1000, 400]
+    history = store.client.get_metric_history(store.latest().info.run_id, "loss")
     assert {point.step: point.value for point in history} == {step: step / 2 for step in range(700)}
 
 
@@ -236,33 +255,59 @@ def test_sections_become_dotted_params(store, project):
     values = params.load(project / "params.yaml")
     with tracking.run("pretrain", {"seed": 5, "judge": values.judge}, []):
         pass
-    found = latest(store).data.params
+    found = store.latest().data.params
     assert found["seed"] == "5" and found["judge.concurrency"] == "4" and len(found) == 7
 
 
-def test_what_mlflow_does_not_take_stops_nothing(store, caplog):
+def test_what_is_not_there_stops_nothing(store, caplog):
     with tracking.run("pretrain", {"seed": 1}, [Path("not/here.bin")]) as run:
         run.artifact(Path("not/here.txt"))
         run.model(Path("not/here"), "generate")
         run.metrics({"loss": 2.0})
-    assert latest(store).info.status == "FINISHED" and latest(store).data.metrics == {"loss": 2.0}
-    assert caplog.text.count("MLflow did not take") == 3
+    assert store.latest().info.status == "FINISHED" and store.latest().data.metrics["loss"] == 2.0
+    assert caplog.text.count("not/here") >= 3
+
+
+def test_what_mlflow_refuses_is_told_of_and_does_not_stand_in_the_way_of_the_rest(store, caplog, kept):
+    with tracking.run("pretrain", {"seed": 1, "bad\nname": 2}, []) as run:
+        run.metrics({"loss": 2.0})
+    assert store.latest().info.status == "FINISHED" and store.latest().data.metrics["loss"] == 2.0
+    assert "MLflow does not take params of pretrain" in caplog.text
+    assert kept() == []
 
 
 def test_outside_of_a_repository_a_run_has_no_commit(store):
     with tracking.run("pretrain", {}, []):
         pass
-    assert "git.dirty" not in latest(store).data.tags
+    assert "git.dirty" not in store.latest().data.tags
+
+
+def test_a_run_says_which_experiment_of_dvc_and_which_flow_it_is_of(store, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "gusty-pome")
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "f-1")
+    Path("dvc.lock").write_text("stages: {}\n")
+    with tracking.run("finetune_classifier", {}, []):
+        pass
+    run = store.latest()
+    assert run.info.run_name == "finetune_classifier gusty-pome"
+    assert (run.data.tags["dvc.experiment"], run.data.tags["prefect.flow_run"]) == ("gusty-pome", "f-1")
+    assert run.data.tags["dvc.lock"] == files.digest(Path("dvc.lock"), "md5")
+
+
+def test_system_metrics_can_be_switched_off(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "false")
+    with tracking.run("pretrain", {"seed": 1}, []) as run:
+        run.metrics({"loss": 2.0})
+    assert store.latest().data.metrics == {"loss": 2.0}
 
 
 @pytest.fixture
 def dead_server(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name, value in {"TRACKING_URI": "http://127.0.0.1:9", "HTTP_REQUEST_MAX_RETRIES": "0", "HTTP_REQUEST_TIMEOUT": "2"}.items():
-        monkeypatch.setenv(f"MLFLOW_{name}", value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
 
-def test_a_server_that_is_dead_stops_nothing_and_is_told_of(dead_server, caplog, tmp_path):
+def test_a_server_that_is_dead_stops_nothing_and_is_told_of_once(dead_server, caplog, tmp_path, kept):
     (tmp_path / "a").write_text("x")
     done = []
     with tracking.run("pretrain", {"seed": 1}, [tmp_path / "a"]) as run:
@@ -270,10 +315,11 @@ def test_a_server_that_is_dead_stops_nothing_and_is_told_of(dead_server, caplog,
         run.curve([(3, {"loss": 1.0})])
         run.text("a.txt", "x")
         run.artifact(tmp_path / "a")
-        run.model(tmp_path, "generate")
+        run.model(tmp_path / "a", "generate")
         done.append(True)
     assert done == [True]
-    assert "MLflow cannot be reached, this run is not tracked" in caplog.text
+    assert caplog.text.count("MLflow (http://127.0.0.1:9) cannot be reached") == 1 and "gptmill sync" in caplog.text
+    assert len(kept()) == 1
 
 
 def test_an_error_of_the_block_is_raised_though_the_server_is_dead(dead_server):
@@ -281,15 +327,27 @@ def test_an_error_of_the_block_is_raised_though_the_server_is_dead(dead_server):
         raise ZeroDivisionError
 
 
-def test_a_store_that_breaks_in_the_middle_stops_nothing(store, caplog):
+def test_a_folder_that_takes_no_journal_stops_nothing(store, caplog, tmp_path):
+    (tmp_path / ".gptmill").write_text("a file")
     done = []
     with tracking.run("pretrain", {"seed": 1}, []) as run:
-        with sqlite3.connect(store.removeprefix("sqlite:///")) as database:
-            database.execute("ALTER TABLE runs RENAME TO gone")
         run.metrics({"loss": 1.0})
         done.append(True)
-    assert done == [True]
-    assert "MLflow did not take" in caplog.text
+    assert done == [True] and "tracking:" in caplog.text
+
+
+def test_a_store_that_breaks_in_the_middle_stops_nothing_and_gets_the_rest_when_it_is_whole(store, caplog, kept):
+    database = store.uri.removeprefix("sqlite:///")
+    with tracking.run("pretrain", {"seed": 1}, []) as run:
+        with sqlite3.connect(database) as broken:
+            broken.execute("ALTER TABLE runs RENAME TO gone")
+        run.metrics({"loss": 1.0})
+    assert "cannot be reached" in caplog.text
     import mlflow
 
     assert mlflow.active_run() is None  # or the next stage in this process would be nested in it
+    with sqlite3.connect(database) as broken:
+        broken.execute("ALTER TABLE gone RENAME TO runs")
+    assert len(kept()) == 1 and store.latest().info.status == "RUNNING"
+    assert syncing.sync().left == []
+    assert kept() == [] and store.latest().info.status == "FINISHED" and store.latest().data.metrics["loss"] == 1.0

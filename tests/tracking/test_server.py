@@ -1,0 +1,205 @@
+"""MLflow's own server, on 127.0.0.1: killed in the middle of a training; three experiments of DVC's; and its page in a real browser."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gptmill import params, stages
+from gptmill.tracking import syncing
+from gptmill.training import curves
+
+RATES = ["0.0005", "0.002", "0.004"]
+
+
+class Server:
+    """`mlflow server` on a store of its own, that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        command = ["mlflow", "server", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--host", "127.0.0.1"]
+        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # workers of conversations
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command, "--port", str(self.port), "--workers", "1"],
+                cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                return httpx.get(f"{self.url}/health", timeout=1).raise_for_status()
+            except httpx.HTTPError:
+                assert time.monotonic() < deadline and self.process.poll() is None, (self.folder / "server.log").read_text()
+                time.sleep(0.1)
+
+    def kill(self) -> None:
+        if self.process:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.process = None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, empty_database) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_database, folder / "mlflow.db")
+    server = Server(folder)
+    server.start()
+    yield server
+    server.kill()
+
+
+def everything(client, run) -> dict:
+    """What a run shows, but for ids, times and what depends on the machine."""
+    timed = ("seconds", "tokens_per_second")
+    names = [name for name in run.data.metrics if not name.startswith("system/") and name not in timed]
+    return {
+        "params": run.data.params,
+        "curves": {name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)] for name in names},
+        "inputs": [(given.dataset.name, given.dataset.digest) for given in run.inputs.dataset_inputs],
+        "outputs": {tag: value for tag, value in run.data.tags.items() if tag.startswith("output.")},
+        "artifacts": sorted(item.path for item in client.list_artifacts(run.info.run_id)),
+        "status": run.info.status,
+    }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    outs = ("models/base", "metrics/pretrain.json", "plots/pretrain.csv")
+    found = [path for out in outs for path in ([folder / out] if (folder / out).is_file() else (folder / out).rglob("*"))]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def test_a_server_killed_in_the_middle_of_a_training_costs_nothing(copy_of_built, built, built_store, server, monkeypatch, caplog):
+    import mlflow
+
+    for name in ("MAX_RETRIES", "TIMEOUT"):
+        monkeypatch.delenv(f"MLFLOW_HTTP_REQUEST_{name}", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    for out in ("models/base", "metrics/pretrain.json", "plots/pretrain.csv"):
+        shutil.rmtree(out) if Path(out).is_dir() else Path(out).unlink()
+    log_curve = curves.Live.__call__
+
+    def killing(self, curve) -> None:
+        log_curve(self, curve)
+        server.kill()
+
+    monkeypatch.setattr(curves.Live, "__call__", killing)
+    stages.run("pretrain", params.load())
+    assert server.process is None and "cannot be reached" in caplog.text
+    assert contents(Path()) == contents(built.folder)  # of a run with a server, or a file, that never failed
+    assert [line.split(" of ")[0] for line in syncing.sync().left] == ["pretrain"]
+    server.start()
+    done = syncing.sync()
+    assert done.left == [] and len(done.sent) == 1
+    assert list(Path(".gptmill/journal").iterdir()) == []
+
+    client = mlflow.MlflowClient(server.url)
+    experiment = client.get_experiment_by_name("gptmill-base").experiment_id
+    [late] = client.search_runs([experiment])
+    [undisturbed] = [run for run in built_store.runs() if run.info.run_name == "pretrain"]
+    assert everything(client, late) == everything(built_store.client, undisturbed)
+    assert late.info.status == "FINISHED"
+    [model] = client.search_logged_models([experiment])
+    assert (model.name, model.source_run_id, str(model.status)) == ("base", late.info.run_id, "READY")
+
+
+# --- three experiments ---
+
+
+@pytest.fixture(scope="module")
+def experiments(built, server, root, tmp_path_factory) -> list:
+    """After three `dvc exp run -S classifier.learning_rate=…`: the runs that MLflow's search finds in the classifier's experiment."""
+    import mlflow
+
+    folder = tmp_path_factory.mktemp("experiments")
+    shutil.copytree(
+        built.folder, folder, ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".git", ".gptmill"), dirs_exist_ok=True
+    )
+    for name in ("src", ".dvc/config", ".dvcignore", ".gitignore"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        copy = shutil.copytree if (root / name).is_dir() else shutil.copy
+        copy(root / name, folder / name)
+    home = tmp_path_factory.mktemp("home")
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": server.url, "PYTHONPATH": str(folder / "src"), "DVC_GLOBAL_CONFIG_DIR": str(home),
+        "DVC_SITE_CACHE_DIR": str(home / "dvc"), "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        **{f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }  # fmt: skip
+    ignored = "/data/\n/models/\n/plots/\n/reports/\n"  # what DVC's outputs are to git; DVC's own entries come with a run
+    (folder / ".gitignore").write_text((folder / ".gitignore").read_text() + ignored)
+
+    def do(*command: str) -> None:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    do("git", "init", "-q")
+    do("dvc", "commit", "--force", "--quiet")  # what is here is what the stages made
+    do("git", "add", ".")
+    do("git", "commit", "-q", "-m", "a run")
+    for rate in RATES:
+        do("dvc", "exp", "run", "-S", f"classifier.learning_rate={rate}", "finetune_classifier")
+    do("gptmill", "sync")
+    client = mlflow.MlflowClient(server.url)
+    return client.search_runs([client.get_experiment_by_name("gptmill-classifier").experiment_id], order_by=["start_time ASC"])
+
+
+def test_three_experiments_are_three_runs_that_can_be_compared(experiments):
+    assert [run.data.params["classifier.learning_rate"] for run in experiments] == [str(float(rate)) for rate in RATES]
+    assert {run.info.status for run in experiments} == {"FINISHED"}
+    differing = {name for name in experiments[0].data.params if len({run.data.params[name] for run in experiments}) > 1}
+    assert differing == {"classifier.learning_rate"}
+    assert all({"test_accuracy", "natural_f1", "validation_loss"} <= set(run.data.metrics) for run in experiments)
+    assert len({run.data.tags["output.models/classifier"] for run in experiments}) == 3
+    assert len({run.data.tags["dvc.experiment"] for run in experiments}) == 3  # as DVC named them
+
+
+def test_each_experiment_is_a_pipeline_run_of_its_own_that_ended(experiments, server):
+    import mlflow
+
+    client = mlflow.MlflowClient(server.url)
+    parents = [client.get_run(run.data.tags["mlflow.parentRunId"]) for run in experiments]
+    assert len({parent.info.run_id for parent in parents}) == 3
+    assert {parent.info.status for parent in parents} == {"FINISHED"}
+    assert [parent.info.run_name for parent in parents] == [run.data.tags["dvc.experiment"] for run in experiments]
+    assert [parent.data.tags["ran.finetune_classifier"] for parent in parents] == [run.info.run_id for run in experiments]
+
+
+def test_mlflows_page_compares_them(experiments, server, browser, tmp_path):
+    runs, ids = json.dumps([run.info.run_id for run in experiments]), json.dumps([experiments[0].info.experiment_id])
+    page = browser.new_page(viewport={"width": 1500, "height": 1100})
+    page.goto(f"{server.url}/#/compare-runs?runs={runs}&experiments={ids}&workflowType=machine_learning")
+    page.get_by_text("Comparing 3 Runs").first.wait_for(timeout=60_000)
+    page.get_by_text("classifier.learning_rate").first.wait_for(timeout=60_000)
+    text = page.inner_text("body")
+    assert all(run.info.run_name in text for run in experiments)
+    assert "natural_accuracy" in text and "compute.threads" in text
+    page.get_by_text("Visualizations").first.click()  # away with it, so that the tables are in the picture
+    for switch in page.get_by_text("Show diff only").all():
+        switch.click()
+    page.get_by_text("compute.threads").first.wait_for(state="detached")
+    text = page.inner_text("body")
+    assert re.search(r"classifier\.learning_rate\s+0\.004\s+0\.002\s+0\.0005", text) or re.search(
+        r"classifier\.learning_rate\s+0\.0005\s+0\.002\s+0\.004", text
+    )
+    assert "natural_accuracy" in text
+    shot = Path(os.environ.get("GPTMILL_SCREENSHOTS") or tmp_path) / "mlflow-compare.png"
+    page.screenshot(path=shot)
+    assert shot.stat().st_size > 20_000
+    page.close()
