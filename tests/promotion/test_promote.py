@@ -271,7 +271,7 @@ compared = promote._beside
 def together(*args):
     decision = compared(*args)
     Path("..", sys.argv[1]).touch()  # the first comparisons of both end before either goes on
-    for _ in range(600):
+    for _ in range(1800):
         if all(Path("..", name).exists() for name in ("one", "other")):
             return decision
         time.sleep(0.05)
@@ -296,7 +296,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_compared_with_it(cl
         both[name] = subprocess.Popen([sys.executable, "-c", BOTH, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     said = {}
     for name, process in both.items():
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
         said[name] = json.loads(out.splitlines()[-1])
     (winner, loser) = sorted(said.values(), key=lambda found: found[0] != "promoted")

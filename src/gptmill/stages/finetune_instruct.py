@@ -58,7 +58,7 @@ def run(params: Params) -> None:
             "validation_token_accuracy": round(trained.kept.validation_accuracy, 4),
             "best_epoch": round(trained.kept.epoch, 2),
         }
-        lineage = record.of_stage("finetune_instruct", sections, inputs, ["instructions"], paths.BASE_MODEL)
+        lineage = record.of_stage("finetune_instruct", sections, files_of.values(), ["instructions"], paths.BASE_MODEL)
         also = [lora.detach(model, str(paths.BASE_MODEL)), card.beside(lineage, card.ASK, metrics)]
         weights.save(model, words, paths.INSTRUCT_MODEL, also=also)
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
