@@ -219,6 +219,14 @@ def test_a_dry_run_changes_nothing(client, challenger, arena):
     assert alias(client, "champion") == "1"
 
 
+def test_the_store_in_the_project_keeps_its_files_there_too(client, challenger, arena):
+    challenger(scale=1.5)  # no run has logged this one
+    version = client.get_model_version(NAME, promoted().version)
+    assert Path(version.source.removeprefix("file://")).is_relative_to(arena / "mlartifacts")
+    assert "promotion.decision" in client.get_run(version.run_id).data.tags
+    assert not (arena / "mlruns").exists()
+
+
 def test_a_registry_that_is_not_there_is_said_so(arena, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
@@ -263,7 +271,7 @@ compared = promote._beside
 def together(*args):
     decision = compared(*args)
     Path("..", sys.argv[1]).touch()  # the first comparisons of both end before either goes on
-    for _ in range(600):
+    for _ in range(1800):
         if all(Path("..", name).exists() for name in ("one", "other")):
             return decision
         time.sleep(0.05)
@@ -288,7 +296,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_compared_with_it(cl
         both[name] = subprocess.Popen([sys.executable, "-c", BOTH, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     said = {}
     for name, process in both.items():
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
         said[name] = json.loads(out.splitlines()[-1])
     (winner, loser) = sorted(said.values(), key=lambda found: found[0] != "promoted")

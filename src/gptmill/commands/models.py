@@ -1,10 +1,14 @@
 """`gptmill promote`, `rollback` and `lineage`: which model is in use, and where it came from."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
 REFUSED = 3  # exit code
+WIDE = 200  # columns, where no terminal says how many there are: hashes stay whole for whoever searches the output
 
 
 def promote(
@@ -15,7 +19,6 @@ def promote(
 
     Exit code 0 when each was promoted or kept as it was, 3 when one was refused, 1 when it could not be decided.
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -35,7 +38,7 @@ def promote(
             Text(verdict, style=colours[verdict]),
             Text("\n".join(outcome.decision.reasons)),
         )
-    Console().print(table)
+    _print(table)
     if refused:
         raise typer.Exit(REFUSED)
 
@@ -54,8 +57,15 @@ def lineage(
     ],
 ) -> None:
     """Print the way back from a model: its weights, stage, params, data, sources and licences, commit and run; and where it ends."""
-    from rich.console import Console
-
     from gptmill.provenance import trace
 
-    Console().print(trace(model))
+    _print(trace(model))
+
+
+def _print(what: "RenderableType") -> None:
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(what)

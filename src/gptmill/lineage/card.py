@@ -3,6 +3,7 @@
 A training stage writes it with the weights, from the same facts; so it holds no time, host, path of this machine, commit or run.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,6 +16,9 @@ from gptmill.lineage import record
 from gptmill.lineage.record import Lineage
 
 NAME = "README.md"
+
+
+_MEASURE, _OTHERS = re.compile(r"(accuracy|precision|recall|f1|loss|perplexity)$"), re.compile(r"tfidf|trigram")
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,10 @@ def _head(kind: Kind, sources: Mapping[str, Mapping[str, Any]], figures: Mapping
     results = {
         "task": {"type": kind.pipeline_tag},
         "dataset": {"name": data, "type": "custom"},
-        "metrics": [{"type": name, "value": value} for name, value in figures.items()],
+        # Machines compare models by these: what is no measure, or another's, is for people alone.
+        "metrics": [
+            {"type": name, "value": value} for name, value in figures.items() if _MEASURE.search(name) and not _OTHERS.search(name)
+        ],
     }
     head = {
         "license": "mit" if _all_mit(sources) else "other",

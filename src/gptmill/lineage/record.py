@@ -45,18 +45,22 @@ def of_stage(
 ) -> Lineage:
     """What a stage knows of its model before it writes the weights.
 
-    `data_sets`: of which data/raw/<name>.source.json tells; `base`: the folder of the model that it was tuned from;
-    `downloaded`: what the weights began with when they are somebody else's, as a source record.
+    `inputs`: files, or folders of them; `data_sets`: of which data/raw/<name>.source.json tells; `base`: the folder of the model that it
+    was tuned from; `downloaded`: what the weights began with when they are somebody else's, as a source record.
     """
     sources = {name: files.read_json(paths.source_record(name)) for name in data_sets}
     return Lineage(
         stage=stage,
         weights="",
         params={key: value for key, value in flatten(sections) if key.partition(".")[0] != _NOT_DECISIVE},
-        data={str(path): files.digest(path, "md5") for path in inputs},
+        data={str(path): files.digest(path, "md5") for place in inputs for path in _files(place)},
         sources={**sources, **{name: dict(record) for name, record in (downloaded or {}).items()}},
         base=read(base) if base else None,
     )
+
+
+def _files(place: Path) -> list[Path]:
+    return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
 
 
 def write(lineage: Lineage, folder: Path) -> Lineage:

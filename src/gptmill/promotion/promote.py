@@ -154,7 +154,7 @@ def _not_sound(trial: Trial) -> list[str]:
 
 def _other(trial: Trial, lineage: record.Lineage) -> list[str]:
     """Files of the training data that a model was trained on, or should have been, which are others now."""
-    now = {str(path): files.digest(path, "md5") for place in trial.learnt for path in ([place] if place.is_file() else place.glob("*.bin"))}
+    now = {str(path): files.digest(path, "md5") for place in trial.learnt for path in ([place] if place.is_file() else place.glob("*"))}
     then = {path: md5 for path, md5 in lineage.data.items() if any(path == str(p) or path.startswith(f"{p}/") for p in trial.learnt)}
     return sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path))
 

@@ -38,12 +38,16 @@ def lock() -> Path:
 
 def is_local() -> bool:
     """Whether runs go to a file in the project."""
-    return not os.environ.get("MLFLOW_TRACKING_URI")
+    return store() == _own_store()  # not whether the variable is set: MLflow sets it itself once it has connected
 
 
 def store() -> str:
     """Where runs go: `MLFLOW_TRACKING_URI`, or a file in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(home() / 'mlflow.db').resolve()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_store()
+
+
+def _own_store() -> str:
+    return f"sqlite:///{(home() / 'mlflow.db').resolve()}"
 
 
 def artifacts() -> str | None:
