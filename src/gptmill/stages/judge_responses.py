@@ -5,6 +5,7 @@ from statistics import mean, median
 from gptmill import files, paths, tracking
 from gptmill.errors import GptmillError
 from gptmill.evaluation.judges import make_judge
+from gptmill.evaluation.judges.panel import Panel
 from gptmill.params import Params
 
 
@@ -30,12 +31,14 @@ def run(params: Params) -> None:
             "judged": len(scores),
             "failed": len(judgements) - len(scores),
         }
+        if isinstance(judge, Panel):
+            metrics |= judge.metrics(judgements)
         files.write_jsonl(paths.JUDGEMENTS, judgements)
         files.write_json(paths.METRICS / "judge.json", metrics)
-        run.metrics({name: value for name, value in metrics.items() if name != "judge"})
-        if usage := getattr(judge, "usage", None):  # of judges that cost something
-            run.metrics(usage.metrics())
-            print(f"judging took {usage}")
+        run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
+        if isinstance(judge, Panel):
+            run.metrics(judge.usage.metrics())
+            print(f"judging took {judge.usage}")
         run.artifact(paths.JUDGEMENTS)
     print(
         f"judge {judge.name}: mean score {metrics['mean_score']} of 100, {metrics['exactly_right']:.1%} exactly right, "
