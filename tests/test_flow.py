@@ -45,7 +45,7 @@ def table(done: subprocess.CompletedProcess) -> dict[str, tuple[str, str]]:
 def project(tmp_path_factory, root) -> Iterator[Project]:
     """What a clone is: code, graph, params of profile mini, git and DVC, and no run yet."""
     folder = tmp_path_factory.mktemp("flow")
-    for name in ("src", "pipelines", "profiles"):
+    for name in ("src", "pipelines", "profiles", "prompts"):
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".dvc").mkdir()
     for name in ("dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore"):

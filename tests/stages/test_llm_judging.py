@@ -46,7 +46,7 @@ def test_tokens_seconds_and_cost_go_to_the_run_and_into_no_tracked_file(project,
     files.write_jsonl(paths.RESPONSES, [RECORD | {"id": 0}])
     stages.run("judge_responses", params.load())
     assert (logged["judge_requests"], logged["judge_input_tokens"], logged["judge_output_tokens"], logged["judge_cost"]) == (1, 400, 2, 0)
-    assert logged["judge_seconds"] > 0 and "judging took 1 requests, 0 replies known already, 400 tokens sent" in capsys.readouterr().out
+    assert logged["judge_seconds"] > 0 and "judging took 1 request, 0 replies known already, 400 tokens sent" in capsys.readouterr().out
     tracked = paths.JUDGEMENTS.read_text() + (paths.METRICS / "judge.json").read_text()
     assert "seconds" not in tracked and "tokens" not in tracked
 

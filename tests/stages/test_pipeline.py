@@ -54,7 +54,7 @@ for stage in sys.argv[1:]:
 def second(built, outs, tmp_path_factory) -> dict[str, bytes]:
     """The outputs of a second run: in another folder, in a process of its own with another hash seed, without MLflow."""
     folder = tmp_path_factory.mktemp("second")
-    for name in ("profiles", "params.yaml", "dvc.yaml"):
+    for name in ("profiles", "prompts", "params.yaml", "dvc.yaml"):
         (shutil.copytree if (built.folder / name).is_dir() else shutil.copy)(built.folder / name, folder / name)
     environment = {
         "PYTHONHASHSEED": "7",
@@ -240,6 +240,12 @@ def change(section: str, **values: object) -> params.Params:
     return loaded.model_copy(update={section: getattr(loaded, section).model_copy(update=values)})
 
 
+def change_judge(url: str, **values: object) -> params.Params:
+    """params.yaml with the LLM at that address as the judge."""
+    [model] = params.load().judge.models
+    return change("judge", backend="openai", models=[model.model_copy(update={"base_url": url})], **values)
+
+
 def forget(*outs: Path) -> None:
     for out in outs:
         shutil.rmtree(out) if out.is_dir() else out.unlink()
@@ -289,8 +295,8 @@ def test_a_disk_that_fills_up_leaves_no_model(copy_of_built, monkeypatch):
 
 def test_a_judge_that_is_not_there_gives_no_scores(copy_of_built, waits):
     forget(paths.JUDGEMENTS, paths.METRICS / "judge.json")
-    with pytest.raises(GptmillError, match="could not score a single answer.*ConnectError.*judge.base_url .*judge.backend"):
-        stages.run("judge_responses", change("judge", backend="openai", base_url="http://127.0.0.1:9/v1"))
+    with pytest.raises(GptmillError, match="could not score a single answer.*no connection.*base_url.*judge.models.*judge.backend"):
+        stages.run("judge_responses", change_judge("http://127.0.0.1:9/v1"))
     assert not paths.JUDGEMENTS.exists() and not (paths.METRICS / "judge.json").exists()
 
 
@@ -323,15 +329,16 @@ def test_a_judge_that_is_killed_leaves_no_judgements(copy_of_built, monkeypatch)
 
 def test_an_llm_as_judge_is_counted_with_its_failures(copy_of_built, serve):
     def answer(request):
-        content = "40" if len(server.requests) % 2 else "I cannot say."
+        question = json.loads(request.body)["messages"][-1]["content"].partition("\n\nYour last reply")[0]
+        content = "40" if hashlib.sha256(question.encode()).digest()[0] % 2 else "I cannot say."  # nor when it is asked once more
         return 200, {}, json.dumps({"choices": [{"message": {"content": content}}]}).encode()
 
     server = serve(answer)
-    stages.run("judge_responses", change("judge", backend="openai", base_url=server.url, concurrency=1))
+    stages.run("judge_responses", change_judge(server.url, concurrency=1))
     metrics, judgements = files.read_json(paths.METRICS / "judge.json"), files.read_jsonl(paths.JUDGEMENTS)
-    assert metrics["judge"] == "llama3 (LLM)"
+    assert metrics["judge"] == "llama3 (LLM, rubric score-0-100)"
     assert metrics["mean_score"] == metrics["median_score"] == 40
-    assert metrics["judged"] + metrics["failed"] == len(judgements) and metrics["failed"] == len(judgements) // 2
+    assert metrics["judged"] + metrics["failed"] == len(judgements) and metrics["judged"] and metrics["failed"]
     assert [record["failure"] for record in judgements if record["score"] is None] == [
         "no score from 0 to 100 in 'I cannot say.'"
     ] * metrics["failed"]

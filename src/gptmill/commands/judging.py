@@ -53,7 +53,7 @@ def judge_file(
     others = same_questions(records, read_answers(against_file), file, against_file) if against_file else []
     judge = _judge(backend)
     judgements = judge_all(judge, records)
-    found = {"file": str(file), **summarise(judge.name, judgements)}
+    found = {"file": str(file), **summarise(judge.name, judgements), **judge.metrics(judgements)}
     if against_file:
         other = judge_all(judge, others)
         compared = compare([record["score"] for record in judgements], [record["score"] for record in other])

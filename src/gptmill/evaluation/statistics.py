@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from gptmill.evaluation.judges import panel
-
 RESAMPLES = 2000
 AT_ONCE = 4_000_000  # numbers of a resample's indices in memory
 RAREST_KIND, MOST_KINDS = 3, 12
@@ -98,8 +96,6 @@ def summarise(judge: str, judgements: Sequence[dict[str, Any]]) -> dict[str, Any
             [length_class(record["response"]) for record in judgements], judgements, [*(name for *_, name in LENGTHS), LONGER]
         ),
     }
-    if len(judgements[0].get("scores") or ()) > 1:
-        found |= {"judges": panel.means(judgements), "judges_agreement": panel.agreement(judgements)}
     base = [record.get("base_score") for record in judgements]
     if any(score is not None for score in base):
         found["base_mean_score"] = round(mean([score for score in base if score is not None])[0], 2)

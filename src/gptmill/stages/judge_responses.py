@@ -18,9 +18,7 @@ def run(params: Params) -> None:
             judgements = judge_all(judge, responses)
         except GptmillError as error:
             raise GptmillError(f"{error}. Check base_url and model under judge.models, or set judge.backend to reference.") from None
-        metrics = statistics.summarise(judge.name, judgements)
-        if judge.flip_rate is not None:
-            metrics["flip_rate"] = round(judge.flip_rate, 4)
+        metrics = statistics.summarise(judge.name, judgements) | judge.metrics(judgements)
         files.write_jsonl(paths.JUDGEMENTS, judgements)
         files.write_json(paths.METRICS / "judge.json", metrics)
         run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})

@@ -52,7 +52,8 @@ def test_several_judges_give_their_median_and_say_how_far_they_agree(serve):
     assert judgements[0]["scores"] == {"judge-0": 10, "judge-1": 30, "judge-2": 20}
     assert panel.means(judgements) == {"judge-0": 25, "judge-1": 55, "judge-2": 35.25}
     # Spearman by hand: 1 - 6 Σd² / (n (n² - 1)); the third swaps two neighbours: Σd² = 2, so 0.8.
-    assert panel.agreement(judgements) == pytest.approx((1 + 0.8 + 0.8) / 3)
+    assert panel.agreement(judgements) == pytest.approx((1 + 0.8 + 0.8) / 3, abs=1e-4)
+    assert judges.metrics(judgements) == {"judges": panel.means(judgements), "judges_agreement": panel.agreement(judgements)}
 
 
 def test_a_judge_that_fails_leaves_the_score_to_the_others(serve, waits):
@@ -93,7 +94,8 @@ def test_a_pair_is_judged_in_both_orders(serve):
     judge = Panel(settings(serve(longer).url, rubric="pairwise"))
     assert judge.compares and judge.flip_rate is None
     assert [judgement["score"] for judgement in judge.judge(PAIRS)] == [100, 0, 50]
-    assert judge.flip_rate == 0 and judge.usage.requests + judge.usage.cached == 6
+    assert judge.flip_rate == 0 and judge.usage.requests + judge.usage.cached == 4, "the same answer twice takes no judge"
+    assert judge.metrics([]) == {"flip_rate": 0}
 
 
 def test_a_judge_that_prefers_a_place_finds_ties(serve):
@@ -107,6 +109,12 @@ def test_half_a_comparison_is_none(serve):
     judge = Panel(settings(serve(prefers(lambda first, second: "first" if first == "x" else "third")).url, rubric="pairwise"))
     [judgement] = judge.judge(PAIRS[:1])
     assert judgement["score"] is None and "'third'" in judgement["failure"] and judge.flip_rate is None
+
+
+def test_a_pair_without_its_other_half_is_not_judged(serve):
+    judge = Panel(settings(serve(prefers(lambda first, second: "tie")).url, rubric="pairwise"))
+    judgements = list(judge.judge([PAIRS[0], RECORD | {"base_response": None}]))
+    assert [judgement["score"] for judgement in judgements] == [50, None] and "no answer of the base model" in judgements[1]["failure"]
 
 
 def test_without_the_base_models_answers_there_is_nothing_to_compare():

@@ -1,7 +1,7 @@
 """Judges: a score from 0 to 100 for an answer, or none. A judge that could not judge says so; it never makes a score up."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gptmill.params import JudgeParams
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 class Judge(Protocol):
     name: str
     compares: bool  # whether scores tell which of `response` and `base_response` is better, not how good one is
-    flip_rate: float | None  # after judging: the share of pairs whose winner changed with their order; None of a judge of single answers
     usage: "Usage | None"  # after judging: what it took, of a judge that costs something
+
+    def metrics(self, judgements: Sequence[Record]) -> dict[str, Any]:
+        """After judging: what this kind of judge adds to metrics/judge.json."""
 
     def judge(self, records: Sequence[Record]) -> Iterable[Record]:
         """`score` (0 to 100, or None with the reason in `failure`) for each record's `response`, in order."""

@@ -57,7 +57,8 @@ class Usage:
     def __str__(self) -> str:
         tokens = f"{self.input_tokens:,} tokens sent, {self.output_tokens:,} received"
         cost = f", cost {self.cost:.4f}" if self.cost else ""
-        return f"{self.requests} requests, {self.cached} replies known already, {tokens}, {self.seconds:.1f} s{cost}"
+        requests = f"{self.requests} request{'s' * (self.requests != 1)}"
+        return f"{requests}, {self.cached} replies known already, {tokens}, {self.seconds:.1f} s{cost}"
 
 
 class Pace:

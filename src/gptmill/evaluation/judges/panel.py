@@ -44,14 +44,19 @@ class Panel:
     @property
     def flip_rate(self) -> float | None:
         """The share of pairs whose winner changed with their order; None when there are none."""
-        return self.flips / self.pairs if self.pairs else None
+        return round(self.flips / self.pairs, 4) if self.pairs else None
+
+    def metrics(self, judgements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What several judges, or pairs, add to metrics/judge.json."""
+        several = {"judges": means(judgements), "judges_agreement": agreement(judgements)} if len(self.models) > 1 else {}
+        return several | ({"flip_rate": self.flip_rate} if self.compares else {})
 
     def judge(self, records: Sequence[Record]) -> Iterator[dict[str, Any]]:
         """`score`, `failure`, `reason` and `scores` (by judge) of each record, in order. All judges work at the same time.
 
         Whoever stops reading stops the asking: what is under way is waited for and kept, the rest is not asked.
         """
-        if self.compares and not all(record.get("base_response") is not None for record in records):
+        if self.compares and not any(record.get("base_response") is not None for record in records):
             raise GptmillError(
                 f"rubric {self.rubric.name} compares each answer with the base model's, which are not here: set generate.compare_base: true"
                 " and run generate_responses again, or choose another judge.rubric"
@@ -75,7 +80,11 @@ class Panel:
         return {"score": self.rubric.of_100(verdict.value), "failure": None, "reason": verdict.reason}
 
     def _compare(self, model: ChatModel, record: Record) -> Record:
+        if record.get("base_response") is None:
+            return {"score": None, "failure": "there is no answer of the base model to compare with", "reason": ""}
         ours, base = str(record["response"]), str(record["base_response"])
+        if ours == base:
+            return {"score": TIE, "failure": None, "reason": "both answers are the same"}  # which takes no judge
         one, other = self._ask(model, record, first=ours, second=base), self._ask(model, record, first=base, second=ours)
         if failed := [verdict for verdict in (one, other) if verdict.value is None]:
             return {"score": None, "failure": failed[0].failure, "reason": failed[0].reason}
@@ -123,7 +132,7 @@ def by_judge(judgements: Sequence[Mapping[str, Any]]) -> dict[str, list[float | 
 
 def means(judgements: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """The mean of each judge's scores, of those that it gave; None for a judge that gave none."""
-    return {name: fmean(given) if (given := _given(scores)) else None for name, scores in by_judge(judgements).items()}
+    return {name: round(fmean(given), 2) if (given := _given(scores)) else None for name, scores in by_judge(judgements).items()}
 
 
 def agreement(judgements: Sequence[Mapping[str, Any]]) -> float | None:
@@ -139,7 +148,7 @@ def agreement(judgements: Sequence[Mapping[str, Any]]) -> float | None:
         both = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
         if len(both) >= FEWEST_PAIRS and all(len(set(side)) > 1 for side in zip(*both, strict=True)):
             found.append(float(spearmanr(*zip(*both, strict=True)).statistic))
-    return fmean(found) if found else None
+    return round(fmean(found), 4) if found else None
 
 
 def _given(scores: Sequence[float | None]) -> list[float]:

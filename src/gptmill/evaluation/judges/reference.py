@@ -24,7 +24,7 @@ class ReferenceJudge:
     """Nearness to the reference answer. It is no LLM: a right answer in other words gets too little."""
 
     name = "reference (no LLM)"
-    compares, flip_rate, usage = False, None, None
+    compares, usage = False, None
 
     def __init__(self, exponents: Mapping[str, float] | None = None) -> None:
         self.exponents = exponents or coefficients()["exponents"]
@@ -32,6 +32,9 @@ class ReferenceJudge:
     def judge(self, records: Sequence[Record]) -> Iterable[Record]:
         for record in records:
             yield {"score": self.score(record), "failure": None, "reason": ""}
+
+    def metrics(self, judgements: Sequence[Record]) -> dict[str, Any]:
+        return {}
 
     def score(self, record: Record) -> int:
         """100 for the reference's own words, 0 for none of them; else 0 to 99."""
