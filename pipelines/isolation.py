@@ -81,6 +81,7 @@ def parameters(root: Path, profile: str | None, overrides: Sequence[str]) -> str
         return text
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 10_000  # nothing else is written otherwise than it was
+    yaml.indent(mapping=2, sequence=4, offset=2)
     values = yaml.load(text)
     for override in overrides:
         key, equals, value = override.partition("=")

@@ -112,7 +112,7 @@ class Told:
 def project(tmp_path_factory, root, prefect_server) -> Iterator[Project]:
     folder = tmp_path_factory.mktemp("project")
     home = tmp_path_factory.mktemp("home")
-    for name in ("src", "pipelines", "profiles"):
+    for name in ("src", "pipelines", "profiles", "prompts"):
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".dvc").mkdir()
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):

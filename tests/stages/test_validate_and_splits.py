@@ -36,6 +36,7 @@ CHECKS = SimpleNamespace(
     seed=7,
     data=SimpleNamespace(**SOURCES, expectations=EXPECTED),
     model=SimpleNamespace(context_length=128),
+    instruct=SimpleNamespace(prompt_style="alpaca"),
     split=SimpleNamespace(corpus=SimpleNamespace(validation=0.5), spam=SPAM_SPLIT, instructions=RECORD_SPLIT),
 )
 SPAM = SimpleNamespace(seed=7, data=SimpleNamespace(**SOURCES), split=SimpleNamespace(spam=SPAM_SPLIT))

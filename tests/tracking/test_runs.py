@@ -76,7 +76,7 @@ def test_a_run_has_its_inputs_by_the_hash_that_dvc_knows_them_by(runs, built):
 
 
 def test_a_run_has_its_outputs_by_the_hash_that_dvc_knows_them_by(runs, built):
-    for stage, named in {"pretrain": {"models/base", "metrics/pretrain.json", "plots/pretrain.csv"}, "judge_responses": {
+    for stage, named in {"pretrain": {"models/base", "metrics/pretrain.json", "plots/pretrain.csv", "reports/base_samples.jsonl"}, "judge_responses": {
         "reports/judgements.jsonl", "metrics/judge.json"
     }}.items():  # fmt: skip
         found = {tag.removeprefix("output."): value for tag, value in runs[stage].data.tags.items() if tag.startswith("output.")}
@@ -96,7 +96,11 @@ def test_nothing_is_kept_of_what_mlflow_has(runs, built):
 
 @pytest.mark.parametrize(("stage", "file"), [("pretrain", "pretrain"), ("finetune_instruct", "instruct"), ("judge_responses", "judge")])
 def test_a_run_has_the_figures_of_the_metrics_file(runs, built, stage, file):
-    metrics = {name: value for name, value in files.read_json(built.folder / paths.METRICS / f"{file}.json").items() if name != "judge"}
+    metrics = {
+        name: value
+        for name, value in files.read_json(built.folder / paths.METRICS / f"{file}.json").items()
+        if isinstance(value, int | float)
+    }
     if stage == "finetune_instruct" or stage == "pretrain":
         assert runs[stage].data.metrics["seconds"] > 0  # a time: here, and in no tracked output
     for name, value in metrics.items():
@@ -256,7 +260,7 @@ def test_sections_become_dotted_params(store, project):
     with tracking.run("pretrain", {"seed": 5, "judge": values.judge}, []):
         pass
     found = store.latest().data.params
-    assert found["seed"] == "5" and found["judge.concurrency"] == "4" and len(found) == 7
+    assert found["seed"] == "5" and found["judge.concurrency"] == "4" and len(found) == 1 + len(values.judge.model_dump())
 
 
 def test_what_is_not_there_stops_nothing(store, caplog):

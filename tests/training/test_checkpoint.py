@@ -152,7 +152,7 @@ def test_the_fingerprint_changes_with_torch(values, monkeypatch):
 
 
 # What a training imports and what plays no part in its weights: files, words to people, and what is measured afterwards.
-BESIDE = {"errors.py", "files.py", "fingerprint.py", "network.py", "params", "paths.py", "registry.py", "tracking", "evaluation"}
+BESIDE = {"errors.py", "files.py", "fingerprint.py", "lineage", "network.py", "params", "paths.py", "registry.py", "tracking", "evaluation"}
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct"])

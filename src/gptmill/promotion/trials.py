@@ -1,6 +1,7 @@
 """The trials: the current test data of each model, and what a model folder makes of it."""
 
 import math
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,16 +102,23 @@ def _classify(folder: Path, params: Params) -> Measured:
 def _ask(folder: Path, params: Params) -> Measured:
     """The reference judge's score, from 0 to 1, of the answer to each record of the test split."""
     from gptmill import compute
+    from gptmill.data import prompts
     from gptmill.evaluation import responses
     from gptmill.evaluation.judges.reference import ReferenceJudge
+    from gptmill.evaluation.progress import Progress
     from gptmill.model import weights
 
     machine = compute.prepare(params.compute, params.seed)
     model, words = weights.load(folder), tokenizer.load(folder)
     _demand_sound(model, model.config.vocab_size, words)
     records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
-    answers = list(responses.respond(model, words, records, params.generate, params.seed, machine))
-    return Measured([judgement["score"] / 100 for judgement in ReferenceJudge().judge(answers)])
+    style = prompts.style_of(folder)
+    asked = [style.prompt(record["instruction"], record["input"]) for record in records]
+    with tempfile.TemporaryDirectory(prefix="gptmill-") as passing:
+        progress = Progress(Path(passing, "answers.jsonl"))
+        answers = responses.respond(model, words, style, asked, params.generate, params.seed, machine, progress)
+    judged = [{**record, "response": answer.response} for record, answer in zip(records, answers, strict=True)]
+    return Measured([judgement["score"] / 100 for judgement in ReferenceJudge().judge(judged)])
 
 
 def _generate(folder: Path, params: Params) -> Measured:
