@@ -76,9 +76,11 @@ def test_a_run_has_its_inputs_by_the_hash_that_dvc_knows_them_by(runs, built):
 
 
 def test_a_run_has_its_outputs_by_the_hash_that_dvc_knows_them_by(runs, built):
-    for stage, named in {"pretrain": {"models/base", "metrics/pretrain.json", "plots/pretrain.csv", "reports/base_samples.jsonl"}, "judge_responses": {
-        "reports/judgements.jsonl", "metrics/judge.json"
-    }}.items():  # fmt: skip
+    outputs = {
+        "pretrain": {"models/base", "metrics/pretrain.json", "plots/pretrain.csv", "reports/base_samples.jsonl"},
+        "judge_responses": {"reports/judgements.jsonl", "metrics/judge.json"},
+    }
+    for stage, named in outputs.items():
         found = {tag.removeprefix("output."): value for tag, value in runs[stage].data.tags.items() if tag.startswith("output.")}
         assert found == {name: dvc_hash(built.folder / name) for name in named}
     assert runs["pretrain"].data.tags["output.models/base"].endswith(".dir")
