@@ -56,8 +56,7 @@ def run(params: Params) -> None:
             "parameters": sum(weight.numel() for weight in model.parameters()),
             "tokens_trained_on": targets,
         }
-        shards = [path for split in tokens.SPLITS for path in tokens.paths_of(paths.TOKENS, split)]
-        lineage = record.of_stage("pretrain", sections, shards, ["corpus"], downloaded=downloaded)
+        lineage = record.of_stage("pretrain", sections, inputs, ["corpus"], downloaded=downloaded)
         weights.save(model, words, paths.BASE_MODEL, also=[card.beside(lineage, card.GENERATE, metrics)])
         curves.write(paths.PLOTS / "pretrain.csv", curve, kept)
         files.write_jsonl(paths.BASE_SAMPLES, said)
