@@ -151,8 +151,11 @@ def test_every_test_record_has_its_answer_and_its_judgement(in_built):
     responses, judgements = files.read_jsonl(paths.RESPONSES), files.read_jsonl(paths.JUDGEMENTS)
     assert [{key: record[key] for key in test[0]} for record in responses] == test
     assert [{key: record[key] for key in responses[0]} for record in judgements] == responses
-    assert {record["stopped"] for record in responses} <= {"stop", "length"}
-    assert all(0 <= record["tokens"] <= 16 for record in responses)
+    assert [record["id"] for record in responses] == list(range(len(test)))
+    for whose in ("", "base_"):  # the tuned model's and the base model's
+        assert {record[f"{whose}stopped"] for record in responses} <= {"stop", "length"}
+        assert all(0 <= record[f"{whose}tokens"] <= 16 and isinstance(record[f"{whose}response"], str) for record in responses)
+    assert all(record["prompt"].endswith("### Response:\n") and record["instruction"] in record["prompt"] for record in responses)
 
 
 def test_curves_have_as_many_points_as_were_asked_for(in_built):
