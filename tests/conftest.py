@@ -167,7 +167,7 @@ def words() -> tokenizer.Tokenizer:
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory) -> Iterator[str]:
-    """The address of the API of a Prefect server that stays. Errors in its log fail whoever ends last."""
+    """The address of the API of a Prefect server that stays."""
     from pipelines import servers
 
     folder = tmp_path_factory.mktemp("prefect")
@@ -175,10 +175,6 @@ def prefect_server(tmp_path_factory) -> Iterator[str]:
     environment = os.environ | {"PREFECT_HOME": str(folder), "PREFECT_LOGGING_SERVER_LEVEL": "WARNING", "NO_COLOR": "1"}
     with servers.running(server, environment=environment, log=folder / "server.log"):
         yield server.settings["PREFECT_API_URL"]
-    lines = (folder / "server.log").read_text(errors="replace").splitlines()
-    # The server calls it an error too when a run that is being cancelled tells its end at the same moment; it refuses one of the two.
-    errors = [line for line in lines if "ERROR" in line and "error during state validation" not in line]
-    assert errors == []
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ a comment that changes would make another model of the same weights, and everyth
 dvc.lock, git and MLflow: see `provenance`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from gptmill import files, paths
 from gptmill.errors import GptmillError
+from gptmill.params import flatten
 
 NAME, WEIGHTS = "lineage.json", "model.safetensors"
 _NOT_DECISIVE = "compute"  # how fast, on which device; not what comes out, but for the last digits
@@ -85,14 +86,3 @@ def _parsed(said: Any) -> Lineage:
     parts = {name: dict(said[name]) for name in ("params", "data", "sources")}
     parts["sources"] = {name: dict(record) for name, record in parts["sources"].items()}
     return Lineage(str(said["stage"]), str(said["weights"]), **parts, base=_parsed(said["base"]) if said["base"] else None)
-
-
-def flatten(sections: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of sections of params."""
-    for name, section in sections.items():
-        if isinstance(section, BaseModel):
-            section = section.model_dump()
-        if isinstance(section, Mapping):
-            yield from flatten({f"{name}.{key}": value for key, value in section.items()})
-        else:
-            yield name, section

@@ -5,7 +5,7 @@ allowed, before any work is done. The `description` of a field is the help that 
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -319,6 +319,17 @@ def describe(params: Params) -> Iterator[tuple[str, Any, str]]:
                 yield f"{prefix}{name}", value, field.description or ""
 
     yield from walk(params, "")
+
+
+def flatten(sections: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of sections of params, or of single values by their names."""
+    for name, section in sections.items():
+        if isinstance(section, BaseModel):
+            section = section.model_dump()
+        if isinstance(section, Mapping):
+            yield from flatten({f"{name}.{key}": value for key, value in section.items()})
+        else:
+            yield name, section
 
 
 def use_profile(name: str, *, force: bool = False) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gptmill import files, paths
 from gptmill.errors import GptmillError
 from gptmill.lineage import record
-from gptmill.params import Params
+from gptmill.params import Params, flatten
 from gptmill.promotion import claims, versions
 from gptmill.promotion.deciding import Decision, Measured, decide
 from gptmill.promotion.trials import Trial, Unfit
@@ -209,7 +209,7 @@ def _logged(client: "MlflowClient", trial: Trial, params: Params) -> Iterator["R
     run = client.create_run(stores.experiment(client, versions.EXPERIMENT), run_name=trial.registered, tags=context.tags("promote"))
     ended = "FAILED"
     try:
-        for key, value in record.flatten({"seed": params.seed, "promotion": params.promotion}):
+        for key, value in flatten({"seed": params.seed, "promotion": params.promotion}):
             client.log_param(run.info.run_id, key, value)
         yield run
         ended = "FINISHED"

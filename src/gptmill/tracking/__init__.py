@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from gptmill import ranks
 from gptmill.errors import Interrupted
+from gptmill.params import flatten
 from gptmill.tracking.places import EXPERIMENTS, PIPELINES, store
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class _Tracked:
             name = " ".join([stage, tags.get("dvc.experiment", "")]).strip()
             where = EXPERIMENTS.get(stage, PIPELINES)
             self.journal.add("start", stage=stage, training=training, experiment=where, name=name, tags=tags, pipeline=pipeline)
-            self.journal.add("params", values={key: str(value) for key, value in _flatten(sections)})
+            self.journal.add("params", values={key: str(value) for key, value in flatten(sections)})
             for path in inputs:
                 _careful(_add_input, self.journal, path)
         self.run = JournalRun(self.journal)
@@ -184,16 +185,6 @@ def _add_input(journal: "Journal", path: Path) -> None:
     from gptmill.tracking import context
 
     journal.add("input", path=str(path), digest=context.dvc_hash(path))
-
-
-def _flatten(sections: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, section in sections.items():
-        if isinstance(section, BaseModel):
-            section = section.model_dump()
-        if isinstance(section, Mapping):
-            yield from _flatten({f"{name}.{key}": value for key, value in section.items()})
-        else:
-            yield name, section
 
 
 def _careful(call: Callable, *args: Any, **kwargs: Any) -> Any:
