@@ -1,4 +1,4 @@
-"""Projects that have run before, so that a flow has little to do; and what Prefect's API says of its runs."""
+"""Clones of the project; some that have run before, so that a flow has little to do; and what Prefect's API says of its runs."""
 
 import os
 import shutil
@@ -16,47 +16,57 @@ NOT_COPIED = shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".mlflow.lock",
 
 
 @dataclass
-class Project:
+class Clone:
     folder: Path
     environment: dict[str, str]
 
     def command(self, *arguments: str) -> dict:
         return {"args": [sys.executable, "-m", *arguments], "cwd": self.folder, "env": self.environment}
 
-    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess:
-        given = self.command(*arguments)
-        given["env"] = given["env"] | settings
-        return subprocess.run(**given, capture_output=True, text=True, check=False, timeout=300)
+    def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess:
+        environment = self.environment | settings
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=400)
 
 
-@pytest.fixture(scope="module")
-def settled(built, root, tmp_path_factory) -> Callable[..., Project]:
-    """`settled("report", ...)`: a clone in which everything is up to date but those stages, whose outputs DVC knows nothing of."""
+@pytest.fixture(scope="session")
+def clone(root, tmp_path_factory) -> Callable[[], Clone]:
+    """Clones: code, graph, profile mini for params.yaml, and no git yet. Their environment knows nothing of whoever runs the tests."""
 
-    def make(*open_stages: str) -> Project:
-        from pipelines import graph
-
-        folder = tmp_path_factory.mktemp("settled")
-        shutil.copytree(built.folder, folder, ignore=NOT_COPIED, dirs_exist_ok=True)
-        for name in ("src", "pipelines"):
+    def make() -> Clone:
+        folder, home = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("home")
+        for name in ("src", "pipelines", "profiles", "prompts"):
             shutil.copytree(root / name, folder / name, ignore=NOT_COPIED)
         (folder / ".dvc").mkdir()
-        for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "prefect.yaml"):
+        for name in ("dvc.yaml", "prefect.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
             shutil.copy(root / name, folder / name)
-        home = tmp_path_factory.mktemp("home")
-        environment = os.environ | {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "PYTHONPATH": str(root / "src"), "PREFECT_HOME": str(home), "GPTMILL_CACHE": str(home), "NO_COLOR": "1", "COLUMNS": "200",
+        shutil.copy(root / "profiles" / "mini.yaml", folder / "params.yaml")
+        unset = ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "DVC_EXP_NAME")
+        environment = {name: value for name, value in os.environ.items() if name not in unset and not name.startswith("GIT_")}
+        environment |= {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), "NO_COLOR": "1", "COLUMNS": "220",
+            "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "GPTMILL_CACHE": str(home / "gptmill"),
             "DVC_GLOBAL_CONFIG_DIR": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc"),
             **{f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }  # fmt: skip
-        for name in ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
-            environment.pop(name, None)
-        project = Project(folder, environment)
-        code = ["src", "pipelines", "profiles", ".dvc", "dvc.yaml", "params.yaml", "prefect.yaml", ".dvcignore", ".gitignore"]
-        for command in (["init"], ["add", *code], ["commit", "-m", "start"]):
-            subprocess.run(["git", *command], cwd=folder, env=environment, check=True, capture_output=True)
-        done = project.run("dvc", "commit", "--force", *(s.name for s in graph.read(str(root)) if s.name not in open_stages))
+        return Clone(folder, environment)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def settled(built, clone) -> Callable[..., Clone]:
+    """`settled("report", ...)`: a clone in which everything is up to date but those stages, whose outputs DVC knows nothing of."""
+
+    def make(*open_stages: str) -> Clone:
+        from pipelines import graph
+
+        project = clone()
+        own = [path.name for path in project.folder.iterdir()]
+        shutil.copytree(built.folder, project.folder, ignore=lambda folder, names: {*NOT_COPIED(folder, names), *own}, dirs_exist_ok=True)
+        for command in (["init"], ["add", *own], ["commit", "-m", "start"]):
+            assert project.run("git", *command).returncode == 0
+        stages = [stage.name for stage in graph.read(str(project.folder)) if stage.name not in open_stages]
+        done = project.run("dvc", "commit", "--force", *stages)
         assert done.returncode == 0, done.stderr
         return project
 

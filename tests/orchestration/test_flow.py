@@ -1,13 +1,8 @@
 """The flow in its real role: Prefect's server, DVC's cache, every stage a process of its own. Slow, so few runs serve all the tests."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -17,22 +12,15 @@ STAGES = [
 ]  # fmt: skip
 
 
-@dataclass
-class Project:
-    folder: Path
-    environment: dict[str, str]
+def flow(project, *options: str) -> subprocess.CompletedProcess:
+    return project.run(sys.executable, "-m", "pipelines.flow", *options)
 
-    def run(self, *command: str) -> subprocess.CompletedProcess:
-        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=400)
 
-    def flow(self, *options: str) -> subprocess.CompletedProcess:
-        return self.run(sys.executable, "-m", "pipelines.flow", *options)
-
-    def set(self, key: str, value: object) -> None:
-        path = self.folder / "params.yaml"
-        text, count = re.subn(rf"({key}): .*", rf"\1: {value}", path.read_text())
-        assert count == 1
-        path.write_text(text)
+def change(project, key: str, value: object) -> None:
+    path = project.folder / "params.yaml"
+    text, count = re.subn(rf"({key}): .*", rf"\1: {value}", path.read_text())
+    assert count == 1
+    path.write_text(text)
 
 
 def table(done: subprocess.CompletedProcess) -> dict[str, tuple[str, str]]:
@@ -42,48 +30,32 @@ def table(done: subprocess.CompletedProcess) -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, root) -> Iterator[Project]:
-    """What a clone is: code, graph, params of profile mini, git and DVC, and no run yet."""
-    folder = tmp_path_factory.mktemp("flow")
-    for name in ("src", "pipelines", "profiles", "prompts"):
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / ".dvc").mkdir()
-    for name in ("dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore"):
-        shutil.copy(root / name, folder / name)
-    shutil.copy(root / "profiles" / "mini.yaml", folder / "params.yaml")
-    home = tmp_path_factory.mktemp("home")
-    unset = ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "DVC_EXP_NAME")
-    environment = {name: value for name, value in os.environ.items() if name not in unset}
-    environment |= {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "GPTMILL_CACHE": str(home / "gptmill"), "COLUMNS": "220", "NO_COLOR": "1", "OMP_NUM_THREADS": "1",
-        "DVC_GLOBAL_CONFIG_DIR": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc"),
-        **{f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-    }  # fmt: skip
-    project = Project(folder, environment)
-    for command in (["git", "init", "-q"], ["git", "add", "."], ["git", "commit", "-q", "-m", "start"]):
-        assert project.run(*command).returncode == 0
-    yield project
+def project(clone):
+    """What a clone is, with no run yet."""
+    project = clone()
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "start"]):
+        assert project.run("git", *command).returncode == 0
+    return project
 
 
 @pytest.fixture(scope="module")
 def failed(project) -> subprocess.CompletedProcess:
     """A run in which `validate` cannot succeed."""
-    project.set("min_messages", 100_000)
-    return project.flow()
+    change(project, "min_messages", 100_000)
+    return flow(project)
 
 
 @pytest.fixture(scope="module")
 def whole(project, failed) -> subprocess.CompletedProcess:
     """The same project, put right."""
-    project.set("min_messages", 100)
-    return project.flow()
+    change(project, "min_messages", 100)
+    return flow(project)
 
 
 @pytest.fixture(scope="module")
 def again(project, whole) -> subprocess.CompletedProcess:
     """A second run, with nothing changed."""
-    return project.flow()
+    return flow(project)
 
 
 def test_a_stage_that_fails_fails_the_flow_and_says_why(failed):
@@ -151,8 +123,8 @@ def test_prefect_stays_in_the_project(project, again):
 def test_bad_params_stop_the_flow_before_any_stage(project, again):
     text = (project.folder / "params.yaml").read_text()
     try:
-        project.set("max_new_tokens", -1)
-        done = project.flow()
+        change(project, "max_new_tokens", -1)
+        done = flow(project)
     finally:
         (project.folder / "params.yaml").write_text(text)
     assert done.returncode == 1

@@ -1,12 +1,9 @@
 """Runs of the flow against a real Prefect server, on a graph of five small stages: copies of their own, failure, cancelling, going on."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,26 +107,17 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, root, prefect_server) -> Iterator[Project]:
-    folder = tmp_path_factory.mktemp("project")
-    home = tmp_path_factory.mktemp("home")
-    for name in ("src", "pipelines", "profiles", "prompts"):
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / ".dvc").mkdir()
-    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
-        shutil.copy(root / name, folder / name)
-    shutil.copy(root / "profiles" / "mini.yaml", folder / "params.yaml")
-    (folder / "dvc.yaml").write_text(GRAPH)
-    (folder / "train.py").write_text(TRAIN)
-    unset = ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "PREFECT_HOME")
-    environment = {name: value for name, value in os.environ.items() if name not in unset and not name.startswith("GIT_")}
-    environment |= {
-        "PREFECT_API_URL": prefect_server, "COLUMNS": "220", "NO_COLOR": "1", "BROKEN": str(home / "broken"),
-        "DVC_GLOBAL_CONFIG_DIR": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc"), "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1",
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-    }  # fmt: skip
-    project = Project(folder, environment, prefect_server)
-    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")  # nowhere else: an experiment has to do without
+def project(clone, prefect_server) -> Project:
+    made = clone()
+    (made.folder / "dvc.yaml").write_text(GRAPH)
+    (made.folder / "train.py").write_text(TRAIN)
+    # Nobody's name is known to git: an experiment has to do without.
+    home = made.folder.parent / "nobody"
+    home.mkdir(exist_ok=True)
+    environment = {name: value for name, value in made.environment.items() if not name.startswith("GIT_")}
+    environment |= {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "PREFECT_API_URL": prefect_server, "BROKEN": str(home / "broken")}
+    project = Project(made.folder, environment, prefect_server)
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
     project.run("git", "init", "-q")
     project.run("git", "add", ".")
     project.run("git", *who, "commit", "-q", "-m", "start")
@@ -137,7 +125,7 @@ def project(tmp_path_factory, root, prefect_server) -> Iterator[Project]:
     assert first.code == 0, first.said
     project.run("git", "add", ".")
     project.run("git", *who, "commit", "-q", "-m", "a run")
-    yield project
+    return project
 
 
 def test_a_forced_run_gives_the_same_hashes_and_finds_no_lock_in_its_way(project):
