@@ -189,10 +189,13 @@ def test_doctor_says_what_is_wrong_and_what_to_do(project, gptmill, monkeypatch)
     monkeypatch.setenv("COLUMNS", "240")
     monkeypatch.setenv("GPTMILL_MIRROR", str(project / "nowhere"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_API_URL", "http://user:secret@host:notaport/api")
     paths.PARAMS.write_text("seed: x\n")
     code, out, _ = gptmill("doctor")
     assert code == 1
     for said in ("params.yaml has", "gptmill params use sample", "no such folder", "does not answer", "make run"):
         assert said in out
     assert "secret" not in out
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@host/mlflow")
+    monkeypatch.setenv("GPTMILL_MIRROR", "https://user:secret@host/mirror")
+    assert "secret" not in gptmill("doctor")[1]

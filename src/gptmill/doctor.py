@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gptmill import paths
 from gptmill.errors import GptmillError
+from gptmill.params import addresses
 
 TOOLS = ("torch", "tiktoken", "dvc", "mlflow", "prefect", "pandas", "great-expectations")
 MINIMUM_FREE_GB = 2
@@ -102,7 +103,11 @@ def _data_and_models() -> Iterator[Finding]:
             yield _source(name, record)
     if mirror := os.environ.get("GPTMILL_MIRROR"):
         there = mirror.startswith(("http://", "https://")) or Path(mirror).is_dir()
-        yield Finding("mirror", mirror, "" if there else "there is no such folder: set GPTMILL_MIRROR to one that is there, or unset it")
+        yield Finding(
+            "mirror",
+            addresses.shown(mirror),
+            "" if there else "there is no such folder: set GPTMILL_MIRROR to one, or unset it",
+        )
 
 
 def _source(name: str, record: Path) -> Finding:
@@ -119,7 +124,7 @@ def _servers() -> Iterator[Finding]:
     if tracking and tracking.startswith("http"):
         yield _answers("MLflow", tracking, "/health", "unset MLFLOW_TRACKING_URI to track in mlflow.db")
     else:
-        yield Finding("MLflow", tracking or "mlflow.db in this folder; `make ui` shows it")
+        yield Finding("MLflow", addresses.shown(tracking) if tracking else "mlflow.db in this folder; `make ui` shows it")
     if prefect:
         yield _answers("Prefect", prefect, "/health", "unset PREFECT_API_URL to have flows bring their own server")
     else:
@@ -129,11 +134,10 @@ def _servers() -> Iterator[Finding]:
 def _answers(what: str, address: str, path: str, otherwise: str) -> Finding:
     import httpx
 
-    # An address may carry a password; it is not for the terminal.
-    shown = str(httpx.URL(address).copy_with(username=None, password=None)) if "@" in address else address
+    shown = addresses.shown(address)
     try:
         httpx.get(address.rstrip("/") + path, timeout=3).raise_for_status()
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Finding(what, f"{shown} does not answer ({type(error).__name__})", f"start it (make ui), or {otherwise}")
     return Finding(what, shown)
 

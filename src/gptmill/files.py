@@ -76,6 +76,11 @@ def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
+def within(place: Path) -> list[Path]:
+    """The files in a folder, at any depth, in order of their names; of a file, itself."""
+    return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+
+
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 

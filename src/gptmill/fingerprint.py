@@ -22,15 +22,12 @@ def of_stage(stage: str, sections: Mapping[str, BaseModel | int | str], inputs: 
     package = Path(__file__).parent
     values = {name: section.model_dump() if isinstance(section, BaseModel) else section for name, section in sections.items()}
     values["compute"] = {name: value for name, value in values["compute"].items() if name not in _WITHOUT_INFLUENCE}
-    sources = [package / "stages" / f"{stage}.py", *(package / name for name in code)]
+    places = [package / "stages" / f"{stage}.py", *(package / name for name in code)]
+    sources = [path for place in places for path in files.within(place)]
     said = {
         "params": values,
-        "inputs": {str(path): files.digest(path) for path in _files(inputs)},
-        "code": {str(path.relative_to(package)): files.digest(path) for path in _files(sources) if path.suffix == ".py"},
+        "inputs": {str(path): files.digest(path) for place in inputs for path in files.within(place)},
+        "code": {str(path.relative_to(package)): files.digest(path) for path in sources if path.suffix == ".py"},
         "torch": torch.__version__,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _files(places: Iterable[Path]) -> list[Path]:
-    return [path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*"))) if path.is_file()]

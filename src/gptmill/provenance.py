@@ -5,7 +5,6 @@ is here now, on whichever machine that is.
 """
 
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from gptmill.lineage import record
 from gptmill.lineage.record import Lineage
 from gptmill.promotion import versions
 from gptmill.promotion.trials import TRIALS
-from gptmill.tracking.context import LOCK, OUTPUT, dvc_hash
+from gptmill.tracking.context import LOCK, OUTPUT, dvc_hash, git, read_yaml
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -88,7 +87,9 @@ def _place(address: str, stack: ExitStack) -> "tuple[Path, ModelVersion | None]"
         return (versions.within(folder) if (folder / "MLmodel").exists() else folder), None
     if address in TRIALS:
         if not TRIALS[address].folder.exists():
-            raise GptmillError(f"{TRIALS[address].folder} is not here: `make run` makes it. Or name a version: gptmill-{address}@champion")
+            raise GptmillError(
+                f"{TRIALS[address].folder} is not here: `make run` (or `dvc repro`) makes it. Or name a version: gptmill-{address}@champion"
+            )
         return TRIALS[address].folder, None
     match = _REGISTERED.match(address)
     if not match:
@@ -181,9 +182,7 @@ def _lock(content: str) -> Iterator[Step]:
     if not LOCK.exists():
         yield Step(f"{LOCK} is not here: the code that made it can't be compared", "unknown")
         return
-    from ruamel.yaml import YAML
-
-    stages = YAML(typ="safe").load(LOCK.read_text(encoding="utf-8")).get("stages") or {}
+    stages = read_yaml(LOCK).get("stages") or {}
     for name, stage in stages.items():
         if any(out.get("md5") == content for out in stage.get("outs", [])):
             step = Step(f"{LOCK} has it, as an output of {name}", "same")
@@ -195,7 +194,7 @@ def _lock(content: str) -> Iterator[Step]:
             break
     else:
         yield Step(f"{LOCK} knows no output with these bytes: made from other params, data or code than the last run's", "unknown")
-    commits = _git("log", "--format=%H %s", f"-S{content}", "--", str(LOCK)).splitlines()
+    commits = git("log", "--format=%H %s", f"-S{content}", "--", str(LOCK)).splitlines()
     if commits:
         yield Step(f"git: its receipt is in commit {commits[-1]}", "same")
     else:
@@ -219,7 +218,7 @@ def _mlflow(content: str, version: "ModelVersion | None") -> Iterator[Step]:
 
 def _run(client: "MlflowClient", content: str, version: "ModelVersion | None") -> "Run | None":
     """The run that trained it; of several with the same bytes, the first."""
-    ids = [found.experiment_id for found in client.search_experiments(filter_string="name LIKE 'gptmill%'")]
+    ids = versions.experiments(client)
     for trial in TRIALS.values() if ids else ():
         filter_string = f"tags.`{OUTPUT}{trial.folder}` = '{content}'"
         if found := client.search_runs(ids, filter_string, order_by=["start_time ASC"], max_results=1):
@@ -239,14 +238,7 @@ def _told(run: "Run") -> Iterator[Step]:
     if not commit:
         yield Step("commit: the run has none, it was outside of a repository", "unknown")
         return
-    known = bool(_git("cat-file", "-t", commit))
+    known = bool(git("cat-file", "-t", commit))
     yield Step(f"commit: {commit}" + ("" if known else ", which is not in the repository here"), "same" if known else "unknown")
     if tags.get("git.dirty") == "true":
         yield Step("there were changes that were not committed: that code can't be followed", "unknown")
-
-
-def _git(*words: str) -> str:
-    try:
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
-    except OSError:  # no git here
-        return ""

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from gptmill import cli, files, params, paths
 from gptmill.errors import GptmillError
 from gptmill.lineage import record
 from gptmill.promotion import claims, versions
-from gptmill.promotion.promote import promote, rollback
+from gptmill.promotion.deciding import Decision
+from gptmill.promotion.promote import Outcome, promote, rollback
 
 NAME = "gptmill-classifier"
 
@@ -238,7 +240,27 @@ def test_the_store_in_the_project_keeps_its_files_there_too(client, challenger, 
 def test_a_registry_that_is_not_there_is_said_so(arena, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    with pytest.raises(GptmillError, match="MLflow at http://127.0.0.1:9 did not do it"):
+    with pytest.raises(GptmillError, match="MLflow at http://127.0.0.1:9 did not do it") as raised:
+        promoted()
+    assert "secret" not in str(raised.value)
+
+
+def test_what_was_decided_before_something_went_wrong_is_shown(arena, monkeypatch):
+    def decide(*_: object, **__: object):
+        yield Outcome("gptmill-base", Decision("promoted", ["the first of its name"], {}), "1")
+        raise GptmillError("the disk is full")
+
+    monkeypatch.setattr("gptmill.promotion.promote.promote", decide)
+    said = CliRunner().invoke(cli.app, ["promote"])
+    assert "gptmill-base" in said.output and "the first of its name" in said.output and "the disk is full" in str(said.exception)
+
+
+def test_a_file_that_can_not_be_read_is_not_blamed_on_the_registry(arena, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "model.safetensors")
+
+    monkeypatch.setattr("gptmill.promotion.versions.of_content", refuse)
+    with pytest.raises(PermissionError):
         promoted()
 
 

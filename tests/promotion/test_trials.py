@@ -7,7 +7,7 @@ from gptmill import params, paths, tokenizer
 from gptmill.evaluation.judges.reference import ReferenceJudge
 from gptmill.model import weights
 from gptmill.promotion import trials
-from gptmill.promotion.trials import TRIALS, Unfit, calibration_error
+from gptmill.promotion.trials import TRIALS, Unfit
 
 
 @pytest.fixture
@@ -78,10 +78,3 @@ def test_a_tokenizer_of_another_model_is_refused(values, tmp_path):
     big.save(tmp_path / "odd")
     with pytest.raises(Unfit, match="its tokenizer has"):
         TRIALS["base"].take(tmp_path / "odd", values)
-
-
-def test_calibration_error_is_the_gap_between_confidence_and_truth():
-    assert calibration_error([0.75] * 4, [True, True, True, False]) == pytest.approx(0)
-    assert calibration_error([1.0] * 4, [True, False, False, False]) == pytest.approx(0.75)
-    # Two bins, of a half each: 0.9 sure and right, 0.6 sure and never right.
-    assert calibration_error([0.9, 0.9, 0.6, 0.6], [True, True, False, False]) == pytest.approx((0.1 + 0.6) / 2)

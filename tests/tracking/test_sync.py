@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from gptmill import cli, registry, tracking
 from gptmill.errors import Interrupted
 from gptmill.tracking import journal, places, sending, syncing
 
-DEAD = "http://127.0.0.1:9"
+DEAD = "http://me:secret@127.0.0.1:9"
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_sync_says_what_is_left_and_why_and_ends_with_1(store, offline, tmp_path
     offline()
     track(tmp_path)
     said = CliRunner().invoke(cli.app, ["sync"])
-    assert said.exit_code == 1 and "left  pretrain of " in said.output and "127.0.0.1" in said.output
+    assert said.exit_code == 1 and "left  pretrain of " in said.output and "127.0.0.1" in said.output and "secret" not in said.output
     offline(False)
     said = CliRunner().invoke(cli.app, ["sync"])
     assert said.exit_code == 0 and "sent  pretrain of " in said.output and store.latest().info.run_id in said.output
@@ -153,6 +154,41 @@ def test_a_run_that_is_gone_from_the_server_is_sent_from_the_beginning(store, of
     again = store.latest()
     assert again.info.run_id != run.info.run_id and seen(store, again)["status"] == "FINISHED"
     assert len(seen(store, again)["curves"]["loss"]) == 600
+
+
+def test_a_journal_that_is_just_begun_is_nobody_elses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    over = threading.Event()
+    found = []
+
+    def look() -> None:
+        while not over.is_set():
+            found.extend(journal.left())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(300):
+            begun = journal.new()
+            assert begun.folder.exists()
+            begun.remove()
+    finally:
+        over.set()
+        looking.join()
+    assert found == []
+
+
+def test_another_stages_journal_that_can_not_be_settled_costs_this_one_nothing(store, offline, tmp_path, monkeypatch, caplog):
+    offline()
+    track(tmp_path)
+    offline(False)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(syncing, "settle", fail)
+    track(tmp_path)
+    assert [run.info.status for run in store.runs()] == ["FINISHED"] and "disk full" in caplog.text
 
 
 def test_a_line_that_was_half_written_when_the_process_was_killed_is_left_out(store, kept):

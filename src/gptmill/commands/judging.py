@@ -122,16 +122,16 @@ def _compared(over: str, found: dict) -> str:
 
 
 def _agreement_told(found: dict) -> str:
-    from gptmill.evaluation.agreement import TITLES
+    from gptmill.report.outside import MEASURES
 
     lines = [f"{found['judge']} against {found['against']} of {found['file']}: {found['judged']} answers, {found['failed']} failed"]
     if found["note"]:
         lines.append(found["note"])
-    for name, title in TITLES.items():
+    for name, title in MEASURES.items():
         value, low, high = (found[f"{name}{end}"] for end in ("", "_low", "_high"))
         within = "" if low is None else f"  ({low:.3f} to {high:.3f})"
         lines.append(f"  {title:<34} " + ("not defined" if value is None else f"{value:.3f}{within}"))
     if found["in_sample"]:
-        flattered = ", ".join(f"{TITLES[name]} {found['in_sample'][name]:.3f}" for name in ("pearson", "spearman"))
+        flattered = ", ".join(f"{MEASURES[name]} {found['in_sample'][name]:.3f}" for name in ("pearson", "spearman"))
         lines.append(f"  without cross-validation, which flatters: {flattered}")
     return "\n".join([*lines, f"also in {paths.AGREEMENT} and {paths.AGREEMENT.with_suffix('.html')}"])

@@ -13,7 +13,7 @@ WIDE = 200  # columns, where no terminal says how many there are: hashes stay wh
 
 def promote(
     model: Annotated[list[str] | None, typer.Argument(help="base, classifier or instruct; without it, all that are in models/")] = None,
-    dry_run: Annotated[bool, typer.Option(help="say what would be decided, and change nothing")] = False,
+    dry_run: Annotated[bool, typer.Option(help="say what would be decided, and change nothing in the registry")] = False,
 ) -> None:
     """Measure the models of models/ beside the champions; those that are surely better become champions.
 
@@ -28,17 +28,20 @@ def promote(
     colours = {"promoted": "green", "kept": "yellow", "refused": "red"}
     table = Table("model", "version", "champion", "would be" if dry_run else "is", "why", show_lines=True)
     refused = False
-    for outcome in promote(params.load(), model or [], dry_run=dry_run):
-        verdict = outcome.decision.verdict
-        refused |= verdict == "refused"
-        table.add_row(
-            outcome.model,
-            outcome.version,
-            outcome.champion or "none yet",
-            Text(verdict, style=colours[verdict]),
-            Text("\n".join(outcome.decision.reasons)),
-        )
-    _print(table)
+    try:
+        for outcome in promote(params.load(), model or [], dry_run=dry_run):
+            verdict = outcome.decision.verdict
+            refused |= verdict == "refused"
+            table.add_row(
+                outcome.model,
+                outcome.version,
+                outcome.champion or "none yet",
+                Text(verdict, style=colours[verdict]),
+                Text("\n".join(outcome.decision.reasons)),
+            )
+    finally:  # what was decided before something went wrong stands
+        if table.row_count:
+            _print(table)
     if refused:
         raise typer.Exit(REFUSED)
 

@@ -1,5 +1,7 @@
 """`gptmill report`: the report with what lies outside the graph, as it is today."""
 
+import typer
+
 from gptmill import files, paths
 
 
@@ -10,4 +12,5 @@ def report() -> None:
     besides = outside.read()
     files.write_text(paths.EXTENDED_REPORT, page.render(inputs.read(), besides))
     agreement = "an agreement of the judge" if besides.agreement else "no agreement of the judge"
-    print(f"{paths.EXTENDED_REPORT}: {paths.REPORT.name} with {len(besides.promotions)} promotion decisions and {agreement}")
+    decisions = f"promotion decisions: {len(besides.promotions)}"
+    typer.echo(f"{paths.EXTENDED_REPORT}: {paths.REPORT.name} with {agreement}; {decisions}")

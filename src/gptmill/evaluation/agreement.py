@@ -18,14 +18,6 @@ from gptmill.evaluation.judges.reference import ReferenceJudge, coefficients
 from gptmill.evaluation.judging import judge_all
 from gptmill.evaluation.statistics import interval
 
-TITLES = {
-    "pearson": "Pearson",
-    "spearman": "Spearman",
-    "kendall": "Kendall's tau-b",
-    "kappa": "Cohen's kappa, quadratic weights",
-    "mae": "mean absolute error, in points",
-}
-
 
 def measure(judge: Judge, path: Path, column: str) -> dict[str, Any]:
     """The agreement of a judge with the scores under `column` of the answers in that file; and who judged what, for people.

@@ -54,14 +54,10 @@ def of_stage(
         stage=stage,
         weights="",
         params={key: value for key, value in flatten(sections) if key.partition(".")[0] != _NOT_DECISIVE},
-        data={str(path): files.digest(path, "md5") for place in inputs for path in _files(place)},
+        data={str(path): files.digest(path, "md5") for place in inputs for path in files.within(place)},
         sources={**sources, **{name: dict(record) for name, record in (downloaded or {}).items()}},
         base=read(base) if base else None,
     )
-
-
-def _files(place: Path) -> list[Path]:
-    return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
 
 
 def write(lineage: Lineage, folder: Path) -> Lineage:

@@ -36,10 +36,10 @@ class Outcome:
 
 
 def promote(params: Params, names: list[str], *, dry_run: bool = False) -> Iterator[Outcome]:
-    """Each model of models/ as a challenger, one after the other. A dry run registers, logs and changes nothing.
+    """Each model of models/ as a challenger, one after the other. A dry run registers and logs nothing.
 
-    The last decision about each is kept for `gptmill report` to show. Raises `GptmillError` when it can't be decided: no model, no test
-    data, no registry.
+    The last decision about each, a dry run's too, is kept for `gptmill report` to show. Raises `GptmillError` when it can't be decided: no
+    model, no test data, no registry.
     """
     chosen = versions.trials(names)
     if missing := [trial for trial in chosen if not trial.folder.exists()]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gptmill.model.gpt import GPT
     from gptmill.tokenizer import Tokenizer
 
-BINS = 15  # of confidence, for the calibration error
 MOST_WINDOWS = 256  # of the validation tokens: a base model of any size is measured in minutes
 
 
@@ -61,20 +60,12 @@ class Trial:
         return found
 
 
-def calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """How far a classifier's confidence is from how often it is right, over bins of it (ECE; Guo et al. 2017, eq. 3)."""
-    bins: dict[int, list[float]] = {}
-    for confidence, is_right in zip(confidences, right, strict=True):
-        bins.setdefault(min(int(confidence * BINS), BINS - 1), []).append(is_right - confidence)
-    return sum(abs(sum(gaps)) for gaps in bins.values()) / len(confidences)
-
-
 def _classify(folder: Path, params: Params) -> Measured:
     """Right or wrong on each message of the test split; the guards' figures are of the classes as they really are spread (`natural`)."""
     import pandas as pd
 
     from gptmill import compute
-    from gptmill.evaluation import classification
+    from gptmill.evaluation import calibration, classification
     from gptmill.model import weights
 
     machine = compute.prepare(params.compute, params.seed)
@@ -91,7 +82,7 @@ def _classify(folder: Path, params: Params) -> Measured:
     right = {
         name: [found == label for (found, _), label in zip(answers[name], split["label"], strict=True)] for name, split in splits.items()
     }
-    figures = {CALIBRATION: calibration_error([sure for _, sure in answers["natural"]], right["natural"])}
+    figures = {CALIBRATION: calibration.error(calibration.bins([sure for _, sure in answers["natural"]], right["natural"]))}
     for label in classes:
         of_class = [is_right for is_right, actual in zip(right["natural"], splits["natural"]["label"], strict=True) if actual == label]
         if of_class:

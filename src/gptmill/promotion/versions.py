@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from gptmill import registry
 from gptmill.errors import GptmillError
 from gptmill.lineage import card
+from gptmill.params import addresses
 from gptmill.promotion.trials import TRIALS, Trial
-from gptmill.tracking import places, stores
+from gptmill.tracking import places, sending, stores
 from gptmill.tracking.context import dvc_hash
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def exists() -> bool:
 def opened() -> Iterator["MlflowClient"]:
     """The registry. What goes wrong with it is a `GptmillError` that names it."""
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
 
     store = places.store()
     try:
         yield stores.connect(store)
-    except (MlflowException, OSError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
+    except (MlflowException, RequestException) as error:
         raise GptmillError(
-            f"MLflow at {stores.without_password(store)} did not do it: {said}. "
+            f"MLflow at {addresses.shown(store)} did not do it: {sending.said(error)}. "
             "Start it, or unset MLFLOW_TRACKING_URI for the store in this folder"
         ) from None
 
@@ -133,9 +134,14 @@ def register(client: "MlflowClient", trial: Trial, content: str, run: "Run") -> 
     return version
 
 
+def experiments(client: "MlflowClient") -> list[str]:
+    """The ids of all of gptmill's experiments."""
+    return [found.experiment_id for found in client.search_experiments(filter_string="name LIKE 'gptmill%'")]
+
+
 def logged_model(client: "MlflowClient", content: str) -> Any:
     """A model of that content that some run has logged, whole; None when there is none."""
-    ids = [found.experiment_id for found in client.search_experiments(filter_string="name LIKE 'gptmill%'")]
+    ids = experiments(client)
     if not ids:
         return None
     for model in client.search_logged_models(ids, filter_string=f"tags.`{registry.CONTENT}` = '{content}'"):
@@ -189,6 +195,7 @@ class Registered:
 
 def registered(client: "MlflowClient", content: str) -> list[Registered]:
     """Every registered version with that content."""
+    # A search tells no aliases: each version is read again.
     return [
         Registered(name, found.version, tuple(sorted(client.get_model_version(name, found.version).aliases)))
         for name in (trial.registered for trial in TRIALS.values())

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gptmill.evaluation.agreement import TITLES
 from gptmill.report import rendering
+from gptmill.report.outside import MEASURES
 
 
 def render(found: Mapping[str, Any]) -> str:
     """The page for what `evaluation.agreement.measure` gives. All that a file or a judge said is escaped."""
-    rows = [(title, *(_written(found[f"{name}{end}"]) for end in ("", "_low", "_high"))) for name, title in TITLES.items()]
+    rows = [(title, *(_written(found[f"{name}{end}"]) for end in ("", "_low", "_high"))) for name, title in MEASURES.items()]
     in_sample = found["in_sample"]
     return rendering.render(
         "agreement.html.jinja",
         found=found,
         rows=rows,
-        in_sample=[(title, _written(in_sample[name])) for name, title in TITLES.items()] if in_sample else [],
+        in_sample=[(title, _written(in_sample[name])) for name, title in MEASURES.items()] if in_sample else [],
     )
 
 

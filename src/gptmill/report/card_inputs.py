@@ -28,14 +28,7 @@ class Source(inputs.Source):
 
     model_config = ConfigDict(extra="allow")
 
-    licence: str = ""
-
-
-class Leakage(records.Record):
-    """Pairs of texts that say the same, or nearly, in different splits."""
-
-    exact: Count
-    near: Count | None = None
+    licence: str
 
 
 class Findings(inputs.Findings):
@@ -43,7 +36,7 @@ class Findings(inputs.Findings):
 
     near_duplicates: Count | None = None
     conflicting_labels: Count | None = None
-    leakage: Leakage | None = None
+    leakage: inputs.Leakage | None = None
 
 
 class Validation(records.Record):

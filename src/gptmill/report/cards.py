@@ -5,9 +5,9 @@ from typing import Any
 from gptmill import paths
 from gptmill.report import charts, rendering
 from gptmill.report.card_inputs import Card, Contents
+from gptmill.report.inputs import DATA_SETS
 
 LISTED = 8  # of what a source lists (its files), so many are named
-TITLES = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}
 UNITS = {"corpus": ("document", "documents"), "spam": ("text", "texts"), "instructions": ("record", "records")}
 
 
@@ -20,7 +20,7 @@ def render(card: Card) -> str:
         card=card,
         one=one,
         many=many,
-        titles=TITLES,
+        titles=DATA_SETS,
         report=f"../{paths.REPORT.name}",
         data_docs=f"../{paths.DATA_DOCS.relative_to(paths.REPORTS)}/index.html",
         details=[(name.replace("_", " "), _plain(value)) for name, value in (card.source.model_extra or {}).items()],

@@ -10,7 +10,7 @@ from gptmill import paths
 from gptmill.report import records
 from gptmill.report.records import Record
 
-DATA_SETS = ("corpus", "spam", "instructions")
+DATA_SETS = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}  # and their titles
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]

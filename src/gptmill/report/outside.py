@@ -12,7 +12,7 @@ from gptmill import paths
 from gptmill.report import records
 from gptmill.report.records import Record
 
-MEASURES = {
+MEASURES = {  # name in the file: title
     "pearson": "Pearson",
     "spearman": "Spearman",
     "kendall": "Kendall's tau-b",

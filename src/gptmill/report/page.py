@@ -11,7 +11,6 @@ from gptmill.report.classified import Calibration, Sweep
 from gptmill.report.inputs import DATA_SETS, Inputs, Point, Sample
 from gptmill.report.outside import Outside
 
-TITLES = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}
 MISTAKES_SHOWN = 12
 FAILURES_SHOWN = 5
 SAMPLES_SHOWN = 6
@@ -31,7 +30,7 @@ def render(inputs: Inputs, outside: Outside | None = None) -> str:
         instruct=verdicts.instruct(inputs.judge, len(inputs.judgements)),
         tuning=verdicts.tuning(inputs.judge),
         accuracy_interval=verdicts.interval(sum(p.right for p in inputs.predictions), len(inputs.predictions)),
-        data_sets=[(TITLES[name], inputs.sources[name], getattr(inputs.validation, name)) for name in DATA_SETS],
+        data_sets=[(title, inputs.sources[name], getattr(inputs.validation, name)) for name, title in DATA_SETS.items()],
         data_docs=paths.DATA_DOCS.relative_to(paths.REPORTS) / "index.html",
         cards=[paths.DATA_CARDS.relative_to(paths.REPORTS) / f"{name}.html" for name in DATA_SETS],
         charts=_charts(inputs, calibration, sweep),

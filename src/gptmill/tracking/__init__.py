@@ -146,9 +146,9 @@ class _Tracked:
         self.run = JournalRun(self.journal)
         self._courier = Courier(self.journal)
         for other in others:
-            syncing.settle(other, is_past=True, send=self._courier.reached)
+            _careful(syncing.settle, other, is_past=True, send=self._courier.reached)
         if self._courier.reached:
-            syncing.conclude_pipelines(but=pipeline)
+            _careful(syncing.conclude_pipelines, but=pipeline)
 
     def end(self, status: str) -> None:
         from gptmill.tracking import pipelines

@@ -30,21 +30,23 @@ def tags(name: str) -> dict[str, str]:
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.lock": files.digest(LOCK, "md5") if LOCK.exists() else "",
         "prefect.flow_run": os.environ.get("PREFECT__FLOW_RUN_ID", ""),
-        **_git(),
+        **_commit(),
     }
     return {tag: value for tag, value in said.items() if value}
 
 
-def _git() -> dict[str, str]:
-    def ask(*words: str) -> str:
-        try:
-            return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
-        except OSError:  # no git here
-            return ""
-
-    commit = ask("rev-parse", "HEAD")
-    dirty = str(bool(ask("status", "--porcelain", "--untracked-files=no"))).lower()
+def _commit() -> dict[str, str]:
+    commit = git("rev-parse", "HEAD")
+    dirty = str(bool(git("status", "--porcelain", "--untracked-files=no"))).lower()
     return {"mlflow.source.git.commit": commit, "git.dirty": dirty} if commit else {}
+
+
+def git(*words: str) -> str:
+    """What git answers; "" when it fails or is not there."""
+    try:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
 
 
 def dvc_hash(path: Path) -> str:
@@ -61,7 +63,7 @@ def outputs(stage: str) -> dict[str, str]:
     """Output -> hash of what the stage has just written: all that dvc.yaml says it writes."""
     if not paths.GRAPH.exists():
         return {}
-    said = _yaml(paths.GRAPH)["stages"].get(stage, {})
+    said = read_yaml(paths.GRAPH)["stages"].get(stage, {})
     listed = [*said.get("outs", []), *said.get("metrics", []), *said.get("plots", [])]
     named = [Path(next(iter(out)) if isinstance(out, Mapping) else out) for out in listed]
     return {str(path): dvc_hash(path) for path in named if path.exists()}
@@ -69,7 +71,7 @@ def outputs(stage: str) -> dict[str, str]:
 
 def locked() -> dict[str, dict[str, str]]:
     """Stage -> output -> hash as dvc.lock has them, of the stages that have runs."""
-    stages = _yaml(LOCK).get("stages", {}) if LOCK.exists() else {}
+    stages = read_yaml(LOCK).get("stages", {}) if LOCK.exists() else {}
     return {
         name: {out["path"]: out["md5"] for out in stages[name].get("outs", []) if "md5" in out}
         for name in places.EXPERIMENTS
@@ -77,7 +79,8 @@ def locked() -> dict[str, dict[str, str]]:
     }
 
 
-def _yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """What is in the file; {} when it is empty."""
     from ruamel.yaml import YAML
 
     return YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}

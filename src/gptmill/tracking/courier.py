@@ -8,7 +8,8 @@ import logging
 import threading
 import time
 
-from gptmill.tracking import places, stores
+from gptmill.params import addresses
+from gptmill.tracking import places
 from gptmill.tracking.journal import Journal
 from gptmill.tracking.machine import Machine
 from gptmill.tracking.sending import Sender, Unreachable
@@ -53,7 +54,7 @@ class Courier:
             self._sender.send(models=models)
         except Unreachable as error:
             if not self._told:
-                where = stores.without_password(places.store())
+                where = addresses.shown(places.store())
                 log.warning("MLflow (%s) cannot be reached: %s. What this run logs is kept; `gptmill sync` sends it", where, error)
             self._told = True
             return False

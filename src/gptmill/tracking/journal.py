@@ -44,7 +44,7 @@ class Journal:
                 whole += len(line)
         self._file = path.open("ab")
         self._file.truncate(whole)
-        self.sent: dict[str, Any] = {"events": 0, "run_id": "", "store": ""}
+        self.sent: dict[str, Any] = {"events": 0, "run_id": ""}
         if (folder / SENT).exists():
             self.sent = files.read_json(folder / SENT)
 
@@ -122,11 +122,18 @@ class Journal:
         self._lock.release()
 
 
+def _turn() -> FileLock:
+    """Held while a journal's lock is taken: else somebody may find a new one before its maker has locked it, and remove it as left."""
+    places.journals().mkdir(parents=True, exist_ok=True)
+    return FileLock(places.journals() / ".lock")
+
+
 def new() -> Journal:
     folder = places.journals() / f"{now()}-{uuid.uuid4().hex[:8]}"  # in the order of time
-    folder.mkdir(parents=True)
     lock = FileLock(folder / LOCK, thread_local=False)
-    lock.acquire()
+    with _turn():
+        folder.mkdir()
+        lock.acquire()
     return Journal(folder, lock)
 
 
@@ -135,7 +142,8 @@ def left() -> Iterator[Journal]:
     for folder in sorted(places.journals().glob("*-*")):
         lock = FileLock(folder / LOCK, thread_local=False)
         try:
-            lock.acquire(timeout=0)
+            with _turn():
+                lock.acquire(timeout=0)
         except (Timeout, OSError):
             continue
         found = Journal(folder, lock)

@@ -65,12 +65,14 @@ def note(key: str) -> None:
 
 def ended() -> list[Record]:
     """Those that have ended, and that MLflow has not been told so of."""
-    records = [files.read_json(path) for path in sorted(places.pipelines().glob("*.json"))]
+    with _locked():
+        records = [files.read_json(path) for path in sorted(places.pipelines().glob("*.json"))]
     return [record for record in records if record["status"] or (record["process"] and not _is_running(*record["process"]))]
 
 
 def forget(record: Record) -> None:
-    _path(record["key"]).unlink(missing_ok=True)
+    with _locked():
+        _path(record["key"]).unlink(missing_ok=True)
 
 
 def _record(key: str, process: tuple[int, float] | None) -> Record:

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptmill.params import addresses
 from gptmill.tracking import pipelines, places, stores
 from gptmill.tracking.journal import Event, Journal
 
@@ -58,11 +59,9 @@ class Sender:
 
     def _connected(self) -> "MlflowClient":
         """A client of the store that the environment names; a run that is not in it is sent from the beginning."""
-        store = places.store()
-        client = stores.connect(store)
+        client = stores.connect(places.store())
         if self._run and not self._is_there(client):
             self.journal.mark(events=0, run_id="")
-        self.journal.mark(store=stores.without_password(store))
         return client
 
     def _is_there(self, client: "MlflowClient") -> bool:
@@ -195,5 +194,6 @@ def _is_refusal(error: Exception) -> bool:
 
 
 def said(error: Exception) -> str:
+    """MLflow's message on one line, without the passwords that an address in it may have."""
     words = " ".join(str(error).split()).partition(" with exception HTTPConnectionPool")[0]  # what follows says no more
-    return words[:200] or type(error).__name__
+    return addresses.without_secrets(words)[:200] or type(error).__name__

@@ -25,7 +25,6 @@ def connect(store: str) -> "MlflowClient":
     import mlflow
 
     mlflow.set_tracking_uri(store)
-    # The first to come builds the tables; two at once would collide in it.
     with FileLock(places.lock()):
         client = mlflow.MlflowClient(store)
         client.search_experiments(max_results=1)
@@ -37,9 +36,3 @@ def experiment(client: "MlflowClient", name: str) -> str:
     with FileLock(places.lock()):
         found = client.get_experiment_by_name(name)
         return found.experiment_id if found else client.create_experiment(name, places.artifacts())
-
-
-def without_password(store: str) -> str:
-    """An address as it may be shown and kept."""
-    scheme, between, rest = store.partition("://")
-    return scheme + between + rest.rpartition("@")[2]
