@@ -7,9 +7,9 @@ NEXT = [
     ("make ui", "see it in MLflow and Prefect"),
     ("dvc metrics diff", "what changed since the last commit"),
     ("", "and, in the environment (. .venv/bin/activate):"),
-    ('gptmill generate "Once"', "the base model"),
+    ('gptmill generate "The policeman asked"', "the base model"),
     ('gptmill classify "Claim your prize now"', "the classifier"),
-    ("gptmill ask \"What is the opposite of 'hot'?\"", "the instruct model"),
+    ("gptmill ask \"What is the plural of 'goose'?\"", "the instruct model"),
 ]
 
 
@@ -23,7 +23,7 @@ def show() -> None:
     except FileNotFoundError as error:
         raise GptmillError(f"{error.filename} is not here: there was no whole run yet. Do one: make run") from None
     test, tfidf = classifier["test"], classifier["tfidf"]
-    table = Table("", "this run", "to compare with", title="What this run made", title_justify="left", title_style="bold")
+    table = Table("", "this run", "to compare with", title="What the models are worth", title_justify="left", title_style="bold")
     table.add_row("base: parameters", f"{base['parameters']:,}", "")
     table.add_row(
         "base: validation perplexity", f"{base['validation_perplexity']:.2f}", f"{base['trigram_perplexity']:.2f}, a trigram model's"

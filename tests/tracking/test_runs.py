@@ -282,6 +282,23 @@ def test_what_mlflow_refuses_is_told_of_and_does_not_stand_in_the_way_of_the_res
     assert kept() == []
 
 
+def test_what_a_run_itself_writes_makes_its_commit_no_other(tmp_path, monkeypatch):
+    from gptmill.tracking import context
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("metrics/pretrain.json", "dvc.lock", "src/model.py", "params.yaml"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("old\n")
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "start"]):
+        subprocess.run(["git", *command], check=True)
+    Path("metrics/pretrain.json").unlink()  # as DVC does before a stage
+    Path("dvc.lock").write_text("new\n")
+    assert context.tags("x")["git.dirty"] == "false"
+    Path("src/model.py").write_text("new\n")
+    assert context.tags("x")["git.dirty"] == "true"
+
+
 def test_outside_of_a_repository_a_run_has_no_commit(store):
     with tracking.run("pretrain", {}, []):
         pass

@@ -55,7 +55,7 @@ def test_evaluations_are_evenly_spaced_and_count_what_was_seen(fresh, cpu, train
     seen = []
     task = objective()
     trained = loop.train(
-        fresh(), task, training(epochs=8, evaluations=4), cpu, name="t", on_evaluation=[lambda curve: seen.append(curve[-1])]
+        fresh(), task, training(epochs=8, evaluations=4), cpu, name="t", on_evaluation=[lambda so_far: seen.append(so_far.curve[-1])]
     )
     assert task.steps == 3
     assert [evaluation.step for evaluation in trained.curve] == [6, 12, 18, 24]
@@ -76,8 +76,8 @@ def test_how_often_the_loss_is_measured_and_who_looks_on_do_not_change_what_is_l
     """Byte for byte: evaluations, checkpoints, the bar and what is logged draw nothing and touch nothing."""
     learn, finals = task(name, dropout=0.2), []
 
-    def busy(curve) -> None:
-        torch.rand(len(curve))  # whoever draws at an evaluation does not change what a step draws
+    def busy(so_far) -> None:
+        torch.rand(len(so_far.curve))  # whoever draws at an evaluation does not change what a step draws
 
     for evaluations, watchers, kept in [(1, [], None), (3, [], None), (10, [], None), (10, [busy], checkpoints())]:
         model = learn.model()

@@ -1,40 +1,55 @@
+import pytest
 import torch
 
 from gptmill.training import loop
-from gptmill.training.loop import Evaluation
-from gptmill.training.samples import NEW_TOKENS, Samples
+from gptmill.training.checkpoint import DiskCheckpoints
+from gptmill.training.loop import Evaluation, Trained
+from gptmill.training.samples import Samples
 
 CURVE = [Evaluation(step, 1.0, 1, 0.1, 1.0, 1.0, 0.0, 0.0) for step in (5, 10)]
+
+
+class Bytes:
+    end_of_text = 0
+
+    def decode(self, ids) -> str:
+        return " ".join(map(str, ids))
 
 
 def test_each_evaluation_adds_a_line_and_draws_nothing(make_gpt, words, cpu, capsys):
     model = make_gpt(vocab_size=words.vocab_size, context_length=64).train()
     kept, before = [], torch.random.get_rng_state()
     samples = Samples(model, words, words.encode("Once upon a time"), cpu, kept.append)
-    for end in (1, 2):
-        samples(CURVE[:end])
+    trained = Trained(by_accuracy=False, keep_last=True)
+    for evaluation in CURVE:
+        trained.curve.append(evaluation)
+        samples(trained)
     assert [line.split(" → ")[0] for line in kept[-1].splitlines()] == [f"step {step}: … Once upon a time" for step in (5, 10)]
     assert kept[0].splitlines() == kept[1].splitlines()[:1]
     assert capsys.readouterr().out.splitlines() == [f"  {line}" for line in kept[-1].splitlines()]
     assert model.training and torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_what_was_said_before_a_kill_is_kept_and_what_was_said_after_the_checkpoint_is_said_again(make_gpt, words, cpu, tmp_path):
-    memory = tmp_path / "samples.jsonl"
+def test_what_was_said_before_a_kill_is_kept(task, cpu, training, tmp_path):
+    """A training that goes on from its checkpoint ends with the samples of one that was left alone."""
+    learn, given = task("next_token"), training(epochs=4, evaluations=4)
 
-    def samples() -> Samples:
-        model = make_gpt(vocab_size=words.vocab_size, context_length=64)
-        return Samples(model, words, words.encode("Once upon a time"), cpu, lambda text: None, memory)
+    def learnt(checkpoints: DiskCheckpoints, stop_at: int) -> list[dict]:
+        model = learn.model()
+        samples = Samples(model, Bytes(), [1, 2, 3], cpu, lambda text: None)
 
-    alone = samples()
-    for end in (1, 2):
-        alone(CURVE[:end])
-    again = samples()  # it was killed after step 10, and goes on from a checkpoint at step 5
-    assert again.records == alone.records
-    again([CURVE[0]])
-    assert [record["step"] for record in again.records] == [5]
-    again(CURVE)
-    assert again.records == alone.records and len(alone.records) == 2
+        def killed(trained: loop.Trained) -> None:
+            if len(trained.curve) == stop_at:
+                raise KeyboardInterrupt
+
+        watchers = [killed, samples]
+        trained = loop.train(model, learn.objective, given, cpu, name="t", checkpoints=checkpoints, on_evaluation=watchers)
+        return samples.records(trained)
+
+    alone = learnt(DiskCheckpoints(tmp_path / "alone", 0), 0)
+    with pytest.raises(KeyboardInterrupt):
+        learnt(DiskCheckpoints(tmp_path / "killed", 0), 3)
+    assert learnt(DiskCheckpoints(tmp_path / "killed", 0), 0) == alone and len(alone) == 4
 
 
 def test_what_a_model_says_moves_no_cursor(make_gpt, words, cpu, capsys):
@@ -45,22 +60,15 @@ def test_what_a_model_says_moves_no_cursor(make_gpt, words, cpu, capsys):
         model.trunk.final_norm.bias.fill_(1)
         model.head.weight[words.encode("\x1b")[0]] = 1
     samples = Samples(model, words, words.encode("\x1b[2J\r\n"), cpu, lambda text: None)
-    samples(CURVE)
+    samples(Trained(False, True, CURVE[:1]))
     out = capsys.readouterr().out
     assert out.count("\n") == 1 and not set(out[:-1]) & set("\x1b\r\n\x9b")
-    assert NEW_TOKENS > 1
 
 
 def test_samples_do_not_change_what_is_learnt(task, words, cpu, training):
     learn, finals = task("next_token"), []
     for asked in (True, False):
         model = learn.model()
-
-        class Bytes:
-            end_of_text = 0
-
-            def decode(self, ids) -> str:
-                return " ".join(map(str, ids))
 
         watchers = [Samples(model, Bytes(), [1, 2, 3], cpu, lambda text: None)] if asked else []
         loop.train(model, learn.objective, training(), cpu, name="t", on_evaluation=watchers)

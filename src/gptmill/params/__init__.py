@@ -281,6 +281,9 @@ class Params(Section):
         return self
 
 
+DEFAULT = "sample"  # the profile that params.yaml is a copy of in the repository
+
+
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check a params file. Raises `GptmillError` with one line for each problem."""
     # ruamel reads YAML 1.2 as DVC does: 1e-4 is a number, a key that stands twice is an error.
@@ -351,7 +354,7 @@ def use_profile(name: str, *, force: bool = False) -> str:
         )
     with files.atomic(paths.PARAMS) as beside:
         beside.write_bytes(profiles[name])
-    return (
-        f"{paths.PARAMS} is now a copy of profiles/{name}.yaml; a run then rewrites dvc.lock and metrics/ too. "
-        f"Back to the default: gptmill params use sample"
-    )
+    told = f"{paths.PARAMS} is now a copy of profiles/{name}.yaml"
+    if name == DEFAULT:
+        return f"{told}, the default."
+    return f"{told}; a run then rewrites dvc.lock and metrics/ too. Back to the default: gptmill params use {DEFAULT}"

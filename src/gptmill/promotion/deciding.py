@@ -59,7 +59,7 @@ def decide(challenger: Measured, champion: Measured | None, measure: str, params
         return Decision("refused", broken, figures)
     if champion is None:
         return Decision(
-            "promoted", [f"there is no champion to compare with; {measure} {challenger.mean:.4f}, and the guards hold"], figures
+            "promoted", [f"no champion's scores to compare with; {measure} {challenger.mean:.4f}, and the guards hold"], figures
         )
     differences = [ours - theirs for ours, theirs in zip(challenger.scores, champion.scores, strict=True)]
     low, high = interval(differences, params.confidence, seed)

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from gptmill import files, paths
-from gptmill.data import custom, sample, sources
+from gptmill.data import custom, fetching, sample, sources
 from gptmill.errors import GptmillError
 from gptmill.params import Params
 
@@ -27,7 +27,8 @@ def run(params: Params, name: str) -> None:
         origin = _write_sample(params, name, path)
         record = sources.provenance(f"embedded sample: {name}", origin, "MIT", path)
     files.write_json(paths.source_record(name), record)
-    print(f"{name}: {record['bytes']:,} bytes from {record['origin']}")
+    mirrored = ", or its mirror in GPTMILL_MIRROR" if params.data.source != "sample" and fetching.mirror() else ""
+    print(f"{name}: {record['bytes']:,} bytes from {record['origin']}{mirrored}")
 
 
 def _write_sample(params: Params, name: str, path: Path) -> str:

@@ -48,8 +48,7 @@ def run(params: Params) -> None:
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
     checkpoints = checkpoint.of_stage("finetune_instruct", sections, inputs, params.compute.checkpoint_minutes)
     with tracking.run("finetune_instruct", sections, inputs, checkpoints.folder.name) as run:
-        memory = checkpoints.folder / "samples.jsonl"
-        samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text), memory)
+        samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text))
         with curves.Live(run.curve) as live:
             trained = loop.train(
                 model, objective, settings, machine, name="finetune_instruct", checkpoints=checkpoints, on_evaluation=[live, samples]
@@ -72,7 +71,7 @@ def run(params: Params) -> None:
         ]
         weights.save(model, words, paths.INSTRUCT_MODEL, also=also)
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
-        files.write_jsonl(paths.INSTRUCT_SAMPLES, samples.records)
+        files.write_jsonl(paths.INSTRUCT_SAMPLES, samples.records(trained))
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
         run.model(paths.INSTRUCT_MODEL, "ask")

@@ -29,16 +29,15 @@ def run(params: Params) -> None:
         if params.base.init == "scratch":
             model = GPT(config)
             model.trunk.checkpoint_activations = params.compute.checkpoint_activations
-            memory = checkpoints.folder / "samples.jsonl"
-            samples = Samples(
-                model, words, validation[:SAMPLE_PROMPT].tolist(), machine, lambda text: run.text("samples.txt", text), memory
-            )
+            prompt = validation[:SAMPLE_PROMPT].tolist()
+            samples = Samples(model, words, prompt, machine, lambda text: run.text("samples.txt", text))
             with curves.Live(run.curve) as live:
                 trained = loop.train(
                     model, objective, params.base, machine, name="pretrain", checkpoints=checkpoints, on_evaluation=[live, samples]
                 )
             run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
-            curve, kept, targets, said, downloaded = trained.curve, trained.kept, trained.curve[-1].targets, samples.records, {}
+            curve, kept, targets, said = trained.curve, trained.kept, trained.curve[-1].targets, samples.records(trained)
+            downloaded = {}
         else:
             path = sources.fetch(source := sources.GPT2_WEIGHTS[params.base.init])
             model = weights.load_gpt2(path, config)

@@ -60,7 +60,7 @@ def conclude_pipelines(but: str = "") -> Synced:
             waiting.add(found.pipeline)
         found.close()
     for record in pipelines.ended():
-        what = f"pipeline run {record['name']} of {_time(record['started'])}"
+        what = f"pipeline run of {_time(record['started'])}, {record['name']}"
         if record["key"] in waiting:
             result.left.append(f"{what}: it waits for its stages")
             continue

@@ -84,7 +84,7 @@ class DiskCheckpoints:
         for path in reversed(self._found()):
             try:
                 checkpoint = _read(path)
-            except (OSError, ValueError, KeyError, TypeError, GptmillError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, GptmillError) as error:
                 log.warning("the checkpoint %s is damaged and left out: %s", path, error)
             else:
                 self._step = checkpoint.step

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from gptmill import files
-from gptmill.training.loop import Evaluation
+from gptmill.training.loop import Evaluation, Trained
 
 
 class Live:
@@ -28,8 +28,8 @@ class Live:
     def __exit__(self, *error: object) -> None:
         self._flush()
 
-    def __call__(self, curve: Sequence[Evaluation]) -> None:
-        self._curve = curve
+    def __call__(self, trained: Trained) -> None:
+        self._curve = trained.curve
         if time.monotonic() - self._logged_at >= self._seconds:
             self._flush()
 

@@ -48,6 +48,7 @@ class Trained:
     by_accuracy: bool  # what makes an evaluation the best: accuracy, and the loss between equals; or the loss alone
     keep_last: bool  # whether the weights are those of the last step instead of those that did best
     curve: list[Evaluation] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)  # by the model at each evaluation, if somebody makes it speak; checkpoints keep it
     seconds: float = 0.0  # for MLflow only: tracked outputs hold no times
 
     @property
@@ -69,11 +70,11 @@ def train(
     *,
     name: str,
     checkpoints: Checkpoints | None = None,
-    on_evaluation: Sequence[Callable[[Sequence[Evaluation]], None]] = (),
+    on_evaluation: Sequence[Callable[[Trained], None]] = (),
 ) -> Trained:
     """Train what requires a gradient in `model`, in place; it ends with the weights that `params.keep` says.
 
-    It goes on from the last of `checkpoints`, if there is one. Each of `on_evaluation` is given the curve so far. Raises
+    It goes on from the last of `checkpoints`, if there is one. Each of `on_evaluation` is given what there is so far. Raises
     `FloatingPointError` when the loss is no longer a number, and `Interrupted` when the process is asked to stop, with a checkpoint left.
     """
     with distributed.team(compute.device) as team:
@@ -103,7 +104,7 @@ def _train(training: "_Training", name: str, checkpoints: Checkpoints, on_evalua
                 with training.optimizer.in_full():  # what is measured and shown is what would be saved
                     training.evaluate()
                     for watcher in on_evaluation:
-                        watcher(training.trained.curve)
+                        watcher(training.trained)
             else:
                 read += training.take_step(name)
                 bar.update()
@@ -198,8 +199,8 @@ class _Training:
         tensors |= {f"best/{name}": weight for name, weight in zip(self.names, self.best or [], strict=bool(self.best))}
         tensors |= {f"optimizer/{name}": tensor for name, tensor in self.optimizer.state().items()}
         curve = [asdict(evaluation) for evaluation in self.trained.curve]
-        numbers = {"targets": self.targets, "tally": asdict(self.tally), "curve": curve, "seconds": self.trained.seconds}
-        return tensors, numbers | {"machine": self.compute.kind()}
+        numbers = {"targets": self.targets, "tally": asdict(self.tally), "curve": curve, "said": self.trained.said}
+        return tensors, numbers | {"seconds": self.trained.seconds, "machine": self.compute.kind()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Stand where a training with the same params, data and code stood."""
@@ -215,7 +216,7 @@ class _Training:
         numbers: Mapping[str, Any] = checkpoint.numbers
         self.step, self.targets, self.tally = checkpoint.step, numbers["targets"], _Tally(**numbers["tally"])
         self.trained.curve = [Evaluation(**values) for values in numbers["curve"]]
-        self.trained.seconds = numbers["seconds"]
+        self.trained.said, self.trained.seconds = list(numbers["said"]), numbers["seconds"]
         self.rows = self._rows()
 
     def finish(self) -> None:
