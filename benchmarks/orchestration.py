@@ -72,8 +72,9 @@ def measure(repository: Path) -> Overhead:
 
 def _environment(home: Path, clone: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """A clone's own code, caches and stores; nothing of the person who measures."""
-    unset = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE", "GPTMILL_MIRROR", "PREFECT_API_URL")
-    own = {"PYTHONPATH": str(clone / "src"), "GPTMILL_CACHE": str(home), "PREFECT_HOME": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc")}
+    unset = ("MLFLOW_TRACKING_URI", "GPTMILL_RUN", "DVC_ROOT", "DVC_STAGE", "GPTMILL_MIRROR", "PREFECT_API_URL")
+    own = {"PYTHONPATH": str(clone / "src"), "GPTMILL_CACHE": str(home), "PREFECT_HOME": str(home)}
+    own |= {"DVC_GLOBAL_CONFIG_DIR": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc")}  # with no cache that both ways share
     return {name: value for name, value in os.environ.items() if name not in unset} | own | dict(settings)
 
 

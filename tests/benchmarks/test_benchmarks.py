@@ -98,3 +98,9 @@ def test_a_peer_is_measured_without_gptmills_settings():
     assert "GOMP_SPINCOUNT" not in run._environment("transformers")
     text = (ROOT / "benchmarks" / "textbook.py").read_text(encoding="utf-8")
     assert "import gptmill" not in text and "from gptmill" not in text
+
+
+def test_the_two_ways_share_no_cache_and_no_run(monkeypatch, tmp_path):
+    monkeypatch.setenv("GPTMILL_RUN", "somebody's")
+    one, other = (orchestration._environment(tmp_path / way, tmp_path, {}) for way in ("flow", "repro"))
+    assert "GPTMILL_RUN" not in one and one["DVC_GLOBAL_CONFIG_DIR"] != other["DVC_GLOBAL_CONFIG_DIR"]

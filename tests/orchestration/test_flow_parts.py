@@ -50,6 +50,35 @@ def test_what_is_wrong_with_the_flows_parameters_is_named_before_anything_starts
         flow.checked(project, **{"targets": None, "profile": None, "overrides": None, **given})
 
 
+# --- a copy ---
+
+
+def test_a_copy_has_the_bytes_of_every_change_however_git_is_set_to_show_them(project, monkeypatch):
+    settings = {
+        "diff.noprefix": "true", "diff.context": "0", "color.diff": "always", "diff.external": "false", "diff.shout.textconv": "cat; echo"
+    }  # fmt: skip
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for i, (key, value) in enumerate(settings.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{i}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{i}", value)
+    before = {
+        "windows.txt": b"one\r\ntwo\r\nthree\n",
+        "latin.txt": b"caf\xe9\n",
+        "shouted.txt": b"a\n",
+        ".gitattributes": b"sh* diff=shout\n",
+    }
+    after = before | {"windows.txt": b"one\r\n2\r\nthree\n", "latin.txt": b"th\xe9\r\n", "shouted.txt": b"b\n"}
+    for name, content in before.items():
+        (project / name).write_bytes(content)
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "."], ["git", *who, "commit", "-q", "-m", "start"]):
+        subprocess.run(command, cwd=project, check=True)
+    for name, content in after.items():
+        (project / name).write_bytes(content)
+    with isolation.copy(project, (project / "params.yaml").read_text(), "", Processes(), print) as place:
+        assert {name: (place.folder / name).read_bytes() for name in after} == after
+
+
 # --- what dvc.yaml says ---
 
 
