@@ -79,6 +79,14 @@ def test_a_copy_has_the_bytes_of_every_change_however_git_is_set_to_show_them(pr
         assert {name: (place.folder / name).read_bytes() for name in after} == after
 
 
+def test_make_clean_removes_the_copies_of_runs_that_did_not_end(tmp_path, root):
+    copies = tmp_path / isolation.COPIES
+    for name in ("gptmill-0a1b2c3d/.dvc", "gptmill-0a1b2c3d.part", "somebody-elses"):
+        (copies / name).mkdir(parents=True)
+    subprocess.run(["make", "--silent", "--file", root / "Makefile", "clean"], cwd=tmp_path, check=True)
+    assert [path.name for path in copies.iterdir()] == ["somebody-elses"]
+
+
 # --- what dvc.yaml says ---
 
 
@@ -180,10 +188,12 @@ def test_no_stage_needs_prefect(root):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_server_that_is_not_there_is_said_before_anything_starts(project: Path, root):
-    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root}", "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+def test_a_server_that_is_not_there_is_said_before_anything_starts_and_without_its_password(project: Path, root):
+    secret = {"PREFECT_API_URL": "http://me:s3cret@127.0.0.1:9/api?token=s3cret"}
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root}"} | secret
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.flow"], cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 1
     assert "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api" in done.stderr and "Traceback" not in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
