@@ -176,11 +176,12 @@ def _make(root: Path, folder: Path, changes: str, text: str) -> None:
 
 
 def save(place: Place, stages: Sequence[str], processes: Processes, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
-    """Make the copy an experiment of the workspace. Raises `GptmillError` when DVC can't."""
+    """Make the copy an experiment of the workspace. Raises `GptmillError` when DVC can't, `Stopped` when the run is stopped meanwhile."""
     said: list[str] = []
     # Naming the stages keeps DVC from committing the outputs of others, which may be older than what they depend on.
     command = [sys.executable, "-m", "dvc", "exp", "save", "--force", "--name", place.experiment, *stages]
     ended = processes.run(command, place.folder, environment, said.append)
+    processes.check()
     if ended.code:
         raise GptmillError(f"dvc exp save ended with {ended.code}: {' '.join(said[-3:])}")
     ref = f"refs/exps/{place.baseline[:2]}/{place.baseline[2:]}/{place.experiment}"
@@ -188,10 +189,12 @@ def save(place: Place, stages: Sequence[str], processes: Processes, environment:
     say(f"saved as the experiment {place.experiment}: `dvc exp show` compares it, `dvc exp apply {place.experiment}` brings it here")
 
 
-def keep_pages(place: Place) -> Path:
-    """Where the pages are that people open, when the copy is gone."""
+def keep(place: Place) -> Path:
+    """Keep what people look at when the copy is gone: pages, and what was decided about models. Where the pages are."""
     if not place.experiment:
         return place.root / paths.REPORTS
+    if (decisions := place.folder / paths.PROMOTIONS).is_dir():
+        shutil.copytree(decisions, place.root / paths.PROMOTIONS, dirs_exist_ok=True)
     pages = place.root / PAGES / place.experiment
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir(parents=True)

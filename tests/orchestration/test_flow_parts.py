@@ -10,11 +10,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from prefect.logging import disable_run_logger
+from prefect.states import Cancelled, Completed, Failed
 
-from gptmill import params
+from gptmill import files, params, paths
 from gptmill.errors import GptmillError
 from pipelines import flow, graph, isolation, processes
-from pipelines.processes import Processes
+from pipelines.isolation import Place
+from pipelines.processes import Processes, Stopped
 
 # --- parameters ---
 
@@ -79,6 +82,23 @@ def test_a_copy_has_the_bytes_of_every_change_however_git_is_set_to_show_them(pr
         assert {name: (place.folder / name).read_bytes() for name in after} == after
 
 
+def test_what_was_decided_about_models_outlives_the_copy(tmp_path):
+    place = Place(tmp_path / "copy", tmp_path, "an-experiment")
+    for folder, name in ((place.root, "base"), (place.root, "instruct"), (place.folder, "base")):
+        files.write_json(folder / paths.PROMOTIONS / f"{name}.json", {"folder": folder.name})
+    isolation.keep(place)
+    isolation.remove(place)
+    decided = {path.stem: files.read_json(path)["folder"] for path in (tmp_path / paths.PROMOTIONS).iterdir()}
+    assert decided == {"base": "copy", "instruct": tmp_path.name}
+
+
+def test_an_experiment_that_is_cancelled_while_it_is_saved_is_no_failure(tmp_path):
+    running = Processes()
+    running.stop("enough")
+    with pytest.raises(Stopped, match="enough"):
+        isolation.save(Place(tmp_path, tmp_path, "an-experiment", "0" * 40), [], running, os.environ, print)
+
+
 def test_make_clean_removes_the_copies_of_runs_that_did_not_end(tmp_path, root):
     copies = tmp_path / isolation.COPIES
     for name in ("gptmill-0a1b2c3d/.dvc", "gptmill-0a1b2c3d.part", "somebody-elses"):
@@ -131,9 +151,17 @@ def alive(pid: int) -> bool:
         return False
 
 
+def gone(pid: int) -> bool:
+    """Whether it is now, or soon: who is killed does not die at once."""
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(processes.end, "__defaults__", (0.3,))
+    monkeypatch.setattr(processes, "GRACE", 0.3)
 
 
 def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path, impatient):
@@ -160,6 +188,42 @@ def test_an_end_is_asked_for_before_it_is_forced(tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+def test_what_a_stage_leaves_behind_is_ended_with_it(tmp_path, impatient):
+    said: list[str] = []
+    with Processes() as running:
+        ended = running.run(["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"], tmp_path, os.environ, said.append)
+        assert ended.code == 0 and gone(int(said[0]))
+
+
+def test_a_pause_ends_when_all_are_stopped():
+    running = Processes()
+    thread = threading.Thread(target=running.pause, args=[60], daemon=True)
+    thread.start()
+    running.stop("enough")
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("states", "paused"),
+    [
+        ([Failed(), Failed(), Completed()], [1, 2]),
+        ([Failed(), Failed(), Failed()], [1, 2]),
+        ([Failed(), Cancelled()], [1]),
+        ([Failed(name="TimedOut")], []),  # it would take as long again
+        ([Completed()], []),
+    ],
+)
+def test_a_stage_that_asks_the_network_is_tried_again_after_each_pause(tmp_path, monkeypatch, states, paused):
+    left, took = list(states), []
+    monkeypatch.setattr(flow.Work, "_stage", lambda *_: left.pop(0))
+    running = Processes()
+    monkeypatch.setattr(running, "pause", took.append)
+    with disable_run_logger():
+        ended = flow.Work(Place(tmp_path, tmp_path), running, force=False)._tried(None, [1, 2])
+    assert (ended, left, took) == (states[-1], [], paused)
+
+
 def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     starts = "import os, sys\nfrom pathlib import Path\nfrom pipelines.processes import Processes\n"
     starts += "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background\n"
@@ -171,10 +235,7 @@ def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     assert not int(ignored, 16) & 1 << signal.SIGINT - 1
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    deadline = time.monotonic() + 10
-    while alive(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(child)
+    assert gone(child)
 
 
 # --- Prefect is one of several ways ---
