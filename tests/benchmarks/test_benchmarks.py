@@ -44,9 +44,9 @@ def test_a_run_measures_every_row_but_those_whose_data_are_not_here(small):
 
 def test_a_flow_that_takes_what_it_may_has_a_ratio_of_one():
     allowed = orchestration.Overhead(idle_flow=6.0, idle_repro=1.0, whole_flow=46.0, whole_repro=40.0)
-    assert [row[4] for row in allowed.rows()] == pytest.approx([1, 1])
+    assert [row.ratio for row in allowed.rows()] == pytest.approx([1, 1])
     slow = orchestration.Overhead(idle_flow=12.0, idle_repro=1.0, whole_flow=92.0, whole_repro=40.0)
-    assert [row[4] for row in slow.rows()] == pytest.approx([0.5, 0.5])
+    assert [row.ratio for row in slow.rows()] == pytest.approx([0.5, 0.5])
 
 
 def test_the_committed_results_have_every_row():
