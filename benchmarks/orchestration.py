@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-ROUNDS = 3  # of runs with nothing to do
+from benchmarks.table import IDLE_ROUNDS, Row
+
 ALLOWED_SECONDS = 5.0  # a flow with nothing to do may take that much longer than `dvc repro`
 ALLOWED_SHARE = 0.15  # and a whole one that much
 FLOW, REPRO = ("pipelines.flow",), ("dvc", "repro")
@@ -28,15 +29,15 @@ class Overhead:
     whole_flow: float
     whole_repro: float
 
-    def rows(self) -> list[tuple[str, str, str, str, float, float]]:
-        """What `benchmarks.run.Row` holds: a ratio above one says that the flow took less than it may."""
+    def rows(self) -> list[Row]:
+        """A ratio above one says that the flow took less than it may."""
         idle, whole = self.idle_repro + ALLOWED_SECONDS, self.whole_repro * (1 + ALLOWED_SHARE)
         return [
-            (
+            Row(
                 "flow with nothing to do, seconds", f"{self.idle_flow:.1f}", f"dvc repro's {self.idle_repro:.1f} and {ALLOWED_SECONDS:g}",
                 f"{idle:.1f}", idle / self.idle_flow, 1,
             ),
-            (
+            Row(
                 "whole flow (mini), seconds", f"{self.whole_flow:.1f}", f"dvc repro's {self.whole_repro:.1f} and {ALLOWED_SHARE:.0%}",
                 f"{whole:.1f}", whole / self.whole_flow, 1,
             ),
@@ -64,7 +65,7 @@ def measure(repository: Path) -> Overhead:
             _seconds(("gptmill", "doctor"), clones[REPRO], environments[REPRO], check=False)
             whole = {way: seconds(way) for way in (REPRO, FLOW)}
             idle = {way: [] for way in clones}
-            for _ in range(ROUNDS):
+            for _ in range(IDLE_ROUNDS):
                 for way in (REPRO, FLOW):
                     idle[way].append(seconds(way))
     return Overhead(median(idle[FLOW]), median(idle[REPRO]), whole[FLOW], whole[REPRO])
@@ -72,8 +73,9 @@ def measure(repository: Path) -> Overhead:
 
 def _environment(home: Path, clone: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """A clone's own code, caches and stores; nothing of the person who measures."""
-    unset = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE", "GPTMILL_MIRROR", "PREFECT_API_URL")
-    own = {"PYTHONPATH": str(clone / "src"), "GPTMILL_CACHE": str(home), "PREFECT_HOME": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc")}
+    unset = ("MLFLOW_TRACKING_URI", "GPTMILL_RUN", "DVC_ROOT", "DVC_STAGE", "GPTMILL_MIRROR", "PREFECT_API_URL")
+    own = {"PYTHONPATH": str(clone / "src"), "GPTMILL_CACHE": str(home), "PREFECT_HOME": str(home)}
+    own |= {"DVC_GLOBAL_CONFIG_DIR": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc")}  # with no cache that both ways share
     return {name: value for name, value in os.environ.items() if name not in unset} | own | dict(settings)
 
 

@@ -61,7 +61,7 @@ def main() -> None:
     given = parser.parse_args()
     work = prepare(small=given.small)
     rounds = 1 if given.small else given.rounds
-    overhead = None if given.small else orchestration.measure(Path.cwd())
+    overhead = [] if given.small else orchestration.measure(Path.cwd()).rows()
     text = report(work, measure(work, rounds), rounds, overhead)
     given.out.write_text(text, encoding="utf-8")
     print(text)

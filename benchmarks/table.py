@@ -8,11 +8,11 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks import orchestration
 from benchmarks.work import LENGTH, Work
 
 NANOGPT_SECONDS = 119  # of 2,000 steps of 12 x 64 characters to 1.886, measured once on a machine of this kind: 12,900 tokens/s
 SHAKESPEARE_LOSS = 1.88
+IDLE_ROUNDS = 3  # of a flow with nothing to do
 
 
 @dataclass
@@ -63,8 +63,8 @@ def flops_per_token(model: dict[str, int], tokens: int) -> float:
     return 6 * (12 * L * C * C + V * C) + 12 * L * C * tokens
 
 
-def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, overhead: orchestration.Overhead | None) -> str:
-    """RESULTS.md."""
+def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, overhead: list[Row]) -> str:
+    """RESULTS.md. `overhead`: the rows of what Prefect costs, if that was measured."""
     per_step = work.rows * work.tokens
     ours, theirs, textbook = (found[who, "pretrain"] for who in ("ours", "transformers", "textbook"))
     done = flops_per_token(work.model, work.tokens) * per_step / ours.seconds / 1e9
@@ -112,10 +112,10 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, over
     else:
         notes.append("tinyshakespeare was not measured: it needs `GPTMILL_MIRROR` with `tinyshakespeare.txt`.")
     if overhead:
-        rows += [Row(*row) for row in overhead.rows()]
+        rows += overhead
         notes.append(
             "The flow and `dvc repro` run profile mini in clones of the last commit, the flow against a Prefect server that is there "
-            f"already: once whole, then {orchestration.ROUNDS} times with nothing to do, of which the medians count."
+            f"already: once whole, then {IDLE_ROUNDS} times with nothing to do, of which the medians count."
         )
     else:
         notes.append("What Prefect costs was not measured: a miniature of it would say nothing.")

@@ -43,10 +43,6 @@ class Work:
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
-    @classmethod
-    def read(cls, path: Path) -> "Work":
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
-
 
 def prepare(*, small: bool = False) -> Work:
     """The work of a run; `small`: a miniature of it, which says nothing about speed and takes seconds."""

@@ -10,6 +10,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL
 
 from gptmill.errors import GptmillError
+from gptmill.params import addresses
 
 PATIENCE = 10.0  # seconds for a server to answer
 EVERY = 1.5  # seconds between two looks at the run's state
@@ -24,8 +25,9 @@ def require_server() -> None:
     try:
         httpx.get(f"{url.rstrip('/')}/health", timeout=PATIENCE)  # whatever it says: somebody is there
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        where, why = addresses.shown(url), addresses.without_secrets(str(error))
         raise GptmillError(
-            f"no Prefect server answers at PREFECT_API_URL={url} ({error}). Start one (`make ui`), unset PREFECT_API_URL to do without, "
+            f"no Prefect server answers at PREFECT_API_URL={where} ({why}). Start one (`make ui`), unset PREFECT_API_URL to do without, "
             f"or run the stages without Prefect: dvc repro"
         ) from None
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -32,9 +33,12 @@ SIDE_BY_SIDE = 4  # stages at once; each may use all cores, so more would only m
 PAUSES = [10, 60, 240]  # seconds before a stage that asks the network is tried again
 # What DVC says of a stage that it did not have to run.
 UNCHANGED, FROM_CACHE = "didn't change, skipping", "is cached - skipping run"
+TIMED_OUT = "TimedOut"  # the name of a state
 BY_HAND = "Ctrl-C was pressed"
 REFUSED = 3  # the exit code of `gptmill promote` when a model is not better
 MLFLOW_PATIENCE = 60  # seconds for MLflow to be told that the run is over
+# When somebody waits for a cancelled run to end: enough to note that it is over, which the next run or `gptmill sync` tells.
+MLFLOW_HASTE = 2
 
 
 class Work:
@@ -48,10 +52,22 @@ class Work:
 
     def task(self, stage: graph.Stage, values: Params) -> Task:
         """The Prefect task of one stage. Its state says whether it ran, was cached, was stopped, or failed and why."""
+        pauses = PAUSES if stage.asks_the_network(values) else []
         options = {"name": stage.name, "task_run_name": stage.name, "description": stage.description, "cache_policy": NO_CACHE}
-        if stage.asks_the_network(values):
-            options |= {"retries": len(PAUSES), "retry_delay_seconds": PAUSES}
-        return task(lambda: self._stage(stage), **options)
+        return task(lambda: self._tried(stage, pauses), **options)
+
+    def _tried(self, stage: graph.Stage, pauses: Sequence[float]) -> State:
+        """The state in which the stage ended: the last one, if it failed and was run again after each pause.
+
+        Prefect's own retries sleep through a cancel. One that took too long would only do so again.
+        """
+        for pause in pauses:
+            state = self._stage(stage)
+            if not state.is_failed() or state.name == TIMED_OUT:
+                return state
+            get_run_logger().warning("%s; tried again in %g s", state.message, pause)
+            self.processes.pause(pause)
+        return self._stage(stage)
 
     def _stage(self, stage: graph.Stage) -> State:
         # DVC has been asked before the first task, once for all stages. Its answer holds unless something above the stage has run since.
@@ -167,9 +183,10 @@ def _conclude(work: Work, states: dict[str, State], promote: bool) -> State:
         state = task(work.promote, name="promote", task_run_name="promote", cache_policy=NO_CACHE)(return_state=True)
         told += f" promote: {state.message}." if state.is_completed() else ""
         if not state.is_completed():
-            return Failed(message=f"{told} promote: {state.message}{unfinished}")
+            ended = Cancelled if state.is_cancelled() else Failed
+            return ended(message=f"{told} promote: {state.message}{unfinished}")
     if place.experiment or work.ran:
-        pages = isolation.keep_pages(place)
+        pages = isolation.keep(place)
         try:
             outcome.publish(place.folder, pages, place.experiment)
         except Exception as error:  # noqa: BLE001 - the stages are done: what is told about them may not undo that
@@ -181,9 +198,10 @@ def _conclude(work: Work, states: dict[str, State], promote: bool) -> State:
 def _tell_mlflow(work: Work, done: bool) -> None:
     """The pipeline's run in MLflow is over. Nothing of the flow depends on MLflow's being there."""
     command = [sys.executable, "-m", "gptmill", "sync", *([] if done else ["--failed"])]
+    seconds = MLFLOW_HASTE if work.processes.stopped else MLFLOW_PATIENCE
     try:
         ended = subprocess.run(
-            command, cwd=work.place.folder, env=work.environment, capture_output=True, text=True, check=False, timeout=MLFLOW_PATIENCE
+            command, cwd=work.place.folder, env=work.environment, capture_output=True, text=True, check=False, timeout=seconds
         )
     except subprocess.TimeoutExpired:
         get_run_logger().warning("MLflow did not answer in time: `gptmill sync` tells it later")
@@ -199,7 +217,7 @@ def _state(command: list[str], ended: Ended, said: deque[str], stopped: str, min
         return Cancelled(message=f"ended: {stopped}")
     if ended.too_long:
         why = f"took longer than the {minutes:g} minutes that dvc.yaml gives it (meta: minutes), and was ended"
-        return Failed(name="TimedOut", message=why)
+        return Failed(name=TIMED_OUT, message=why)
     return Failed(message=_reason(said) or f"{' '.join(command)} ended with {ended.code}")
 
 

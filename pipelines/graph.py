@@ -1,7 +1,7 @@
 """dvc.yaml as stages and edges, read by DVC itself: there is no second list of stages, nor of what is known about them."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from graphlib import TopologicalSorter
 from typing import Any
@@ -18,7 +18,7 @@ class Stage:
     description: str
     upstream: tuple[str, ...]
     minutes: float | None = None  # it is ended after as many; None: however long it takes
-    network_unless: Mapping[str, Any] | None = field(default=None, hash=False)  # None: it never asks the network
+    network_unless: Mapping[str, Any] | None = None  # None: it never asks the network
     up_to_date: bool = False  # when somebody asked
 
     def asks_the_network(self, params: Params) -> bool:

@@ -32,6 +32,8 @@ from pipelines.processes import Processes
 COPIES = Path(".dvc/tmp/exps")
 LOCK = Path(".gptmill/flow.lock")
 PAGES = Path(".gptmill/experiments")
+# A patch that `git apply` takes, however the user likes to see them.
+PATCH = ("diff", "--binary", "--unified=3", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,10 @@ def workspace(root: Path, processes: Processes, say: Callable[[str], None]) -> I
 @contextmanager
 def copy(root: Path, text: str, label: str, processes: Processes, say: Callable[[str], None]) -> Iterator[Place]:
     """A working copy with `text` as params.yaml, made, or found as the same run left it. `label` stands in the experiment's name."""
-    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD", must=False).strip()
+    head = git(root, "rev-parse", "--verify", "--quiet", "HEAD", must=False).strip()
     if not head:
         raise GptmillError("a run with a profile or overrides is saved as a DVC experiment, which needs a commit to start from: git commit")
-    changes = _git(root, "diff", "--binary", "HEAD")
+    changes = git(root, *PATCH, "HEAD")
     key = hashlib.sha256("\0".join([head, changes, text]).encode(errors="surrogateescape")).hexdigest()[:8]
     name = f"{re.sub(r'[^a-z0-9]+', '-', label.lower()).strip('-')[:40].strip('-') or 'run'}-{key}"
     folder = root / COPIES / f"gptmill-{key}"
@@ -150,14 +152,14 @@ def _make(root: Path, folder: Path, changes: str, text: str) -> None:
     beside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed while it made it
     # What is in the repository is borrowed, not copied. The copy has no remote: nothing is to be pushed from it by mistake.
-    _git(root, "clone", "--quiet", "--shared", "--no-tags", "--origin", "workspace", str(root), str(beside))
-    _git(beside, "checkout", "--quiet", "--detach", _git(root, "rev-parse", "HEAD").strip())
-    _git(beside, "remote", "remove", "workspace")
+    git(root, "clone", "--quiet", "--shared", "--no-tags", "--origin", "workspace", str(root), str(beside))
+    git(beside, "checkout", "--quiet", "--detach", git(root, "rev-parse", "HEAD").strip())
+    git(beside, "remote", "remove", "workspace")
     # An experiment is a commit, which has an author.
     for key, otherwise in {"user.name": "gptmill", "user.email": "gptmill@localhost"}.items():
-        _git(beside, "config", key, _git(root, "config", key, must=False).strip() or otherwise)
+        git(beside, "config", key, git(root, "config", key, must=False).strip() or otherwise)
     if changes:
-        _git(beside, "apply", "--index", "--whitespace=nowarn", "-", stdin=changes)
+        git(beside, "apply", "--index", "--whitespace=nowarn", "-", stdin=changes)
     if (root / "dvc.lock").exists() and not (beside / "dvc.lock").exists():
         shutil.copy(root / "dvc.lock", beside)  # not committed yet: what has run here before need not run again
     (beside / paths.PARAMS).write_text(text, encoding="utf-8")
@@ -174,22 +176,25 @@ def _make(root: Path, folder: Path, changes: str, text: str) -> None:
 
 
 def save(place: Place, stages: Sequence[str], processes: Processes, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
-    """Make the copy an experiment of the workspace. Raises `GptmillError` when DVC can't."""
+    """Make the copy an experiment of the workspace. Raises `GptmillError` when DVC can't, `Stopped` when the run is stopped meanwhile."""
     said: list[str] = []
     # Naming the stages keeps DVC from committing the outputs of others, which may be older than what they depend on.
     command = [sys.executable, "-m", "dvc", "exp", "save", "--force", "--name", place.experiment, *stages]
     ended = processes.run(command, place.folder, environment, said.append)
+    processes.check()
     if ended.code:
         raise GptmillError(f"dvc exp save ended with {ended.code}: {' '.join(said[-3:])}")
     ref = f"refs/exps/{place.baseline[:2]}/{place.baseline[2:]}/{place.experiment}"
-    _git(place.root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(place.folder), f"+{ref}:{ref}")
+    git(place.root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(place.folder), f"+{ref}:{ref}")
     say(f"saved as the experiment {place.experiment}: `dvc exp show` compares it, `dvc exp apply {place.experiment}` brings it here")
 
 
-def keep_pages(place: Place) -> Path:
-    """Where the pages are that people open, when the copy is gone."""
+def keep(place: Place) -> Path:
+    """Keep what people look at when the copy is gone: pages, and what was decided about models. Where the pages are."""
     if not place.experiment:
         return place.root / paths.REPORTS
+    if (decisions := place.folder / paths.PROMOTIONS).is_dir():
+        shutil.copytree(decisions, place.root / paths.PROMOTIONS, dirs_exist_ok=True)
     pages = place.root / PAGES / place.experiment
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir(parents=True)
@@ -226,10 +231,13 @@ def _alone(lock: Path, processes: Processes, say: Callable[[str], None]) -> Iter
         taken.release()
 
 
-def _git(folder: Path, *words: str, stdin: str = "", must: bool = True) -> str:
-    done = subprocess.run(
-        ["git", *words], cwd=folder, input=stdin, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False
-    )
+def git(folder: Path, *words: str, stdin: str = "", must: bool = True) -> str:
+    """What git says in that folder, byte for byte: what is no UTF-8, and how lines end, is kept. Raises `GptmillError` when it fails.
+
+    Unless it `must` not: then that is no error.
+    """
+    given = stdin.encode("utf-8", "surrogateescape")
+    done = subprocess.run(["git", *words], cwd=folder, input=given, capture_output=True, check=False)
     if done.returncode and must:
-        raise GptmillError(f"git {words[0]} ended with {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
+        raise GptmillError(f"git {words[0]} ended with {done.returncode}: {done.stderr.decode('utf-8', 'replace').strip()}")
+    return done.stdout.decode("utf-8", "surrogateescape")

@@ -39,6 +39,7 @@ class Processes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._groups: set[int] = set()
+        self._over = threading.Event()
         self.stopped = ""  # why all were stopped
 
     def __enter__(self) -> "Processes":
@@ -62,7 +63,10 @@ class Processes:
         say: Callable[[str], None],
         seconds: float | None = None,
     ) -> Ended:
-        """Run a command to its end, or to its time limit; `say` gets each line that it prints, as it comes."""
+        """Run a command to its end, or to its time limit; `say` gets each line that it prints, as it comes.
+
+        What the command has started and not waited for is ended with it.
+        """
         with self._lock:
             if self.stopped:
                 return Ended(-signal.SIGINT, stopped=True)
@@ -97,6 +101,7 @@ class Processes:
         finally:
             if timer:
                 timer.cancel()
+            end([process.pid])
             with self._lock:
                 self._groups.discard(process.pid)
                 self._tell(f"-{process.pid}")
@@ -106,8 +111,13 @@ class Processes:
         """End all of them, and let no other start. Returns when they are gone."""
         with self._lock:
             self.stopped = self.stopped or why
+            self._over.set()
             groups = set(self._groups)
         end(groups)
+
+    def pause(self, seconds: float) -> None:
+        """Wait as long, or until all are stopped."""
+        self._over.wait(seconds)
 
     def check(self) -> None:
         """Raises `Stopped` when all were stopped."""
@@ -122,10 +132,10 @@ class Processes:
             pass  # somebody killed the watchman, or there is no more to watch; the flow still ends what it started
 
 
-def end(groups: Iterable[int], grace: float = GRACE) -> None:
-    """End these groups of processes: SIGINT, as from the keyboard, and `grace` seconds later SIGKILL."""
+def end(groups: Iterable[int]) -> None:
+    """End these groups of processes: SIGINT, as from the keyboard, and `GRACE` seconds later SIGKILL."""
     left = {group for group in groups if _signal(group, signal.SIGINT)}
-    deadline = time.monotonic() + grace
+    deadline = time.monotonic() + GRACE
     while left and time.monotonic() < deadline:
         time.sleep(0.05)
         left = {group for group in left if _signal(group, 0)}

@@ -55,9 +55,10 @@ def read_receipt(text: str) -> Receipt:
 
 def comment(base: str) -> str:
     """The whole of it, for the repository in the working folder. Raises `GptmillError` when `base` is no commit of it."""
-    before, after = (read_receipt(_git("show", f"{revision}:dvc.lock", missing="")) for revision in (_commit(base), "HEAD"))
+    base, head = _commit(base), _commit("HEAD")
+    before, after = (read_receipt(_git("show", f"{revision}:dvc.lock", missing="")) for revision in (base, head))
     parts = [
-        f"### What {_short('HEAD')} changes, beside {_short(base)}",
+        f"### What `{head[:9]}` changes, beside `{base[:9]}`",
         _section("Metrics", difference("metrics", base), "No metric differs."),
         _section("Parameters", difference("params", base), "No parameter differs."),
         _section("Outputs", changed_outputs(before, after), "Every output has the same bytes, says `dvc.lock`."),
@@ -164,10 +165,6 @@ def _size(output: tuple[str, int] | None) -> str:
 
 def _commit(revision: str) -> str:
     return _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").strip()
-
-
-def _short(revision: str) -> str:
-    return f"`{_commit(revision)[:9]}`"
 
 
 def _git(*words: str, missing: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Two clean runs, output by output: the same commit, cloned twice, with empty caches, must give the same bytes.
+"""Two clean runs, output by output: the same commit, cloned twice, with nothing taken from a cache, must give the same bytes.
 
 python -m pipelines.reproduce                            # make reproduce
 python -m pipelines.reproduce --change seed=124          # the second run with another parameter: what depends on it?
@@ -14,41 +14,25 @@ from typing import Annotated
 
 import typer
 
-from gptmill import files
+from gptmill import files, paths
 from gptmill.errors import GptmillError
+from pipelines import isolation
 
 RUNS = ("first", "second")
 
 
 def clone(repository: Path, to: Path) -> None:
     """The last commit of `repository`, as somebody else would get it: no outputs, no caches."""
-    subprocess.run(["git", "clone", "--quiet", "--no-local", str(repository), str(to)], check=True)
-
-
-def change(params: Path, assignment: str) -> None:
-    """Set one parameter, `base.epochs=2`, in a params.yaml."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    values = yaml.load(params.read_text(encoding="utf-8"))
-    key, equals, value = assignment.partition("=")
-    *sections, name = key.split(".")
-    section = values
-    for part in sections:
-        section = section.get(part, {}) if isinstance(section, dict) else {}
-    if not equals or not isinstance(section, dict) or name not in section:
-        raise GptmillError(f"{assignment} changes nothing in params.yaml: give a key that is there, and its value, as in seed=124")
-    section[name] = YAML(typ="safe").load(value)
-    with params.open("w", encoding="utf-8") as file:
-        yaml.dump(values, file)
+    isolation.git(repository, "clone", "--quiet", "--no-local", str(repository), str(to))
 
 
 def run(folder: Path, cache: Path) -> None:
     """`dvc repro` in a clone, with the clone's code and nothing that was fetched before. Raises `GptmillError` when a stage fails."""
     own = {"PYTHONPATH": str(folder / "src"), "GPTMILL_CACHE": str(cache)}
-    stores = ("MLFLOW_TRACKING_URI", "DVC_ROOT", "DVC_STAGE")
-    environment = {name: value for name, value in os.environ.items() if name not in stores} | own
-    for module, *arguments in (["gptmill", "params", "check"], ["dvc", "repro"]):
+    unset = ("MLFLOW_TRACKING_URI", "GPTMILL_RUN", "DVC_ROOT", "DVC_STAGE")
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | own
+    # By force, for a cache that the user shares among projects (DVC's `cache.dir`) would know every run, the first one too.
+    for module, *arguments in (["gptmill", "params", "check"], ["dvc", "repro", "--force"]):
         code = subprocess.run([sys.executable, "-m", module, *arguments], cwd=folder, env=environment, check=False).returncode
         if code:
             raise GptmillError(f"the {folder.name} run ended with {code}; what it printed says why")
@@ -116,17 +100,16 @@ def main(
 
 def reproduce(repository: Path, changed: str = "", profile: str = "") -> bool:
     """Whether two runs of the last commit of `repository` gave the same bytes; what differs is printed."""
-    if subprocess.run(["git", "status", "--porcelain"], cwd=repository, capture_output=True, check=True).stdout:
+    if isolation.git(repository, "status", "--porcelain"):
         typer.echo("The last commit is what runs: changes that are not committed play no part.")
     found = []
     with tempfile.TemporaryDirectory(prefix="gptmill-reproduce-") as temporary:
         folders = [Path(temporary, name).resolve() for name in RUNS]
-        for folder in folders:
+        for folder, overrides in zip(folders, ([], [changed] if changed else []), strict=True):
             clone(repository, folder)
-            if profile:
-                (folder / "params.yaml").write_bytes(_profile(folder, profile))
-        if changed:
-            change(folders[1] / "params.yaml", changed)
+            if profile or overrides:
+                text = isolation.parameters(folder, profile or None, overrides)
+                (folder / paths.PARAMS).write_text(text, encoding="utf-8")
         for folder in folders:
             typer.secho(f"The {folder.name} run", bold=True)
             sys.stdout.flush()  # before what DVC prints
@@ -137,13 +120,6 @@ def reproduce(repository: Path, changed: str = "", profile: str = "") -> bool:
         typer.echo(f"differs: {path}")
     typer.echo(f"{len(differing)} files differ." if differing else f"All {len(found[0])} outputs are the same, byte for byte.")
     return not differing
-
-
-def _profile(folder: Path, name: str) -> bytes:
-    try:
-        return (folder / "profiles" / f"{name}.yaml").read_bytes()
-    except FileNotFoundError:
-        raise GptmillError(f"the last commit has no profile {name}") from None
 
 
 if __name__ == "__main__":

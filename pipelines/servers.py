@@ -15,6 +15,7 @@ import httpx
 
 from gptmill import tracking
 from gptmill.errors import GptmillError
+from gptmill.params import addresses
 
 HOST = "127.0.0.1"
 PATIENCE = 120  # seconds until a server has to answer; a first start makes its database, which takes 15 to 25
@@ -32,8 +33,10 @@ class Server:
 
 
 def mlflow(port: int) -> Server:
-    """MLflow's, on the store that the stages log to."""
-    arguments = ("mlflow", "server", "--backend-store-uri", tracking.store(), "--host", HOST, "--port", str(port), "--workers", "1")
+    """MLflow's, on the store that the stages log to. Raises `GptmillError` when that is a server already."""
+    if addresses.scheme(store := tracking.store()) in ("http", "https"):
+        raise GptmillError("MLFLOW_TRACKING_URI names a server already: open that one, or unset it for the store in this folder")
+    arguments = ("mlflow", "server", "--backend-store-uri", store, "--host", HOST, "--port", str(port), "--workers", "1")
     # Its queues of jobs, a handful of processes, serve evaluations that are started from the page: not ours.
     return Server(
         "MLflow", arguments, f"http://{HOST}:{port}", f"http://{HOST}:{port}/health", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -85,13 +88,14 @@ def running(*servers: Server, environment: Mapping[str, str] | None = None, log:
                     )
                 )
         for server, process in zip(servers, processes, strict=True):
-            _await(server, process)
+            await_answer(server, process)
         yield processes
     finally:
         stop(processes)
 
 
-def _await(server: Server, process: subprocess.Popen) -> None:
+def await_answer(server: Server, process: subprocess.Popen) -> None:
+    """Raises `GptmillError` when the process ends first, or when the server does not answer in time."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -15,9 +15,9 @@ def main(
     prefect_port: int = typer.Option(4200, help="Prefect's port."),
 ) -> None:
     """Start both servers, say where they are as soon as they answer, and stop both when one ends or Ctrl-C is pressed."""
-    mlflow, prefect = servers.mlflow(mlflow_port), servers.prefect(prefect_port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        mlflow, prefect = servers.mlflow(mlflow_port), servers.prefect(prefect_port)
         typer.echo("Starting MLflow and Prefect; the first start takes half a minute.")
         with servers.running(mlflow, prefect) as processes:
             typer.echo(f"MLflow:  {mlflow.url}\nPrefect: {prefect.url}\nCtrl-C stops both.")

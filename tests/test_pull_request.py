@@ -154,6 +154,18 @@ def test_what_workflows_run_is_there():
     assert WORKFLOWS["pull-request.yaml"]["on"]["workflow_run"]["workflows"] == [WORKFLOWS["ci.yaml"]["name"]]
 
 
+def test_a_comparison_that_fails_leaves_no_comment(tmp_path):
+    compare, upload, _ = (step for _, name, step in steps() if name == "report" and step.get("if"))
+    assert compare["shell"] == "bash" and f"steps.{compare['id']}.outcome == 'success'" in upload["if"]
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho 'no such commit' >&2; exit 1\n")
+    python.chmod(0o755)
+    # What GitHub starts for `shell: bash`; without a name it is `bash -e`.
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", compare["run"]]
+    assert subprocess.run(command, cwd=tmp_path, env=os.environ | {"GITHUB_STEP_SUMMARY": "summary"}, check=False).returncode == 1
+
+
 GH = """#!/bin/bash
 echo "$*" >> calls
 case "$*" in

@@ -41,31 +41,14 @@ def test_an_output_that_neither_run_wrote_is_no_success(tmp_path, capsys):
     assert "nothing there" in capsys.readouterr().out
 
 
-def test_a_changed_parameter_keeps_the_file_otherwise(tmp_path, root):
-    path = tmp_path / "params.yaml"
-    text = (root / "params.yaml").read_text(encoding="utf-8")
-    path.write_text(text, encoding="utf-8")
-    reproduce.change(path, "base.epochs=7")
-    from gptmill import params
-
-    before, after = params.load(root / "params.yaml").model_dump(), params.load(path).model_dump()
-    assert after["base"].pop("epochs") == 7
-    before["base"].pop("epochs")
-    assert after == before
-
-
-@pytest.mark.parametrize("assignment", ["seed", "sead=1", "base.epochz=1", "seed.deep=1"])
-def test_a_change_that_changes_nothing_is_refused(tmp_path, root, assignment):
-    path = tmp_path / "params.yaml"
-    path.write_bytes((root / "params.yaml").read_bytes())
-    with pytest.raises(GptmillError, match="changes nothing"):
-        reproduce.change(path, assignment)
+ROOT = Path(__file__).parents[1]
 
 
 def _repository(folder: Path, stage: str) -> Path:
-    """A repository of one stage, with a package that shows whose code runs."""
+    """A repository of one stage, with the real parameters and a package that shows whose code runs."""
     files.write_text(folder / "dvc.yaml", f"stages:\n  only:\n    cmd: {stage}\n    params: [seed]\n    outs: [out.txt]\n")
-    files.write_text(folder / "params.yaml", "seed: 1\n")
+    for name in ("params.yaml", "profiles/mini.yaml"):
+        files.write_text(folder / name, (ROOT / name).read_text(encoding="utf-8"))
     files.write_text(folder / "src/gptmill/__init__.py", "")
     files.write_text(folder / "src/gptmill/__main__.py", "")  # takes the place of `gptmill params check`
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
@@ -75,8 +58,8 @@ def _repository(folder: Path, stage: str) -> Path:
 
 
 def test_a_stage_without_chance_gives_the_same_twice(tmp_path, capfd):
-    repository = _repository(tmp_path / "project", "grep seed params.yaml > out.txt")
-    assert reproduce.reproduce(repository)
+    repository = _repository(tmp_path / "project", "grep ^seed params.yaml > out.txt")
+    assert reproduce.reproduce(repository, profile="mini")
     assert "All 1 outputs are the same" in capfd.readouterr().out
     assert not reproduce.reproduce(repository, "seed=2")
     assert "differs: out.txt" in capfd.readouterr().out
@@ -87,6 +70,20 @@ def test_a_stage_that_writes_what_no_parameter_says_is_found_out(tmp_path, capfd
     assert "differs: out.txt" in capfd.readouterr().out
 
 
+def test_a_stage_runs_twice_however_many_projects_share_a_cache(tmp_path, capfd, monkeypatch):
+    (tmp_path / "config").write_text(f"[cache]\n    dir = {tmp_path / 'shared'}\n", encoding="utf-8")
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path))
+    assert not reproduce.reproduce(_repository(tmp_path / "project", "date +%s%N > out.txt"))
+    assert "differs: out.txt" in capfd.readouterr().out and (tmp_path / "shared").is_dir()
+
+
+def test_what_can_not_be_run_is_said(tmp_path):
+    with pytest.raises(GptmillError, match="not a git repository"):
+        reproduce.reproduce(tmp_path)
+    with pytest.raises(GptmillError, match="sead=1 overrides nothing"):
+        reproduce.reproduce(_repository(tmp_path / "project", "false"), "sead=1")
+
+
 def test_a_stage_that_fails_is_no_difference_but_an_error(tmp_path):
     with pytest.raises(GptmillError, match="the first run ended with"):
         reproduce.reproduce(_repository(tmp_path / "project", "false"))
@@ -94,6 +91,6 @@ def test_a_stage_that_fails_is_no_difference_but_an_error(tmp_path):
 
 def test_changes_that_are_not_committed_are_said_to_play_no_part(tmp_path, capfd):
     repository = _repository(tmp_path / "project", "cp params.yaml out.txt")
-    (repository / "params.yaml").write_text("seed: 3\n", encoding="utf-8")
+    (repository / "params.yaml").write_text("seed: three\n", encoding="utf-8")
     assert reproduce.reproduce(repository)
     assert "not committed" in capfd.readouterr().out

@@ -44,9 +44,9 @@ def test_a_run_measures_every_row_but_those_whose_data_are_not_here(small):
 
 def test_a_flow_that_takes_what_it_may_has_a_ratio_of_one():
     allowed = orchestration.Overhead(idle_flow=6.0, idle_repro=1.0, whole_flow=46.0, whole_repro=40.0)
-    assert [row[4] for row in allowed.rows()] == pytest.approx([1, 1])
+    assert [row.ratio for row in allowed.rows()] == pytest.approx([1, 1])
     slow = orchestration.Overhead(idle_flow=12.0, idle_repro=1.0, whole_flow=92.0, whole_repro=40.0)
-    assert [row[4] for row in slow.rows()] == pytest.approx([0.5, 0.5])
+    assert [row.ratio for row in slow.rows()] == pytest.approx([0.5, 0.5])
 
 
 def test_the_committed_results_have_every_row():
@@ -98,3 +98,9 @@ def test_a_peer_is_measured_without_gptmills_settings():
     assert "GOMP_SPINCOUNT" not in run._environment("transformers")
     text = (ROOT / "benchmarks" / "textbook.py").read_text(encoding="utf-8")
     assert "import gptmill" not in text and "from gptmill" not in text
+
+
+def test_the_two_ways_share_no_cache_and_no_run(monkeypatch, tmp_path):
+    monkeypatch.setenv("GPTMILL_RUN", "somebody's")
+    one, other = (orchestration._environment(tmp_path / way, tmp_path, {}) for way in ("flow", "repro"))
+    assert "GPTMILL_RUN" not in one and one["DVC_GLOBAL_CONFIG_DIR"] != other["DVC_GLOBAL_CONFIG_DIR"]

@@ -69,7 +69,7 @@ def test_a_stage_that_fails_fails_the_flow_and_says_why(failed):
 
 def test_what_depends_on_a_failed_stage_is_not_run(project, failed):
     states = table(failed)
-    assert list(states) and set(states) == set(STAGES)
+    assert set(states) == set(STAGES)
     assert {states[stage][0] for stage in STAGES[:3]} == {"Completed"}
     assert {states[stage][0] for stage in STAGES[4:]} == {"NotReady"}
 
@@ -79,7 +79,6 @@ def test_a_whole_run_completes_every_stage_under_its_own_name(whole):
     states = table(whole)
     assert set(states) == set(STAGES)
     assert {states[stage][0] for stage in STAGES[3:]} == {"Completed"}
-    assert all(f"'{stage}'" in whole.stdout + whole.stderr or stage in whole.stdout for stage in STAGES)
 
 
 def test_stages_that_succeeded_before_the_failure_are_not_run_again(whole):

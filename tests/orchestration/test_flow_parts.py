@@ -10,11 +10,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from prefect.logging import disable_run_logger
+from prefect.states import Cancelled, Completed, Failed
 
-from gptmill import params
+from gptmill import files, params, paths
 from gptmill.errors import GptmillError
 from pipelines import flow, graph, isolation, processes
-from pipelines.processes import Processes
+from pipelines.isolation import Place
+from pipelines.processes import Processes, Stopped
 
 # --- parameters ---
 
@@ -48,6 +51,60 @@ def test_what_is_wrong_with_the_flows_parameters_is_named_before_anything_starts
     (project / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
     with pytest.raises(GptmillError, match=f"(?s){named}"):
         flow.checked(project, **{"targets": None, "profile": None, "overrides": None, **given})
+
+
+# --- a copy ---
+
+
+def test_a_copy_has_the_bytes_of_every_change_however_git_is_set_to_show_them(project, monkeypatch):
+    settings = {
+        "diff.noprefix": "true", "diff.context": "0", "color.diff": "always", "diff.external": "false", "diff.shout.textconv": "cat; echo"
+    }  # fmt: skip
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for i, (key, value) in enumerate(settings.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{i}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{i}", value)
+    before = {
+        "windows.txt": b"one\r\ntwo\r\nthree\n",
+        "latin.txt": b"caf\xe9\n",
+        "shouted.txt": b"a\n",
+        ".gitattributes": b"sh* diff=shout\n",
+    }
+    after = before | {"windows.txt": b"one\r\n2\r\nthree\n", "latin.txt": b"th\xe9\r\n", "shouted.txt": b"b\n"}
+    for name, content in before.items():
+        (project / name).write_bytes(content)
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "."], ["git", *who, "commit", "-q", "-m", "start"]):
+        subprocess.run(command, cwd=project, check=True)
+    for name, content in after.items():
+        (project / name).write_bytes(content)
+    with isolation.copy(project, (project / "params.yaml").read_text(), "", Processes(), print) as place:
+        assert {name: (place.folder / name).read_bytes() for name in after} == after
+
+
+def test_what_was_decided_about_models_outlives_the_copy(tmp_path):
+    place = Place(tmp_path / "copy", tmp_path, "an-experiment")
+    for folder, name in ((place.root, "base"), (place.root, "instruct"), (place.folder, "base")):
+        files.write_json(folder / paths.PROMOTIONS / f"{name}.json", {"folder": folder.name})
+    isolation.keep(place)
+    isolation.remove(place)
+    decided = {path.stem: files.read_json(path)["folder"] for path in (tmp_path / paths.PROMOTIONS).iterdir()}
+    assert decided == {"base": "copy", "instruct": tmp_path.name}
+
+
+def test_an_experiment_that_is_cancelled_while_it_is_saved_is_no_failure(tmp_path):
+    running = Processes()
+    running.stop("enough")
+    with pytest.raises(Stopped, match="enough"):
+        isolation.save(Place(tmp_path, tmp_path, "an-experiment", "0" * 40), [], running, os.environ, print)
+
+
+def test_make_clean_removes_the_copies_of_runs_that_did_not_end(tmp_path, root):
+    copies = tmp_path / isolation.COPIES
+    for name in ("gptmill-0a1b2c3d/.dvc", "gptmill-0a1b2c3d.part", "somebody-elses"):
+        (copies / name).mkdir(parents=True)
+    subprocess.run(["make", "--silent", "--file", root / "Makefile", "clean"], cwd=tmp_path, check=True)
+    assert [path.name for path in copies.iterdir()] == ["somebody-elses"]
 
 
 # --- what dvc.yaml says ---
@@ -94,9 +151,17 @@ def alive(pid: int) -> bool:
         return False
 
 
+def gone(pid: int) -> bool:
+    """Whether it is now, or soon: who is killed does not die at once."""
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(processes.end, "__defaults__", (0.3,))
+    monkeypatch.setattr(processes, "GRACE", 0.3)
 
 
 def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path, impatient):
@@ -123,6 +188,42 @@ def test_an_end_is_asked_for_before_it_is_forced(tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+def test_what_a_stage_leaves_behind_is_ended_with_it(tmp_path, impatient):
+    said: list[str] = []
+    with Processes() as running:
+        ended = running.run(["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"], tmp_path, os.environ, said.append)
+        assert ended.code == 0 and gone(int(said[0]))
+
+
+def test_a_pause_ends_when_all_are_stopped():
+    running = Processes()
+    thread = threading.Thread(target=running.pause, args=[60], daemon=True)
+    thread.start()
+    running.stop("enough")
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("states", "paused"),
+    [
+        ([Failed(), Failed(), Completed()], [1, 2]),
+        ([Failed(), Failed(), Failed()], [1, 2]),
+        ([Failed(), Cancelled()], [1]),
+        ([Failed(name="TimedOut")], []),  # it would take as long again
+        ([Completed()], []),
+    ],
+)
+def test_a_stage_that_asks_the_network_is_tried_again_after_each_pause(tmp_path, monkeypatch, states, paused):
+    left, took = list(states), []
+    monkeypatch.setattr(flow.Work, "_stage", lambda *_: left.pop(0))
+    running = Processes()
+    monkeypatch.setattr(running, "pause", took.append)
+    with disable_run_logger():
+        ended = flow.Work(Place(tmp_path, tmp_path), running, force=False)._tried(None, [1, 2])
+    assert (ended, left, took) == (states[-1], [], paused)
+
+
 def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     starts = "import os, sys\nfrom pathlib import Path\nfrom pipelines.processes import Processes\n"
     starts += "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background\n"
@@ -134,10 +235,7 @@ def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     assert not int(ignored, 16) & 1 << signal.SIGINT - 1
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    deadline = time.monotonic() + 10
-    while alive(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(child)
+    assert gone(child)
 
 
 # --- Prefect is one of several ways ---
@@ -151,10 +249,12 @@ def test_no_stage_needs_prefect(root):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_server_that_is_not_there_is_said_before_anything_starts(project: Path, root):
-    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root}", "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+def test_a_server_that_is_not_there_is_said_before_anything_starts_and_without_its_password(project: Path, root):
+    secret = {"PREFECT_API_URL": "http://me:s3cret@127.0.0.1:9/api?token=s3cret"}
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root}"} | secret
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.flow"], cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 1
     assert "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api" in done.stderr and "Traceback" not in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr

@@ -1,6 +1,7 @@
 """Runs of the flow against a real Prefect server, on a graph of five small stages: copies of their own, failure, cancelling, going on."""
 
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -78,6 +79,13 @@ class Project:
         run = re.search(r"flow-run/([0-9a-f-]{36})", said)[1]
         return Told(process.returncode, said, *self.states(run))
 
+    def cancelled(self, process: subprocess.Popen, said: str) -> "Told":
+        """Cancel the run on the server; `said` is what it has printed so far."""
+        run = re.search(r"flow-run/([0-9a-f-]{36})", said)[1]
+        answer = httpx.post(f"{self.api}/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
+        assert answer.json()["status"] == "ACCEPT"
+        return self.told(process, said)
+
     def states(self, run: str) -> tuple[dict, dict[str, tuple[str, str]]]:
         """The flow's state, and each task's name -> its state's name and message, as the server has them."""
         mine = {"flow_runs": {"id": {"any_": [run]}}}
@@ -96,6 +104,16 @@ class Project:
         # What runs tell of themselves, MLflow's store among it, is kept in the project wherever they work.
         own = (".git/", ".dvc/", ".gptmill/", ".prefect/", "src/", "pipelines/", "mlflow.db", "mlartifacts/", ".mlflow.lock")
         return {name: path.read_bytes() for name, path in names.items() if not name.startswith(own)}
+
+
+def read_until(process: subprocess.Popen, *words: str) -> str:
+    """What it prints, up to the line with the last of these words."""
+    said = ""
+    while not all(word in said for word in words):
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    return said
 
 
 @dataclass
@@ -189,16 +207,9 @@ def test_what_failed_is_named_the_rest_is_done_and_the_next_run_goes_on_there(pr
 def test_cancelling_ends_the_training_soon_and_the_next_run_goes_on_from_its_checkpoint(project):
     before = project.snapshot()
     process = project.start("--set", "instruct.epochs=112")
-    said = ""
-    while "epoch 2" not in said:
-        line = process.stdout.readline()
-        assert line, said
-        said += line
-    run = re.search(r"flow-run/([0-9a-f-]{36})", said)[1]
+    said = read_until(process, "epoch 2")
     started = time.monotonic()
-    answer = httpx.post(f"{project.api}/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
-    assert answer.json()["status"] == "ACCEPT"
-    told = project.told(process, said)
+    told = project.cancelled(process, said)
     assert time.monotonic() - started < 10  # what the acceptance asks for
     assert told.code == 130 and told.state["type"] == "CANCELLED" and "epoch 12" not in told.said
     assert told.tasks["left"][0] == "Cancelled" and told.tasks["end"][0] == "NotReady"
@@ -209,23 +220,29 @@ def test_cancelling_ends_the_training_soon_and_the_next_run_goes_on_from_its_che
     assert project.snapshot() == before
 
 
-def test_a_stage_that_takes_too_long_is_ended_and_what_asks_the_network_is_tried_again(project):
+def test_a_stage_that_takes_too_long_is_ended_and_what_asks_the_network_is_tried_again_until_a_cancel(project):
     graph = (project.folder / "dvc.yaml").read_text()
     limited = graph.replace("    outs: [left.txt]", "    outs: [left.txt]\n    meta: {minutes: 0.03}")
     asking = limited.replace("    outs: [far.txt]", "    outs: [far.txt]\n    meta: {network_unless: {data.source: book}}")
     (project.folder / "dvc.yaml").write_text(asking)
     broken = Path(project.environment["BROKEN"])
     broken.touch()
-    quick = "import pipelines.flow as f\nf.PAUSES = [0.1]\nf.pipeline(overrides=['instruct.epochs=160'], force=True, return_state=True)"
+    patient = "import pipelines.flow as f\nf.PAUSES = [0.1, 600]\n"
+    patient += "f.pipeline(overrides=['instruct.epochs=160'], force=True, return_state=True)"
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-c", quick],
-            cwd=project.folder, env=project.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        told = project.told(process)
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # MLflow's, which takes a connection and says nothing
+            process = subprocess.Popen(
+                [sys.executable, "-u", "-c", patient],
+                cwd=project.folder, env=project.environment | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{silent.getsockname()[1]}"},
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+            said = read_until(process, "tried again in 600 s", "in state TimedOut")
+            started = time.monotonic()
+            told = project.cancelled(process, said)
+            assert time.monotonic() - started < 10
     finally:
         broken.unlink()
         (project.folder / "dvc.yaml").write_text(graph)
     assert told.tasks["left"][0] == "TimedOut" and "longer than the 0.03 minutes" in told.tasks["left"][1]
-    assert "Retry 1/1" in told.said and told.tasks["far"] == ("Failed", "error: far is broken")
-    assert told.tasks["right"][0] == "Completed"
+    assert "error: far is broken; tried again in 0.1 s" in told.said and told.said.count("error: far is broken; tried again") == 2
+    assert told.state["type"] == "CANCELLED" and told.tasks["far"][0] == "Cancelled" and told.tasks["right"][0] == "Completed"

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,7 @@ def postgres(port: int) -> Iterator[Callable[[str, str], list[tuple]]]:
                     break
                 except psycopg2.OperationalError:
                     assert attempt < 99 and server.poll() is None, Path(folder, "log").read_text()
-                    subprocess.run(["sleep", "0.1"], check=True)
+                    time.sleep(0.1)
             ask("postgres", COMPOSE["configs"]["databases"]["content"])
             yield ask
         finally:
@@ -136,7 +137,7 @@ def stack(settled, api, tmp_path_factory) -> Iterator[SimpleNamespace]:
                 run = prefect.client.get(f"flow_runs/{run['id']}").json()
                 yield SimpleNamespace(
                     run=run, prefect=prefect, ask=ask, health=health.status_code, mlflow=environment["MLFLOW_TRACKING_URI"],
-                    s3=f"http://127.0.0.1:{ports['minio']}", log=log, worker=log.with_name("worker"),
+                    s3=f"http://127.0.0.1:{ports['minio']}", worker=log.with_name("worker"),
                 )  # fmt: skip
             finally:
                 servers.stop([worker])
@@ -166,7 +167,3 @@ def test_mlflow_answers_to_the_names_it_has_in_the_stack_and_to_no_other(stack):
         return httpx.get(f"{stack.mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Host": host}).status_code
 
     assert (status("mlflow:5000"), status("127.0.0.1:5000"), status("evil.example")) == (200, 200, 403)
-
-
-def test_prefects_server_logs_no_error(stack):
-    assert [line for line in stack.log.read_text(errors="replace").splitlines() if re.search(r"\bERROR\b", line)] == []

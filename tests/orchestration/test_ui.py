@@ -58,6 +58,13 @@ def test_a_port_that_is_taken_is_named(tmp_path, environment):
     assert f"port {port} is taken" in done.stderr and "--prefect-port" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_store_that_is_a_server_already_is_not_served_again(tmp_path, environment):
+    given = environment | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    done = subprocess.run([sys.executable, "-m", "pipelines.ui"], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: MLFLOW_TRACKING_URI names a server already") and "Traceback" not in done.stderr
+
+
 def test_a_server_that_ends_early_is_no_endless_wait(tmp_path, environment):
     from gptmill.errors import GptmillError
     from pipelines import servers

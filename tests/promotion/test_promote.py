@@ -194,8 +194,6 @@ def test_a_champion_that_learnt_from_other_data_is_compared_and_it_is_said(clien
 
 def test_a_champion_that_can_not_take_the_test_gives_way(client, challenger):
     promoted()
-    with versions.folder_of(client.get_model_version(NAME, "1")):
-        pass
     stored = Path(client.get_model_version(NAME, "1").source.removeprefix("file://"))
     moved = stored.parent / "kept"
     assert stored.exists()

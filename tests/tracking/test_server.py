@@ -5,49 +5,35 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from gptmill import params, stages
 from gptmill.tracking import syncing
 from gptmill.training import curves
+from pipelines import servers
 
 RATES = ["0.0005", "0.002", "0.004"]
 
 
 class Server:
-    """`mlflow server` on a store of its own, that can be killed and started again."""
+    """MLflow's on a store of its own, which can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+    def __init__(self, folder: Path, server: servers.Server) -> None:
+        self.folder, self.server, self.url = folder, server, server.url
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        command = ["mlflow", "server", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--host", "127.0.0.1"]
-        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # workers of conversations
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *command, "--port", str(self.port), "--workers", "1"],
-                cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True,
+                [sys.executable, "-m", *self.server.arguments],
+                cwd=self.folder, env=os.environ | self.server.settings, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                return httpx.get(f"{self.url}/health", timeout=1).raise_for_status()
-            except httpx.HTTPError:
-                assert time.monotonic() < deadline and self.process.poll() is None, (self.folder / "server.log").read_text()
-                time.sleep(0.1)
+        servers.await_answer(self.server, self.process)
 
     def kill(self) -> None:
         if self.process:
@@ -60,7 +46,9 @@ class Server:
 def server(tmp_path_factory, empty_database) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(empty_database, folder / "mlflow.db")
-    server = Server(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        server = Server(folder, servers.mlflow(servers.free_port()))
     server.start()
     yield server
     server.kill()
