@@ -4,6 +4,7 @@ The checks are stock expectations over the columns that `expectations` computes;
 Expectations' own project lives in a temporary folder, and nothing but the Data Docs stays. These hold times, so they are no tracked output.
 """
 
+import html
 import logging
 import tempfile
 import warnings
@@ -20,6 +21,7 @@ from gptmill.data.expectations import DataSet, Rule
 from gptmill.errors import GptmillError
 
 ROWS_SHOWN = 5
+SECTIONS = ("expectations", "validations")  # of the Data Docs: what is expected, and what was found
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,15 @@ def _context(project: Path, site: Path):
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    from gptmill.data.data_docs_view import EscapedPageView
+
     context = gx.get_context(mode="file", project_root_dir=project)
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     for name in context.get_site_names():
         context.delete_data_docs_site(name)
     store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)}
-    context.add_data_docs_site("data", {"class_name": "SiteBuilder", "store_backend": store})
+    sections = {name: {"view": {"module_name": EscapedPageView.__module__, "class_name": EscapedPageView.__name__}} for name in SECTIONS}
+    context.add_data_docs_site("data", {"class_name": "SiteBuilder", "store_backend": store, "site_section_builders": sections})
     return context
 
 
@@ -135,7 +140,10 @@ def _add_up(findings: Findings, rows: int) -> None:
 def _expectations(rules: list[Rule]) -> list:
     import great_expectations.expectations as stock
 
-    return [getattr(stock, rule.check)(**rule.arguments, description=rule.says, meta={"place": n}) for n, rule in enumerate(rules)]
+    # The Data Docs show a description as it is.
+    return [
+        getattr(stock, rule.check)(**rule.arguments, description=html.escape(rule.says), meta={"place": n}) for n, rule in enumerate(rules)
+    ]
 
 
 def _in_order(results: list) -> list:
