@@ -6,6 +6,7 @@ import io
 import json
 import re
 import socket
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -132,6 +133,34 @@ def test_members_of_an_archive_become_documents_and_lines_of_jsonl_stand_one_aft
     Path("c.zip").write_bytes(zipped(**{"b.csv": b"text\nb", "a.csv": b"text\na"}))
     with pytest.raises(GptmillError, match="many files are for txt and jsonl"):
         bring(wanted("c.zip", name="corpus", file="corpus.csv", member="*"))
+
+
+@pytest.mark.parametrize("pack", ["tar of gzip", "folder"])
+def test_twice_as_many_files_are_twice_the_work(pack):
+    def work(files: int) -> int:
+        """Calls of functions, which are the same each time, as seconds are not."""
+        texts = {f"{pack}-{files}/{n}.txt": b"Text." for n in range(files)}
+        if pack == "folder":
+            Path(f"{pack}-{files}").mkdir()
+            for name, text in texts.items():
+                Path(name).write_bytes(text)
+        else:
+            Path(f"{pack}-{files}").write_bytes(tarred(**{name: gzip.compress(text) for name, text in texts.items()}))
+        calls = 0
+
+        def count(frame, event, argument) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            bring(wanted(f"{pack}-{files}", name="corpus", file="corpus.txt", member="*" if pack != "folder" else ""))
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    work(10)  # what is imported late
+    assert work(200) < 2.3 * work(100)
 
 
 def test_one_bad_text_of_many_is_named():

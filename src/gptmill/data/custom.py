@@ -289,10 +289,11 @@ def _unpack(wanted: Wanted, fetched: Fetched, scratch: Path) -> list[Plain]:
         where = fetched.origin if len(fetched.parts) == 1 else f"{part.name} of {fetched.origin}"
         member = wanted.member if len(fetched.parts) == 1 or archives.kind(part.path) in ("zip", "tar") else ""
         try:
-            plain += archives.unpack(part.path, part.name, member, wanted.several, max(left, 0), folder)
+            found = archives.unpack(part.path, part.name, member, wanted.several, max(left, 0), folder)
         except GptmillError as error:
             raise GptmillError(f"{wanted.name}: {where} can't be used: {error}.") from None
-        left = wanted.limit - sum(one.path.stat().st_size for one in plain)
+        plain += found
+        left -= sum(one.path.stat().st_size for one in found)
     for one in plain:
         if rawtext.is_page(one.path):
             raise GptmillError(f"{wanted.name}: {one.name} of {fetched.origin} is an HTML or XML page, not data.")
