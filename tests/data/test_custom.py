@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import socket
 import sys
 import tarfile
@@ -175,6 +176,14 @@ def test_neither_a_file_nor_what_it_unpacks_to_may_be_larger_than_allowed():
     assert "has more than the 1 MB that data.spam.max_megabytes allows" in refusal(wanted("large.csv"))
     Path("small.csv").write_bytes(gzip.compress(b"x" * (1 << 20) + b"y"))
     assert "more than 1,048,576 bytes when it is unpacked" in refusal(wanted("small.csv"))
+
+
+def test_a_file_address_is_decoded_and_a_path_is_not():
+    Path("a b.csv").write_bytes(DATA)
+    for address in (Path("a b.csv").absolute().as_uri(), "file://a%20b.csv"):
+        assert "%20" in address and bring(wanted(address))[0] == DATA
+    shutil.rmtree("data")
+    assert "there is no such file" in refusal(wanted("a%20b.csv"))
 
 
 def test_what_the_stage_writes_is_no_source():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from gptmill import files, paths
 from gptmill.data import archives, fetching, joining, rawtext, s3
@@ -207,7 +208,7 @@ def _fetch_s3(wanted: Wanted, address: str, scratch: Path) -> Fetched:
 
 
 def _fetch_local(wanted: Wanted, address: str) -> Fetched:
-    place = Path(address.removeprefix("file://")).expanduser()
+    place = Path(unquote(address.partition("://")[2]) if addresses.scheme(address) == "file" else address).expanduser()
     if place.is_file():
         found = [place]
     elif place.is_dir():

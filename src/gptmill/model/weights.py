@@ -170,16 +170,18 @@ def write(
 
 def load(folder: Path) -> GPT:
     """The language model in a folder. Raises `GptmillError` when the folder is not one, or its weights do not fit its config."""
-    config, _ = hub_config.read(folder / hub_config.NAME)
+    config, settings = hub_config.read(folder / hub_config.NAME)
+    if hub_config.is_classifier(settings):
+        raise GptmillError(f"{folder} holds a classifier, not a language model: use models/base or models/instruct")
     return _fill(config, _open(folder / WEIGHTS), folder)
 
 
 def load_classifier(folder: Path) -> GPTClassifier:
     """The classifier in a folder. Raises `GptmillError` as `load` does."""
     config, settings = hub_config.read(folder / hub_config.NAME)
-    if "id2label" not in settings:
+    if not hub_config.is_classifier(settings):
         raise GptmillError(f"{folder} holds a language model, not a classifier: run `dvc repro finetune_classifier` and use its folder")
-    labels = [settings["id2label"][str(i)] for i in range(len(settings["id2label"]))]
+    labels = hub_config.labels(settings, folder / hub_config.NAME)
     found = _open(folder / WEIGHTS)
     _refuse(mismatches(HUGGINGFACE, found.specs, config, {"score.weight": (len(labels), config.d_model)}), folder)
     with torch.device("meta"):  # shapes only: the weights that are read take their place, nothing is held twice
