@@ -49,8 +49,9 @@ class TrigramModel:
         """Of each id (n,), after those before it; the first two have fewer than two before them."""
         probabilities, contexts = np.full(len(ids), 1 / self.vocab_size), np.zeros(len(ids), dtype=np.int64)
         for length, order in enumerate(self._orders):
+            if length:
+                contexts[length:] += ids[: len(ids) - length] * self.vocab_size ** (length - 1)
             probabilities[length:] = order.interpolate(contexts[length:], ids[length:], probabilities[length:])
-            contexts[length + 1 :] += ids[: len(ids) - length - 1] * self.vocab_size**length
         return probabilities
 
 
