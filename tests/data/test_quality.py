@@ -112,16 +112,6 @@ def test_the_kept_rows_have_their_group_and_the_quarantined_ones_their_reasons(t
     assert groups[1] == groups[7] and len(set(groups.values())) == 6
 
 
-def test_rows_that_do_not_add_up_are_a_fault_and_no_result(tmp_path):
-    findings = examine(tmp_path, [*SOUND, ("ham", "")])
-    quality._add_up(findings, 7)
-    with pytest.raises(GptmillError, match="of 8 rows, 6 were kept and 1 quarantined"):
-        quality._add_up(findings, 8)
-    findings.quarantine["reasons"] = ""
-    with pytest.raises(GptmillError, match="does not add up"):
-        quality._add_up(findings, 7)
-
-
 def test_a_missing_label_and_too_few_rows_fail(tmp_path):
     findings = examine(tmp_path, SOUND[:3])
     assert failed(findings) == [

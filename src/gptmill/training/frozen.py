@@ -1,7 +1,7 @@
 """What a frozen trunk makes of each text: worked out once, instead of in each epoch and each evaluation.
 
 A classifier of which only the head, or the last block, learns is given the same by the rest of its trunk each time. Each text goes through
-that part alone, without padding, so that what is kept is what would be worked out again, to the last bit.
+that part alone, without padding, so that what is kept is what would be worked out again: to the last bit, in float32 and in bf16.
 """
 
 import tempfile
