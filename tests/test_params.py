@@ -5,7 +5,8 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from gptmill import params, paths
+from gptmill import params, paths, tokenizer
+from gptmill.data import prompts
 from gptmill.errors import GptmillError
 
 JUDGE = {"model": "llama3", "base_url": "http://host/v1", "api_key_env": "", "input_price": 0.0, "output_price": 0.0}
@@ -43,6 +44,14 @@ def problems(path: Path = paths.PARAMS) -> str:
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_every_profile_loads(path):
     assert params.load(path).seed >= 0
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_profile_but_shakespeare_has_room_for_an_answer(path):
+    values = params.load(path)
+    prompt = prompts.STYLES[values.instruct.prompt_style].prompt("", "")
+    least = len(prompt.encode()) if values.tokenizer.vocab_size == 257 else tokenizer.count_pieces(prompt)  # tokens of any prompt
+    assert (least < values.instruct.max_length) == (path.stem != "shakespeare")
 
 
 def test_the_committed_params_are_profile_sample(root):

@@ -135,12 +135,26 @@ def foreign_character(vocabulary):
     vocabulary["猫"] = len(vocabulary)
 
 
-@pytest.mark.parametrize("change", [change_rank, drop_byte, foreign_character])
+def no_number(vocabulary):
+    vocabulary["a"] = "x"
+
+
+def null(vocabulary):
+    vocabulary["a"] = None
+
+
+@pytest.mark.parametrize("change", [change_rank, drop_byte, foreign_character, no_number, null])
 def test_a_vocabulary_that_is_not_of_bytes_is_one_error(words, tmp_path, change):
     words.save(tmp_path)
     content = json.loads((tmp_path / "tokenizer.json").read_text())
     change(content["model"]["vocab"])
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(GptmillError, match="is not a byte-level vocabulary"):
+        tokenizer.load(tmp_path)
+
+
+def test_a_vocabulary_of_scores_is_one_error(tmp_path):
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"type": "Unigram", "vocab": [["a", -1.5]]}}))
     with pytest.raises(GptmillError, match="is not a byte-level vocabulary"):
         tokenizer.load(tmp_path)
 

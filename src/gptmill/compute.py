@@ -33,9 +33,8 @@ def prepare(params: ComputeParams, seed: int) -> Compute:
         torch.set_num_threads(params.threads)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # would write each new tensor twice; nothing here reads what it did not write
-    )
+    # It would write each new tensor twice; nothing here reads what it did not write.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     _keep_freed_memory()
     device = torch.device(_fastest_device() if params.device == "auto" else params.device)
     if device.type == "cuda":

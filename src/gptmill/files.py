@@ -13,7 +13,10 @@ from typing import Any
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well, and is removed when not."""
+    """A path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well, and is removed when not.
+
+    Processes may write the same file at once, and the last one's stays. Threads of one process must take turns at a path.
+    """
     made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
@@ -94,6 +97,14 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
     """Hex digest of a file's bytes. md5 is what DVC names a file by; nothing here relies on it for security."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def clear(folder: Path, above: int) -> None:
+    """Remove a folder with all that is in it, and up to so many of the folders above it while nothing else is in them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in list(folder.parents)[:above]:
+        with suppress(OSError):
+            parent.rmdir()
 
 
 def _remove(path: Path) -> None:

@@ -171,8 +171,8 @@ def _ranks(vocabulary: dict[str, Any], where: Path) -> dict[bytes, int]:
     byte_of = {character: byte for byte, character in _printable_bytes().items()}
     try:
         ranks = {bytes(byte_of[c] for c in token): int(rank) for token, rank in vocabulary.items() if token != END_OF_TEXT}
-    except KeyError as error:
-        raise GptmillError(f"{where} is not a byte-level vocabulary: it has the character {error}") from None
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise GptmillError(f"{where} is not a byte-level vocabulary ({error!r})") from None
     if sorted(ranks.values()) != list(range(len(ranks))) or any(bytes([byte]) not in ranks for byte in range(256)):
         raise GptmillError(f"{where} is not a byte-level vocabulary: ids have gaps, or some of the 256 bytes are missing")
     return ranks

@@ -5,7 +5,9 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import socket
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -134,6 +136,34 @@ def test_members_of_an_archive_become_documents_and_lines_of_jsonl_stand_one_aft
         bring(wanted("c.zip", name="corpus", file="corpus.csv", member="*"))
 
 
+@pytest.mark.parametrize("pack", ["tar of gzip", "folder"])
+def test_twice_as_many_files_are_twice_the_work(pack):
+    def work(files: int) -> int:
+        """Calls of functions, which are the same each time, as seconds are not."""
+        texts = {f"{pack}-{files}/{n}.txt": b"Text." for n in range(files)}
+        if pack == "folder":
+            Path(f"{pack}-{files}").mkdir()
+            for name, text in texts.items():
+                Path(name).write_bytes(text)
+        else:
+            Path(f"{pack}-{files}").write_bytes(tarred(**{name: gzip.compress(text) for name, text in texts.items()}))
+        calls = 0
+
+        def count(frame, event, argument) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            bring(wanted(f"{pack}-{files}", name="corpus", file="corpus.txt", member="*" if pack != "folder" else ""))
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    work(10)  # what is imported late
+    assert work(200) < 2.3 * work(100)
+
+
 def test_one_bad_text_of_many_is_named():
     Path("texts").mkdir()
     Path("texts/a.txt").write_bytes(b"fine")
@@ -146,6 +176,14 @@ def test_neither_a_file_nor_what_it_unpacks_to_may_be_larger_than_allowed():
     assert "has more than the 1 MB that data.spam.max_megabytes allows" in refusal(wanted("large.csv"))
     Path("small.csv").write_bytes(gzip.compress(b"x" * (1 << 20) + b"y"))
     assert "more than 1,048,576 bytes when it is unpacked" in refusal(wanted("small.csv"))
+
+
+def test_a_file_address_is_decoded_and_a_path_is_not():
+    Path("a b.csv").write_bytes(DATA)
+    for address in (Path("a b.csv").absolute().as_uri(), "file://a%20b.csv"):
+        assert "%20" in address and bring(wanted(address))[0] == DATA
+    shutil.rmtree("data")
+    assert "there is no such file" in refusal(wanted("a%20b.csv"))
 
 
 def test_what_the_stage_writes_is_no_source():

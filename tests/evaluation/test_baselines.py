@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from gptmill.errors import GptmillError
 from gptmill.evaluation import baselines
 from gptmill.evaluation.baselines import TrigramModel, tfidf_classifier
 
@@ -87,6 +88,11 @@ def test_tfidf_tells_more_than_two_classes_and_weighs_rare_ones_if_asked():
     common = (["tea now", "tea"] * 30 + ["tea"], ["common"] * 60 + ["rare"])
     assert tfidf_classifier(common, ["tea"], seed=1) == ["common"]
     assert tfidf_classifier(common, ["tea"], seed=1, weigh_classes=True) == ["rare"]
+
+
+def test_texts_without_words_are_one_error():
+    with pytest.raises(GptmillError, match="no text of the training split has a word"):
+        tfidf_classifier((["?", "!", "a b", ""], ["x", "x", "y", "y"]), ["?"], seed=1)
 
 
 def test_tfidf_is_repeatable_and_takes_words_that_it_does_not_know():

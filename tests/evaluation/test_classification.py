@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gptmill.evaluation.classification import predict, scores, scores_of
+from gptmill.evaluation.classification import likeliest, probabilities, scores, scores_of
 from gptmill.model.gpt import GPTClassifier
 
 TEXTS = ["the miller", "a", "", "Once upon a time there was a cat in the mill, and it said nothing at all", "£100!", "the cat"]
@@ -48,22 +48,23 @@ def test_what_the_scores_are_of_is_said():
 
 
 @torch.no_grad()
-def test_predictions_are_the_models_own_for_each_text(classifier, words, cpu):
+def test_probabilities_are_the_models_own_for_each_text(classifier, words, cpu):
     classifier.eval()
-    for text, (label, probability) in zip(TEXTS, predict(classifier, words, TEXTS, 10, cpu), strict=True):
+    for text, row in zip(TEXTS, probabilities(classifier, words, TEXTS, 10, cpu), strict=True):
         ids = words.encode(text)[:10] or [words.end_of_text]
         chances = classifier(torch.tensor([ids]), torch.tensor([len(ids)]))[0].softmax(0)
-        assert label == ["ham", "spam"][int(chances.argmax())]
-        assert probability == pytest.approx(float(chances.max()), abs=1e-4)
-        assert 0.5 <= probability <= 1
+        assert row == pytest.approx(chances.tolist(), abs=1e-4)
+
+
+def test_the_likeliest_label_is_the_first_of_equals():
+    assert likeliest([0.2, 0.4, 0.4], ["a", "b", "c"]) == ("b", 0.4)
 
 
 def test_order_and_company_do_not_matter(classifier, words, cpu):
-    first = predict(classifier, words, TEXTS, 12, cpu)
-    assert predict(classifier, words, TEXTS[::-1], 12, cpu, batch_size=2)[::-1] == [
-        (label, pytest.approx(p, abs=1e-4)) for label, p in first
-    ]
+    first = probabilities(classifier, words, TEXTS, 12, cpu)
+    backwards = probabilities(classifier, words, TEXTS[::-1], 12, cpu, batch_size=2)
+    assert backwards[::-1] == [pytest.approx(row, abs=1e-4) for row in first]
 
 
-def test_no_texts_have_no_predictions(classifier, words, cpu):
-    assert predict(classifier, words, [], 12, cpu) == []
+def test_no_texts_have_no_probabilities(classifier, words, cpu):
+    assert probabilities(classifier, words, [], 12, cpu) == []

@@ -1,6 +1,6 @@
 import pytest
 
-from gptmill.evaluation.progress import Progress, clear
+from gptmill.evaluation.progress import Progress
 
 
 @pytest.fixture
@@ -28,14 +28,3 @@ def test_a_torn_line_is_dropped_wherever_it_was_torn(progress):
         assert progress.finished() == {"a": "first"}
         progress.add("b", "second")
         assert progress._path.read_bytes() == whole
-
-
-def test_clearing_removes_what_other_parameters_left_too(progress, tmp_path):
-    progress.add("a", 1)
-    Progress(tmp_path / "own" / "responses" / "other" / "model.jsonl").add("a", 1)
-    clear(tmp_path / "own" / "responses" / "fingerprint")
-    assert not (tmp_path / "own").exists()
-    (tmp_path / "own" / "checkpoints").mkdir(parents=True)
-    progress.add("a", 1)
-    clear(tmp_path / "own" / "responses" / "fingerprint")
-    assert [path.name for path in (tmp_path / "own").iterdir()] == ["checkpoints"]

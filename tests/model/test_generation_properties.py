@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gptmill import tokenizer
-from gptmill.model.generation import Decoding, TextStream, _choose, generate, generate_texts, stream
+from gptmill.model.generation import Decoding, TextStream, _choose, generate, stream
 from gptmill.model.gpt import GPT, GPTConfig
 
 WORDS = tokenizer.train(["naïve café, the quick brown fox — jumps over the lazy dog. ### End ### " * 30], 320)
@@ -76,27 +76,6 @@ def test_a_prompt_says_the_same_alone_and_among_16_others():
             assert generate(model, [*others[:place], prompt, *others[place:]], decoding)[place] == alone
 
 
-def test_seeds_repeat_and_differ():
-    model = model_of(2, 2, 4, 16, 30, 0)
-    sampled = [generate(model, [[1, 2]], Decoding(20, temperature=1.0, seed=seed))[0].tokens for seed in (3, 3, 4)]
-    assert sampled[0] == sampled[1] != sampled[2]
-
-
-def test_top_k_of_one_and_a_tiny_top_p_are_greedy():
-    model = model_of(2, 2, 4, 16, 30, 0)
-    greedy = generate(model, [[1, 2]], Decoding(12))
-    assert greedy == generate(model, [[1, 2]], Decoding(12, temperature=2.0, top_k=1))
-    assert greedy == generate(model, [[1, 2]], Decoding(12, temperature=2.0, top_p=1e-6))
-
-
-def test_no_end_comes_before_the_least_number_of_tokens():
-    model = model_of(2, 2, 4, 16, 30, 0)
-    [free] = generate(model, [[1, 2]], Decoding(12))
-    stop = free.tokens[0]
-    [bound] = generate(model, [[1, 2]], Decoding(12, min_new_tokens=5, stop=stop))
-    assert len(bound.tokens) >= 5 and stop not in bound.tokens
-
-
 @pytest.mark.parametrize(
     "wrong", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}, {"repetition_penalty": 0}, {"min_new_tokens": 9}]
 )
@@ -136,17 +115,25 @@ def test_nothing_that_may_become_a_stop_string_is_shown():
     assert shown == "fox ### Fox " and stream.finish() == "### En"
 
 
+def completed(model: GPT, prompts: list[list[int]], decoding: Decoding, stops: list[str]) -> list[tuple[str, int, bool]]:
+    """Of each prompt: what is shown, how many tokens were chosen, and whether a stop string came."""
+    texts, shown, counts = [TextStream(WORDS, stops) for _ in prompts], ["" for _ in prompts], [0] * len(prompts)
+    for row, token in stream(model, prompts, decoding, ends=lambda row: texts[row].stopped):
+        shown[row] += texts[row].feed(token)
+        counts[row] += 1
+    return [(said + text.finish(), count, text.stopped) for said, count, text in zip(shown, counts, texts, strict=True)]
+
+
 def test_rows_stop_at_stop_strings_each_for_itself():
     model = model_of(2, 2, 8, 64, WORDS.vocab_size, 5)
-    prompts, decoding = ["the quick", "", "café — lazy dog"], Decoding(40, temperature=1.0, seed=2)
-    free = generate_texts(model, WORDS, prompts, decoding)
-    assert [row.stopped for row in free] == ["length"] * 3 and all(row.tokens == 40 for row in free)
-    stops = [free[0].text[5:9], free[2].text[11:13]]
-    for row, whole in zip(generate_texts(model, WORDS, prompts, decoding, stops), free, strict=True):
-        ends = [whole.text.find(stop) + len(stop) for stop in stops if stop in whole.text]
-        assert row.stopped == ("stop" if ends else "length") and whole.text.startswith(row.text)
-        assert not any(stop in row.text for stop in stops)
-        assert (row.tokens < 40) == bool(ends)
+    prompts, decoding = [WORDS.encode(text) for text in ("the quick", "fox", "café — lazy dog")], Decoding(40, temperature=1.0, seed=2)
+    free = completed(model, prompts, decoding, [])
+    assert [(count, stopped) for _, count, stopped in free] == [(40, False)] * 3
+    stops = [free[0][0][5:9], free[2][0][11:13]]
+    for (shown, count, stopped), (whole, _, _) in zip(completed(model, prompts, decoding, stops), free, strict=True):
+        assert stopped == any(stop in whole for stop in stops) and whole.startswith(shown)
+        assert not any(stop in shown for stop in stops)
+        assert (count < 40) == stopped
 
 
 def test_streaming_gives_tokens_as_they_come():

@@ -117,7 +117,6 @@ def test_an_untrained_model_knows_nothing():
 def test_what_learns_is_what_was_asked_for(trainable, moves):
     model = GPTClassifier(GPT(CONFIG).trunk, ["ham", "spam"])
     model.freeze_all_but(trainable)
-    assert moves
     for name, weight in model.named_parameters():
         assert weight.requires_grad == name.startswith(tuple(moves)), name
 

@@ -13,6 +13,7 @@ from transformers import GPT2LMHeadModel
 from gptmill import exchange
 from gptmill.data import sources
 from gptmill.errors import GptmillError
+from gptmill.lineage import card, record
 from gptmill.model import exporting, importing, weights
 from gptmill.model.generation import Decoding, generate
 from gptmill.model.gpt import GPT, GPTConfig
@@ -163,7 +164,11 @@ def test_out_to_the_book_and_back_is_the_same_model(tmp_path, tie, bias):
 
 def test_export_to_huggingface_is_a_copy_that_was_checked(broken, tmp_path):
     exchange.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
+    for name in (card.NAME, record.NAME):
+        (tmp_path / "model" / name).write_text("where it comes from")
     exchange.export_weights(tmp_path / "model", tmp_path / "out", "huggingface")
+    for name in (card.NAME, record.NAME):
+        assert (tmp_path / "out" / name).read_text() == "where it comes from"
     assert (tmp_path / "out/model.safetensors").read_bytes() == (tmp_path / "model/model.safetensors").read_bytes()
     with pytest.raises(GptmillError, match="there already"):
         exchange.export_weights(tmp_path / "model", tmp_path / "out", "huggingface")
@@ -253,6 +258,37 @@ def test_a_config_of_another_size_is_refused(broken, tmp_path, change):
 def test_a_config_that_we_do_not_build_is_refused(broken, tmp_path, change):
     rewrite(broken / "huggingface/config.json", lambda config: config.update(change))
     assert next(iter(change)) in refused(broken / "huggingface", tmp_path)
+
+
+@pytest.mark.parametrize("dropout", ["x", None, 2, [1], -0.1, True])
+@pytest.mark.parametrize("name", ["huggingface/config.json", "openai/hparams.json"])
+def test_a_dropout_that_is_no_share_is_refused(broken, tmp_path, dropout, name):
+    rewrite(broken / name, lambda config: config.update(resid_pdrop=dropout))
+    assert f"resid_pdrop is {dropout!r}, no share" in refused((broken / name).parent, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "7", '["n_head"]'])
+def test_sizes_that_are_no_object_are_refused(broken, tmp_path, content):
+    (broken / "openai/hparams.json").write_text(content)
+    assert "hparams.json is not readable" in refused(broken / "openai", tmp_path)
+
+
+@pytest.mark.parametrize("index", [{"weight_map": {"a": 5}}, {"weight_map": {"a": None, "b": "x"}}, {"weight_map": 5}, []])
+def test_an_index_that_names_no_files_is_refused(broken, tmp_path, index):
+    (broken / "huggingface/model.safetensors").unlink()
+    (broken / "huggingface/model.safetensors.index.json").write_text(json.dumps(index))
+    assert "is no index of shards" in refused(broken / "huggingface", tmp_path)
+
+
+def test_a_pth_whose_names_are_no_text_is_refused(tmp_path):
+    torch.save({0: torch.zeros(2)}, tmp_path / "model.pth")
+    assert "holds no state dict" in refused(tmp_path / "model.pth", tmp_path)
+
+
+@pytest.mark.parametrize("vocabulary", [[["a", 0.5]], {"a": "x"}, {"a": None}, {"猫": 1}])
+def test_a_vocabulary_of_another_kind_is_left_out_and_told(broken, tmp_path, vocabulary):
+    (broken / "huggingface/tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}}))
+    assert "is not a byte-level vocabulary (" in exchange.import_weights(str(broken / "huggingface"), tmp_path / "model")
 
 
 def test_everything_that_is_wrong_is_listed_at_once(broken, tmp_path):

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gptmill.errors import GptmillError
-from gptmill.model import weights
+from gptmill.model import exporting, weights
 from gptmill.model.gpt import GPTClassifier
 
 KINDS = [{}, {"tie_weights": False}, {"qkv_bias": False}, {"tie_weights": False, "qkv_bias": False, "n_layers": 1, "n_heads": 4}]
@@ -115,6 +115,30 @@ def test_a_language_model_is_no_classifier(saved):
         weights.load_classifier(saved)
 
 
+def test_a_classifier_is_no_language_model(model_of, words, tmp_path):
+    weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), words, tmp_path / "model")
+    with pytest.raises(GptmillError, match="holds a classifier, not a language model: use models/base or models/instruct"):
+        weights.load(tmp_path / "model")
+
+
+def test_a_language_model_with_labels_in_its_config_is_none_the_less_one(saved, tmp_path):
+    config = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps(config | {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}))
+    assert weights.load(saved).config.n_layers == config["n_layer"]
+    exporting.to_huggingface(saved, tmp_path / "out")
+    with pytest.raises(GptmillError, match="holds a language model, not a classifier"):
+        weights.load_classifier(saved)
+
+
+@pytest.mark.parametrize("labels", [{"a": "ham", "b": "spam"}, {"0": "ham", "2": "spam"}, {"0": 1}, {}, ["ham", "spam"], None])
+def test_labels_that_do_not_name_each_class_are_one_error(model_of, words, tmp_path, labels):
+    weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), words, tmp_path / "model")
+    config = json.loads((tmp_path / "model/config.json").read_text())
+    (tmp_path / "model/config.json").write_text(json.dumps(config | {"id2label": labels}))
+    with pytest.raises(GptmillError, match="not the name of each class under 0, 1 and so on"):
+        weights.load_classifier(tmp_path / "model")
+
+
 def test_gpt2s_published_weights_are_read_with_or_without_prefix_and_masks(saved, model_of, tmp_path):
     model = model_of()
     published = {name.removeprefix("transformer."): weight for name, weight in load_file(saved / "model.safetensors").items()}
@@ -148,7 +172,8 @@ def test_a_head_that_is_missing_is_named(saved):
     (saved / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
     with pytest.raises(GptmillError, match="lm_head.weight is missing"):
         weights.load(saved)
-    (saved / "config.json").write_text(json.dumps(config | {"id2label": {"0": "ham", "1": "spam"}}))
+    classifier = {"architectures": ["GPT2ForSequenceClassification"], "id2label": {"0": "ham", "1": "spam"}}
+    (saved / "config.json").write_text(json.dumps(config | classifier))
     with pytest.raises(GptmillError, match="score.weight is missing"):
         weights.load_classifier(saved)
 

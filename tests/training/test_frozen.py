@@ -21,19 +21,22 @@ def classifier(make_gpt, trainable: str, **changes) -> GPTClassifier:
     return model
 
 
-def trained(model: GPTClassifier, task: Classification, training, compute: Compute) -> dict[str, torch.Tensor]:
-    loop.train(model, task, training(epochs=3), compute, name="t")
-    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+def trained(model: GPTClassifier, task: Classification, training, compute: Compute) -> tuple[list, dict[str, torch.Tensor]]:
+    result = loop.train(model, task, training(epochs=3), compute, name="t")
+    return result.curve, {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
 @FROZEN
-def test_what_is_kept_gives_the_weights_that_working_it_out_again_gives_to_the_last_bit(make_gpt, training, cpu, trainable):
-    finals = []
+@pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
+def test_what_is_kept_gives_what_working_it_out_again_gives_to_the_last_bit(make_gpt, training, cpu, trainable, bf16):
+    compute = replace(cpu, bf16=bf16)
+    found = []
     for keep in (True, False):
         model = classifier(make_gpt, trainable)
-        finals.append(trained(model, FrozenClassification.of(TASK, model, cpu, keep=keep), training, cpu))
-    assert finals[0].keys() == finals[1].keys()
-    assert all(torch.equal(finals[0][name], weight) for name, weight in finals[1].items())
+        found.append(trained(model, FrozenClassification.of(TASK, model, compute, keep=keep), training, compute))
+    (curve, weights), (other_curve, other_weights) = found
+    assert curve == other_curve
+    assert weights.keys() == other_weights.keys() and all(torch.equal(weights[name], weight) for name, weight in other_weights.items())
 
 
 @FROZEN

@@ -6,9 +6,11 @@ archive with a member that points outside, a link or a device is refused as a wh
 
 import fnmatch
 import gzip
+import os
 import re
 import stat
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -104,19 +106,16 @@ def _unpack(file: Plain, member: str, several: bool, bounds: list[Bounded], scra
                     bounds[layer].copy(iter(lambda stream=stream: stream.read(CHUNK), b""), plain.path)
         member = ""
     done = [plain for one in inner for plain in _unpack(one, member, several, bounds, scratch, layer + 1)]
-    for plain in inner:
-        if all(plain.path != kept.path for kept in done):
-            plain.path.unlink()
+    for path in {plain.path for plain in inner} - {plain.path for plain in done}:
+        path.unlink()
     return done
 
 
 def _place(scratch: Path) -> Path:
     """A new file; its name is made here, not in the archive."""
-    number = sum(1 for _ in scratch.iterdir())
-    while (path := scratch / f"{number:08}").exists():
-        number += 1
-    path.touch()
-    return path
+    handle, name = tempfile.mkstemp(dir=scratch)
+    os.close(handle)
+    return Path(name)
 
 
 def _choose(names: list[str], member: str, several: bool) -> list[str]:

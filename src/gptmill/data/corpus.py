@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gptmill.data import formats, rawtext
-from gptmill.data.rawtext import END_OF_TEXT
+from gptmill.data.rawtext import END_OF_TEXT, SEPARATOR
 from gptmill.params import CorpusParams
 
-SEPARATOR = f"\n{END_OF_TEXT}\n"
 PIECE_CHARACTERS = 1 << 18
 QUARANTINED_CHARACTERS = 20_000  # what of a document is kept in quarantine
 QUARANTINED_AT_ONCE = 500

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from gptmill import files, paths
 from gptmill.data import archives, fetching, joining, rawtext, s3
@@ -207,7 +208,7 @@ def _fetch_s3(wanted: Wanted, address: str, scratch: Path) -> Fetched:
 
 
 def _fetch_local(wanted: Wanted, address: str) -> Fetched:
-    place = Path(address.removeprefix("file://")).expanduser()
+    place = Path(unquote(address.partition("://")[2]) if addresses.scheme(address) == "file" else address).expanduser()
     if place.is_file():
         found = [place]
     elif place.is_dir():
@@ -289,10 +290,11 @@ def _unpack(wanted: Wanted, fetched: Fetched, scratch: Path) -> list[Plain]:
         where = fetched.origin if len(fetched.parts) == 1 else f"{part.name} of {fetched.origin}"
         member = wanted.member if len(fetched.parts) == 1 or archives.kind(part.path) in ("zip", "tar") else ""
         try:
-            plain += archives.unpack(part.path, part.name, member, wanted.several, max(left, 0), folder)
+            found = archives.unpack(part.path, part.name, member, wanted.several, max(left, 0), folder)
         except GptmillError as error:
             raise GptmillError(f"{wanted.name}: {where} can't be used: {error}.") from None
-        left = wanted.limit - sum(one.path.stat().st_size for one in plain)
+        plain += found
+        left -= sum(one.path.stat().st_size for one in found)
     for one in plain:
         if rawtext.is_page(one.path):
             raise GptmillError(f"{wanted.name}: {one.name} of {fetched.origin} is an HTML or XML page, not data.")

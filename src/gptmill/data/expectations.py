@@ -78,7 +78,7 @@ def corpus(frame: pd.DataFrame, params: ExpectationParams, context_length: int, 
             {"column": "repeated_line_share", "max_value": repeated},
             f"at most {repeated}",
         ),
-        *_common_rules(["row"], "documents", params)[:1],  # a table without a text column was refused when it was read
+        _quarantine_rule("documents", params),
     ]
     return DataSet("corpus", ["row"], frame, rules)
 
@@ -90,7 +90,7 @@ def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationPara
     rules = [
         _row_rule("every message has a label", "ExpectColumnValuesToNotBeNull", {"column": "label"}, "label is missing", params),
         _row_rule(one_of_them, "ExpectColumnValuesToBeInSet", {"column": "label", "value_set": labels}, "label is unknown", params),
-        *_text_rules("text", "message", params, longest=params.max_text_characters),
+        *_text_rules("text", "message", params),
         _row_rule(
             "no text stands under two labels",
             "ExpectColumnValuesToBeInSet",
@@ -108,7 +108,7 @@ def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationPara
         ),
         *[_class_rule(number, label, params.min_class_share) for number, label in enumerate(labels)],
         *_repeat_rules("messages", params),
-        *_common_rules(columns, "messages", params),
+        _quarantine_rule("messages", params),
     ]
     texts = _readable(frame["text"], params)
     conflict = repeats.conflicts(frame.assign(text=texts), labels)
@@ -131,11 +131,7 @@ def records(frame: pd.DataFrame, params: ExpectationParams, context_length: int,
     `style`: of the prompt and of what the model learns to write.
     """
     columns = ["row", *FIELDS]
-    rules = [
-        rule
-        for name in FIELDS
-        for rule in _text_rules(name, "record", params, may_be_empty=name == "input", longest=params.max_text_characters)
-    ]
+    rules = [rule for name in FIELDS for rule in _text_rules(name, "record", params, may_be_empty=name == "input")]
     rules += [
         _row_rule(
             f"no record is certain to have more than the {context_length:,} tokens of the model's context",
@@ -146,7 +142,7 @@ def records(frame: pd.DataFrame, params: ExpectationParams, context_length: int,
         ),
         _enough_rule("records", params.min_records),
         *_repeat_rules("records", params),
-        *_common_rules(columns, "records", params),
+        _quarantine_rule("records", params),
     ]
     fields = {name: _readable(frame[name], params) for name in FIELDS}
     questions = instructions.questions(pd.DataFrame(fields))
@@ -202,7 +198,7 @@ def _row_rule(says: str, check: str, arguments: dict[str, Any], reason: str, par
     return Rule(says, check, {**arguments, "mostly": 1 - share}, f"at most {_percent(share)} of the rows", reason, details)
 
 
-def _text_rules(column: str, row: str, params: ExpectationParams, *, longest: int | None, may_be_empty=False) -> list[Rule]:
+def _text_rules(column: str, row: str, params: ExpectationParams, *, may_be_empty: bool = False) -> list[Rule]:
     def rule(says: str, check: str, suffix: str, reason: str, **arguments: Any) -> Rule:
         return _row_rule(says, check, {"column": column + suffix, **arguments}, f"{column} {reason}", params)
 
@@ -210,12 +206,13 @@ def _text_rules(column: str, row: str, params: ExpectationParams, *, longest: in
     rules = [rule(f"every {row} has {article} {column} that is a string", "ExpectColumnValuesToNotBeNull", "", "is missing or no string")]
     if not may_be_empty:
         rules.append(rule(f"no {column} is empty", "ExpectColumnValuesToBeBetween", "_visible_characters", "is empty", min_value=1))
-    if longest:
-        too_long = f"is longer than {longest:,} characters"
-        rules.append(rule(f"no {column} {too_long}", "ExpectColumnValuesToBeBetween", "_characters", too_long, max_value=longest))
-    control = "has control characters or undecodable ones"
-    rules.append(rule(f"no {column} {control}", "ExpectColumnValuesToBeInSet", "_has_control_characters", control, value_set=[False]))
-    return rules
+    longest, control = params.max_text_characters, "has control characters or undecodable ones"
+    too_long = f"is longer than {longest:,} characters"
+    return [
+        *rules,
+        rule(f"no {column} {too_long}", "ExpectColumnValuesToBeBetween", "_characters", too_long, max_value=longest),
+        rule(f"no {column} {control}", "ExpectColumnValuesToBeInSet", "_has_control_characters", control, value_set=[False]),
+    ]
 
 
 def _percent(share: float) -> str:
@@ -227,14 +224,10 @@ def _enough_rule(rows: str, wanted: int) -> Rule:
     return Rule(f"{wanted:,} {rows} or more are kept", "ExpectColumnSumToBeBetween", arguments, f"at least {wanted:,}")
 
 
-def _common_rules(columns: list[str], rows: str, params: ExpectationParams) -> list[Rule]:
+def _quarantine_rule(rows: str, params: ExpectationParams) -> Rule:
     share = params.max_quarantined_share
-    quarantined = {"column": "is_quarantined", "max_value": share}
-    present = {"column_set": columns, "exact_match": False}
-    return [
-        Rule(f"at most {_percent(share)} of the {rows} are in quarantine", "ExpectColumnMeanToBeBetween", quarantined, f"at most {share}"),
-        Rule(f"the columns {', '.join(columns)} are there", "ExpectTableColumnsToMatchSet", present, ", ".join(columns)),
-    ]
+    arguments = {"column": "is_quarantined", "max_value": share}
+    return Rule(f"at most {_percent(share)} of the {rows} are in quarantine", "ExpectColumnMeanToBeBetween", arguments, f"at most {share}")
 
 
 def _measure(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:

@@ -15,7 +15,8 @@ LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 PAGE_STARTS = ("<!doctype html", "<html", "<?xml")
 CHUNK = 1 << 20  # bytes that are read at once
-END_OF_TEXT = "<|endoftext|>"  # a line of its own between two documents
+END_OF_TEXT = "<|endoftext|>"
+SEPARATOR = f"\n{END_OF_TEXT}\n"  # a line of its own between two documents
 FETCH_AGAIN = "Fetch it again, or put the right file in its place."
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def given_scores(records: list[dict[str, Any]], column: str, path: Path) -> list
         if column not in record:
             raise GptmillError(f"{path}, record {number} has no column {column!r}; it has {', '.join(map(repr, record))}")
         score = record[column]
-        if isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score) or not 0 <= score <= 100:
+        if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 100:
             raise GptmillError(f"{path}, record {number}: {column} is {str(score)[:60]!r}, not a number from 0 to 100")
         scores.append(float(score))
     return scores

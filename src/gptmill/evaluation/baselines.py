@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gptmill.errors import GptmillError
+
 LONGEST_TRIGRAM_TEXT = 20_000_000  # tokens: half a gigabyte in memory
 AT_ONCE = 1_000_000  # tokens whose probabilities are computed side by side
 
@@ -47,8 +49,9 @@ class TrigramModel:
         """Of each id (n,), after those before it; the first two have fewer than two before them."""
         probabilities, contexts = np.full(len(ids), 1 / self.vocab_size), np.zeros(len(ids), dtype=np.int64)
         for length, order in enumerate(self._orders):
+            if length:
+                contexts[length:] += ids[: len(ids) - length] * self.vocab_size ** (length - 1)
             probabilities[length:] = order.interpolate(contexts[length:], ids[length:], probabilities[length:])
-            contexts[length + 1 :] += ids[: len(ids) - length - 1] * self.vocab_size**length
         return probabilities
 
 
@@ -83,7 +86,8 @@ def tfidf_classifier(
 ) -> list[str]:
     """Labels for `texts` from TF-IDF of words and word pairs and a logistic regression, fitted on `train`'s texts and labels.
 
-    `weigh_classes`: every class weighs the same in the fit, however many texts it has.
+    `weigh_classes`: every class weighs the same in the fit, however many texts it has. Raises `GptmillError` when no text of `train` has a
+    word of two letters or digits.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -93,5 +97,10 @@ def tfidf_classifier(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
         LogisticRegression(C=10.0, max_iter=1000, random_state=seed, class_weight="balanced" if weigh_classes else None),
     )
-    model.fit(*train)
+    try:
+        model.fit(*train)
+    except ValueError as error:
+        if "empty vocabulary" not in str(error):
+            raise
+        raise GptmillError("no text of the training split has a word: does data.spam.text name the column with the texts?") from None
     return model.predict(texts).tolist()

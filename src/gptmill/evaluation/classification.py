@@ -32,13 +32,6 @@ def probabilities(
     return found
 
 
-def predict(
-    model: GPTClassifier, tokenizer: Tokenizer, texts: Sequence[str], max_length: int, compute: Compute, batch_size: int = 64
-) -> list[tuple[str, float]]:
-    """(the likeliest label, its probability) for each text, in order."""
-    return [likeliest(row, model.labels) for row in probabilities(model, tokenizer, texts, max_length, compute, batch_size)]
-
-
 def likeliest(row: Sequence[float], labels: Sequence[str]) -> tuple[str, float]:
     """The first of equals."""
     place = max(range(len(row)), key=row.__getitem__)

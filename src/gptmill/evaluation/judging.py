@@ -14,6 +14,8 @@ def judge_all(judge: Judge, records: Sequence[dict[str, Any]]) -> list[dict[str,
 
     Raises `GptmillError` when not a single answer got a score: a judge that cannot be reached is no judge of anything.
     """
+    if not records:
+        raise GptmillError("there are no answers to judge: run `dvc repro generate_responses`")
     found = [
         {
             **record,

@@ -7,8 +7,6 @@ those before a stage runs. The fingerprint is of all that decides the result, so
 
 import json
 import os
-import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +35,3 @@ class Progress:
             file.write((json.dumps([key, value]) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
-
-
-def clear(folder: Path) -> None:
-    """Remove a fingerprint's folder, and those of others beside it: the result is written, and what they were for is past."""
-    shutil.rmtree(folder.parent, ignore_errors=True)
-    with suppress(OSError):
-        folder.parents[1].rmdir()  # when nothing else is in it

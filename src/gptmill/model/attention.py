@@ -11,7 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from gptmill.model import fused
 
-SHORT = 512  # tokens of a row
+SHORT_ROW = 512  # tokens: up to here the (T, T) weights of a row still take little memory
 
 
 class SimilarityAttention(nn.Module):
@@ -130,4 +130,4 @@ class Attention(nn.Module):
     def _short_in_bf16(self, qkv: Tensor) -> bool:
         """Where torch's kernel is slow, and what it saves in memory is little."""
         dropout = self.dropout if self.training else 0.0
-        return qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16 and not dropout and qkv.shape[1] <= SHORT and qkv.requires_grad
+        return qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16 and not dropout and qkv.shape[1] <= SHORT_ROW and qkv.requires_grad

@@ -124,7 +124,8 @@ class TorchFile:
             if isinstance(found, dict) and isinstance(found.get(key), dict):
                 found = found[key]
                 self.container = f"torch file (its {key})"
-        if not isinstance(found, dict) or not found or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+        named = isinstance(found, dict) and all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in found.items())
+        if not named or not found:
             raise GptmillError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), ...)")
         return found
 
@@ -144,9 +145,10 @@ def _shards(index: Path) -> list[Path]:
         return [index]
     try:
         names = sorted(set(files.read_json(index)["weight_map"].values()))
+        absent = [name for name in names if Path(name).name != name or not (index.parent / name).is_file()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise GptmillError(f"{index} is no index of shards ({error!r}): get it again") from None
-    if absent := [name for name in names if Path(name).name != name or not (index.parent / name).is_file()]:
+    if absent:
         raise GptmillError(f"{index} names files that are not beside it: {', '.join(absent)}")
     return [index.parent / name for name in names]
 

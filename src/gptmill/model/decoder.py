@@ -155,33 +155,40 @@ class _Block(NamedTuple):
     @classmethod
     def of(cls, block: Block, half: bool) -> "_Block":
         attention, feed_forward = block.attention, block.feed_forward
-        layers = [attention.qkv, attention.projection, feed_forward.expand, feed_forward.contract]
-        # What is no plain layer, one with an adapter, computes as it does in training.
-        qkv, projection, expand, contract = (_half(layer) if half and isinstance(layer, nn.Linear) else layer for layer in layers)
-        if isinstance(expand, _Packed):
-            expand.activation = ("gelu", "tanh")
-        else:
-            expand = nn.Sequential(expand, feed_forward.activation)
-        return cls(block.attention_norm, qkv, projection, block.feed_forward_norm, expand, contract)
+        return cls(
+            attention_norm=block.attention_norm,
+            qkv=_layer(attention.qkv, half),
+            projection=_layer(attention.projection, half),
+            feed_forward_norm=block.feed_forward_norm,
+            expand=_layer(feed_forward.expand, half, feed_forward.activation),
+            contract=_layer(feed_forward.contract, half),
+        )
 
 
-def _half(layer: nn.Linear) -> Layer:
-    bias = None if layer.bias is None else layer.bias.to(torch.bfloat16)
-    return _product(layer.weight.to(torch.bfloat16), bias)
+def _layer(layer: nn.Module, half: bool, activation: Layer | None = None) -> Layer:
+    """What is no plain layer, one with an adapter, computes as it does in training."""
+    if half and isinstance(layer, nn.Linear):
+        bias = None if layer.bias is None else layer.bias.to(torch.bfloat16)
+        return _product(layer.weight.to(torch.bfloat16), bias, activation)
+    return _then(layer, activation)
 
 
-def _product(weight: Tensor, bias: Tensor | None) -> Layer:
+def _product(weight: Tensor, bias: Tensor | None, activation: Layer | None = None) -> Layer:
     if weight.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return _Packed(weight, bias)
-    return lambda x: linear(x.to(torch.bfloat16), weight, bias)
+        return _Packed(weight, bias, ("gelu", "tanh") if activation else ("none", ""))
+    return _then(lambda x: linear(x.to(torch.bfloat16), weight, bias), activation)
+
+
+def _then(layer: Layer, activation: Layer | None) -> Layer:
+    return (lambda x: activation(layer(x))) if activation else layer
 
 
 class _Packed:
     """x W^T + b in bf16, W laid out for oneDNN: the product that torch.compile calls for weights that do not change."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self.weight, self.bias = torch.ops.mkldnn._reorder_linear_weight(weight), bias
-        self.activation = ("none", "")
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: tuple[str, str]) -> None:
+        """`activation`: oneDNN's name of what follows the product, and of the algorithm; GPT-2's is GELU by tanh."""
+        self.weight, self.bias, self.activation = torch.ops.mkldnn._reorder_linear_weight(weight), bias, activation
 
     def __call__(self, x: Tensor) -> Tensor:
         name, algorithm = self.activation

@@ -39,13 +39,16 @@ def book_state_dict(model: GPT) -> dict[str, Tensor]:
 
 
 # What a model folder may hold, beside adapters, which are in the weights already.
-_FOLDER = (hub_config.NAME, weights.WEIGHTS, "tokenizer.json", "tokenizer_config.json", "prompt_style.json", "chat_template.jinja")
+_FOLDER = (
+    *(hub_config.NAME, weights.WEIGHTS, "tokenizer.json", "tokenizer_config.json"),
+    *("prompt_style.json", "chat_template.jinja", "README.md", "lineage.json"),
+)
 
 
 def to_huggingface(folder: Path, to: Path) -> None:
     """Copy a model folder, once its weights were found to fit its config."""
     _, settings = hub_config.read(folder / hub_config.NAME)
-    if "id2label" in settings:
+    if hub_config.is_classifier(settings):
         weights.load_classifier(folder)
     else:
         weights.load(folder)

@@ -50,13 +50,6 @@ class Completion:
     stopped: str  # "stop": the stop token came; "length": max_new_tokens were reached
 
 
-@dataclass(frozen=True)
-class TextCompletion:
-    text: str
-    tokens: int  # that were chosen, those of a stop string too
-    stopped: str  # "stop": the stop token or a stop string came; "length": max_new_tokens were reached
-
-
 def generate(model: GPT | Decoder, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Completion]:
     """One completion a prompt, in the prompts' order."""
     tokens: list[list[int]] = [[] for _ in prompts]
@@ -67,26 +60,6 @@ def generate(model: GPT | Decoder, prompts: Sequence[Sequence[int]], decoding: D
         else:
             tokens[row].append(token)
     return [Completion(*pair) for pair in zip(tokens, stopped, strict=True)]
-
-
-def generate_texts(
-    model: GPT | Decoder, tokenizer: Tokenizer, prompts: Sequence[str], decoding: Decoding, stop_strings: Sequence[str] = ()
-) -> list[TextCompletion]:
-    """One completion a text, in the texts' order, without stop strings. An empty text starts a new document."""
-    texts = [TextStream(tokenizer, stop_strings) for _ in prompts]
-    shown, counts, stopped = ["" for _ in prompts], [0] * len(prompts), ["length"] * len(prompts)
-    ids = [tokenizer.encode(prompt) or [tokenizer.end_of_text] for prompt in prompts]
-    for row, token in stream(model, ids, decoding, ends=lambda row: texts[row].stopped):
-        if token == decoding.stop:
-            stopped[row] = "stop"
-        else:
-            counts[row] += 1
-            shown[row] += texts[row].feed(token)
-    for row, text in enumerate(texts):
-        shown[row] += text.finish()
-        if text.stopped:
-            stopped[row] = "stop"
-    return [TextCompletion(*row) for row in zip(shown, counts, stopped, strict=True)]
 
 
 class TextStream:

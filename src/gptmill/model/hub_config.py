@@ -1,6 +1,6 @@
 """`config.json` of a Hugging Face GPT-2: what a model folder says of its model, and which such models gptmill builds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from gptmill.errors import GptmillError, listing
 from gptmill.model.gpt import INIT_STD, NORM_EPSILON, GPTConfig
 
 NAME = "config.json"
+CLASSIFIER = "GPT2ForSequenceClassification"
 
 # What a Hugging Face config may say without making another model of it.
 _BUILT: dict[str, tuple[Any, ...]] = {
@@ -23,6 +24,7 @@ _BUILT: dict[str, tuple[Any, ...]] = {
 
 _MOST_LAYERS, _MOST = 1000, 1 << 31  # what a damaged file says beyond is not tried
 NO_SIZE = "which no model has"
+NO_DROPOUT = "no share from 0 to below 1"
 
 
 def is_size(key: str, value: Any) -> bool:
@@ -30,10 +32,28 @@ def is_size(key: str, value: Any) -> bool:
     return type(value) is int and 1 <= value <= (_MOST_LAYERS if key.startswith("n_layer") else _MOST)
 
 
+def is_dropout(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1
+
+
+def is_classifier(settings: Mapping[str, Any]) -> bool:
+    """Whether a config is a classifier's. Labels are no sign of one: a language model's config may have them too."""
+    architectures = settings.get("architectures")
+    return isinstance(architectures, list) and CLASSIFIER in architectures
+
+
+def labels(settings: Mapping[str, Any], path: Path) -> list[str]:
+    """A classifier's classes, in the order of its outputs. Raises `GptmillError` when `id2label` does not name each once."""
+    found = settings.get("id2label")
+    if not isinstance(found, dict) or not found or any(not isinstance(found.get(str(i)), str) for i in range(len(found))):
+        raise GptmillError(f"{path}: id2label is {str(found)[:60]!r}, not the name of each class under 0, 1 and so on: get it again")
+    return [found[str(i)] for i in range(len(found))]
+
+
 def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequence[str] = ()) -> None:
     """Of a language model, or of a classifier when there are labels. `end_of_text`: the token's id, where a tokenizer is known."""
     settings: dict[str, Any] = {
-        "architectures": ["GPT2ForSequenceClassification" if labels else "GPT2LMHeadModel"],
+        "architectures": [CLASSIFIER if labels else "GPT2LMHeadModel"],
         "model_type": "gpt2",
         "vocab_size": config.vocab_size,
         "n_positions": config.context_length,
@@ -80,6 +100,9 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     ]
     if settings.get("n_inner") not in (None, 4 * (sizes["n_embd"] if type(sizes["n_embd"]) is int else 0)):
         problems.append(f"n_inner is {settings['n_inner']!r}; gptmill builds GPT-2 with 4 * n_embd")
+    dropout = settings.get("resid_pdrop", 0.1)
+    if not is_dropout(dropout):
+        problems.append(f"resid_pdrop is {dropout!r}, {NO_DROPOUT}")
     if problems:
         raise GptmillError(f"{path} is not a GPT-2 config that gptmill can build:\n" + listing(problems))
     config = GPTConfig(
@@ -88,7 +111,7 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
         n_layers=sizes["n_layer"],
         n_heads=sizes["n_head"],
         d_model=sizes["n_embd"],
-        dropout=settings.get("resid_pdrop", 0.1),
+        dropout=dropout,
         qkv_bias=settings.get("qkv_bias", True),
         tie_weights=settings.get("tie_word_embeddings", True),
     )

@@ -31,6 +31,7 @@ _CLAIMS = {
     "vocab_size": ("n_vocab", "vocab_size"),
     "context_length": ("n_ctx", "n_positions", "context_length"),
 }
+_DROPOUT = ("resid_pdrop", "drop_rate")
 _BOOK_DROPOUT, _HEAD_WIDTH = 0.1, 64
 _HEADS_OF_A_SMALL_MODEL = 4
 
@@ -148,12 +149,18 @@ def _beside(path: Path, convention: Convention) -> tuple[dict[str, Any], dict[st
         if (folder / name).is_file():
             try:
                 settings = files.read_json(folder / name)
+                if not isinstance(settings, dict):
+                    raise TypeError("it holds no object")
                 claims = {ours: settings[key] for ours, keys in _CLAIMS.items() for key in keys if key in settings}
             except (OSError, ValueError, TypeError) as error:
                 raise GptmillError(f"{folder / name} is not readable ({error}): get it again") from None
-            if problems := [
-                f"{key} is {claims[key]!r}, {hub_config.NO_SIZE}" for key in claims if not hub_config.is_size(key, claims[key])
-            ]:
+            problems = [f"{key} is {claims[key]!r}, {hub_config.NO_SIZE}" for key in claims if not hub_config.is_size(key, claims[key])]
+            problems += [
+                f"{key} is {settings[key]!r}, {hub_config.NO_DROPOUT}"
+                for key in _DROPOUT
+                if key in settings and not hub_config.is_dropout(settings[key])
+            ]
+            if problems:
                 raise GptmillError(f"{folder / name} is not in order:\n" + listing(problems))
             return settings, claims
     return {}, {}
@@ -180,7 +187,7 @@ def _build(
     own_head = convention.head in tensors.specs
     config = GPTConfig(
         **sizes,
-        dropout=float(settings.get("resid_pdrop", settings.get("drop_rate", _BOOK_DROPOUT))),
+        dropout=float(next((settings[key] for key in _DROPOUT if key in settings), _BOOK_DROPOUT)),
         qkv_bias=_has_qkv_bias(tensors, convention, sizes["n_layers"], settings),
         tie_weights=not own_head and convention is not BOOK and settings.get("tie_word_embeddings", True),
     )

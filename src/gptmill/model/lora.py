@@ -63,7 +63,7 @@ def attach(model: GPT | GPTClassifier, settings: LoRAParams) -> None:
 
 def merge(model: GPT | GPTClassifier) -> None:
     """Add every adapter into its layer's weight, take it away, and let everything learn again."""
-    for owner, name, adapted in list(_adapted(model)):
+    for _, owner, name, adapted in list(_adapted(model)):
         setattr(owner, name, adapted.merged())
     model.requires_grad_(True)
 
@@ -87,24 +87,25 @@ class Adapter:
     @classmethod
     def of(cls, model: GPT | GPTClassifier, base: str | None = None) -> "Adapter":
         """Of a model that was not merged yet. `base`: where whoever reads the adapter may find what it belongs to."""
-        tensors, targets, found = {}, [], None
-        for name, found in _by_hub_name(model).items():
-            tensors[f"{_PREFIX}{name}.lora_A.weight"] = found.A.detach().to("cpu", torch.float32).clone()
-            tensors[f"{_PREFIX}{name}.lora_B.weight"] = found.B.detach().to("cpu", torch.float32).clone()
-            target = ".".join(name.split(".")[-2:])
-            targets += [target] * (target not in targets)
-        if found is None:
+        adapted = _by_hub_name(model)
+        if not adapted:
             raise ValueError("the model has no adapters: attach them first, and take them before merging")
+        tensors = {
+            f"{_PREFIX}{name}.lora_{part}.weight": getattr(found, part).detach().to("cpu", torch.float32).clone()
+            for name, found in adapted.items()
+            for part in "AB"
+        }
+        first = next(iter(adapted.values()))
         if isinstance(model, GPTClassifier):
             tensors[f"{_PREFIX}score.weight"] = model.head.weight.detach().to("cpu", torch.float32).clone()
         config = {
             "peft_type": "LORA",
             "task_type": "SEQ_CLS" if isinstance(model, GPTClassifier) else "CAUSAL_LM",
             "base_model_name_or_path": base,
-            "r": found.rank,
-            "lora_alpha": found.alpha,
-            "lora_dropout": found.dropout.p,
-            "target_modules": targets,
+            "r": first.rank,
+            "lora_alpha": first.alpha,
+            "lora_dropout": first.dropout.p,
+            "target_modules": list(dict.fromkeys(".".join(name.split(".")[-2:]) for name in adapted)),
             "fan_in_fan_out": True,  # Hugging Face's GPT-2 keeps its matrices as (in, out)
             "bias": "none",
             "modules_to_save": ["score"] if isinstance(model, GPTClassifier) else None,
@@ -139,11 +140,7 @@ def load(model: GPT | GPTClassifier, folder: Path) -> None:
     wanted = {f"{_PREFIX}{name}.lora_{part}.weight": getattr(to, part) for name, to in _by_hub_name(model).items() for part in "AB"}
     if isinstance(model, GPTClassifier):
         wanted[f"{_PREFIX}score.weight"] = model.head.weight
-    problems = [f"{name} is missing" for name in wanted if name not in found.specs]
-    problems += [f"{name} is surplus" for name in found.specs if name not in wanted]
-    odd = [name for name, to in wanted.items() if name in found.specs and found.specs[name].shape != tuple(to.shape)]
-    problems += [f"{name} is {found.specs[name].shape}, not {tuple(wanted[name].shape)}" for name in odd]
-    if problems:
+    if problems := weights.differences({name: to.shape for name, to in wanted.items()}, found.specs):
         merge(model)  # adds nothing: the adapters are new
         raise GptmillError(f"the adapter in {folder} does not fit the model:\n" + listing(problems))
     with torch.no_grad():
@@ -164,19 +161,14 @@ def _owner(block: Block, layer: str) -> tuple[nn.Module, str]:
     return getattr(block, module), name
 
 
-def _adapted(model: GPT | GPTClassifier) -> Iterator[tuple[nn.Module, str, LoRALinear]]:
-    for block in model.trunk.blocks:
+def _adapted(model: GPT | GPTClassifier) -> Iterator[tuple[str, nn.Module, str, LoRALinear]]:
+    """Each adapted layer: the name that it has in Hugging Face's model, who owns it here, under which name, and the layer."""
+    for i, block in enumerate(model.trunk.blocks):
         for layer in _OURS:
             owner, name = _owner(block, layer)
             if isinstance(found := getattr(owner, name), LoRALinear):
-                yield owner, name, found
+                yield f"transformer.h.{i}.{_TARGETS[layer]}", owner, name, found
 
 
 def _by_hub_name(model: GPT | GPTClassifier) -> dict[str, LoRALinear]:
-    """Adapted layers under the names that they have in Hugging Face's model."""
-    return {
-        f"transformer.h.{i}.{_TARGETS[layer]}": found
-        for i, block in enumerate(model.trunk.blocks)
-        for layer in _OURS
-        if isinstance(found := getattr(*_owner(block, layer)), LoRALinear)
-    }
+    return {name: found for name, *_, found in _adapted(model)}

@@ -4,7 +4,7 @@ One table says what each weight is called here, by Hugging Face, by OpenAI and i
 as torch's `Linear` has them, (in, out) at Hugging Face and (1, in, out) at OpenAI; query, key and value are apart in the book alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -170,16 +170,18 @@ def write(
 
 def load(folder: Path) -> GPT:
     """The language model in a folder. Raises `GptmillError` when the folder is not one, or its weights do not fit its config."""
-    config, _ = hub_config.read(folder / hub_config.NAME)
+    config, settings = hub_config.read(folder / hub_config.NAME)
+    if hub_config.is_classifier(settings):
+        raise GptmillError(f"{folder} holds a classifier, not a language model: use models/base or models/instruct")
     return _fill(config, _open(folder / WEIGHTS), folder)
 
 
 def load_classifier(folder: Path) -> GPTClassifier:
     """The classifier in a folder. Raises `GptmillError` as `load` does."""
     config, settings = hub_config.read(folder / hub_config.NAME)
-    if "id2label" not in settings:
+    if not hub_config.is_classifier(settings):
         raise GptmillError(f"{folder} holds a language model, not a classifier: run `dvc repro finetune_classifier` and use its folder")
-    labels = [settings["id2label"][str(i)] for i in range(len(settings["id2label"]))]
+    labels = hub_config.labels(settings, folder / hub_config.NAME)
     found = _open(folder / WEIGHTS)
     _refuse(mismatches(HUGGINGFACE, found.specs, config, {"score.weight": (len(labels), config.d_model)}), folder)
     with torch.device("meta"):  # shapes only: the weights that are read take their place, nothing is held twice
@@ -236,12 +238,15 @@ def mismatches(
             wanted |= dict.fromkeys(place.theirs, shape_there(place, convention, shapes[place.ours]))
         else:
             allowed.update(place.theirs)
+    return differences(wanted, specs, allowed)
+
+
+def differences(wanted: Mapping[str, Sequence[int]], specs: Mapping[str, Spec], allowed: Container[str] = ()) -> list[str]:
+    """How tensors differ from the names and shapes that are wanted, one line each; names that are `allowed` may be there beside them."""
+    there = {name: tuple(shape) for name, shape in wanted.items() if name in specs}
     problems = [f"{name} is missing" for name in wanted if name not in specs]
-    odd = [name for name, shape in wanted.items() if name in specs and specs[name].shape != tuple(shape)]
-    problems += [f"{name} is {specs[name].shape}, not {tuple(wanted[name])}" for name in odd]
-    problems += [
-        f"{name} holds {specs[name].dtype}, no fractions" for name in wanted if name in specs and not specs[name].dtype.is_floating_point
-    ]
+    problems += [f"{name} is {specs[name].shape}, not {shape}" for name, shape in there.items() if specs[name].shape != shape]
+    problems += [f"{name} holds {specs[name].dtype}, no fractions" for name in there if not specs[name].dtype.is_floating_point]
     return problems + [f"{name} is surplus" for name in specs if name not in wanted and name not in allowed]
 
 
@@ -257,7 +262,10 @@ def is_tied(found: Checkpoint, convention: Convention) -> bool:
 
 def _refuse(problems: Sequence[str], where: Path) -> None:
     if problems:
-        raise GptmillError(f"the weights in {where} do not fit the model:\n" + listing(problems))
+        raise GptmillError(
+            f"the weights in {where} do not fit the model:\n{listing(problems)}\n"
+            "Import the original again with `gptmill weights import`, or run the stage that makes it."
+        )
 
 
 def _open(path: Path) -> Renamed:

@@ -176,7 +176,7 @@ class ClassifierParams(TrainingParams):
     trainable: Literal["head", "last_block", "all"] = Field(description="what learns beside the new head; last_block is the book's choice")
     max_length: PositiveInt = Field(description="tokens of a message that are read; the rest is cut")
     cache_activations: bool = Field(
-        description="true: what a frozen trunk makes of a text is worked out once, not once an epoch; same result. Not with model.dropout"
+        description="true: what a frozen trunk makes of a text is worked out once, not once an epoch; same bits. Not with model.dropout"
     )
     lora: LoRAParams = Field(description="low-rank adapters in place of the weights; with a rank above 0 they and the head learn")
 

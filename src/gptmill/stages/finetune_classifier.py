@@ -37,6 +37,12 @@ def run(params: Params) -> None:
     def encode(split: pd.DataFrame) -> list[tuple[list[int], int]]:
         return [(words.encode(text), classes.index(label)) for text, label in zip(split["text"], split["label"], strict=True)]
 
+    # Most texts of the test split are in the natural one too: each is read once.
+    texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
+    learnt = splits["train"]["text"].tolist(), splits["train"]["label"].tolist()
+    # Before the training, which takes longer: texts that can't be told apart by words are refused at once.
+    tfidf = dict(zip(texts, baselines.tfidf_classifier(learnt, texts, params.seed, weigh_classes=weigh), strict=True))
+
     settings = params.classifier
     train = encode(splits["train"])
     class_weights = balancing_weights([label for _, label in train], len(classes)) if weigh else None
@@ -67,12 +73,8 @@ def run(params: Params) -> None:
         if not ranks.leads():
             return
         adapters = lora.detach(model, str(paths.BASE_MODEL))
-        # Most texts of the test split are in the natural one too: each is read once.
-        texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
         probable = dict(zip(texts, classification.probabilities(model, words, texts, settings.max_length, machine), strict=True))
         predictions = {text: classification.likeliest(row, classes) for text, row in probable.items()}
-        learnt = splits["train"]["text"].tolist(), splits["train"]["label"].tolist()
-        tfidf = dict(zip(texts, baselines.tfidf_classifier(learnt, texts, params.seed, weigh_classes=weigh), strict=True))
         metrics = {}
         for name, theirs in (("test", "tfidf"), ("natural", "natural_tfidf")):
             labels = splits[name]["label"].tolist()

@@ -34,6 +34,6 @@ def run(params: Params) -> None:
         for record, answer in zip(answered, answers(folder, asked), strict=True):
             record |= {f"{prefix}{name}": value for name, value in vars(answer).items()}
     files.write_jsonl(paths.RESPONSES, answered)
-    progress.clear(under_way)
+    files.clear(under_way.parent, above=1)  # with those of other fingerprints: what they were for is past
     unfinished = sum(record["stopped"] == "length" for record in answered)
     print(f"responses: {len(answered)} written, {unfinished} cut at {params.generate.max_new_tokens} tokens")

@@ -13,7 +13,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,10 +122,7 @@ class DiskCheckpoints:
         self._cost = self._saved_at - started
 
     def clear(self) -> None:
-        shutil.rmtree(self.folder.parent, ignore_errors=True)  # with those of other fingerprints: what they were for is past
-        for parent in self.folder.parents[1:3]:
-            with suppress(OSError):
-                parent.rmdir()  # when nothing else is in it
+        files.clear(self.folder.parent, above=2)  # with those of other fingerprints: what they were for is past
 
     def _found(self) -> list[Path]:
         found = {int(match[1]): path for path in self.folder.glob("step-*") if (match := re.fullmatch(r"step-(\d+)", path.name))}

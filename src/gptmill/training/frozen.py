@@ -1,7 +1,7 @@
 """What a frozen trunk makes of each text: worked out once, instead of in each epoch and each evaluation.
 
 A classifier of which only the head, or the last block, learns is given the same by the rest of its trunk each time. Each text goes through
-that part alone, without padding, so that what is kept is what would be worked out again, to the last bit.
+that part alone, without padding, so that what is kept is what would be worked out again: to the last bit, in float32 and in bf16.
 """
 
 import tempfile
@@ -71,13 +71,14 @@ class FrozenClassification(Classification):
         weights = Weights(model, half=compute.bf16 and keep)
         activations = []
         for name, rows in (("training", task.train), ("validation", task.validation)):
+            if name == "validation":
+                weights.widen()  # as in the loop: what is measured is what would be saved
             texts = [tokens[: task.max_length] for tokens, _ in rows]
             found: Activations = Fresh(model, texts, compute)
             if keep:
                 sizes = [len(text) if model.learns_after() == "blocks" else 1 for text in texts]
                 found = Kept(found, sizes, model.config.d_model, f"frozen trunk, {name} texts")
             activations.append(found)
-        weights.widen()
         return cls(**{field.name: getattr(task, field.name) for field in fields(task)}, activations=tuple(activations))
 
     def collate(self, rows: np.ndarray) -> Batch:

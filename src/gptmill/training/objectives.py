@@ -8,7 +8,7 @@ that they sum over, so that batches of different sizes weigh by what is in them.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -43,8 +43,43 @@ class Objective(Protocol):
         """Summed loss in nats, number of targets, and number of targets that the model would have got right."""
 
 
+class _Tokens:
+    """What predicts tokens: a batch is (B, T) inputs and (B, T) targets."""
+
+    def targets(self, batch: Batch) -> int:
+        return int((batch[1] != IGNORE_INDEX).sum())
+
+    def loss(self, model: GPT, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        return model.loss(*batch)
+
+
 @dataclass(frozen=True)
-class NextToken:
+class _Texts:
+    """What learns from texts, each whole and cut to `max_length` tokens, not from a stream of them."""
+
+    train: Sequence[Any]
+    validation: Sequence[Any]
+    max_length: int
+    batch_size: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(len(self.train) / self.batch_size)
+
+    def collate(self, rows: np.ndarray) -> Batch:
+        return self._collate([self.train[row] for row in rows])
+
+    def validation_batches(self) -> Iterator[Batch]:
+        for i in range(0, len(self.validation), self.batch_size):
+            yield self._collate(self.validation[i : i + self.batch_size])
+
+    def _collate(self, rows: Sequence[Any]) -> Batch:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class NextToken(_Tokens):
     """Predict each token of a long row of them from those before it, in windows of the context's length."""
 
     by_accuracy: ClassVar = False
@@ -83,12 +118,6 @@ class NextToken:
         rows = [torch.from_numpy(tokens[start : start + self.context_length + 1].astype(np.int64)) for start in starts]
         return _pad([row[:-1] for row in rows], 0), _pad([row[1:] for row in rows], IGNORE_INDEX)
 
-    def targets(self, batch: Batch) -> int:
-        return int((batch[1] != IGNORE_INDEX).sum())
-
-    def loss(self, model: GPT, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        return model.loss(*batch)
-
 
 @dataclass(frozen=True)
 class Example:
@@ -99,30 +128,16 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Instruction:
+class Instruction(_Tokens, _Texts):
     """Predict the answer to an instruction; the end-of-text token that ends it counts, what pads a batch does not."""
 
     by_accuracy: ClassVar = False
     train: Sequence[Example]
     validation: Sequence[Example]
-    max_length: int
-    batch_size: int
-    seed: int
     prompt_counts: bool  # whether the prompt's own tokens are predicted too
-
-    @property
-    def steps(self) -> int:
-        return math.ceil(len(self.train) / self.batch_size)
 
     def order(self, epoch: int) -> Iterable[np.ndarray]:
         return _by_length([len(e.prompt) + len(e.answer) for e in self.train], self.batch_size, [self.seed, epoch])
-
-    def collate(self, rows: np.ndarray) -> Batch:
-        return self._collate([self.train[row] for row in rows])
-
-    def validation_batches(self) -> Iterator[Batch]:
-        for i in range(0, len(self.validation), self.batch_size):
-            yield self._collate(self.validation[i : i + self.batch_size])
 
     def _collate(self, examples: Sequence[Example]) -> Batch:
         inputs, targets = [], []
@@ -135,39 +150,19 @@ class Instruction:
             targets.append(target)
         return _pad(inputs, 0), _pad(targets, IGNORE_INDEX)
 
-    def targets(self, batch: Batch) -> int:
-        return int((batch[1] != IGNORE_INDEX).sum())
-
-    def loss(self, model: GPT, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        return model.loss(*batch)
-
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(_Texts):
     """Tell the class of a text from the last of its tokens. A batch is (B, T) tokens and (B, 2): length and class of each row."""
 
     # A classifier that grows surer of its few mistakes has a rising loss while it still gets more texts right.
     by_accuracy: ClassVar = True
     train: Sequence[tuple[list[int], int]]  # tokens and class
     validation: Sequence[tuple[list[int], int]]
-    max_length: int
-    batch_size: int
-    seed: int
     class_weights: tuple[float, ...] | None = None  # what a text of each class counts in the loss; None: each counts 1
-
-    @property
-    def steps(self) -> int:
-        return math.ceil(len(self.train) / self.batch_size)
 
     def order(self, epoch: int) -> Iterable[np.ndarray]:
         return _by_length([len(tokens) for tokens, _ in self.train], self.batch_size, [self.seed, epoch])
-
-    def collate(self, rows: np.ndarray) -> Batch:
-        return self._collate([self.train[row] for row in rows])
-
-    def validation_batches(self) -> Iterator[Batch]:
-        for i in range(0, len(self.validation), self.batch_size):
-            yield self._collate(self.validation[i : i + self.batch_size])
 
     def _collate(self, rows: Sequence[tuple[list[int], int]]) -> Batch:
         texts = [torch.tensor(tokens[: self.max_length]) for tokens, _ in rows]

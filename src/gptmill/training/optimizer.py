@@ -18,11 +18,13 @@ class Optimizer:
     """AdamW, or Muon with AdamW beside it: they share a learning rate and move as one. Owns the weights that learn, in float32."""
 
     def __init__(self, model: nn.Module, params: TrainingParams, *, half: bool = False) -> None:
-        """Over what requires a gradient in `model`. Only matrices decay: neither norms, biases nor embeddings (a tied head is one).
+        """Over what requires a gradient in `model`.
+
+        Only matrices decay, not norms, biases and embeddings. A tied head is an embedding; an untied one, or a classifier's, is a matrix.
+        With `params.optimizer: muon`, Muon moves the matrices (Jordan et al. 2024), all directions of a step equally far; at our sizes it
+        halves the steps that a loss takes. Its steps are scaled to AdamW's (Liu et al. 2025, section 2.2): one learning rate serves both.
 
         `half`: the model computes with bf16 copies of its weights, which are float32 again within `in_full` and after `release`.
-        `muon`: the matrices by Muon (Jordan et al. 2024), which makes all directions of a step equally long; at our sizes it halves the
-        steps that a loss takes. Its steps are scaled to AdamW's (Liu et al. 2025, section 2.2), so one learning rate serves both.
         """
         apart = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
         self._names = {id(weight): name for name, weight in model.named_parameters() if weight.requires_grad}

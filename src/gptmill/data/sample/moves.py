@@ -7,7 +7,7 @@ A tiny simulation keeps the state, so whatever a story says last about a thing i
 import random
 
 from gptmill.data.sample.telling import Teller
-from gptmill.data.sample.world import COLOURS_OF, DAYS, MONTHS, NUMBERS, PLURALS, SEASON_OF
+from gptmill.data.sample.world import COLOURS_OF, DAYS, MONTHS, NUMBERS, SEASON_OF, plural
 
 
 def hide_and_carry(rng: random.Random, teller: Teller) -> str:
@@ -81,10 +81,9 @@ def shopping(rng: random.Random, teller: Teller) -> str:
     teller.thing("x")
     teller.weather()
     fruit = rng.choice(teller.village.fruits)
-    fruits = PLURALS.get(fruit) or (fruit[:-1] + "ies" if fruit.endswith("y") else fruit + "s")
     teller.bind(
         f=fruit,
-        fs=fruits,
+        fs=plural(fruit),
         colour=COLOURS_OF[fruit],
         k=rng.choice(teller.village.lists["KIN"]),
         town=teller.village.name,

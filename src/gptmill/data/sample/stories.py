@@ -3,6 +3,7 @@
 import random
 import re
 
+from gptmill.data.rawtext import SEPARATOR
 from gptmill.data.sample import world
 from gptmill.data.sample.arcs import ARCS
 from gptmill.data.sample.beats import BEATS
@@ -12,7 +13,6 @@ from gptmill.data.sample.phone import phone_story
 from gptmill.data.sample.school import School
 from gptmill.data.sample.telling import Deck, Teller
 
-SEPARATOR = "\n<|endoftext|>\n"
 RETELLINGS = (
     "{In [town] they|Around [town] people} {still tell it|remember it} like this:",
     "{In the evening|That night} [a] wrote {in a notebook|it down}:",
@@ -31,7 +31,6 @@ def cast(rng: random.Random, teller: Teller) -> None:
     town, other_town = teller.village.name, teller.village.neighbour
     job, other_job = rng.sample(teller.village.jobs, 2)
     fruit = rng.choice(teller.village.fruits)
-    fruits = world.PLURALS.get(fruit) or (fruit[:-1] + "ies" if fruit.endswith("y") else fruit + "s")
     count = rng.randint(4, 12)
     teller.bind(
         town=town,
@@ -43,7 +42,7 @@ def cast(rng: random.Random, teller: Teller) -> None:
         otherjob=other_job,
         othertool=world.JOBS[other_job][0],
         f=fruit,
-        fs=fruits,
+        fs=world.plural(fruit),
         colour=world.COLOURS_OF[fruit],
         count=world.NUMBERS[count],
         left=world.NUMBERS[count - 2],

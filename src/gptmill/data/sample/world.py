@@ -104,6 +104,13 @@ PLURALS = pairs("""
     cherry: cherries, story: stories, puppy: puppies, box: boxes, bus: buses, dish: dishes, brush: brushes, fox: foxes,
     potato: potatoes, tomato: tomatoes, book: books, key: keys, apple: apples, boat: boats
 """)
+
+
+def plural(noun: str) -> str:
+    """Of nouns that follow the rule, and of those of the table that do not."""
+    return PLURALS.get(noun) or (noun[:-1] + "ies" if noun.endswith("y") else noun + "s")
+
+
 PASTS = pairs("""
     go: went, eat: ate, see: saw, run: ran, swim: swam, sing: sang, write: wrote, give: gave, take: took, buy: bought,
     bring: brought, think: thought, catch: caught, teach: taught, find: found, lose: lost, make: made, come: came,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gptmill.errors import GptmillError
 from gptmill.evaluation.judges.cache import Replies, Reply
 from gptmill.evaluation.judges.replies import Verdict
+from gptmill.evaluation.judges.rubrics import Messages
 from gptmill.params.judging import JudgeModelParams, JudgeParams
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ LONGEST_WAIT = 10.0  # seconds between two attempts, unless the server asks for 
 LARGEST_REPLY = 4 << 20  # bytes
 MOST_SAID = 200  # characters of a server's error message
 
-Messages = list[dict[str, str]]
 Schema = dict[str, Any]
 
 
