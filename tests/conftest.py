@@ -23,7 +23,6 @@ from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.params import Section
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # for `pipelines`, which is no part of the package
 
 hypothesis.settings.register_profile("quiet", deadline=None, max_examples=60, derandomize=True, database=None)
 hypothesis.settings.load_profile("quiet")

@@ -5,11 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import orchestration, run, table, textbook, work
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))  # for `benchmarks`, which is no part of the package
-
-from benchmarks import orchestration, run, table, textbook, work  # noqa: E402
-
 ROW = re.compile(r"\| (?P<what>[^|]+) \|(?: [^|]+ \|){3} (?P<ratio>[\d.]+) \| (?P<target>[\d.]+) \|")
 PROMISED = [  # in the order of the table: what must reach which ratio
     ("pretraining step", 1.4), ("the same", 2.5), ("the same, share of the bf16 peak", 0.6),

@@ -1,6 +1,5 @@
 """Each spoiled input goes from download to validate: it ends with one error that a person can read, or in quarantine with a reason."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -8,14 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import spoiled
 from gptmill import params, paths, stages
 from gptmill.errors import GptmillError
 from gptmill.params.sources import STANDARD
-
-_specification = importlib.util.spec_from_file_location("spoiled", Path(__file__).with_name("spoiled.py"))
-spoiled = importlib.util.module_from_spec(_specification)
-__import__("sys").modules["spoiled"] = spoiled
-_specification.loader.exec_module(spoiled)
 
 STORY = "Once upon a time there was a miller. He had a mill.\n" * 40
 NOT_FOR_PEOPLE = re.compile(r"Traceback|[A-Z]\w+(Error|Exception)\b|<class|object at 0x|\[Errno")

@@ -1,17 +1,12 @@
 """The pages as a person sees them: in a real browser, on a phone and on a desk, with texts that try to break them."""
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
+import hostile
 from gptmill.report import cards, page
-
-_specification = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
-hostile = importlib.util.module_from_spec(_specification)
-_specification.loader.exec_module(hostile)
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
 # Which texts on the page lie over one another. A line's box is higher than its letters: a quarter of it is left out above and below.

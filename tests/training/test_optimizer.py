@@ -191,5 +191,7 @@ def test_an_optimizer_that_is_restored_goes_on_with_the_same_bytes(make_gpt, tra
     for stepper, model in ((one, first), (other, second)):
         steps(stepper, model, range(3, 6))
         stepper.release()
+    assert one.state().keys() == other.state().keys()
+    assert all(torch.equal(tensor, other.state()[name]) for name, tensor in one.state().items())
     for (name, mine), theirs in zip(first.named_parameters(), second.parameters(), strict=True):
         assert torch.equal(mine, theirs), name

@@ -215,26 +215,3 @@ def test_a_full_disk_is_told_of_and_spoils_nothing(task, training, cpu, checkpoi
             run(learn, params, cpu, checkpoints())
     assert {path: files.digest(path) for path in checkpoints().folder.rglob("*") if path.is_file()} == left
     assert run(learn, params, cpu, checkpoints()) == whole
-
-
-def test_the_optimizers_memory_is_kept_exactly(make_gpt, training):
-    from gptmill.training.optimizer import Optimizer
-
-    for name in ("adamw", "muon"):
-        first, second = make_gpt(), make_gpt()
-        optimizers = [Optimizer(model, training(optimizer=name)) for model in (first, second)]
-
-        def step(model, optimizer, seed):
-            torch.manual_seed(seed)
-            for weight in model.parameters():
-                weight.grad = torch.randn_like(weight)
-            optimizer.step(0.01)
-
-        step(first, optimizers[0], 1)
-        second.load_state_dict(first.state_dict())
-        optimizers[1].restore(optimizers[0].state())
-        for model, optimizer in zip((first, second), optimizers, strict=True):
-            step(model, optimizer, 2)
-        assert all(torch.equal(*pair) for pair in zip(first.parameters(), second.parameters(), strict=True))
-        assert all(torch.equal(tensor, optimizers[1].state()[key]) for key, tensor in optimizers[0].state().items())
-        assert set(optimizers[0].state()) == set(optimizers[1].state())

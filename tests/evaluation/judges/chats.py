@@ -9,9 +9,9 @@ RECORD = {"instruction": "Name the cat.", "input": "A cat called Tom", "output":
 HERE = "http://127.0.0.1:1/v1"
 
 
-def settings(*urls: str, names: list[str] | None = None, model: dict | None = None, **changes: object) -> JudgeParams:
+def settings(*urls: str, model: dict | None = None, **changes: object) -> JudgeParams:
     """`settings(url)`: one judge there; with several addresses judge-0, judge-1, …"""
-    names = names or [f"judge-{i}" for i in range(len(urls))] if len(urls) > 1 else ["llama3"]
+    names = [f"judge-{i}" for i in range(len(urls))] if len(urls) > 1 else ["llama3"]
     base = {"api_key_env": "", "input_price": 0.0, "output_price": 0.0} | (model or {})
     models = [{"model": name, "base_url": f"{url}/v1"} | base for name, url in zip(names, urls or ["http://127.0.0.1:1"], strict=True)]
     defaults = {"backend": "openai", "rubric": "score-0-100", "models": models, "max_characters": 2000, "max_reply_tokens": 64}

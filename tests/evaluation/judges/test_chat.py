@@ -2,20 +2,16 @@
 
 import json
 import socket
-import sys
 import time
 from email.utils import format_datetime
-from pathlib import Path
 
 import pytest
 
+from chats import RECORD, asked, reply, settings
 from gptmill import paths
 from gptmill.errors import GptmillError
 from gptmill.evaluation.judges.chat import Pace
 from gptmill.evaluation.judges.panel import Panel
-
-sys.path.insert(0, str(Path(__file__).parent))
-from chats import RECORD, asked, reply, settings
 
 
 @pytest.fixture(autouse=True)
@@ -289,15 +285,21 @@ def test_a_second_run_asks_nothing_and_needs_no_key(serve, monkeypatch):
     assert (panel.usage.requests, panel.usage.cached, panel.usage.cost, panel.usage.input_tokens) == (0, 3, 0, 0)
 
 
-@pytest.mark.parametrize("changes", [{"rubric": "score-1-5"}, {"max_characters": 5}, {"max_reply_tokens": 9}, {"names": ["llama4"]}])
+@pytest.mark.parametrize(
+    "changes", [{"rubric": "score-1-5"}, {"max_characters": 5}, {"max_reply_tokens": 9}, {"model": {"model": "llama4"}}]
+)
 def test_another_question_is_another_reply(serve, changes):
     server = serve(lambda request: reply("3"))
     judged(server.url)
-    judged(server.url, **({"concurrency": 1, "timeout_seconds": 9.0, "attempts": 9} if changes.get("names") else {}))
-    assert len(server.requests) == 1
-    params = settings(server.url, **changes) if "names" not in changes else settings(server.url, model={"model": "llama4"})
-    list(Panel(params).judge([RECORD]))
+    judged(server.url, **changes)
     assert len(server.requests) == 2
+
+
+def test_how_a_question_is_sent_does_not_make_it_another(serve):
+    server = serve(lambda request: reply("3"))
+    judged(server.url)
+    judged(server.url, concurrency=1, timeout_seconds=9.0, attempts=9)
+    assert len(server.requests) == 1
 
 
 def test_what_failed_without_a_reply_is_asked_again_by_the_next_run(serve, waits):

@@ -1,17 +1,13 @@
 import html
 import re
-import sys
 import unicodedata
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill.evaluation.judges import material
-
-sys.path.insert(0, str(Path(__file__).parent))
 from adversaries import ADVERSARIES
+from gptmill.evaluation.judges import material
 
 
 def block(text: str, limit: int = 20_000) -> tuple[str, str]:

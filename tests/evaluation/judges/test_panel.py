@@ -1,18 +1,14 @@
 import html
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
+from adversaries import ADVERSARIES
+from chats import RECORD, asked, reply, settings
 from gptmill.errors import GptmillError
 from gptmill.evaluation.judges import make_judge, panel
 from gptmill.evaluation.judges.panel import Panel
 from gptmill.evaluation.judges.reference import ReferenceJudge
-
-sys.path.insert(0, str(Path(__file__).parent))
-from adversaries import ADVERSARIES
-from chats import RECORD, asked, reply, settings
 
 
 @pytest.fixture(autouse=True)

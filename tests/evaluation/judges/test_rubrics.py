@@ -1,14 +1,11 @@
-import sys
 from pathlib import Path
 
 import pytest
 
+from chats import RECORD
 from gptmill import paths
 from gptmill.errors import GptmillError
 from gptmill.evaluation.judges import rubrics
-
-sys.path.insert(0, str(Path(__file__).parent))
-from chats import RECORD
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = sorted(path.stem for path in (ROOT / "prompts").glob("*.md"))
