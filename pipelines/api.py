@@ -13,6 +13,7 @@ from gptmill.errors import GptmillError
 from gptmill.params import addresses
 
 PATIENCE = 10.0  # seconds for a server to answer
+WITH_A_KEY = (401, 403)
 EVERY = 1.5  # seconds between two looks at the run's state
 
 
@@ -23,12 +24,14 @@ def require_server() -> None:
     if not (url := PREFECT_API_URL.value()):
         return
     try:
-        httpx.get(f"{url.rstrip('/')}/health", timeout=PATIENCE)  # whatever it says: somebody is there
+        with httpx.stream("GET", f"{url.rstrip('/')}/health", timeout=PATIENCE) as answer:
+            if answer.status_code not in WITH_A_KEY:  # somebody is there, and Prefect's client has the key
+                answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        where, why = addresses.shown(url), addresses.without_secrets(str(error))
+        where, why = addresses.shown(url), addresses.without_secrets(str(error).partition("\n")[0])
         raise GptmillError(
-            f"no Prefect server answers at PREFECT_API_URL={where} ({why}). Start one (`make ui`), unset PREFECT_API_URL to do without, "
-            f"or run the stages without Prefect: dvc repro"
+            f"no Prefect server answers at PREFECT_API_URL={where} ({why}). Is it the API's address, which ends in /api? "
+            "Start a server (`make ui`), unset PREFECT_API_URL to do without, or run the stages without Prefect: dvc repro"
         ) from None
 
 

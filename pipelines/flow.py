@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from gptmill import params, paths
-from gptmill.errors import GptmillError
+from gptmill.errors import GptmillError, Unavailable
 from gptmill.params import Params
 from pipelines import api, graph, isolation, outcome
 from pipelines.isolation import Place
@@ -33,7 +33,10 @@ SIDE_BY_SIDE = 4  # stages at once; each may use all cores, so more would only m
 PAUSES = [10, 60, 240]  # seconds before a stage that asks the network is tried again
 # What DVC says of a stage that it did not have to run.
 UNCHANGED, FROM_CACHE = "didn't change, skipping", "is cached - skipping run"
-TIMED_OUT = "TimedOut"  # the name of a state
+BUSY = "is busy, it is being blocked by"  # and of files that a `dvc` which somebody started by hand is at work on
+BUSY_PAUSE = 2.0  # seconds before it is asked again
+AGAIN = f"exited with {Unavailable.exit_code}"
+UNAVAILABLE = "Unavailable"  # the name of the state of a stage that another try may help
 BY_HAND = "Ctrl-C was pressed"
 REFUSED = 3  # the exit code of `gptmill promote` when a model is not better
 MLFLOW_PATIENCE = 60  # seconds for MLflow to be told that the run is over
@@ -57,13 +60,13 @@ class Work:
         return task(lambda: self._tried(stage, pauses), **options)
 
     def _tried(self, stage: graph.Stage, pauses: Sequence[float]) -> State:
-        """The state in which the stage ended: the last one, if it failed and was run again after each pause.
+        """The state in which the stage ended: the last one, if what it asked did not answer, and it was run again after each pause.
 
-        Prefect's own retries sleep through a cancel. One that took too long would only do so again.
+        Prefect's own retries sleep through a cancel.
         """
         for pause in pauses:
             state = self._stage(stage)
-            if not state.is_failed() or state.name == TIMED_OUT:
+            if state.name != UNAVAILABLE:
                 return state
             get_run_logger().warning("%s; tried again in %g s", state.message, pause)
             self.processes.pause(pause)
@@ -76,6 +79,9 @@ class Work:
         command = ["dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if self.force else []), stage.name]
         with self._turns:
             ended, said = self._run(command, stage.minutes)
+            while ended.code and any(BUSY in line for line in said) and not self.processes.stopped:
+                self.processes.pause(BUSY_PAUSE)
+                ended, said = self._run(command, stage.minutes)
         if not ended.code and any(UNCHANGED in line for line in said):
             return Completed(name="Cached", message="nothing that it reads has changed")
         self.ran.add(stage.name)
@@ -133,13 +139,27 @@ def pipeline(
         try:
             with where as place:
                 work = Work(place, processes, force)
-                stages = graph.needed(graph.read(str(place.folder), check=not force), targets or [])
+                stages = graph.needed(_read(place, processes, say, check=not force), targets or [])
                 states = _run(work, stages)
                 return _conclude(work, states, promote)
         except Stopped:
             return Cancelled(message=processes.stopped)
         except KeyboardInterrupt:
             return Cancelled(message=BY_HAND)
+
+
+def _read(place: Place, processes: Processes, say: Callable[[str], None], *, check: bool) -> list[graph.Stage]:
+    """The stages, as soon as DVC can tell. Raises `Stopped` when the run is stopped while it waits."""
+    waits = False
+    while True:
+        try:
+            return graph.read(str(place.folder), check=check)
+        except graph.Busy:
+            if not waits:
+                say("waits for a `dvc` that was started by hand, and is at work on the same files")
+            waits = True
+            processes.pause(BUSY_PAUSE)
+            processes.check()
 
 
 def checked(root: Path, targets: list[str] | None, profile: str | None, overrides: list[str] | None) -> str:
@@ -217,14 +237,9 @@ def _state(command: list[str], ended: Ended, said: deque[str], stopped: str, min
         return Cancelled(message=f"ended: {stopped}")
     if ended.too_long:
         why = f"took longer than the {minutes:g} minutes that dvc.yaml gives it (meta: minutes), and was ended"
-        return Failed(name=TIMED_OUT, message=why)
-    return Failed(message=_reason(said) or f"{' '.join(command)} ended with {ended.code}")
-
-
-def _reason(said: deque[str]) -> str:
-    """The line that tells why: our own error if there is one, else DVC's."""
-    errors = [line for line in said if line.startswith(("error:", "ERROR:"))]
-    return errors[0] if errors else ""
+        return Failed(name="TimedOut", message=why)
+    why = outcome.reason(said) or f"{' '.join(command)} ended with {ended.code}"
+    return Failed(name=UNAVAILABLE, message=why) if any(AGAIN in line for line in said) else Failed(message=why)
 
 
 def main(

@@ -28,14 +28,25 @@ class Stage:
         return any(_value(params, key) != value for key, value in self.network_unless.items())
 
 
+class Busy(Exception):
+    """Another `dvc` is at work on the same files: one that somebody started by hand. DVC itself does not wait for it."""
+
+
 def read(root: str = ".", *, check: bool = False) -> list[Stage]:
-    """The stages of the repository at `root`, each after those that it depends on. With `check`, DVC is asked which are up to date."""
+    """The stages of the repository at `root`, each after those that it depends on. With `check`, DVC is asked which are up to date.
+
+    Raises `Busy` when it can't tell now.
+    """
+    from dvc.lock import LockError
     from dvc.repo import Repo
 
     with Repo(root, _wait_for_lock=True) as repo:
         graph = repo.index.graph  # an edge leads from a stage to one that it depends on
         # What DVC prints as a stage's address has the way from here to its dvc.yaml before it, if that is not in this folder.
-        changed = {address.rpartition(":")[2] for address in repo.status()} if check else {stage.name for stage in graph.nodes}
+        try:
+            changed = {address.rpartition(":")[2] for address in repo.status()} if check else {stage.name for stage in graph.nodes}
+        except LockError as error:
+            raise Busy(str(error)) from error
         stages = {
             stage.name: Stage(
                 stage.name,

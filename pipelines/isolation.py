@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from gptmill import params as params_file
 from gptmill import paths
 from gptmill.errors import GptmillError
+from gptmill.tracking import context
 from pipelines.processes import Processes
 
 COPIES = Path(".dvc/tmp/exps")
@@ -133,7 +134,9 @@ def copy(root: Path, text: str, label: str, processes: Processes, say: Callable[
     if not head:
         raise GptmillError("a run with a profile or overrides is saved as a DVC experiment, which needs a commit to start from: git commit")
     changes = git(root, *PATCH, "HEAD")
-    key = hashlib.sha256("\0".join([head, changes, text]).encode(errors="surrogateescape")).hexdigest()[:8]
+    # What runs write themselves makes no other run of it: one that was stopped is found again whatever has run meanwhile.
+    deciding = git(root, *PATCH, "HEAD", "--", ".", f":!{paths.PARAMS}", *context.MADE)
+    key = hashlib.sha256("\0".join([head, deciding, text]).encode(errors="surrogateescape")).hexdigest()[:8]
     name = f"{re.sub(r'[^a-z0-9]+', '-', label.lower()).strip('-')[:40].strip('-') or 'run'}-{key}"
     folder = root / COPIES / f"gptmill-{key}"
     with _alone(root / COPIES / f"gptmill-{key}.lock", processes, say):

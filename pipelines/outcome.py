@@ -3,12 +3,15 @@
 import html
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gptmill import files, paths
 
+RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(: |$)")  # the last line of a traceback
+KILLED = re.compile(r"exited with (-9|137)\b")
 ANSWERS = 5
 CUT = 600  # characters of one text among the answers
 
@@ -37,6 +40,17 @@ def kind(state: Any) -> str:
     return "failed" if state.is_failed() or state.is_crashed() else "not run"
 
 
+def reason(said: Iterable[str]) -> str:
+    """The line that tells why: our own error if there is one, else what Python raised, else DVC's."""
+    lines = list(said)
+    ours = [line for line in lines if line.startswith("error:")]
+    raised = [line for line in lines if RAISED.match(line)]
+    dvc = [line for line in lines if line.startswith("ERROR:")]
+    if dvc and KILLED.search(dvc[0]) and not ours:
+        return f"{dvc[0]}: it was killed; the machine may have run out of memory"
+    return (ours[:1] or raised[-1:] or dvc[:1] or [""])[0]
+
+
 def show(states: States) -> None:
     """The table at the end of what the flow prints."""
     from rich.console import Console
@@ -46,7 +60,7 @@ def show(states: States) -> None:
     colours = {"ran": "green", "cached": "green", "failed": "red"}
     table = Table("stage", "state", "why")
     for name, state in states.items():
-        why = (state.message or "").splitlines()[:1]
+        why = ["what it depends on did not complete"] if kind(state) == "not run" else (state.message or "").splitlines()[:1]
         table.add_row(name, f"[{colours.get(kind(state), 'yellow')}]{state.name}[/]", escape(why[0]) if why else "")
     Console().print(table)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gptmill import params, paths
+from gptmill.errors import Unavailable
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,7 +44,7 @@ def test_weights_that_can_not_be_downloaded_are_said_so(copy_of_built, monkeypat
     """The download itself is 548 MB from the public network; what is checked is the command, and what it says without one."""
     monkeypatch.setenv("GPTMILL_MIRROR", "http://127.0.0.1:9")
     done = run(DOWNLOADS, copy_of_built)
-    assert done.returncode == 1
+    assert done.returncode == Unavailable.exit_code
     assert done.stderr.startswith("error: ") and "could not be downloaded" in done.stderr
     assert not (copy_of_built / "models/gpt2").exists()
 

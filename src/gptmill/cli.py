@@ -39,7 +39,7 @@ def main() -> None:
         app()
     except (GptmillError, FloatingPointError) as error:
         typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code if isinstance(error, GptmillError) else 1)
     except Interrupted as stopped:
         typer.echo(str(stopped), err=True)
         sys.exit(stopped.exit_code)

@@ -1,4 +1,4 @@
-"""What a person is meant to read: `gptmill` prints the text of these without a traceback. An error's exit code is 1."""
+"""What a person is meant to read: `gptmill` prints the text of these without a traceback, and ends with their exit code."""
 
 from collections.abc import Sequence
 from signal import Signals
@@ -6,6 +6,14 @@ from signal import Signals
 
 class GptmillError(Exception):
     """Something that the user can put right. The message says what is wrong and what to do next."""
+
+    exit_code = 1
+
+
+class Unavailable(GptmillError):
+    """A server or the way to it does not answer: another try, a little later, may be all that it needs."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
 
 
 class Interrupted(BaseException):

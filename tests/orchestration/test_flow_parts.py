@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
@@ -15,7 +17,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from gptmill import files, params, paths
 from gptmill.errors import GptmillError
-from pipelines import flow, graph, isolation, processes
+from pipelines import api, flow, graph, isolation, outcome, processes
 from pipelines.isolation import Place
 from pipelines.processes import Processes, Stopped
 
@@ -80,6 +82,22 @@ def test_a_copy_has_the_bytes_of_every_change_however_git_is_set_to_show_them(pr
         (project / name).write_bytes(content)
     with isolation.copy(project, (project / "params.yaml").read_text(), "", Processes(), print) as place:
         assert {name: (place.folder / name).read_bytes() for name in after} == after
+
+
+def test_a_run_that_stopped_is_found_again_though_others_ran_meanwhile(project):
+    lock = "schema: '2.0'\nstages: {}\n"
+    for name in ("dvc.lock", "metrics/base.json", "code.py"):
+        files.write_text(project / name, lock if name == "dvc.lock" else "old\n")
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "."], ["git", *who, "commit", "-q", "-m", "start"]):
+        subprocess.run(command, cwd=project, check=True)
+    text, folders = isolation.parameters(project, None, ["base.epochs=7"]), []
+    for name in (None, "dvc.lock", "metrics/base.json", "params.yaml", "code.py"):
+        if name:
+            files.write_text(project / name, lock + "# new\n" if name == "dvc.lock" else "# new\n")
+        with isolation.copy(project, text, "", Processes(), print) as place:
+            folders.append(place.folder)
+    assert len(set(folders[:-1])) == 1 and folders[-1] != folders[0]
 
 
 def test_what_was_decided_about_models_outlives_the_copy(tmp_path):
@@ -204,17 +222,22 @@ def test_a_pause_ends_when_all_are_stopped():
     assert not thread.is_alive()
 
 
+AWAY = Failed(name=flow.UNAVAILABLE)
+
+
 @pytest.mark.parametrize(
     ("states", "paused"),
     [
-        ([Failed(), Failed(), Completed()], [1, 2]),
-        ([Failed(), Failed(), Failed()], [1, 2]),
-        ([Failed(), Cancelled()], [1]),
+        ([AWAY, AWAY, Completed()], [1, 2]),
+        ([AWAY, AWAY, AWAY], [1, 2]),
+        ([AWAY, Cancelled()], [1]),
+        ([AWAY, Failed()], [1]),
+        ([Failed()], []),  # a wrong checksum is wrong again
         ([Failed(name="TimedOut")], []),  # it would take as long again
         ([Completed()], []),
     ],
 )
-def test_a_stage_that_asks_the_network_is_tried_again_after_each_pause(tmp_path, monkeypatch, states, paused):
+def test_a_stage_is_tried_again_after_each_pause_when_what_it_asked_did_not_answer(tmp_path, monkeypatch, states, paused):
     left, took = list(states), []
     monkeypatch.setattr(flow.Work, "_stage", lambda *_: left.pop(0))
     running = Processes()
@@ -238,6 +261,20 @@ def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     assert gone(child)
 
 
+@pytest.mark.parametrize(
+    ("printed", "why"),
+    [
+        (["error: the file is gone", "ValueError: x", "ERROR: failed to reproduce 'a'"], "error: the file is gone"),
+        (["Traceback (most recent call last):", "ValueError: x", "ERROR: failed to reproduce 'a': exited with 1"], "ValueError: x"),
+        (["ERROR: failed to run: gptmill stage a, exited with -9"], "it was killed; the machine may have run out of memory"),
+        (["ERROR: 'a' has no command"], "ERROR: 'a' has no command"),
+        ([], ""),
+    ],
+)
+def test_a_failed_stage_says_why_in_one_line(printed, why):
+    assert outcome.reason(printed).endswith(why)
+
+
 # --- Prefect is one of several ways ---
 
 
@@ -247,6 +284,21 @@ def test_no_stage_needs_prefect(root):
     environment = os.environ | {"PYTHONPATH": str(root / "src"), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
     done = subprocess.run([sys.executable, "-c", imports], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_server_that_is_no_prefect_is_said_to_be_none(monkeypatch):
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # it knows no method: 501
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with (
+                temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{server.server_port}"}),
+                pytest.raises(GptmillError, match=r"no Prefect server answers at .*501.*ends in /api"),
+            ):
+                api.require_server()
+        finally:
+            server.shutdown()
 
 
 def test_a_server_that_is_not_there_is_said_before_anything_starts_and_without_its_password(project: Path, root):

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from gptmill import files, paths
 from gptmill.data import archives, fetching, joining, rawtext, s3
 from gptmill.data.archives import Plain
-from gptmill.errors import GptmillError
+from gptmill.errors import GptmillError, Unavailable
 from gptmill.params import DataParams, addresses
 
 NAMES_SHOWN = 5
@@ -134,13 +134,14 @@ def _refuse_change(wanted: Wanted, fetched: Fetched, before: dict[str, Any] | No
 
 def _fetch(wanted: Wanted, scratch: Path) -> Fetched:
     """From the first address that can be had. Raises `GptmillError` that says why each of them could not."""
-    failed = []
+    failed, may_pass = [], False
     for address in wanted.urls:
         try:
             fetched = _fetch_local(wanted, address) if is_local(address) else _fetch_remote(wanted, address, scratch)
             _refuse_pages(fetched)
         except fetching.NotHad as problem:
             failed.append(f"{addresses.shown(address)}: {problem}")
+            may_pass |= not is_local(address) and not isinstance(problem, fetching.NotThere)
             continue
         except fetching.Differs as actual:
             raise _differs(wanted, address, str(actual)) from None
@@ -155,9 +156,10 @@ def _fetch(wanted: Wanted, scratch: Path) -> Fetched:
     advice = f"Check data.{wanted.name}.urls in params.yaml"
     if not all(map(is_local, wanted.urls)):
         advice += f" and the network, or point GPTMILL_MIRROR at a folder that has {wanted.file}"
+    error = Unavailable if may_pass else GptmillError
     if len(failed) == 1:
-        raise GptmillError(f"{wanted.name} could not be fetched from {failed[0]}. {advice}.")
-    raise GptmillError(
+        raise error(f"{wanted.name} could not be fetched from {failed[0]}. {advice}.")
+    raise error(
         "\n".join([f"{wanted.name} could not be fetched from any of its addresses:", *(f"  {why}" for why in failed), f"{advice}."])
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gptmill import files
 from gptmill.data import archives, fetching
-from gptmill.errors import GptmillError
+from gptmill.errors import GptmillError, Unavailable
 from gptmill.params import addresses
 
 
@@ -177,7 +177,8 @@ def _download(url: str, to: Path, source: Source, expected: str | None, limit: i
     except fetching.NotHad as error:
         if is_mirror and isinstance(error, fetching.NotThere):
             raise
-        raise GptmillError(f"{source.name} could not be downloaded from {addresses.shown(url)} ({error}). {fetching.ADVICE}") from None
+        said = f"{source.name} could not be downloaded from {addresses.shown(url)} ({error}). {fetching.ADVICE}"
+        raise (GptmillError if isinstance(error, fetching.NotThere) else Unavailable)(said) from None
 
 
 def _extract(archive: Path, source: Source, to: Path) -> None:

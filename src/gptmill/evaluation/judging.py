@@ -5,7 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from gptmill.errors import GptmillError
+from gptmill.errors import GptmillError, Unavailable
 from gptmill.evaluation.judges import Judge
 
 
@@ -28,7 +28,7 @@ def judge_all(judge: Judge, records: Sequence[dict[str, Any]]) -> list[dict[str,
         for record, said in zip(records, _with_progress(judge, records, "judging"), strict=True)
     ]
     if all(record["score"] is None for record in found):
-        raise GptmillError(f"the judge {judge.name} could not score a single answer; the first failure: {found[0]['failure']}")
+        raise Unavailable(f"the judge {judge.name} could not score a single answer; the first failure: {found[0]['failure']}")
     # A judge that compares the two has judged both.
     with_base = [record for record in found if record.get("base_response") is not None and not judge.compares]
     asked = [{**record, "response": record["base_response"]} for record in with_base]

@@ -17,7 +17,7 @@ def run(params: Params) -> None:
         try:
             judgements = judge_all(judge, responses)
         except GptmillError as error:
-            raise GptmillError(f"{error}. Check base_url and model under judge.models, or set judge.backend to reference.") from None
+            raise type(error)(f"{error}. Check base_url and model under judge.models, or set judge.backend to reference.") from None
         metrics = statistics.summarise(judge.name, judgements) | judge.metrics(judgements)
         files.write_jsonl(paths.JUDGEMENTS, judgements)
         files.write_json(paths.METRICS / "judge.json", metrics)

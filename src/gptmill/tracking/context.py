@@ -15,8 +15,8 @@ from gptmill.tracking import places
 
 OUTPUT = "output."  # a tag for each output: output.models/base = its hash
 LOCK = Path("dvc.lock")
-# What a run itself writes of what git tracks. While a stage is at work, DVC has removed its metrics.
-_MADE = (f":!{LOCK}", f":!{paths.METRICS}", ":(exclude,glob)**/.gitignore")
+# What a run itself writes of what git tracks, as pathspecs that leave it out. While a stage is at work, DVC has removed its metrics.
+MADE = (f":!{LOCK}", f":!{paths.METRICS}", ":(exclude,glob)**/.gitignore")
 
 
 def tags(name: str) -> dict[str, str]:
@@ -40,7 +40,7 @@ def tags(name: str) -> dict[str, str]:
 def _commit() -> dict[str, str]:
     """The commit, and whether the code or the params were others than its."""
     commit = git("rev-parse", "HEAD")
-    dirty = str(bool(git("status", "--porcelain", "--untracked-files=no", "--", ".", *_MADE))).lower()
+    dirty = str(bool(git("status", "--porcelain", "--untracked-files=no", "--", ".", *MADE))).lower()
     return {"mlflow.source.git.commit": commit, "git.dirty": dirty} if commit else {}
 
 
