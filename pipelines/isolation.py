@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -91,7 +92,7 @@ def parameters(root: Path, profile: str | None, overrides: Sequence[str]) -> str
         *sections, name = key.strip().split(".")
         section = values
         for part in sections:
-            section = section.get(part) if isinstance(section, Mapping) else None
+            section = _within(section, part)
         if not equals or not isinstance(section, Mapping) or name not in section or isinstance(section[name], Mapping):
             raise GptmillError(
                 f"{override} overrides nothing: give a key of params.yaml and its value, as in base.epochs=3{_near(key, root)}"
@@ -112,11 +113,18 @@ def parameters(root: Path, profile: str | None, overrides: Sequence[str]) -> str
     return written.getvalue()
 
 
+def _within(section: Any, part: str) -> Any:
+    """What stands in a section under that key, or in a list at that place; None when nothing does."""
+    if isinstance(section, list) and part.isdecimal():
+        return section[int(part)] if int(part) < len(section) else None
+    return section.get(part) if isinstance(section, Mapping) else None
+
+
 def _near(key: str, root: Path) -> str:
     from difflib import get_close_matches
 
     known = [known for known, _, _ in params_file.describe(params_file.load(root / paths.PARAMS))]
-    close = get_close_matches(key, known, n=1)
+    close = [one for one in get_close_matches(key, known, n=1) if one != key]
     return f". Did you mean {close[0]}?" if close else ". `gptmill params show` lists them"
 
 

@@ -37,17 +37,18 @@ def mlflow(port: int) -> Server:
     if addresses.scheme(store := tracking.store()) in ("http", "https"):
         raise GptmillError("MLFLOW_TRACKING_URI names a server already: open that one, or unset it for the store in this folder")
     arguments = ("mlflow", "server", "--backend-store-uri", store, "--host", HOST, "--port", str(port), "--workers", "1")
+    arguments += ("--uvicorn-opts", "--log-level=warning")  # not a line for each thing that a page asks for
     # Its queues of jobs, a handful of processes, serve evaluations that are started from the page: not ours.
-    return Server(
-        "MLflow", arguments, f"http://{HOST}:{port}", f"http://{HOST}:{port}/health", {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    )
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return Server("MLflow", arguments, f"http://{HOST}:{port}", f"http://{HOST}:{port}/health", settings)
 
 
 def prefect(port: int) -> Server:
     """Prefect's, whose page asks port 4200 unless it is told, whatever the server's own."""
     api = f"http://{HOST}:{port}/api"
     arguments = ("prefect", "server", "start", "--host", HOST, "--port", str(port))
-    return Server("Prefect", arguments, f"http://{HOST}:{port}", f"{api}/health", {"PREFECT_API_URL": api, "PREFECT_UI_API_URL": api})
+    settings = {"PREFECT_API_URL": api, "PREFECT_UI_API_URL": api}
+    return Server("Prefect", arguments, f"http://{HOST}:{port}", f"{api}/health", settings)
 
 
 def free_port() -> int:

@@ -1,5 +1,6 @@
 """What the flow is made of: its parameters, what dvc.yaml says of the stages, and processes that do not outlive it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -32,6 +33,14 @@ def test_overrides_change_their_keys_and_no_other_byte(project):
     assert (project / "params.yaml").read_text() == before
 
 
+def test_what_stands_in_a_list_can_be_overridden_and_every_override_can_be_read_again(project):
+    model = params.load().judge.models[0].model_dump() | {"base_url": "http://x"}
+    given = ", ".join(f"{key}: {value if key == 'base_url' else json.dumps(value)}" for key, value in model.items())
+    text = isolation.parameters(project, None, [f"judge.models=[{{{given}}}]", "judge.models.0.base_url=http://127.0.0.1:1234/v1"])
+    files.write_text(project / "params.yaml", text)
+    assert params.load().judge.models[0].base_url == "http://127.0.0.1:1234/v1"
+
+
 def test_a_profile_takes_the_place_of_params_yaml(project):
     assert isolation.parameters(project, "sample", []) == (project / "profiles" / "sample.yaml").read_text()
 
@@ -43,6 +52,7 @@ def test_a_profile_takes_the_place_of_params_yaml(project):
         (dict(profile="nosuch"), "no profile nosuch"),
         (dict(overrides=["base.epochz=3"]), "base.epochz=3.*Did you mean base.epochs"),
         (dict(overrides=["base=3"]), "base=3 overrides nothing"),
+        (dict(overrides=["judge.models.9.model=x"]), "judge.models.9.model=x overrides nothing"),
         (dict(overrides=["base.epochs"]), "base.epochs overrides nothing"),
         (dict(overrides=["base.epochs=many"]), "base.epochs: 'many' is not allowed"),
         (dict(overrides=["base.epochs=[3"]), "not readable YAML"),

@@ -35,6 +35,10 @@ td:first-child { min-width: 3rem; }
 .fas { font-style: normal; } .text-success, .good { color: var(--good) !important; } .text-danger, .bad { color: var(--bad) !important; }
 .fa-check-circle::before { content: "\\2714"; } .fa-times::before, .fa-times-circle::before { content: "\\2718"; }
 .fa-exclamation-triangle::before { content: "\\26a0"; } code, pre { white-space: pre-wrap; } .number { text-align: right; }
+@media (max-width: 640px) {
+  .container-fluid > .row { display: block; } .sticky { position: static; }
+  table { display: block; overflow-x: auto; } td, th { overflow-wrap: break-word; padding: .3rem .4rem; }
+}
 """
 
 

@@ -286,12 +286,12 @@ DEFAULT = "sample"  # the profile that params.yaml is a copy of in the repositor
 
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check a params file. Raises `GptmillError` with one line for each problem."""
-    # ruamel reads YAML 1.2 as DVC does: 1e-4 is a number, a key that stands twice is an error.
+    # ruamel reads YAML 1.2 as DVC does: 1e-4 is a number, a key that stands twice is an error. In Python alone, as what it writes is meant.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise GptmillError(
             f"{path} is not here. Run gptmill from the project's root, or bring it back: gptmill params use sample"
