@@ -45,12 +45,12 @@ lint: $(READY)
 bench: $(READY)
 	@python -m benchmarks.run
 
-# What a run leaves: data, models, reports, checkpoints, copies of runs that did not end, and the tools' own stores. The environment and
-# DVC's cache stay.
+# What a run leaves: data, models, reports, checkpoints, copies of runs that did not end, and the tools' own stores. The environment,
+# DVC's cache and models that were imported stay.
 clean:
-	rm -rf data/raw/*.* data/clean data/quarantine data/spam data/instructions data/tokens models/*/ plots/*.csv
+	rm -rf data/raw/*.* data/clean data/quarantine data/spam data/instructions data/tokens plots/*.csv
 	rm -rf reports/*.html reports/*.json reports/*.jsonl reports/data reports/data_docs mlflow.db* .mlflow.lock mlartifacts .prefect .gptmill
-	rm -rf .dvc/tmp/exps/gptmill-*
+	rm -rf models/base models/classifier models/instruct models/tokenizer .dvc/tmp/exps/gptmill-*
 
 lock: $(READY)
 	pip-compile -q --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \

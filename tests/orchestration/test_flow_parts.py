@@ -127,12 +127,15 @@ def test_an_experiment_that_is_cancelled_while_it_is_saved_is_no_failure(tmp_pat
         isolation.save(Place(tmp_path, tmp_path, "an-experiment", "0" * 40), [], running, os.environ, print)
 
 
-def test_make_clean_removes_the_copies_of_runs_that_did_not_end(tmp_path, root):
+def test_make_clean_removes_what_runs_made_and_no_imported_model(tmp_path, root):
+    for name in ("base", "mine"):
+        files.write_text(tmp_path / "models" / name / "config.json", "{}")
     copies = tmp_path / isolation.COPIES
     for name in ("gptmill-0a1b2c3d/.dvc", "gptmill-0a1b2c3d.part", "somebody-elses"):
         (copies / name).mkdir(parents=True)
     subprocess.run(["make", "--silent", "--file", root / "Makefile", "clean"], cwd=tmp_path, check=True)
     assert [path.name for path in copies.iterdir()] == ["somebody-elses"]
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
 
 
 # --- what dvc.yaml says ---

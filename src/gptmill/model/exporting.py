@@ -40,9 +40,9 @@ def book_state_dict(model: GPT) -> dict[str, Tensor]:
 
 # What a model folder may hold, beside adapters, which are in the weights already.
 _FOLDER = (
-    *(hub_config.NAME, weights.WEIGHTS, "tokenizer.json", "tokenizer_config.json"),
-    *("prompt_style.json", "chat_template.jinja", "README.md", "lineage.json"),
-)
+    hub_config.NAME, weights.WEIGHTS, "tokenizer.json", "tokenizer_config.json", "prompt_style.json", "chat_template.jinja",
+    "README.md", "lineage.json",
+)  # fmt: skip
 
 
 def to_huggingface(folder: Path, to: Path) -> None:

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gptmill.evaluation.calibration import Bin
 from gptmill.evaluation.precision_recall import Curve
-from gptmill.report import drawing
+from gptmill.report import drawing, verdicts
 
 _LEFT, _RIGHT = 44, 16  # pixels beside a chart
 DIGIT = 7  # pixels
@@ -17,14 +17,17 @@ _COUNTS = 52  # pixels of the strip of counts below the diagram
 
 
 def reliability(bins: Sequence[Bin], name: str, title: str) -> Markup:
-    """The share that is right against the probability, a dot for each bin; below, how many texts each bin has."""
+    """The share that is right against the probability, a dot with its 95% interval for each bin; below, how many texts each bin has."""
     with matplotlib.rc_context():
         figure, axes = drawing.axes(name, _LEFT, _RIGHT, bottom=42 + _COUNTS)
         low, high = min(0.5, *(part.low for part in bins)), 1.0
         axes.plot([0, 1], [0, 1], color=drawing.MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
-        sure, right = [part.sure for part in bins], [part.right for part in bins]
-        axes.plot(sure, right, color=drawing.FIRST, linewidth=2.2, marker="o", markersize=6)
-        bottom = min(low, *right)
+        # No line from dot to dot: a bin of two texts would weigh as much as one of a thousand.
+        intervals = [verdicts.interval(round(part.right * part.count), part.count) for part in bins]
+        for part, (worst, best) in zip(bins, intervals, strict=True):
+            axes.plot([part.sure] * 2, [worst, best], color=drawing.FIRST, linewidth=1.4)
+            axes.plot(part.sure, part.right, "o", color=drawing.FIRST, markersize=6)
+        bottom = min(low, *(worst for worst, _ in intervals))
         axes.set_ylim(max(0.0, bottom - 0.04), 1.04)
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
