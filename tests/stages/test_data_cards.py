@@ -126,7 +126,7 @@ def test_classes_are_counted_in_every_split(card):
     put_messages(MESSAGES, natural=True)
     text = said(card("spam"))
     assert "Test Natural Texts 4 2 1 1 2 ham 3 75.0% 2 100.0% 1 100.0% 0 0.0% 1 50.0%" in text
-    assert "before the classes were balanced" in text
+    assert "with its classes as they were found" in text
 
 
 def test_there_may_be_any_number_of_classes(card):
