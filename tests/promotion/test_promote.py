@@ -322,15 +322,31 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_compared_with_it(cl
         monkeypatch.chdir(folder)
         challenger(scale=scale)
         both[name] = subprocess.Popen([sys.executable, "-c", BOTH, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    said = {}
-    for name, process in both.items():
-        out, err = process.communicate(timeout=200)
-        assert process.returncode == 0, err
-        said[name] = json.loads(out.splitlines()[-1])
+    ended = {name: process.communicate(timeout=200) for name, process in both.items()}
+    assert all(process.returncode == 0 for process in both.values()), "\n".join(err for _, err in ended.values())
+    said = {name: json.loads(out.splitlines()[-1]) for name, (out, _) in ended.items()}
     (winner, loser) = sorted(said.values(), key=lambda found: found[0] != "promoted")
     assert (winner[0], winner[3], loser[0]) == ("promoted", "1", "kept")
     assert loser[3] == winner[2] and loser[1][-1] == "compared again, with another that was promoted meanwhile"
     assert (alias(client, "champion"), alias(client, "previous")) == (winner[2], "1")
+
+
+def test_an_alias_that_another_made_at_the_same_moment_is_set_all_the_same(client, challenger):
+    from mlflow.exceptions import MlflowException
+
+    challenger("right")
+    promoted()
+    called = []
+
+    class Beaten:
+        def set_registered_model_alias(self, *given: str) -> None:
+            called.append(given)
+            if len(called) == 1:
+                raise MlflowException("UNIQUE constraint failed")
+            client.set_registered_model_alias(*given)
+
+    versions.point(Beaten(), NAME, "mine", "1")
+    assert len(called) == 2 and alias(client, "mine") == "1"
 
 
 def test_a_promotion_that_died_is_finished_by_the_next(client, challenger, monkeypatch):

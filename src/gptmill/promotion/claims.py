@@ -77,10 +77,10 @@ def _apply(client: "MlflowClient", name: str, claim: "Experiment") -> None:
     if not claim.tags.get(_TO):
         return
     if previous := claim.tags.get(_PREVIOUS, ""):
-        client.set_registered_model_alias(name, versions.PREVIOUS, previous)
+        versions.point(client, name, versions.PREVIOUS, previous)
     else:
         client.delete_registered_model_alias(name, versions.PREVIOUS)
-    client.set_registered_model_alias(name, versions.CHAMPION, claim.tags[_TO])
+    versions.point(client, name, versions.CHAMPION, claim.tags[_TO])
 
 
 def _champion(client: "MlflowClient", name: str) -> str:

@@ -130,8 +130,20 @@ def register(client: "MlflowClient", trial: Trial, content: str, run: "Run") -> 
             description=_description(trial.folder),
             tags={registry.CONTENT: content},
         )
-    client.set_registered_model_alias(trial.registered, CHALLENGER, version.version)
+    point(client, trial.registered, CHALLENGER, version.version)
     return version
+
+
+def point(client: "MlflowClient", name: str, alias: str, version: str) -> None:
+    """Let the alias be that version's.
+
+    Of two that do so at once with an alias that is not there yet, MLflow's store fails one: both insert it. Again, it finds it.
+    """
+    from mlflow.exceptions import MlflowException
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+
+    again = Retrying(retry=retry_if_exception_type(MlflowException), stop=stop_after_attempt(4), wait=wait_random(0, 0.5), reraise=True)
+    again(client.set_registered_model_alias, name, alias, version)
 
 
 def experiments(client: "MlflowClient") -> list[str]:
