@@ -6,6 +6,7 @@ that they sum over, so that batches of different sizes weigh by what is in them.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -54,7 +55,7 @@ class _Tokens:
 
 
 @dataclass(frozen=True)
-class _Texts:
+class _Texts(ABC):
     """What learns from texts, each whole and cut to `max_length` tokens, not from a stream of them."""
 
     train: Sequence[Any]
@@ -74,8 +75,9 @@ class _Texts:
         for i in range(0, len(self.validation), self.batch_size):
             yield self._collate(self.validation[i : i + self.batch_size])
 
+    @abstractmethod
     def _collate(self, rows: Sequence[Any]) -> Batch:
-        raise NotImplementedError
+        """Rows of the training or the validation split as one batch."""
 
 
 @dataclass(frozen=True)
