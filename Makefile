@@ -2,6 +2,7 @@
 #   make run [PROFILE=book-tiny]    the whole pipeline          make flow    the same, through Prefect
 #   make test                       the tests                   make ui      MLflow's and Prefect's pages
 #   make reproduce [CHANGE=seed=124]   two clean runs of the last commit, compared output by output
+#   make test-long                  kills, soaks and fuzzing at full length, outside CI (an hour)
 #   make lint                       style                       make clean   what runs have made      make lock    new versions
 #   make bench                      speed beside transformers and a textbook, into benchmarks/RESULTS.md (some 20 minutes, on a quiet machine)
 
@@ -12,7 +13,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
 
-.PHONY: run flow ui test reproduce lint bench clean lock
+.PHONY: run flow ui test test-long reproduce lint bench clean lock
 .DEFAULT_GOAL := run
 
 run: $(READY)
@@ -34,6 +35,9 @@ ui: $(READY)
 
 test: $(READY)
 	@pytest --numprocesses auto --dist loadgroup --cov --cov-report=term
+
+test-long: $(READY)
+	@pytest -m long --durations=0
 
 reproduce: $(READY)
 	@python -m pipelines.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(CHANGE),--change $(CHANGE))
