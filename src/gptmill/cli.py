@@ -55,10 +55,12 @@ def stage(name: str, item: Annotated[str | None, typer.Argument(help="which data
 
 @params_app.command("check")
 def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
-    """Stop with every unknown key and bad value, if there is one."""
+    """Stop with every unknown key and bad value, if there is one; and when data is to be fetched through a mirror that can't be."""
     from gptmill import params
+    from gptmill.data import fetching, sources
 
-    params.load(path)
+    if sources.are_fetched(params.load(path)):
+        fetching.mirror()
     typer.echo(f"{path} is in order.")
 
 

@@ -90,6 +90,8 @@ def _project() -> Iterator[Finding]:
 
 
 def _data_and_models() -> Iterator[Finding]:
+    from gptmill.data import fetching
+
     for what, path in {
         "data": paths.RAW,
         "base model": paths.BASE_MODEL / "model.safetensors",
@@ -101,13 +103,11 @@ def _data_and_models() -> Iterator[Finding]:
     for name in ("corpus", "spam", "instructions"):
         if (record := paths.source_record(name)).exists():
             yield _source(name, record)
-    if mirror := os.environ.get("GPTMILL_MIRROR"):
-        there = mirror.startswith(("http://", "https://")) or Path(mirror).is_dir()
-        yield Finding(
-            "mirror",
-            addresses.shown(mirror),
-            "" if there else "there is no such folder: set GPTMILL_MIRROR to one, or unset it",
-        )
+    try:
+        if mirror := fetching.mirror():
+            yield Finding("mirror", addresses.shown(str(mirror)))
+    except GptmillError as error:
+        yield Finding("mirror", addresses.shown(os.environ["GPTMILL_MIRROR"]), str(error))
 
 
 def _source(name: str, record: Path) -> Finding:

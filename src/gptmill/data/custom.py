@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from gptmill import files, paths
-from gptmill.data import archives, fetching, joining, rawtext, s3
+from gptmill.data import archives, download_cache, fetching, joining, rawtext, s3
 from gptmill.data.archives import Plain
 from gptmill.errors import GptmillError, Unavailable
 from gptmill.params import DataParams, addresses
@@ -70,7 +70,7 @@ def bring(wanted: Wanted, to: Path, before: dict[str, Any] | None) -> dict[str, 
     Raises `GptmillError` when no address answers, when what comes is not what was wanted or is no data, and when an address without
     a `sha256` gives other bytes than before.
     """
-    with files.scratch(fetching.cache() / f"{wanted.name}-scratch") as scratch, files.atomic(to) as beside:
+    with download_cache.scratch() as scratch, files.atomic(to) as beside:
         fetched = _fetch(wanted, scratch)
         if not wanted.sha256:
             _refuse_change(wanted, fetched, before)
@@ -84,7 +84,7 @@ def bring(wanted: Wanted, to: Path, before: dict[str, Any] | None) -> dict[str, 
 
 def look(wanted: Wanted) -> Fetched:
     """What is there now, fetched and unpacked as `bring` does it, whatever `sha256` says; nothing of it is kept."""
-    with files.scratch(fetching.cache() / f"{wanted.name}-scratch") as scratch:
+    with download_cache.scratch() as scratch:
         fetched = _fetch(replace(wanted, sha256=""), scratch)
         _unpack(wanted, fetched, scratch)
         return fetched
@@ -141,7 +141,7 @@ def _fetch(wanted: Wanted, scratch: Path) -> Fetched:
             _refuse_pages(fetched)
         except fetching.NotHad as problem:
             failed.append(f"{addresses.shown(address)}: {problem}")
-            may_pass |= not is_local(address) and not isinstance(problem, fetching.NotThere)
+            may_pass |= not is_local(address) and problem.may_pass
             continue
         except fetching.Differs as actual:
             raise _differs(wanted, address, str(actual)) from None
@@ -173,12 +173,11 @@ def _differs(wanted: Wanted, address: str, actual: str) -> GptmillError:
 
 def _fetch_remote(wanted: Wanted, address: str, scratch: Path) -> Fetched:
     mirror = fetching.mirror()
-    if mirror and not fetching.is_remote(mirror) and (path := Path(mirror, wanted.file)).is_file():
+    if isinstance(mirror, Path) and (path := mirror / wanted.file).is_file():
         return _one(address, path)
-    kept = fetching.cache() / wanted.sha256
-    if wanted.sha256 and kept.is_file() and files.digest(kept) == wanted.sha256:
-        return _one(address, kept)
-    if mirror and fetching.is_remote(mirror):
+    if wanted.sha256 and (cached := download_cache.find(wanted.sha256)):
+        return _one(address, cached)
+    if isinstance(mirror, str):
         try:
             return _one(address, _download(wanted, f"{mirror}/{wanted.file}", scratch))
         except fetching.NotThere:
@@ -189,12 +188,14 @@ def _fetch_remote(wanted: Wanted, address: str, scratch: Path) -> Fetched:
 
 
 def _download(wanted: Wanted, address: str, scratch: Path) -> Path:
-    """A pinned file stays in the cache, under its hash; of others only what a broken download left does."""
+    """A pinned file stays in the cache, under its hash, for every process; of others only what a broken download left does."""
     name = wanted.sha256 or f"address-{hashlib.sha256(address.encode()).hexdigest()[:32]}"
-    path = fetching.cache() / name
-    refuse_pages = wanted.ending != "txt"
-    fetching.download(address, path, wanted.name, wanted.sha256 or None, wanted.limit, refuse_pages=refuse_pages)
-    return path if wanted.sha256 else path.replace(scratch / "fetched")
+    with download_cache.entry(name, wanted.name) as path:
+        if wanted.sha256 and download_cache.find(wanted.sha256):  # another process has just finished it
+            return path
+        refuse_pages = wanted.ending != "txt"
+        fetching.download(address, path, wanted.name, wanted.sha256 or None, wanted.limit, refuse_pages=refuse_pages)
+        return path if wanted.sha256 else path.replace(scratch / "fetched")
 
 
 def _fetch_s3(wanted: Wanted, address: str, scratch: Path) -> Fetched:

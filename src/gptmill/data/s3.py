@@ -73,3 +73,5 @@ def download(address: str, to: Path, name: str, limit: int) -> None:
                     raise TooLarge
                 file.write(chunk)
                 bar.update(len(chunk))
+        if size is not None and have != size:
+            raise NotHad(f"{have:,} of its {size:,} bytes came")

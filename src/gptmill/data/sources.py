@@ -1,17 +1,16 @@
 """Where bytes come from: a mirror if there is one, else the public address; checked by SHA-256 either way.
 
-`GPTMILL_MIRROR` names a folder or an http(s) prefix that holds the files under their `mirror` names. What is fetched is kept in a cache of
-its own (`GPTMILL_CACHE`, by default `~/.cache/gptmill`) under its hash, so that a file is downloaded once, and a broken download goes on
-where it stopped.
+`GPTMILL_MIRROR` names a folder or an http(s) prefix that holds the files under their `mirror` names. What is fetched is cached under its
+hash, so that a file is downloaded once, by one process at a time, and a broken download is resumed where it stopped.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from gptmill import files
-from gptmill.data import archives, fetching
+from gptmill.data import archives, download_cache, fetching
 from gptmill.errors import GptmillError, Unavailable
-from gptmill.params import addresses
+from gptmill.params import Params, addresses
 
 
 @dataclass(frozen=True)
@@ -127,28 +126,38 @@ def fetch(source: Source, *, anew: bool = False) -> Path:
     Raises `GptmillError` when the bytes are not those that were published, or can't be had.
     """
     mirror = fetching.mirror()
-    if mirror and not fetching.is_remote(mirror):
-        path = Path(mirror, source.mirror)
-        if path.is_file():
-            _check(path, source.sha256, f"{source.mirror} in the mirror", "Replace the file, or unset GPTMILL_MIRROR to use the public one")
-            return path
-    cached = fetching.cache() / source.sha256
-    if not anew and cached.is_file() and files.digest(cached) == source.sha256:
+    if isinstance(mirror, Path) and (path := mirror / source.mirror).is_file():
+        _check(path, source.sha256, f"{source.mirror} in the mirror", "Replace the file, or unset GPTMILL_MIRROR to use the public one")
+        return path
+    if not anew and (cached := download_cache.find(source.sha256)):
         return cached
-    if mirror and fetching.is_remote(mirror):
+    with download_cache.entry(source.sha256, source.name) as cached:
+        if anew or not download_cache.find(source.sha256):  # another process may have just finished it
+            _bring(source, f"{mirror}/{source.mirror}" if isinstance(mirror, str) else None, cached)
+    return cached
+
+
+def _bring(source: Source, mirror: str | None, to: Path) -> None:
+    """The file into its cache entry. `mirror` is its address there."""
+    if mirror:
         try:
-            _download(f"{mirror}/{source.mirror}", cached, source, source.sha256, limit=None, is_mirror=True)
-            return cached
+            _download(mirror, to, source, source.sha256, limit=None, is_mirror=True)
+            return
         except fetching.NotThere:
             pass  # as a folder without the file: the public address is next
-    if source.member:
-        archive = fetching.cache() / (source.archive_sha256 or source.sha256 + ".zip")
+    if not source.member:
+        _download(source.url, to, source, source.sha256, source.size)
+        return
+    with download_cache.entry(source.archive_sha256 or f"{source.sha256}.zip", source.name) as archive:
         _download(source.url, archive, source, source.archive_sha256, source.size)
-        _extract(archive, source, cached)
-        _check(cached, source.sha256, f"{source.member} of {source.url}", "The public file has changed: compare it before you trust it")
-    else:
-        _download(source.url, cached, source, source.sha256, source.size)
-    return cached
+        _extract(archive, source, to)
+
+
+def are_fetched(params: Params) -> bool:
+    """Whether a run asks the mirror or the network for anything."""
+    urls = [url for name in BOOK for url in getattr(params.data, name).urls]
+    own = params.data.source == "custom" and any(map(fetching.is_remote, urls))
+    return own or params.data.source == "book" or params.tokenizer.ranks == "gpt2" or params.base.init != "scratch"
 
 
 def provenance(name: str, origin: str, licence: str, path: Path) -> dict[str, str | int]:
@@ -178,14 +187,17 @@ def _download(url: str, to: Path, source: Source, expected: str | None, limit: i
         if is_mirror and isinstance(error, fetching.NotThere):
             raise
         said = f"{source.name} could not be downloaded from {addresses.shown(url)} ({error}). {fetching.ADVICE}"
-        raise (GptmillError if isinstance(error, fetching.NotThere) else Unavailable)(said) from None
+        raise (Unavailable if error.may_pass else GptmillError)(said) from None
 
 
 def _extract(archive: Path, source: Source, to: Path) -> None:
-    try:
-        with files.scratch(to) as scratch:
+    with download_cache.scratch() as scratch, download_cache.usable():
+        try:
             [plain] = archives.unpack(archive, source.name, source.member or "", False, source.largest, scratch)
-            plain.path.replace(to)
-    except GptmillError as error:
-        archive.unlink(missing_ok=True)
-        raise GptmillError(f"the downloaded archive has no readable {source.member}: {error}. Run it again to download it anew.") from None
+        except GptmillError as error:
+            archive.unlink(missing_ok=True)
+            said = f"the downloaded archive has no readable {source.member}: {error}. Run it again to download it anew."
+            raise GptmillError(said) from None
+        what = f"{source.member} of {source.url}"
+        _check(plain.path, source.sha256, what, "The public file has changed: compare it before you trust it")
+        plain.path.replace(to)
