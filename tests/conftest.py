@@ -56,7 +56,8 @@ def root() -> Path:
 @pytest.fixture(autouse=True)
 def own_world(tmp_path_factory, monkeypatch) -> None:
     """No setting of the person who runs the tests plays a part, and nothing is written to where their tools keep things."""
-    for name in ("GPTMILL_MIRROR", "GPTMILL_RUN", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "DVC_EXP_NAME", "OPENAI_API_KEY"):
+    own = ("GPTMILL_MIRROR", "GPTMILL_ALLOW_PRIVATE_REDIRECTS", "GPTMILL_RUN")
+    for name in (*own, "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "DVC_EXP_NAME", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path_factory.getbasetemp() / "home"
     monkeypatch.setenv("GPTMILL_CACHE", str(home / "gptmill"))

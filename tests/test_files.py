@@ -78,13 +78,6 @@ def test_what_killed_runs_left_is_swept_and_what_others_write_now_is_not(tmp_pat
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a.txt", *others])
 
 
-def test_a_scratch_folder_is_gone_when_its_block_ends(tmp_path):
-    with pytest.raises(KeyboardInterrupt), files.scratch(tmp_path / "new" / "a") as folder:
-        (folder / "half").touch()
-        raise KeyboardInterrupt
-    assert list((tmp_path / "new").iterdir()) == []
-
-
 def test_json_comes_back_as_it_went_in_and_is_readable(tmp_path):
     value = {"b": "£ 猫 🐈", "a": [1, 2.5, None, True]}
     files.write_json(tmp_path / "a.json", value)

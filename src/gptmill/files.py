@@ -33,18 +33,6 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
 
 
-@contextmanager
-def scratch(path: Path) -> Iterator[Path]:
-    """A folder beside `path` for what is needed while something is made; it is gone when the block ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path)
-    beside.mkdir()
-    try:
-        yield beside
-    finally:
-        _remove(beside)
-
-
 def _beside(path: Path) -> Path:
     """A name beside `path` that is this process's own. What killed processes left under such names is removed."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):

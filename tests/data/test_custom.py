@@ -407,3 +407,10 @@ def test_what_is_not_in_s3_or_too_large_is_one_readable_error(bucket):
             r"spam could not be fetched from s3://.*: there is no such bucket or key\. Check data\.spam\.urls", refusal(wanted(address))
         )
     assert "more than the 0 MB" in refusal(wanted("s3://texts/topics.csv.gz", megabytes=0))
+
+
+def test_an_object_of_s3_that_comes_short_is_refused(bucket, monkeypatch):
+    import s3fs
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "size", lambda self, path: 1000)
+    assert re.search(r"\d+ of its 1,000 bytes came", refusal(wanted("s3://texts/topics.csv.gz")))

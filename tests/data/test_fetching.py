@@ -52,7 +52,7 @@ DATES = {"Date": "Sat, 28 Nov 2026 04:00:02 GMT"}
 
 @pytest.mark.parametrize(("answers", "right", "asked"), [
     ([cut(ETag='"1"'), REST], CONTENT, 2),
-    ([part(f"0-{SIZE - 1}/{SIZE}", CONTENT), whole()], CONTENT, 2),  # nobody asked for a part
+    ([part(f"0-{SIZE - 1}/{SIZE}", CONTENT), whole()], CONTENT, 2),  # a part that was not asked for
     ([cut(ETag='"1"'), whole(OTHER, ETag='"2"')], OTHER, 2),
     # it ignores If-Range, and the file has changed
     ([cut(ETag='"1"'), part(*OTHERS_REST, ETag='"2"'), whole(OTHER)], OTHER, 3),
@@ -230,7 +230,7 @@ def test_a_file_without_any_end_needs_a_hash(raw, cache):
     ("file:///nowhere", "no such folder"), ("a-file", "it is not a folder"), ("~nobody-of-this-name/files", "it can't be used"),
     ("x" * 5000, "it can't be used|no such folder"), ("$HOME/files", "no such folder"), ("ftp://me:pass@host/files", "ftp://host/files"),
 ])  # fmt: skip
-def test_a_mirror_that_is_none_is_an_error_that_says_what_to_set(tmp_path, monkeypatch, said, why):
+def test_an_invalid_mirror_is_an_error_that_says_what_to_set(tmp_path, monkeypatch, said, why):
     monkeypatch.chdir(tmp_path)
     Path("a-file").touch()
     monkeypatch.setenv("GPTMILL_MIRROR", said)

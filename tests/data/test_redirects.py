@@ -152,7 +152,7 @@ def test_with_a_proxy_it_is_the_proxy_that_is_connected_to(hosts, tmp_path, monk
 
 
 @pytest.mark.parametrize("proxy", ["foo://me:pass@proxy:1", "socks5://me:pass@proxy:1"])
-def test_a_proxy_that_is_none_is_one_message(tmp_path, monkeypatch, proxy):
+def test_an_invalid_proxy_is_one_message(tmp_path, monkeypatch, proxy):
     monkeypatch.setenv("http_proxy", proxy)
     monkeypatch.setenv("HTTP_PROXY", proxy)
     with pytest.raises(fetching.Refused, match="proxy or certificates can't be used.*HTTPS_PROXY") as caught:
@@ -160,6 +160,6 @@ def test_a_proxy_that_is_none_is_one_message(tmp_path, monkeypatch, proxy):
     assert "pass" not in str(caught.value)
 
 
-def test_a_location_that_is_no_address_is_one_message(hosts, tmp_path, waits):
+def test_an_invalid_location_is_one_message(hosts, tmp_path, waits):
     with pytest.raises(fetching.NotHad, match="Invalid URL in location header"):
         fetched(f"http://127.0.0.1:{hosts({'/a': 'http://0177.0.0.1/data'})}/a", tmp_path)

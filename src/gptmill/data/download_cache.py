@@ -22,7 +22,7 @@ POLL = 0.1  # seconds
 
 
 def folder() -> Path:
-    return Path(os.environ.get("GPTMILL_CACHE") or Path.home() / ".cache" / "gptmill")
+    return Path(os.environ.get("GPTMILL_CACHE") or "~/.cache/gptmill").expanduser()
 
 
 def find(sha256: str) -> Path | None:

@@ -1,7 +1,7 @@
 """Bytes from http and https onto this disk: with retries, resumed after a break, checked, and never more than was allowed.
 
-What is fetched goes into the download cache. A download that broke leaves a `.part` there, and what the server said of the file beside it
-(`.seen`): the next attempt, or the next run, resumes only when it is still the same file. The caller holds the lock of the cache entry.
+What is fetched goes into the download cache. A broken download leaves a `.part` there, and a `.seen` with the version that the server
+named: the next attempt, or the next run, resumes only when the file is still the same one. The caller holds the cache entry's lock.
 """
 
 import hashlib
