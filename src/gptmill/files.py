@@ -1,14 +1,29 @@
-"""The one way to write a file or a folder: beside its place first, then renamed, so that nothing half-written ever looks finished."""
+"""The one way to write a file or a folder: beside its place first, then renamed, so that nothing half-written ever looks finished.
 
+A folder that may be replaced while it is read is read through `one_version`.
+"""
+
+import ctypes
 import glob
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from gptmill.errors import GptmillError
+
+T = TypeVar("T")
+
+_MOST_JSON = 256 << 20  # bytes of a JSON file that are read
+_PATIENCE = 30.0  # seconds in which a reader tries again, while others replace the folder that it reads
+_RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # of Linux' renameat2
 
 
 @contextmanager
@@ -22,8 +37,11 @@ def atomic(path: Path) -> Iterator[Path]:
     beside = _beside(path)
     try:
         yield beside
-        if beside.is_dir() and path.exists():
-            _remove(path)  # a folder can't be renamed onto one that is not empty
+        if beside.is_dir() and path.exists():  # a folder can't be renamed onto one that is not empty
+            if _exchange(beside, path):
+                _remove(beside)  # the old version
+                return
+            _remove(path)
         beside.replace(path)
     except BaseException:
         _remove(beside)
@@ -31,6 +49,64 @@ def atomic(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 parent.rmdir()
         raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two paths in one step, so that neither is ever absent; False where the system or the file system can't."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    return bool(renameat2) and renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+
+
+def one_version(folder: Path, read: Callable[[Path], T]) -> T:
+    """What `read` makes of one version of a folder, which other processes may replace meanwhile: then it is read again.
+
+    Raises what `read` raises, once the folder stayed the same while it was read.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        with _held(folder):
+            before, error = _version(folder), None
+            try:
+                result = read(folder)
+            except Exception as caught:  # noqa: BLE001 - half of one version and half of another may raise anything
+                error = caught
+                if before is None:  # where folders can't be exchanged, there is none for a moment
+                    time.sleep(0.05)
+            if _version(folder) == before:
+                if error:
+                    raise error
+                return result
+        if time.monotonic() > until:
+            raise error or GptmillError(f"{folder} was replaced again and again while it was read: stop what writes it and try again")
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """An open folder's inode is not given to another one, so that a new version can't pass for this one."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    except OSError:  # not there, or not to be opened: `read` says so
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _version(folder: Path) -> tuple | None:
+    """What changes when a folder is replaced, or a file in it; None where there is no folder."""
+    try:
+        status = folder.stat()
+        with os.scandir(folder) as entries:
+            return status.st_dev, status.st_ino, sorted(_state(entry) for entry in entries)
+    except OSError:
+        return None
+
+
+def _state(entry: os.DirEntry) -> tuple[str, int, int, int]:
+    status = entry.stat()
+    return entry.name, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @contextmanager
@@ -85,7 +161,23 @@ def within(place: Path) -> list[Path]:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Raises `OSError`, or `ValueError` for what is not JSON, nested too deeply, too long, or not a regular file."""
+    demand_regular(path)
+    if (size := path.stat().st_size) > _MOST_JSON:
+        raise ValueError(f"it has {size:,} bytes, more than the {_MOST_JSON:,} of any JSON file that gptmill reads")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def demand_regular(path: Path) -> None:
+    """Raises `ValueError` for a folder, pipe, socket or device: to read one may wait forever. A missing path is not refused."""
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a named pipe", stat.S_ISSOCK: "a socket"}
+            raise ValueError(f"it is {next((kind for of, kind in kinds.items() if of(mode)), 'a device')}, not a file")
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
