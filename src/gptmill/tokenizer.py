@@ -163,16 +163,13 @@ def _load(folder: Path) -> Tokenizer:
     return _ours(vocabulary, merges, path, odd, names.get(END_OF_TEXT))
 
 
-def max_length(folder: Path, default: int) -> int:
-    """How many tokens of a text the model in this folder was made to read; `default` where it does not say."""
+def max_length(folder: Path, context_length: int) -> int:
+    """How many tokens of a text the model in this folder was made to read: no more than its context."""
     path = folder / "tokenizer_config.json"
     try:
-        value = files.read_json(path).get("model_max_length", default)
-    except FileNotFoundError:
-        return default
-    except (OSError, ValueError, AttributeError) as error:
-        raise GptmillError(f"{path} is not readable ({error}): get it again, or run the stage that makes it") from None
-    return min(value, default) if type(value) is int and value > 0 else default
+        return min(int(files.read_json(path)["model_max_length"]), context_length)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise GptmillError(f"{path} does not say model_max_length ({error!r}): get it again, or run the stage that makes it") from None
 
 
 def from_gpt2_files(vocabulary: Path, merges: Path | None = None) -> Tokenizer:
@@ -210,7 +207,7 @@ def _ours(
     except ValueError as error:
         problems.append(str(error))
     else:
-        if check_merges and (problem := _odd_merges(tokenizer.ranks, vocabulary, merges)):
+        if check_merges and not problems and (problem := _odd_merges(tokenizer.ranks, vocabulary, merges)):
             problems.append(problem)
         if not problems:
             return tokenizer

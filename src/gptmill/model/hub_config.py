@@ -86,6 +86,17 @@ def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequen
     files.write_json(path, settings)
 
 
+def ends_of_text(path: Path) -> set[int]:
+    """The ids that a config names as the end of a text; none where there is no config. Raises `GptmillError` when it can't be read."""
+    try:
+        ends = files.read_json(path).get("eos_token_id")
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError, AttributeError) as error:
+        raise GptmillError(f"{path} is not readable ({error}): get it again") from None
+    return {end for end in (ends if isinstance(ends, list) else [ends]) if type(end) is int}
+
+
 def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     """A GPT-2's config, and all that its file says. Raises `GptmillError` that lists what is missing, odd, or not built by gptmill."""
     try:
@@ -107,6 +118,11 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     ]
     if settings.get("n_inner") not in (None, 4 * (sizes["n_embd"] if type(sizes["n_embd"]) is int else 0)):
         problems.append(f"n_inner is {odd(settings['n_inner'])}; gptmill builds GPT-2 with 4 * n_embd")
+    problems += [
+        f"{key} is {odd(settings[key])}, neither true nor false"
+        for key in ("qkv_bias", "tie_word_embeddings")
+        if type(settings.get(key, True)) is not bool
+    ]
     dropout = settings.get("resid_pdrop", 0.1)
     if not is_dropout(dropout):
         problems.append(f"resid_pdrop is {odd(dropout)}, {NO_DROPOUT}")

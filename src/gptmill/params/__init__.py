@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from gptmill import files, paths
 from gptmill.errors import GptmillError
-from gptmill.params import sources
+from gptmill.params import memory, sources
 from gptmill.params.base import PositiveInt, Section, Share
 from gptmill.params.explaining import explain
 from gptmill.params.judging import JudgeParams
@@ -197,6 +197,12 @@ class GenerateParams(Section):
     batch_size: PositiveInt = Field(description="prompts decoded side by side")
     compare_base: bool = Field(description="true: the base model answers too, so that one sees what the tuning brought")
 
+    @model_validator(mode="after")
+    def _answers_fit_into_memory(self) -> Self:
+        if problem := memory.new_tokens_problem(self.max_new_tokens, self.batch_size):
+            raise ValueError(problem)
+        return self
+
 
 class PromotionParams(Section):
     margin: Annotated[float, Field(ge=0)] = Field(
@@ -252,6 +258,8 @@ class Params(Section):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         problems = sources.problems(self.data)
+        if problem := memory.model_problem(self.model, self.tokenizer.vocab_size):
+            problems.append(problem)
         if self.base.init != "scratch":
             layers, heads, width = GPT2_SIZES[self.base.init]
             wanted = {

@@ -91,6 +91,8 @@ def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
     with _logged(client, trial, params) as run:
         version = versions.register(client, trial, content, run)
         taken = _take(trial, params)
+        if dvc_hash(trial.folder) != content:
+            raise GptmillError(f"{trial.folder} was replaced while it was measured: promote it again")
         for attempt in range(ATTEMPTS):
             after = claims.settled(client, trial.registered)
             champion = versions.at(client, trial.registered, versions.CHAMPION)
@@ -121,13 +123,17 @@ def _try(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
 
 
 def _take(trial: Trial, params: Params) -> Measured | Unfit:
-    """What the challenger does on the test data, or why it can't be measured."""
-    if reasons := _not_sound(trial):
-        return Unfit("; ".join(reasons))
-    try:
-        return trial.take(trial.folder, params)
-    except Unfit as unfit:
-        return unfit
+    """What the challenger does on the test data, or why it can't be measured: one version of its folder."""
+
+    def take(folder: Path) -> Measured | Unfit:
+        if reasons := _not_sound(trial):
+            return Unfit("; ".join(reasons))
+        try:
+            return trial.take(folder, params)
+        except Unfit as unfit:
+            return unfit
+
+    return files.one_version(trial.folder, take)
 
 
 def _not_sound(trial: Trial) -> list[str]:

@@ -47,7 +47,7 @@ def run(params: Params) -> None:
     train = encode(splits["train"])
     class_weights = balancing_weights([label for _, label in train], len(classes)) if weigh else None
     objective = Classification(train, encode(splits["validation"]), settings.max_length, settings.batch_size, params.seed, class_weights)
-    model = GPTClassifier(weights.load(paths.BASE_MODEL).trunk, classes)
+    model = GPTClassifier(weights.load_base(paths.BASE_MODEL, words).trunk, classes)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     else:

@@ -39,7 +39,7 @@ def run(params: Params) -> None:
                 f"whose shortest prompt has {shortest} tokens: raise it"
             )
     tokens_an_epoch = sum(min(len(example.prompt + example.answer), settings.max_length + 1) - 1 for example in objective.train)
-    model = weights.load(paths.BASE_MODEL)
+    model = weights.load_base(paths.BASE_MODEL, words)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gptmill import compute, files, fingerprint, paths, tokenizer
+from gptmill import compute, files, fingerprint, paths
 from gptmill.data import prompts
 from gptmill.evaluation import progress, responses
 from gptmill.model import weights
@@ -22,7 +22,7 @@ def run(params: Params) -> None:
     under_way = paths.RESPONSES_UNDER_WAY / fingerprint.of_stage("generate_responses", sections, [test, *folders.values()], CODE)
 
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
-        model, words = weights.load(folder), tokenizer.load(folder)
+        model, words = weights.load_with_tokenizer(folder)
         kept = progress.Progress(under_way / f"{folder.name}.jsonl")
         return responses.respond(model, words, style, given, params.generate, params.seed, machine, kept)
 
