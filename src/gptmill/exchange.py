@@ -32,7 +32,7 @@ def import_weights(source: str, to: Path, n_heads: int | None = None) -> str:
             words.save(beside, found.config.context_length)
         for name in own:
             shutil.copyfile(_folder(found) / name, beside / name)
-        if found.path.is_dir() and (found.path / prompts.FILE).is_file():
+        if found.path.is_dir() and (found.path / prompts.FILE).exists():
             prompts.write_style(beside, prompts.style_of(found.path))
     return f"{found.describe()}\n  tokenizer   {told}\nwritten to {to}"
 
@@ -120,9 +120,11 @@ def _tokenizer(found: importing.Found) -> tuple[Tokenizer | None, list[str], str
         if (folder / name).exists():
             pairs = folder / merges if (folder / merges).is_file() else None
             try:
+                for file in own:
+                    files.demand_regular(folder / file)
                 words = tokenizer.from_gpt2_files(folder / name, pairs) if merges else tokenizer.load(folder)
                 weights.demand_fitting(words, found.config, folder)
-            except GptmillError as error:
+            except (GptmillError, ValueError) as error:
                 raise GptmillError(f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}") from None
             rows = found.config.vocab_size - words.vocab_size
             unused = f"; {rows:,} ids of the model have no token and are never chosen" if rows else ""

@@ -177,7 +177,7 @@ def demand_regular(path: Path) -> None:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a named pipe", stat.S_ISSOCK: "a socket"}
-            raise ValueError(f"it is {next((kind for of, kind in kinds.items() if of(mode)), 'a device')}, not a file")
+            raise ValueError(f"{path.name} is {next((kind for of, kind in kinds.items() if of(mode)), 'a device')}, not a file")
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -169,11 +169,11 @@ def _other_kind(specs: Mapping[str, Spec], head: str | None = None, vocab_size: 
 def _beside(path: Path, convention: Convention) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the config beside the weights says, as it is and under our names. Empty when there is none."""
     folder = path if path.is_dir() else path.parent
-    if convention is HUGGINGFACE and (folder / hub_config.NAME).is_file():
+    if convention is HUGGINGFACE and (folder / hub_config.NAME).exists():
         config, settings = hub_config.read(folder / hub_config.NAME)
         return settings, {key: getattr(config, key) for key in _CLAIMS}
     for name in ("hparams.json", "config.json"):
-        if (folder / name).is_file():
+        if (folder / name).exists():
             try:
                 settings = files.read_json(folder / name)
                 if not isinstance(settings, dict):
