@@ -38,11 +38,9 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield beside
         if beside.is_dir() and path.exists():  # a folder can't be renamed onto one that is not empty
-            if _exchange(beside, path):
-                _remove(beside)  # the old version
-                return
-            _remove(path)
-        beside.replace(path)
+            _replace(beside, path)
+        else:
+            beside.replace(path)
     except BaseException:
         _remove(beside)
         for parent in made:  # the innermost first; whatever else was put there meanwhile stays
@@ -51,28 +49,59 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
 
 
+def _replace(new: Path, path: Path) -> None:
+    """Let a folder take the place of another, whose readers may end before it is removed."""
+    if _exchange(new, path):
+        old = new
+    else:
+        old = path.with_name(f".{path.name}.{os.getpid()}.old")
+        path.rename(old)
+        try:
+            new.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise
+    _wait_for_readers(old)
+    _remove(old)
+
+
 def _exchange(one: Path, other: Path) -> bool:
     """Swap two paths in one step, so that neither is ever absent; False where the system or the file system can't."""
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
     return bool(renameat2) and renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
 
 
-def one_version(folder: Path, read: Callable[[Path], T]) -> T:
-    """What `read` makes of one version of a folder, which other processes may replace meanwhile: then it is read again.
+def _wait_for_readers(folder: Path) -> None:
+    """Until nobody reads a folder through `one_version`, or for so long that a reader has to begin anew."""
+    until = time.monotonic() + _PATIENCE
+    with _opened(folder) as descriptor:
+        while descriptor is not None and not _locked(descriptor, exclusive=True) and time.monotonic() < until:
+            time.sleep(0.01)
 
-    Raises what `read` raises, once the folder stayed the same while it was read.
+
+def one_version(folder: Path, read: Callable[[Path], T]) -> T:
+    """What `read` makes of one version of a folder, which other processes may replace meanwhile.
+
+    `read` is given another path of the folder, that stays this version's. Where the system has no such paths, or when the folder is changed
+    in place, it is read again. Raises what `read` raises of a folder that stays the same.
     """
     until = time.monotonic() + _PATIENCE
     while True:
-        with _held(folder):
-            before, error = _version(folder), None
+        with _opened(folder) as descriptor:
+            if descriptor is None and not folder.exists():
+                time.sleep(0.02)  # where folders can't be exchanged, there is none for a moment
+                if not folder.exists():
+                    return read(folder)
+            held = Path(f"/proc/self/fd/{descriptor}")
+            place = held if held.exists() else folder
+            current = descriptor is None or (_locked(descriptor, exclusive=False) and _is_at(descriptor, folder))
+            before, error = _state(place), None
             try:
-                result = read(folder)
+                if current:
+                    result = read(place)
             except Exception as caught:  # noqa: BLE001 - half of one version and half of another may raise anything
-                error = caught
-                if before is None:  # where folders can't be exchanged, there is none for a moment
-                    time.sleep(0.05)
-            if _version(folder) == before:
+                error = _renamed(caught, place, folder)
+            if current and _state(place) == before:
                 if error:
                     raise error
                 return result
@@ -81,32 +110,54 @@ def one_version(folder: Path, read: Callable[[Path], T]) -> T:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """An open folder's inode is not given to another one, so that a new version can't pass for this one."""
+def _opened(folder: Path) -> Iterator[int | None]:
+    """A descriptor of a folder, whose inode no other folder gets meanwhile; None when it is no folder, or can't be opened."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    except OSError:  # not there, or not to be opened: `read` says so
-        yield
+    except OSError:
+        yield None
         return
     try:
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _version(folder: Path) -> tuple | None:
-    """What changes when a folder is replaced, or a file in it; None where there is no folder."""
+def _locked(descriptor: int, *, exclusive: bool) -> bool:
+    """Take a lock that readers share and who removes a folder does not; True also where there are no locks."""
     try:
+        import fcntl
+
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True
+    return True
+
+
+def _is_at(descriptor: int, folder: Path) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
+    return False
+
+
+def _state(folder: Path) -> tuple | None:
+    """What changes when a folder is replaced, or a file in it; None where there is no folder."""
+    with suppress(OSError):
         status = folder.stat()
         with os.scandir(folder) as entries:
-            return status.st_dev, status.st_ino, sorted(_state(entry) for entry in entries)
-    except OSError:
-        return None
+            of_files = [(e.name, (s := e.stat()).st_ino, s.st_size, s.st_mtime_ns) for e in entries]
+        return status.st_dev, status.st_ino, sorted(of_files)
+    return None
 
 
-def _state(entry: os.DirEntry) -> tuple[str, int, int, int]:
-    status = entry.stat()
-    return entry.name, status.st_ino, status.st_size, status.st_mtime_ns
+def _renamed(error: Exception, place: Path, folder: Path) -> Exception:
+    """The error, about the folder as it was named."""
+    error.args = tuple(arg.replace(str(place), str(folder)) if isinstance(arg, str) else arg for arg in error.args)
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        error.filename = error.filename.replace(str(place), str(folder))
+    return error
 
 
 @contextmanager
