@@ -100,7 +100,7 @@ def test_a_tokenizer_comes_back_from_its_folder(words, tmp_path):
     words.save(tmp_path, max_length=64)
     again = tokenizer.load(tmp_path)
     assert again.ranks == words.ranks
-    assert tokenizer.max_length(tmp_path, 128) == 64
+    assert tokenizer.max_length(tmp_path) == 64
 
 
 def test_saving_is_repeatable(words, tmp_path):

@@ -163,11 +163,11 @@ def _load(folder: Path) -> Tokenizer:
     return _ours(vocabulary, merges, path, odd, names.get(END_OF_TEXT))
 
 
-def max_length(folder: Path, context_length: int) -> int:
-    """How many tokens of a text the model in this folder was made to read: no more than its context."""
+def max_length(folder: Path) -> int:
+    """How many tokens of a text the model in this folder was made to read."""
     path = folder / "tokenizer_config.json"
     try:
-        return min(int(files.read_json(path)["model_max_length"]), context_length)
+        return int(files.read_json(path)["model_max_length"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise GptmillError(f"{path} does not say model_max_length ({error!r}): get it again, or run the stage that makes it") from None
 

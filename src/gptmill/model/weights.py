@@ -218,7 +218,7 @@ def load_classifier_with_tokenizer(folder: Path) -> tuple[GPTClassifier, Tokeniz
     def read(folder: Path) -> tuple[GPTClassifier, Tokenizer, int]:
         model, words = _load_classifier(folder), tokenizer.load(folder)
         demand_fitting(words, model.config, folder)
-        return model, words, tokenizer.max_length(folder, model.config.context_length)
+        return model, words, min(tokenizer.max_length(folder), model.config.context_length)
 
     return files.one_version(folder, read)
 
