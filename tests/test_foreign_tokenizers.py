@@ -243,6 +243,26 @@ def test_everything_that_differs_is_one_error(tmp_path):
     assert "tokenizer   none" in exchange.import_weights(str(folder), tmp_path / "here")
 
 
+@pytest.mark.parametrize("name", ["spiece.model", "tokenizer.model", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"])
+def test_a_tokenizer_of_another_kind_is_not_taken_for_gpt2s(tmp_path, monkeypatch, name):
+    folder = folder_of(tmp_path / "there", trained([]))
+    for path in folder.glob("*token*"):
+        path.unlink()
+    monkeypatch.setattr(exchange, "GPT2_VOCAB_SIZE", json.loads((folder / "config.json").read_text())["vocab_size"])
+    (folder / name).write_text("{}")
+    with pytest.raises(GptmillError, match=f"can't represent, in {name} without a tokenizer.json"):
+        exchange.import_weights(str(folder), tmp_path / "here")
+
+
+def test_a_vocabulary_without_its_merges_is_refused(tmp_path):
+    folder = folder_of(tmp_path / "there", trained([END_OF_TEXT]))
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    with pytest.raises(GptmillError, match="has no merges.txt next to it"):
+        exchange.import_weights(str(folder), tmp_path / "here")
+
+
 def test_merges_in_another_order_or_of_other_pairs_are_refused(tmp_path):
     """tiktoken merges by ids alone: with these it would give other ids."""
     folder = folder_of(tmp_path / "there", trained([]))

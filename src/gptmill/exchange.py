@@ -120,6 +120,8 @@ def _tokenizer(found: importing.Found) -> tuple[Tokenizer | None, list[str], str
         if (folder / name).exists():
             pairs = folder / merges if (folder / merges).is_file() else None
             try:
+                if name == "vocab.json" and not pairs:
+                    raise GptmillError(f"{folder / name} has no {merges} next to it, so how it merges is not known")
                 for file in own:
                     files.demand_regular(folder / file)
                 words = tokenizer.from_gpt2_files(folder / name, pairs) if merges else tokenizer.load(folder)
@@ -129,6 +131,11 @@ def _tokenizer(found: importing.Found) -> tuple[Tokenizer | None, list[str], str
             rows = found.config.vocab_size - words.vocab_size
             unused = f"; {rows:,} ids of the model have no token and are never chosen" if rows else ""
             return words, own, f"{name} from the weights' folder{unused}"
+    if others := [name for name in (*tokenizer.OTHER_KINDS, *own) if (folder / name).exists()]:
+        raise GptmillError(
+            f"{folder} has a tokenizer that gptmill can't represent, in {', '.join(others)} without a tokenizer.json. "
+            f"Weights alone can be imported from a folder without {'it' if len(others) == 1 else 'them'}"
+        )
     if found.config.vocab_size == GPT2_VOCAB_SIZE:
         try:
             return tokenizer.from_gpt2_files(sources.fetch(sources.GPT2_VOCABULARY)), [], "GPT-2's"

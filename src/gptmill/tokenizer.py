@@ -18,6 +18,7 @@ from gptmill.errors import GptmillError, listing
 
 END_OF_TEXT, UNKNOWN = "<|endoftext|>", "<|unk|>"
 FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt")
+OTHER_KINDS = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt")  # files of SentencePiece and WordPiece
 
 # How GPT-2 cuts text before it looks for pairs: contractions, words and numbers with the space before them, punctuation, white space.
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""

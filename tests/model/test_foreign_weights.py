@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -331,6 +332,14 @@ def test_a_config_of_a_size_that_no_machine_has_is_stated(folder, tmp_path, key,
         with pytest.raises(GptmillError, match=r"which no model has|would take .* TB|takes .* for the weights alone"):
             read()
     assert not (tmp_path / "in").exists()
+
+
+@pytest.mark.parametrize("length", [0, 7, 1 << 32, (1 << 63) + 5, (1 << 64) - 1])
+def test_a_header_of_an_absurd_length_is_refused(folder, length):
+    path = folder / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", length) + path.read_bytes()[8:])
+    with pytest.raises(GptmillError, match="has no readable weights"):
+        weights.load(folder)
 
 
 def test_a_small_file_that_claims_a_large_model_is_refused(tmp_path):

@@ -279,6 +279,9 @@ class Params(Section):
             max_length = getattr(self, section).max_length
             if max_length > self.model.context_length:
                 problems.append(f"{section}.max_length ({max_length}) must not exceed model.context_length ({self.model.context_length})")
+            rank = getattr(self, section).lora.rank
+            if rank > self.model.d_model:
+                problems.append(f"{section}.lora.rank ({rank}) must not exceed model.d_model ({self.model.d_model})")
         classes, share = len(self.data.spam.labels), self.data.expectations.min_class_share
         if share * classes > 1:
             problems.append(f"data.expectations.min_class_share ({share}) is more than {classes} classes can have, all of them")
