@@ -14,7 +14,7 @@ from gptmill.data.prompts import STYLES
 from gptmill.errors import GptmillError
 from gptmill.evaluation import responses
 from gptmill.evaluation.progress import Progress
-from gptmill.model import weights
+from gptmill.model import folders, weights
 from gptmill.model.generation import Decoding, generate
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.serving import Assistant, TextGenerator
@@ -304,7 +304,7 @@ def padded(words, tmp_path) -> Path:
 def test_an_id_without_a_token_is_never_chosen(padded, words, decoding, half):
     from gptmill.model.decoder import Decoder
 
-    model, _ = weights.load_with_tokenizer(padded)
+    model, _ = folders.load_with_tokenizer(padded)
     prompts = [words.encode("the mill"), words.encode("a cat")]
     settings = Decoding(9, stop=words.end_of_text, vocab_size=words.vocab_size, **decoding)
     for completion in generate(Decoder(model, half=half), prompts, settings):
@@ -322,7 +322,7 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, words, cpu, tmp_
     for verb in ("generate", "ask"):
         assert CliRunner().invoke(app, [verb, "the mill", "--model", str(padded), "--max-new-tokens", "5"]).exit_code == 0
     assert Assistant(padded).answers([("Say it.", "")], 5)
-    model, _ = weights.load_with_tokenizer(padded)
+    model, _ = folders.load_with_tokenizer(padded)
     params = GenerateParams(max_new_tokens=5, temperature=0.0, top_k=0, batch_size=2, compare_base=False)
     style = STYLES["alpaca"]
     assert responses.respond(model, words, style, ["a", "b"], params, 0, cpu, Progress(tmp_path / "progress.jsonl"))

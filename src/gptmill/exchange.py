@@ -6,7 +6,7 @@ from pathlib import Path
 from gptmill import files, tokenizer
 from gptmill.data import prompts, sources
 from gptmill.errors import GptmillError
-from gptmill.model import exporting, hub_config, importing, weights
+from gptmill.model import exporting, folders, hub_config, importing, weights
 from gptmill.model.gpt import GPTConfig
 from gptmill.model.size import measure
 from gptmill.params import GPT2_CONTEXT_LENGTH, GPT2_SIZES, GPT2_VOCAB_SIZE
@@ -125,7 +125,7 @@ def _tokenizer(found: importing.Found) -> tuple[Tokenizer | None, list[str], str
                 for file in own:
                     files.demand_regular(folder / file)
                 words = tokenizer.from_gpt2_files(folder / name, pairs) if merges else tokenizer.load(folder)
-                weights.demand_fitting(words, found.config, folder)
+                folders.demand_fitting(words, found.config, folder)
             except (GptmillError, ValueError) as error:
                 raise GptmillError(f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}") from None
             rows = found.config.vocab_size - words.vocab_size

@@ -7,7 +7,7 @@ from gptmill import compute, files
 from gptmill.data import prompts
 from gptmill.evaluation import classification
 from gptmill.evaluation.responses import complete
-from gptmill.model import weights
+from gptmill.model import folders
 from gptmill.model.generation import Decoding, TextStream, stream
 from gptmill.params import ComputeParams
 
@@ -26,7 +26,7 @@ class TextGenerator:
 
     def __init__(self, folder: Path) -> None:
         machine = _machine()
-        model, self.tokenizer = weights.load_with_tokenizer(folder)
+        model, self.tokenizer = folders.load_with_tokenizer(folder)
         self.model = model.to(machine.device)
 
     def stream(self, prompt: str, decoding: Decoding, stop_strings: Sequence[str] = ()) -> Iterator[str]:
@@ -46,7 +46,7 @@ class Assistant:
     def __init__(self, folder: Path) -> None:
         machine = _machine()
         (model, self.tokenizer), self.style = files.one_version(
-            folder, lambda folder: (weights.load_with_tokenizer(folder), prompts.style_of(folder))
+            folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
         )
         self.model = model.to(machine.device)
 
@@ -67,7 +67,7 @@ class TextClassifier:
 
     def __init__(self, folder: Path) -> None:
         self.machine = _machine()
-        self.model, self.tokenizer, self.max_length = weights.load_classifier_with_tokenizer(folder)
+        self.model, self.tokenizer, self.max_length = folders.load_classifier_with_tokenizer(folder)
 
     def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """(label, its probability from 0 to 1) for each text."""

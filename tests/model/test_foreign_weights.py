@@ -13,7 +13,7 @@ from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_att
 
 from gptmill import exchange
 from gptmill.errors import GptmillError
-from gptmill.model import exporting, lora, weights
+from gptmill.model import exporting, folders, lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.params import LoRAParams
 from gptmill.serving import Assistant, TextClassifier, TextGenerator
@@ -367,9 +367,9 @@ def test_a_base_of_another_tokenizer_is_not_tuned(make_gpt, words, tmp_path):
     from gptmill import tokenizer
 
     weights.save(make_gpt(vocab_size=words.vocab_size), words, tmp_path / "model")
-    weights.load_base(tmp_path / "model", words)
+    folders.load_base(tmp_path / "model", words)
     alike = tokenizer.train(["wholly other words make other merges of other bytes, which have the same size"] * 9, words.vocab_size)
     assert alike.vocab_size == words.vocab_size
     for other in (alike, tokenizer.train(["ab"], 257)):
         with pytest.raises(GptmillError, match=r"another tokenizer \(300 tokens\) than the one that encodes the data here"):
-            weights.load_base(tmp_path / "model", other)
+            folders.load_base(tmp_path / "model", other)

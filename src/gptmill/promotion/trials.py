@@ -64,10 +64,10 @@ def _classify(folder: Path, params: Params) -> Measured:
 
     from gptmill import compute
     from gptmill.evaluation import calibration, classification
-    from gptmill.model import weights
+    from gptmill.model import folders
 
     machine = compute.prepare(params.compute, params.seed)
-    model, words, max_length = weights.load_classifier_with_tokenizer(folder)
+    model, words, max_length = folders.load_classifier_with_tokenizer(folder)
     classes = params.data.spam.labels
     if set(model.labels) != set(classes):
         raise Unfit(f"its classes are {', '.join(model.labels)}, the data's {', '.join(classes)}")
@@ -94,10 +94,10 @@ def _ask(folder: Path, params: Params) -> Measured:
     from gptmill.evaluation import responses
     from gptmill.evaluation.judges.reference import ReferenceJudge
     from gptmill.evaluation.progress import Progress
-    from gptmill.model import weights
+    from gptmill.model import folders
 
     machine = compute.prepare(params.compute, params.seed)
-    (model, words), style = files.one_version(folder, lambda folder: (weights.load_with_tokenizer(folder), prompts.style_of(folder)))
+    (model, words), style = files.one_version(folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder)))
     records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
     asked = [style.prompt(record["instruction"], record["input"]) for record in records]
     with tempfile.TemporaryDirectory(prefix="gptmill-") as passing:
@@ -114,10 +114,10 @@ def _generate(folder: Path, params: Params) -> Measured:
     """
     from gptmill import compute
     from gptmill.data import tokens
-    from gptmill.model import weights
+    from gptmill.model import folders
 
     machine = compute.prepare(params.compute, params.seed)
-    model, words = weights.load_with_tokenizer(folder)
+    model, words = folders.load_with_tokenizer(folder)
     model = model.to(machine.device).eval()
     ids, ours, size = tokens.read(paths.TOKENS, "validation"), tokenizer.load(paths.TOKENIZER), params.model.context_length
     count = max(1, len(ids) // size)
