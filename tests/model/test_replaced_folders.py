@@ -91,7 +91,7 @@ def race(read: Callable[[Path], set[str]], versions: list[Path], exchange: bool,
     writer = subprocess.Popen([sys.executable, "-c", WRITER, folder, str(exchange), *versions])
     seen: list[str] = []
 
-    def go_on() -> int:
+    def repeat() -> int:
         count, until = 0, time.monotonic() + seconds
         while time.monotonic() < until or (len(set(seen)) < 2 and time.monotonic() < until + 60):
             [version] = read(folder)  # one name: of one version
@@ -101,7 +101,7 @@ def race(read: Callable[[Path], set[str]], versions: list[Path], exchange: bool,
 
     try:
         with ThreadPoolExecutor(readers) as pool:
-            counts = [future.result() for future in [pool.submit(go_on) for _ in range(readers)]]
+            counts = [future.result() for future in [pool.submit(repeat) for _ in range(readers)]]
         assert writer.poll() is None, "the writer failed"
     finally:
         writer.kill()
@@ -112,12 +112,12 @@ def race(read: Callable[[Path], set[str]], versions: list[Path], exchange: bool,
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_folder_that_is_replaced_is_read_as_one_version(versions, reader):
-    assert race(READERS[reader], versions, exchange=True, seconds=1)
+    assert race(READERS[reader], versions, exchange=True, seconds=0.5)
 
 
 @pytest.mark.parametrize("reader", ["assistant", "shown"])
 def test_a_folder_is_read_as_one_version_where_folders_cannot_be_exchanged(versions, reader):
-    assert race(READERS[reader], versions, exchange=False, seconds=1)
+    assert race(READERS[reader], versions, exchange=False, seconds=0.5)
 
 
 @pytest.mark.long
@@ -152,7 +152,7 @@ def test_token_files_are_read_as_one_version(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["tokens"]
 
 
-# --- `one_version` by itself ---
+# --- `one_version` alone ---
 
 
 def test_what_fails_in_a_folder_that_stays_is_raised_at_once(tmp_path):
