@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from gptmill.cli import app
 from gptmill.errors import GptmillError
+from gptmill.model import weights
 
 FIXTURE = Path(__file__).parent / "fixtures/gpt2-tiny"
 
@@ -38,3 +39,15 @@ def test_no_model_is_one_error(tmp_path):
         gptmill("model", "show", tmp_path)
     with pytest.raises(GptmillError, match="none of the models that gptmill downloads by name"):
         gptmill("weights", "import", "gpt5", "--to", tmp_path / "in")
+
+
+@pytest.mark.parametrize("verb", ["generate", "ask"])
+def test_more_tokens_than_any_machine_holds_are_refused_before_the_model_is_loaded(tmp_path, verb):
+    with pytest.raises(GptmillError, match="max_new_tokens is 100,000,000.*10.0 GB of memory"):
+        gptmill(verb, "Once", "--max-new-tokens", "100000000", "--model", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("options", [["--temperature", "1e-320"], ["--top-p", "1e-320"], ["--temperature", "1e300"]])
+def test_odd_numbers_give_a_text(make_gpt, words, tmp_path, options):
+    weights.save(make_gpt(vocab_size=words.vocab_size), words, tmp_path / "model")
+    assert gptmill("generate", "the mill", "--max-new-tokens", "5", *options, "--model", tmp_path / "model").startswith("the mill")

@@ -1,11 +1,14 @@
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
-from gptmill import params, paths, tokenizer
+from gptmill import params, paths, stages, tokenizer
+from gptmill.cli import app
 from gptmill.data import prompts
 from gptmill.errors import GptmillError
 
@@ -147,6 +150,35 @@ def test_ones_own_data_are_params(changed):
 def test_values_that_do_not_fit_together_are_named(changed, changes, said):
     text = problems(changed(changes))
     assert said in text and "secret" not in text and "hidden" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model.n_layers": 100_000}, "a model of 100,000 layers, width 32, .* would take 5.1 GB for the weights and 20.3 GB to train"),
+        ({"model.d_model": 1 << 30}, "would take more than 1,000 PB for the weights"),
+        ({"model.d_model": 10**30}, "width above 10.15, .* would take more than 1,000 PB"),
+        ({"model.context_length": 1 << 50}, "would take 144 PB for the weights"),
+        (
+            {"generate.max_new_tokens": 100_000_000},
+            "max_new_tokens is 100,000,000: it must be at most 1,000,000; .* would take .* memory",
+        ),
+    ],
+)
+def test_sizes_that_no_machine_has_are_told_with_their_memory(changed, changes, said):
+    assert re.search(said, problems(changed(changes)))
+
+
+def test_the_memory_of_a_model_is_compared_with_this_machines_before_work_begins(changed, monkeypatch):
+    values = params.load(changed({"model.n_layers": 1000, "model.d_model": 1024}))  # another machine may have it
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=24 * 10**9))
+    said = "takes 50.4 GB for the weights alone, 202 GB to train; this machine has 24.0 GB of memory"
+    with pytest.raises(GptmillError, match=said):
+        CliRunner().invoke(app, ["params", "check"], catch_exceptions=False)
+    monkeypatch.setattr("gptmill.tokenizer.load", lambda folder: SimpleNamespace(vocab_size=257))
+    monkeypatch.setattr("gptmill.data.tokens.read", lambda folder, split: [])
+    with pytest.raises(GptmillError, match=said):
+        stages.run("pretrain", values)
 
 
 def test_all_problems_are_told_at_once(changed):

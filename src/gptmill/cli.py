@@ -1,6 +1,7 @@
 """`gptmill`: a verb for each thing that a person does. What a verb needs is imported when it runs, so that `--help` is instant."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -58,8 +59,11 @@ def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None
     """Stop with every unknown key and bad value, if there is one; and when data is to be fetched through a mirror that can't be."""
     from gptmill import params
     from gptmill.data import fetching, sources
+    from gptmill.params import memory
 
-    if sources.are_fetched(params.load(path)):
+    values = params.load(path)
+    memory.demand_model(values.model, values.tokenizer.vocab_size)
+    if sources.are_fetched(values):
         fetching.mirror()
     typer.echo(f"{path} is in order.")
 
@@ -160,10 +164,13 @@ def generate(
     from gptmill.model.generation import Decoding
     from gptmill.serving import TextGenerator
 
+    try:  # before the model is loaded
+        decoding = Decoding(max_new_tokens, temperature, top_k, top_p, repetition_penalty, min_new_tokens, seed=seed)
+    except ValueError as error:
+        raise GptmillError(str(error)) from None
     generator = TextGenerator(model)
+    decoding = replace(decoding, stop=generator.tokenizer.end_of_text, vocab_size=generator.tokenizer.vocab_size)
     try:
-        end = generator.tokenizer.end_of_text
-        decoding = Decoding(max_new_tokens, temperature, top_k, top_p, repetition_penalty, min_new_tokens, end, seed)
         for piece in generator.stream(prompt, decoding, stop or ()):
             typer.echo(piece, nl=False)
     except ValueError as error:
@@ -179,8 +186,11 @@ def ask(
     model: Annotated[Path, typer.Option(help="a model folder")] = paths.INSTRUCT_MODEL,
 ) -> None:
     """Have the instruct model follow INSTRUCTION."""
+    from gptmill.params import memory
     from gptmill.serving import Assistant
 
+    if problem := memory.new_tokens_problem(max_new_tokens):
+        raise GptmillError(problem)
     typer.echo(Assistant(model).answer(instruction, input, max_new_tokens))
 
 

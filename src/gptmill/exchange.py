@@ -1,12 +1,12 @@
 """Models in and out: `gptmill weights import` and `export`. Finds the source and the tokenizer; `model.importing` does the rest."""
 
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
 from gptmill import files, tokenizer
 from gptmill.data import prompts, sources
 from gptmill.errors import GptmillError
-from gptmill.model import exporting, hub_config, importing, weights
+from gptmill.model import exporting, folders, hub_config, importing, weights
 from gptmill.model.gpt import GPTConfig
 from gptmill.model.size import measure
 from gptmill.params import GPT2_CONTEXT_LENGTH, GPT2_SIZES, GPT2_VOCAB_SIZE
@@ -23,14 +23,16 @@ def import_weights(source: str, to: Path, n_heads: int | None = None) -> str:
     """
     exporting.refuse_if_there(to)
     found = _find(source, n_heads)
-    words, told = _tokenizer(found)
+    words, own, told = _tokenizer(found)
     end_of_text = words.end_of_text if words else found.settings.get("eos_token_id")
     with files.atomic(to) as beside:
         beside.mkdir()
         importing.write(found, beside, end_of_text)
-        if words:
+        if words and "tokenizer.json" not in own:
             words.save(beside, found.config.context_length)
-        if found.path.is_dir() and (found.path / prompts.FILE).is_file():
+        for name in own:
+            shutil.copyfile(_folder(found) / name, beside / name)
+        if found.path.is_dir() and (found.path / prompts.FILE).exists():
             prompts.write_style(beside, prompts.style_of(found.path))
     return f"{found.describe()}\n  tokenizer   {told}\nwritten to {to}"
 
@@ -54,7 +56,10 @@ def export_weights(folder: Path, to: Path, form: str) -> str:
 def show_model(name: str) -> str:
     """Sizes of a model folder or of a published GPT-2, and the memory that they take, for people."""
     size = gpt2_size(name)
-    config = gpt2_config(size) if size and not Path(name).exists() else hub_config.read(Path(name) / hub_config.NAME)[0]
+    if size and not Path(name).exists():
+        config = gpt2_config(size)
+    else:
+        config, _ = files.one_version(Path(name), lambda folder: hub_config.read(folder / hub_config.NAME))
     sizes = measure(config)
     rows = {
         "layers": f"{config.n_layers}",
@@ -100,31 +105,42 @@ def _find(source: str, n_heads: int | None) -> importing.Found:
     return importing.examine(path, n_heads)
 
 
-def _tokenizer(found: importing.Found) -> tuple[Tokenizer | None, str]:
-    """The tokenizer beside the weights, else GPT-2's own for a vocabulary of its size; and what to say of it."""
-    folder = found.path if found.path.is_dir() else found.path.parent
-    readers: dict[str, Callable[[Path], Tokenizer]] = {
-        "tokenizer.json": lambda path: tokenizer.load(path.parent),
-        "vocab.json": tokenizer.from_gpt2_files,
-        "encoder.json": tokenizer.from_gpt2_files,
-    }
-    reasons = []
-    for name, read in readers.items():
-        if (folder / name).is_file():
+def _folder(found: importing.Found) -> Path:
+    return found.path if found.path.is_dir() else found.path.parent
+
+
+def _tokenizer(found: importing.Found) -> tuple[Tokenizer | None, list[str], str]:
+    """The tokenizer in the weights' folder, else GPT-2's own for a vocabulary of its size; its files there; and what to say of it.
+
+    Raises `GptmillError` when the folder has one that gptmill can't represent: another one would be wrong without a message.
+    """
+    folder = _folder(found)
+    own = [name for name in (*tokenizer.FILES, prompts.TEMPLATE) if (folder / name).exists()]
+    for name, merges in (("tokenizer.json", ""), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
+        if (folder / name).exists():
+            pairs = folder / merges if (folder / merges).is_file() else None
             try:
-                return _fitting(read(folder / name), found), f"{name} from beside the weights"
+                if name == "vocab.json" and not pairs:
+                    raise GptmillError(f"{folder / name} has no {merges} next to it, so how it merges is not known")
+                for file in own:
+                    files.demand_regular(folder / file)
+                words = tokenizer.from_gpt2_files(folder / name, pairs) if merges else tokenizer.load(folder)
+                folders.demand_fitting(words, found.config, folder)
             except (GptmillError, ValueError) as error:
-                reasons.append(str(error))
+                raise GptmillError(f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}") from None
+            rows = found.config.vocab_size - words.vocab_size
+            unused = f"; {rows:,} ids of the model have no token and are never chosen" if rows else ""
+            return words, own, f"{name} from the weights' folder{unused}"
+    if others := [name for name in (*tokenizer.OTHER_KINDS, *own) if (folder / name).exists()]:
+        raise GptmillError(
+            f"{folder} has a tokenizer that gptmill can't represent, in {', '.join(others)} without a tokenizer.json. "
+            f"Weights alone can be imported from a folder without {'it' if len(others) == 1 else 'them'}"
+        )
     if found.config.vocab_size == GPT2_VOCAB_SIZE:
         try:
-            return _fitting(tokenizer.from_gpt2_files(sources.fetch(sources.GPT2_VOCABULARY)), found), "GPT-2's"
+            return tokenizer.from_gpt2_files(sources.fetch(sources.GPT2_VOCABULARY)), [], "GPT-2's"
         except GptmillError as error:
-            reasons.append(str(error))
-    why = "; ".join(reasons) or f"none lies beside the weights, and a vocabulary of {found.config.vocab_size:,} is not GPT-2's"
-    return None, f"none ({why}). Put its tokenizer.json into the folder before you generate or classify text"
-
-
-def _fitting(words: Tokenizer, found: importing.Found) -> Tokenizer:
-    if words.vocab_size > found.config.vocab_size:
-        raise GptmillError(f"the tokenizer has {words.vocab_size:,} tokens, more than the model's {found.config.vocab_size:,}")
-    return words
+            why = str(error)
+    else:
+        why = f"none lies in the weights' folder, and a vocabulary of {found.config.vocab_size:,} is not GPT-2's"
+    return None, [], f"none ({why}). Put its tokenizer.json into the folder before you generate or classify text"

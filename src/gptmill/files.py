@@ -1,14 +1,29 @@
-"""The one way to write a file or a folder: beside its place first, then renamed, so that nothing half-written ever looks finished."""
+"""The one way to write a file or a folder: beside its place first, then renamed, so that nothing half-written ever looks finished.
 
+A folder that may be replaced while it is read is read through `one_version`.
+"""
+
+import ctypes
 import glob
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from gptmill.errors import GptmillError
+
+T = TypeVar("T")
+
+_MOST_JSON = 256 << 20  # bytes of a JSON file that are read
+_PATIENCE = 30.0  # seconds in which a reader tries again, while others replace the folder that it reads
+_RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # of Linux' renameat2
 
 
 @contextmanager
@@ -22,15 +37,127 @@ def atomic(path: Path) -> Iterator[Path]:
     beside = _beside(path)
     try:
         yield beside
-        if beside.is_dir() and path.exists():
-            _remove(path)  # a folder can't be renamed onto one that is not empty
-        beside.replace(path)
+        if beside.is_dir() and path.exists():  # a folder can't be renamed onto one that is not empty
+            _replace(beside, path)
+        else:
+            beside.replace(path)
     except BaseException:
         _remove(beside)
         for parent in made:  # the innermost first; whatever else was put there meanwhile stays
             with suppress(OSError):
                 parent.rmdir()
         raise
+
+
+def _replace(new: Path, path: Path) -> None:
+    """Let a folder take the place of another, whose readers may end before it is removed."""
+    if _exchange(new, path):
+        old = new
+    else:
+        old = path.with_name(f".{path.name}.{os.getpid()}.old")
+        path.rename(old)
+        try:
+            new.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise
+    _wait_for_readers(old)
+    _remove(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two paths in one step, so that neither is ever absent; False where the system or the file system can't."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    return bool(renameat2) and renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+
+
+def _wait_for_readers(folder: Path) -> None:
+    """Until nobody reads a folder through `one_version`, or for so long that a reader has to begin anew."""
+    until = time.monotonic() + _PATIENCE
+    with _opened(folder) as descriptor:
+        while descriptor is not None and not _locked(descriptor, exclusive=True) and time.monotonic() < until:
+            time.sleep(0.01)
+
+
+def one_version(folder: Path, read: Callable[[Path], T]) -> T:
+    """What `read` makes of one version of a folder, which other processes may replace meanwhile.
+
+    `read` is given another path of the folder, that stays this version's. Where the system has no such paths, or when the folder is changed
+    in place, it is read again. Raises what `read` raises of a folder that stays the same.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        with _opened(folder) as descriptor:
+            if descriptor is None and not folder.exists():
+                time.sleep(0.02)  # where folders can't be exchanged, there is none for a moment
+                if not folder.exists():
+                    return read(folder)
+            held = Path(f"/proc/self/fd/{descriptor}")
+            place = held if held.exists() else folder
+            current = descriptor is None or (_locked(descriptor, exclusive=False) and _is_at(descriptor, folder))
+            before, error = _state(place), None
+            try:
+                if current:
+                    result = read(place)
+            except Exception as caught:  # noqa: BLE001 - half of one version and half of another may raise anything
+                error = _renamed(caught, place, folder)
+            if current and _state(place) == before:
+                if error:
+                    raise error
+                return result
+        if time.monotonic() > until:
+            raise error or GptmillError(f"{folder} was replaced again and again while it was read: stop what writes it and try again")
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    """A descriptor of a folder, whose inode no other folder gets meanwhile; None when it is no folder, or can't be opened."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    except OSError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, *, exclusive: bool) -> bool:
+    """Take a lock that readers share and who removes a folder does not; True also where there are no locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True
+    return True
+
+
+def _is_at(descriptor: int, folder: Path) -> bool:
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
+    return False
+
+
+def _state(folder: Path) -> tuple | None:
+    """What changes when a folder is replaced, or a file in it; None where there is no folder."""
+    with suppress(OSError):
+        status = folder.stat()
+        with os.scandir(folder) as entries:
+            of_files = [(e.name, (s := e.stat()).st_ino, s.st_size, s.st_mtime_ns) for e in entries]
+        return status.st_dev, status.st_ino, sorted(of_files)
+    return None
+
+
+def _renamed(error: Exception, place: Path, folder: Path) -> Exception:
+    """The error, about the folder as it was named."""
+    error.args = tuple(arg.replace(str(place), str(folder)) if isinstance(arg, str) else arg for arg in error.args)
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        error.filename = error.filename.replace(str(place), str(folder))
+    return error
 
 
 def _beside(path: Path) -> Path:
@@ -73,7 +200,23 @@ def within(place: Path) -> list[Path]:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Raises `OSError`, or `ValueError` for what is not JSON, nested too deeply, too long, or not a regular file."""
+    demand_regular(path)
+    if (size := path.stat().st_size) > _MOST_JSON:
+        raise ValueError(f"it has {size:,} bytes, more than the {_MOST_JSON:,} of any JSON file that gptmill reads")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def demand_regular(path: Path) -> None:
+    """Raises `ValueError` for a folder, pipe, socket or device: to read one may wait forever. A missing path is not refused."""
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a named pipe", stat.S_ISSOCK: "a socket"}
+            raise ValueError(f"{path.name} is {next((kind for of, kind in kinds.items() if of(mode)), 'a device')}, not a file")
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

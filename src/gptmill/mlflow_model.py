@@ -27,7 +27,8 @@ class TextModel(PythonModel):
         if isinstance(self.model, Assistant):
             return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
         # As `gptmill generate` does when it is asked for nothing else.
-        decoding = Decoding(max_new_tokens=100, temperature=0.8, top_k=50, stop=self.model.tokenizer.end_of_text)
+        words = self.model.tokenizer
+        decoding = Decoding(max_new_tokens=100, temperature=0.8, top_k=50, stop=words.end_of_text, vocab_size=words.vocab_size)
         return pd.DataFrame({"text": ["".join(self.model.stream(text, decoding)) for text in texts]})
 
 

@@ -64,10 +64,9 @@ def follow(address: str) -> Step:
     """The way back from a model folder, a model's name, or a version in the registry by number or alias."""
     with ExitStack() as stack:
         folder, version = _place(address, stack)
-        content = dvc_hash(folder)
-        lineage = record.read(folder)
+        content, lineage, weights = files.one_version(folder, _read)
         root = Step(address if version is None else f"{version.name} version {version.version}")
-        root.steps.append(_weights(folder, lineage))
+        root.steps.append(weights)
         if lineage:
             root.steps += _made(lineage)
         else:
@@ -102,6 +101,11 @@ def _place(address: str, stack: ExitStack) -> "tuple[Path, ModelVersion | None]"
     with versions.opened() as client:
         version = versions.named(client, match["name"], match["alias"], match["version"])
         return stack.enter_context(versions.folder_of(version)), version
+
+
+def _read(folder: Path) -> tuple[str, Lineage | None, Step]:
+    lineage = record.read(folder)
+    return dvc_hash(folder), lineage, _weights(folder, lineage)
 
 
 def _weights(folder: Path, lineage: Lineage | None) -> Step:

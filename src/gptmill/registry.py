@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Task = Literal["generate", "ask", "classify"]
 
 # What a served model imports; the versions are those that it was trained with.
-_REQUIREMENTS = ("torch", "tiktoken", "safetensors", "numpy", "pandas", "pydantic", "tqdm", "scikit-learn")
+_REQUIREMENTS = ("torch", "tiktoken", "tokenizers", "safetensors", "numpy", "pandas", "psutil", "pydantic", "tqdm", "scikit-learn")
 EXAMPLES: dict[Task, str] = {"generate": "Once", "ask": "Name the tool of a baker.", "classify": "WINNER!! Claim your prize now"}
 CONTENT = "gptmill.content"  # a tag: the name by which DVC knows the folder that was logged
 

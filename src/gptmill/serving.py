@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gptmill import compute, tokenizer
+from gptmill import compute, files
 from gptmill.data import prompts
 from gptmill.evaluation import classification
 from gptmill.evaluation.responses import complete
-from gptmill.model import weights
+from gptmill.model import folders
 from gptmill.model.generation import Decoding, TextStream, stream
 from gptmill.params import ComputeParams
 
@@ -26,8 +26,8 @@ class TextGenerator:
 
     def __init__(self, folder: Path) -> None:
         machine = _machine()
-        self.model = weights.load(folder).to(machine.device)
-        self.tokenizer = tokenizer.load(folder)
+        model, self.tokenizer = folders.load_with_tokenizer(folder)
+        self.model = model.to(machine.device)
 
     def stream(self, prompt: str, decoding: Decoding, stop_strings: Sequence[str] = ()) -> Iterator[str]:
         """The prompt, then what follows in whole characters, up to a stop string. An empty prompt starts a new document."""
@@ -45,9 +45,10 @@ class Assistant:
 
     def __init__(self, folder: Path) -> None:
         machine = _machine()
-        self.model = weights.load(folder).to(machine.device)
-        self.tokenizer = tokenizer.load(folder)
-        self.style = prompts.style_of(folder)
+        (model, self.tokenizer), self.style = files.one_version(
+            folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
+        )
+        self.model = model.to(machine.device)
 
     def answer(self, instruction: str, input: str = "", max_new_tokens: int = 100) -> str:
         [answer] = self.answers([(instruction, input)], max_new_tokens)
@@ -56,7 +57,7 @@ class Assistant:
     def answers(self, questions: Sequence[tuple[str, str]], max_new_tokens: int = 100) -> list[str]:
         """Of each instruction with its input, some side by side."""
         given = [self.tokenizer.encode(self.style.prompt(*question)) for question in questions]
-        decoding = Decoding(max_new_tokens, stop=self.tokenizer.end_of_text)
+        decoding = Decoding(max_new_tokens, stop=self.tokenizer.end_of_text, vocab_size=self.tokenizer.vocab_size)
         batches = [given[i : i + SIDE_BY_SIDE] for i in range(0, len(given), SIDE_BY_SIDE)]
         return [answer.response for batch in batches for answer in complete(self.model, self.tokenizer, self.style, batch, decoding)]
 
@@ -66,9 +67,7 @@ class TextClassifier:
 
     def __init__(self, folder: Path) -> None:
         self.machine = _machine()
-        self.model = weights.load_classifier(folder)
-        self.tokenizer = tokenizer.load(folder)
-        self.max_length = tokenizer.max_length(folder)
+        self.model, self.tokenizer, self.max_length = folders.load_classifier_with_tokenizer(folder)
 
     def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """(label, its probability from 0 to 1) for each text."""

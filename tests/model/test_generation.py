@@ -176,3 +176,33 @@ def test_decoding_in_half_precision_works(make_gpt):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         completions = generate(make_gpt(), PROMPTS, Decoding(6))
     assert [len(completion.tokens) for completion in completions] == [6] * 4
+
+
+# --- numbers at the edge of what float32 has ---
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-45, 1e-38, 1e-30])
+def test_a_temperature_next_to_zero_is_top_1(make_gpt, temperature):
+    model = make_gpt()
+    assert tokens(model, PROMPTS, Decoding(8, temperature=temperature, seed=3)) == tokens(model, PROMPTS, Decoding(8))
+    cut = Decoding(8, temperature=temperature, top_k=5, top_p=1e-320, min_new_tokens=8, stop=3)
+    assert all(len(row) == 8 for row in tokens(model, PROMPTS, cut))
+
+
+@pytest.mark.parametrize("settings", [{"temperature": 1e308}, {"temperature": 2.0, "top_p": 1e-320}, {"repetition_penalty": 0.001}])
+def test_other_numbers_at_the_edge_give_tokens(make_gpt, settings):
+    assert [len(row) for row in tokens(make_gpt(), PROMPTS, Decoding(8, **settings))] == [8] * len(PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"max_new_tokens": 100_000_000}, "max_new_tokens is 100,000,000.*10.0 GB of memory"),
+        ({"repetition_penalty": 1e-320}, "repetition_penalty must be from"),
+        ({"seed": 10**30}, "seed must be between"),
+        ({"temperature": float("nan")}, "temperature must be 0 or more"),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_refused(settings, told):
+    with pytest.raises(ValueError, match=told):
+        Decoding(**{"max_new_tokens": 8} | settings)

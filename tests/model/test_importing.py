@@ -237,11 +237,14 @@ def test_heads_that_nothing_speaks_for_are_asked_for(tmp_path):
     assert "--n-heads" in refused(tmp_path / "model.pth", tmp_path)
 
 
-@pytest.mark.parametrize("width, heads", [(768, 12), (128, 2), (32, 4)])
-def test_heads_that_the_book_does_not_tell_are_assumed_and_said(tmp_path, width, heads):
+def test_heads_are_assumed_of_a_published_size_alone_and_said(tmp_path, monkeypatch):
     torch.manual_seed(0)
-    exporting.to_book(GPT(GPTConfig(20, 8, 1, heads, width)), tmp_path / "model.pth")
-    assert f"{heads} heads assumed" in exchange.import_weights(str(tmp_path / "model.pth"), tmp_path / "model")
+    exporting.to_book(GPT(GPTConfig(20, 8, 2, 3, 48)), tmp_path / "model.pth")
+    told = refused(tmp_path / "model.pth", tmp_path)
+    assert "--n-heads" in told and "possible are 1, 2, 3, 4, 6, 8, 12, 16, 24, 48" in told
+    monkeypatch.setattr(importing, "GPT2_SIZES", {"gpt2-tiny": (2, 3, 48)})
+    assert "3 heads assumed, as gpt2-tiny has" in exchange.import_weights(str(tmp_path / "model.pth"), tmp_path / "model")
+    assert weights.load(tmp_path / "model").config.n_heads == 3
 
 
 def test_heads_that_contradict_the_config_are_refused(tmp_path):
@@ -286,9 +289,9 @@ def test_a_pth_whose_names_are_no_text_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("vocabulary", [[["a", 0.5]], {"a": "x"}, {"a": None}, {"猫": 1}])
-def test_a_vocabulary_of_another_kind_is_left_out_and_told(broken, tmp_path, vocabulary):
+def test_a_vocabulary_of_another_kind_is_refused(broken, tmp_path, vocabulary):
     (broken / "huggingface/tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}}))
-    assert "is not a byte-level vocabulary (" in exchange.import_weights(str(broken / "huggingface"), tmp_path / "model")
+    assert "is not a byte-level vocabulary" in refused(broken / "huggingface", tmp_path)
 
 
 def test_everything_that_is_wrong_is_listed_at_once(broken, tmp_path):
@@ -355,6 +358,7 @@ def test_a_tokenizer_beside_the_weights_comes_along(broken, tmp_path):
 
     words = tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 300)
     words.save(broken / "huggingface")
-    assert "tokenizer.json from beside" in exchange.import_weights(str(broken / "huggingface"), tmp_path / "model")
+    told = exchange.import_weights(str(broken / "huggingface"), tmp_path / "model")
+    assert f"tokenizer.json from the weights' folder; {512 - words.vocab_size} ids of the model have no token" in told
     assert tokenizer.load(tmp_path / "model").encode("the fox") == words.encode("the fox")
     assert json.loads((tmp_path / "model/config.json").read_text())["eos_token_id"] == words.end_of_text

@@ -145,7 +145,7 @@ def leak() -> None:
 
 
 BROKEN = {
-    "NaN": (spoil_numbers, r"its weights are no numbers \(NaN or infinite\): head.weight"),
+    "NaN": (spoil_numbers, "weights contain NaN or Inf: score.weight in models/classifier"),
     "a file cut short": (cut_weights, "model.safetensors"),
     "a changed byte": (change_weights, "damaged, or was changed by hand"),
     "no weights": (leave_out("model.safetensors"), "it has no model.safetensors"),

@@ -76,5 +76,5 @@ def test_a_tokenizer_of_another_model_is_refused(values, tmp_path):
     shutil.copytree(paths.BASE_MODEL, tmp_path / "odd")
     big = tokenizer.train([f"word{i} " * 3 for i in range(2000)], 4000)
     big.save(tmp_path / "odd")
-    with pytest.raises(Unfit, match="its tokenizer has"):
+    with pytest.raises(Unfit, match="the tokenizer has"):
         TRIALS["base"].take(tmp_path / "odd", values)

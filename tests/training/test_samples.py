@@ -10,7 +10,7 @@ CURVE = [Evaluation(step, 1.0, 1, 0.1, 1.0, 1.0, 0.0, 0.0) for step in (5, 10)]
 
 
 class Bytes:
-    end_of_text = 0
+    end_of_text, vocab_size = 0, 256
 
     def decode(self, ids) -> str:
         return " ".join(map(str, ids))

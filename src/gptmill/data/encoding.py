@@ -38,7 +38,7 @@ def encode(words: Tokenizer, pieces: Iterable[Piece], workers: int) -> Iterator[
     own = threading.local()
 
     def copy_tokenizer() -> None:
-        own.words = Tokenizer(words.ranks)
+        own.words = Tokenizer(words.ranks, words.end_of_text)
 
     def encode_one(texts: list[str], closed: bool) -> np.ndarray:
         return own.words.encode_stretch(texts, closed).astype(tokens.DTYPE)

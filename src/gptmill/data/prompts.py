@@ -108,7 +108,7 @@ def style_of(folder: Path) -> Style:
         name = files.read_json(folder / FILE)["prompt_style"]
     except FileNotFoundError:
         return STYLES["alpaca"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise GptmillError(f"{folder / FILE} is not readable ({error}): delete it and run `dvc repro finetune_instruct`") from None
     if name not in list(STYLES):  # whatever it is, a list even
         raise GptmillError(f"{folder / FILE} names the prompt style {name!r}; there are {', '.join(STYLES)}. A newer gptmill may know it")

@@ -148,6 +148,10 @@ class Shards:
 
 def read(folder: Path, split: str) -> np.ndarray | Shards:
     """(tokens,) of uint16; the files stay on disk until a part of them is read. Raises `GptmillError` when one of them was cut short."""
+    return files.one_version(folder, lambda folder: _read(folder, split))
+
+
+def _read(folder: Path, split: str) -> np.ndarray | Shards:
     meta = files.read_json(folder / "meta.json")
     paths, left = paths_of(folder, split), meta[f"{split}_tokens"]
     arrays = []

@@ -48,7 +48,14 @@ def respond(
                 made = [Answer(**answer) for answer in found]
                 bar.update(len(batch))
             else:
-                decoding = Decoding(params.max_new_tokens, params.temperature, params.top_k, stop=words.end_of_text, seed=seed + start)
+                decoding = Decoding(
+                    params.max_new_tokens,
+                    params.temperature,
+                    params.top_k,
+                    stop=words.end_of_text,
+                    seed=seed + start,
+                    vocab_size=words.vocab_size,
+                )
                 made = complete(decoder, words, style, [encoded[i] for i in batch], decoding, bar.update)
                 progress.add(str(start), [asdict(answer) for answer in made])
             answers |= zip(batch, made, strict=True)

@@ -10,8 +10,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -56,12 +55,13 @@ class Safetensors:
 
     def _add(self, shard: Path) -> None:
         try:
+            files.demand_regular(shard)
             with safe_open(shard, framework="pt"):  # checks the header, and that the file is as long as the header says
                 pass
             with shard.open("rb") as file:
                 (length,) = struct.unpack("<Q", file.read(8))
                 header = json.loads(file.read(length))
-        except (OSError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise GptmillError(
                 f"{shard} has no readable weights ({error}): run the stage that makes it again, or download the file again"
             ) from None
@@ -84,16 +84,20 @@ class Safetensors:
 
 
 class TorchFile:
-    """A `.pth`, `.pt` or `.bin` that `torch.save` wrote: a dict of tensors, or one under `model_state_dict` (or `state_dict`).
+    """A `.pth`, `.pt` or `.bin` that `torch.save` wrote: a dict of tensors, or one under a key of `_NESTED`.
+
+    `settings`: the model's arguments, where the file holds them, as nanoGPT's do.
 
     Only tensors are unpickled (`weights_only`), so that the file can't run code. Files are mapped, and mapped anew when much was read.
     """
 
     container = "torch file"
+    _NESTED = ("model_state_dict", "state_dict", "model")  # the book's and most others', Lightning's, nanoGPT's
 
     def __init__(self, path: Path) -> None:
         self._shards = _shards(path)
         self._tensors: dict[str, Tensor] = {}
+        self.settings: dict[str, Any] = {}
         self._mapped = True
         self._load()
         self.specs = {name: Spec(tuple(tensor.shape), tensor.dtype) for name, tensor in self._tensors.items()}
@@ -114,22 +118,25 @@ class TorchFile:
     def _state_dict(self, path: Path) -> dict[str, Tensor]:
         try:
             found = self._unpickle(path)
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
+        except Exception as error:  # noqa: BLE001 - a damaged file may raise anything
             reason = str(error).strip().split("\n")[0]
             raise GptmillError(
                 f"{path} is no whole file of tensors ({type(error).__name__}: {reason}). It may be cut, or hold objects beside tensors, "
                 "which gptmill does not load: get it again, or save it with torch.save(model.state_dict(), ...)"
             ) from None
-        for key in ("model_state_dict", "state_dict"):
+        for key in self._NESTED:
             if isinstance(found, dict) and isinstance(found.get(key), dict):
+                if isinstance(arguments := found.get("model_args"), dict):
+                    self.settings = arguments
                 found = found[key]
                 self.container = f"torch file (its {key})"
-        named = isinstance(found, dict) and all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in found.items())
+        named = isinstance(found, dict) and all(isinstance(name, str) and _is_dense(tensor) for name, tensor in found.items())
         if not named or not found:
             raise GptmillError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), ...)")
         return found
 
     def _unpickle(self, path: Path) -> object:
+        files.demand_regular(path)
         try:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # an optimizer's state is then never read
         except RuntimeError as error:
@@ -137,6 +144,10 @@ class TorchFile:
                 raise
             self._mapped = False  # written before PyTorch 1.6, whose files can't be mapped
             return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _is_dense(value: object) -> bool:
+    return isinstance(value, Tensor) and value.layout is torch.strided and not (value.is_meta or value.is_quantized)
 
 
 def _shards(index: Path) -> list[Path]:
@@ -151,6 +162,14 @@ def _shards(index: Path) -> list[Path]:
     if absent:
         raise GptmillError(f"{index} names files that are not beside it: {', '.join(absent)}")
     return [index.parent / name for name in names]
+
+
+def demand_finite(tensor: Tensor, name: str, path: Path) -> Tensor:
+    """The tensor. Raises `GptmillError` when one of its numbers is none in float32: NaN, infinite, or too large."""
+    wide = tensor if tensor.element_size() > 1 else tensor.float()
+    if tensor.is_floating_point() and tensor.numel() and not all(end.float().isfinite() for end in wide.aminmax()):
+        raise GptmillError(f"weights contain NaN or Inf: {name} in {path}. Take a checkpoint from before the training diverged")
+    return tensor
 
 
 def read_bytes(path: Path, offset: int, size: int) -> Tensor:

@@ -175,7 +175,7 @@ def _layer(layer: nn.Module, half: bool, activation: Layer | None = None) -> Lay
 
 def _product(weight: Tensor, bias: Tensor | None, activation: Layer | None = None) -> Layer:
     if weight.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return _Packed(weight, bias, ("gelu", "tanh") if activation else ("none", ""))
+        return _Packed(weight, bias, ("gelu", activation.approximate) if activation else ("none", ""))
     return _then(lambda x: linear(x.to(torch.bfloat16), weight, bias), activation)
 
 
@@ -187,7 +187,7 @@ class _Packed:
     """x W^T + b in bf16, W laid out for oneDNN: the product that torch.compile calls for weights that do not change."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, activation: tuple[str, str]) -> None:
-        """`activation`: oneDNN's name of what follows the product, and of the algorithm; GPT-2's is GELU by tanh."""
+        """`activation`: oneDNN's name of what follows the product, and of the algorithm."""
         self.weight, self.bias, self.activation = torch.ops.mkldnn._reorder_linear_weight(weight), bias, activation
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gptmill import files
+from gptmill import files, tokenizer
 from gptmill.errors import GptmillError
 from gptmill.model import hub_config, weights
 from gptmill.model.gpt import GPT
@@ -16,8 +16,12 @@ from gptmill.model.weights import BOOK
 def to_book(model: GPT, path: Path) -> None:
     """Write a bare state dict that the book's `GPTModel` of the same config loads, its causal masks included.
 
+    Raises `GptmillError` for a model with another GELU than the book's.
+
     `torch.save` pickles, as the book does; the file holds nothing but tensors and loads with `weights_only=True`.
     """
+    if model.config.exact_gelu:
+        raise GptmillError("the book's GPTModel has GELU in its tanh form, this model has the exact one: export it as huggingface")
     with files.atomic(path) as beside:
         torch.save(book_state_dict(model), beside)
 
@@ -40,23 +44,27 @@ def book_state_dict(model: GPT) -> dict[str, Tensor]:
 
 # What a model folder may hold, beside adapters, which are in the weights already.
 _FOLDER = (
-    hub_config.NAME, weights.WEIGHTS, "tokenizer.json", "tokenizer_config.json", "prompt_style.json", "chat_template.jinja",
-    "README.md", "lineage.json",
+    hub_config.NAME, weights.WEIGHTS, *tokenizer.FILES, "prompt_style.json", "chat_template.jinja", "README.md", "lineage.json",
 )  # fmt: skip
 
 
 def to_huggingface(folder: Path, to: Path) -> None:
-    """Copy a model folder, once its weights were found to fit its config."""
-    _, settings = hub_config.read(folder / hub_config.NAME)
-    if hub_config.is_classifier(settings):
-        weights.load_classifier(folder)
-    else:
-        weights.load(folder)
-    with files.atomic(to) as beside:
+    """Copy a model folder, one version of it, once its weights were found to fit its config."""
+
+    def copy(folder: Path) -> None:
+        shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
+        _, settings = hub_config.read(folder / hub_config.NAME)
+        if hub_config.is_classifier(settings):
+            weights.load_classifier(folder)
+        else:
+            weights.load(folder)
         for name in _FOLDER:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, beside / name)
+
+    with files.atomic(to) as beside:
+        files.one_version(folder, copy)
 
 
 def refuse_if_there(path: Path) -> None:

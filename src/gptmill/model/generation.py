@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gptmill.model.decoder import Decoder
 from gptmill.model.gpt import GPT
+from gptmill.params import memory
 from gptmill.tokenizer import Tokenizer
 
 
@@ -30,6 +31,7 @@ class Decoding:
     min_new_tokens: int = 0
     stop: int | None = None  # the token that ends a row; it is not part of what is returned
     seed: int = 0  # row i draws from seed + i
+    vocab_size: int | None = None  # of the tokenizer: ids from there on have no token, and are never chosen; None: the model's
 
     def __post_init__(self) -> None:
         rules = {
@@ -38,9 +40,13 @@ class Decoding:
             "temperature must be 0 or more": 0 <= self.temperature < float("inf"),
             "top_k must be 0 (all tokens) or more": self.top_k >= 0,
             "top_p must be above 0 and at most 1": 0 < self.top_p <= 1,
-            "repetition_penalty must be above 0": 0 < self.repetition_penalty < float("inf"),
+            "repetition_penalty must be from 0.001 to 1000": 0.001 <= self.repetition_penalty <= 1000,
+            "seed must be between -2^62 and 2^62": abs(self.seed) <= 1 << 62,
         }
-        if broken := [rule for rule, kept in rules.items() if not kept]:
+        broken = [rule for rule, kept in rules.items() if not kept]
+        if problem := memory.new_tokens_problem(self.max_new_tokens):
+            broken.append(problem)
+        if broken:
             raise ValueError("; ".join(broken))
 
 
@@ -156,6 +162,8 @@ def _choose_all(
     logits: Tensor, said: Sequence[list[int]], decoding: Decoding, new: Sequence[int], generators: Sequence[torch.Generator]
 ) -> list[int]:
     """The next token of each row from their (B, V) logits; all at once where each row's likeliest token is wanted."""
+    if decoding.vocab_size is not None:
+        logits[:, decoding.vocab_size :] = -torch.inf
     if decoding.temperature or decoding.repetition_penalty != 1.0:
         return [_choose(row, *rest) for row, *rest in zip(logits, said, [decoding] * len(said), new, generators, strict=True)]
     logits = logits.float()
@@ -176,10 +184,15 @@ def _choose(logits: Tensor, said: list[int], decoding: Decoding, new: int, gener
         logits[decoding.stop] = -torch.inf
     if decoding.temperature == 0:
         return int(logits.argmax())
-    logits = logits / decoding.temperature
+    scaled = logits / decoding.temperature
+    if not scaled.max().isfinite():  # so near to 0 that float32 has no number for it
+        return int(logits.argmax())
+    logits = scaled
     if 0 < decoding.top_k < len(logits):
         logits[logits < logits.topk(decoding.top_k).values[-1]] = -torch.inf
     if decoding.top_p < 1:
         ordered, order = logits.softmax(0).sort(descending=True)
-        logits[order[ordered.cumsum(0) - ordered >= decoding.top_p]] = -torch.inf
+        left_out = ordered.cumsum(0) - ordered >= decoding.top_p
+        left_out[0] = False  # float32 may have no number for top_p
+        logits[order[left_out]] = -torch.inf
     return int(torch.multinomial(logits.softmax(0), 1, generator=generator))

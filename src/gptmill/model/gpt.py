@@ -30,15 +30,16 @@ class GPTConfig:
     dropout: float = 0.0
     qkv_bias: bool = True
     tie_weights: bool = True
+    exact_gelu: bool = False  # GELU by the error function, as nanoGPT has it; else by tanh, as GPT-2
 
 
 class FeedForward(nn.Module):
-    """Four times as wide inside; GELU in its tanh form, as GPT-2 was trained with (Hendrycks & Gimpel 2016)."""
+    """Four times as wide inside; GELU (Hendrycks & Gimpel 2016), in its tanh form as GPT-2 was trained with, or exact."""
 
-    def __init__(self, d_model: int) -> None:
+    def __init__(self, d_model: int, exact_gelu: bool = False) -> None:
         super().__init__()
         self.expand = nn.Linear(d_model, 4 * d_model)
-        self.activation = nn.GELU(approximate="tanh")
+        self.activation = nn.GELU(approximate="none" if exact_gelu else "tanh")
         self.contract = nn.Linear(4 * d_model, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +52,7 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
         self.attention = Attention(config.d_model, config.n_heads, config.dropout, config.qkv_bias)
         self.feed_forward_norm = nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
-        self.feed_forward = FeedForward(config.d_model)
+        self.feed_forward = FeedForward(config.d_model, config.exact_gelu)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 from gptmill import files
 from gptmill.errors import GptmillError, listing
 from gptmill.model.gpt import INIT_STD, NORM_EPSILON, GPTConfig
+from gptmill.params.memory import MOST_LAYERS
 
 NAME = "config.json"
 CLASSIFIER = "GPT2ForSequenceClassification"
@@ -14,7 +15,7 @@ CLASSIFIER = "GPT2ForSequenceClassification"
 # What a Hugging Face config may say without making another model of it.
 _BUILT: dict[str, tuple[Any, ...]] = {
     "model_type": ("gpt2",),
-    "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
+    "activation_function": ("gelu_new", "gelu_pytorch_tanh", "gelu"),
     "layer_norm_epsilon": (NORM_EPSILON,),
     "scale_attn_weights": (True,),
     "scale_attn_by_inverse_layer_idx": (False,),
@@ -22,14 +23,20 @@ _BUILT: dict[str, tuple[Any, ...]] = {
 }
 
 
-_MOST_LAYERS, _MOST = 1000, 1 << 31  # what a damaged file says beyond is not tried
+_MOST = 1 << 31  # what a damaged file says beyond is not tried
 NO_SIZE = "which no model has"
 NO_DROPOUT = "no share from 0 to below 1"
 
 
 def is_size(key: str, value: Any) -> bool:
     """Whether a config's value can be a model's number of something."""
-    return type(value) is int and 1 <= value <= (_MOST_LAYERS if key.startswith("n_layer") else _MOST)
+    return type(value) is int and 1 <= value <= (MOST_LAYERS if key.startswith("n_layer") else _MOST)
+
+
+def odd(value: Any) -> str:
+    """A value that is refused, as a message shows it: a file may hold any length of it."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def is_dropout(value: Any) -> bool:
@@ -60,7 +67,7 @@ def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequen
         "n_layer": config.n_layers,
         "n_head": config.n_heads,
         "n_embd": config.d_model,
-        "activation_function": "gelu_new",
+        "activation_function": "gelu" if config.exact_gelu else "gelu_new",
         "layer_norm_epsilon": NORM_EPSILON,
         "initializer_range": INIT_STD,
         "embd_pdrop": config.dropout,
@@ -79,6 +86,17 @@ def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequen
     files.write_json(path, settings)
 
 
+def ends_of_text(path: Path) -> set[int]:
+    """The ids that a config names as the end of a text; none where there is no config. Raises `GptmillError` when it can't be read."""
+    try:
+        ends = files.read_json(path).get("eos_token_id")
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError, AttributeError) as error:
+        raise GptmillError(f"{path} is not readable ({error}): get it again") from None
+    return {end for end in (ends if isinstance(ends, list) else [ends]) if type(end) is int}
+
+
 def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     """A GPT-2's config, and all that its file says. Raises `GptmillError` that lists what is missing, odd, or not built by gptmill."""
     try:
@@ -90,19 +108,24 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     if not isinstance(settings, dict):
         raise GptmillError(f"{path} is not a GPT-2 config: it holds no object")
     sizes = {key: settings.get(key) for key in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")}
-    problems = [f"{key} is {value!r}, {NO_SIZE}" for key, value in sizes.items() if not is_size(key, value)]
+    problems = [f"{key} is {odd(value)}, {NO_SIZE}" for key, value in sizes.items() if not is_size(key, value)]
     if not problems and sizes["n_embd"] % sizes["n_head"]:
         problems.append(f"n_embd ({sizes['n_embd']}) is no multiple of n_head ({sizes['n_head']})")
     problems += [
-        f"{key} is {settings[key]!r}; gptmill builds GPT-2 with {' or '.join(map(repr, known))}"
+        f"{key} is {odd(settings[key])}; gptmill builds GPT-2 with {' or '.join(map(repr, known))}"
         for key, known in _BUILT.items()
         if key in settings and settings[key] not in known
     ]
     if settings.get("n_inner") not in (None, 4 * (sizes["n_embd"] if type(sizes["n_embd"]) is int else 0)):
-        problems.append(f"n_inner is {settings['n_inner']!r}; gptmill builds GPT-2 with 4 * n_embd")
+        problems.append(f"n_inner is {odd(settings['n_inner'])}; gptmill builds GPT-2 with 4 * n_embd")
+    problems += [
+        f"{key} is {odd(settings[key])}, neither true nor false"
+        for key in ("qkv_bias", "tie_word_embeddings")
+        if type(settings.get(key, True)) is not bool
+    ]
     dropout = settings.get("resid_pdrop", 0.1)
     if not is_dropout(dropout):
-        problems.append(f"resid_pdrop is {dropout!r}, {NO_DROPOUT}")
+        problems.append(f"resid_pdrop is {odd(dropout)}, {NO_DROPOUT}")
     if problems:
         raise GptmillError(f"{path} is not a GPT-2 config that gptmill can build:\n" + listing(problems))
     config = GPTConfig(
@@ -114,5 +137,6 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
         dropout=dropout,
         qkv_bias=settings.get("qkv_bias", True),
         tie_weights=settings.get("tie_word_embeddings", True),
+        exact_gelu=settings.get("activation_function") == "gelu",
     )
     return config, settings

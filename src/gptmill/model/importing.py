@@ -16,24 +16,23 @@ import torch
 from gptmill import files
 from gptmill.errors import GptmillError, listing
 from gptmill.model import hub_config, weights
-from gptmill.model.checkpoints import Checkpoint, Safetensors, TorchFile
+from gptmill.model.checkpoints import Checkpoint, Safetensors, Spec, TorchFile
 from gptmill.model.gpt import GPTConfig
 from gptmill.model.size import parameters
 from gptmill.model.tensorflow_checkpoint import TensorFlowCheckpoint
-from gptmill.model.weights import BOOK, HUGGINGFACE, OPENAI, Convention, Renamed
+from gptmill.model.weights import BOOK, BOOK_FUSED, HUGGINGFACE, NANOGPT, OPENAI, Convention, Renamed, bare
 from gptmill.params import GPT2_CONTEXT_LENGTH, GPT2_SIZES, GPT2_VOCAB_SIZE
 
-# What OpenAI's hparams.json and the book's config call what `GPTConfig` has.
+# What OpenAI's hparams.json, the book's config and nanoGPT's arguments call what `GPTConfig` has.
 _CLAIMS = {
     "n_layers": ("n_layer", "n_layers"),
     "n_heads": ("n_head", "n_heads"),
     "d_model": ("n_embd", "emb_dim"),
     "vocab_size": ("n_vocab", "vocab_size"),
-    "context_length": ("n_ctx", "n_positions", "context_length"),
+    "context_length": ("n_ctx", "n_positions", "context_length", "block_size"),
 }
-_DROPOUT = ("resid_pdrop", "drop_rate")
-_BOOK_DROPOUT, _HEAD_WIDTH = 0.1, 64
-_HEADS_OF_A_SMALL_MODEL = 4
+_DROPOUT = ("resid_pdrop", "drop_rate", "dropout")
+_BOOK_DROPOUT, _MOST_HEADS = 0.1, 64
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,14 @@ def examine(path: Path, n_heads: int | None = None, config: GPTConfig | None = N
     """
     checkpoint = _open(path)
     convention = _convention(checkpoint, path)
-    tensors = Renamed(checkpoint, convention)
+    tensors = Renamed(checkpoint, convention, path)
     notes = [f"{len(tensors.buffers)} causal masks left out: they are no weights"] if tensors.buffers else []
-    settings, claims = _beside(path, convention)
+    if tensors.wrapped:
+        notes.append("the names of wrappers (torch.compile, DDP, FSDP, Lightning) are left out of the tensors' names")
+    if own := getattr(checkpoint, "settings", None):
+        settings, claims = own, _claims(own, f"model_args in {path}")
+    else:
+        settings, claims = _beside(path, convention)
     if config is not None:
         claims = {key: getattr(config, key) for key in _CLAIMS}
     elif n_heads is not None:
@@ -116,7 +120,11 @@ def _open(path: Path) -> Checkpoint:
         return _open(found[0])
     if path.with_name(f"{path.name}.index").is_file():  # TensorFlow names a checkpoint by what its files have in common
         return TensorFlowCheckpoint(path.with_name(f"{path.name}.index"))
-    if not path.is_file():
+    try:
+        files.demand_regular(path)
+    except ValueError as error:
+        raise GptmillError(f"{path} can't be read: {error}") from None
+    if not path.exists():
         raise GptmillError(f"{path} is not here")
     name = path.name.removesuffix(".index.json")
     if name.endswith(".safetensors"):
@@ -129,41 +137,67 @@ def _open(path: Path) -> Checkpoint:
 
 
 def _convention(checkpoint: Checkpoint, path: Path) -> Convention:
-    names = list(checkpoint.specs)
-    if any(name.startswith(("tok_emb.", "trf_blocks.")) for name in names):
-        return BOOK
-    if any(name.startswith("model/") for name in names):
+    specs = {bare(name): spec for name, spec in checkpoint.specs.items()}
+    if any(name.startswith(("tok_emb.", "trf_blocks.")) for name in specs):
+        return BOOK_FUSED if any(".att.qkv." in name for name in specs) else BOOK
+    if any(name.startswith("model/") for name in specs):
         return OPENAI
-    if any(re.match(r"(transformer\.)?(wte\.|h\.\d+\.)", name) for name in names):
-        return HUGGINGFACE
-    raise GptmillError(f"{path} holds no GPT-2: its tensors have names like {', '.join(names[:3]) or 'nothing at all'}")
+    if any(re.match(r"(transformer\.)?(wte\.|h\.\d+\.)", name) for name in specs):
+        # One matrix of a block is square, so it can't tell; query, key and value below one another can.
+        fused = next((spec.shape for name, spec in specs.items() if name.endswith(".attn.c_attn.weight")), ())
+        return NANOGPT if len(fused) == 2 and fused[0] == 3 * fused[1] else HUGGINGFACE
+    what = _other_kind(specs) or f"its tensors have names like {', '.join(list(specs)[:3]) or 'nothing at all'}"
+    raise GptmillError(f"{path} holds no GPT-2: {what}")
+
+
+def _other_kind(specs: Mapping[str, Spec], head: str | None = None, vocab_size: int = 0) -> str:
+    """What a file holds that is no language model, when its names show it, and what to do then."""
+    if adapters := [name for name in specs if re.search(r"(^|[._])lora[._]", name)]:
+        return (
+            f"it has LoRA adapters ({adapters[0]}), and no file of weights says by what their product is scaled: merge them into the "
+            "weights where the model was trained, then save those"
+        )
+    heads = [name for name in (head, "score.weight", "classifier.weight") if name in specs]
+    if heads and len(shape := specs[heads[0]].shape) == 2 and (heads[0] != head or shape[0] < vocab_size):
+        return (
+            f"it is a classifier ({heads[0]} has {shape[0]} classes), and weights import takes language models: import the model that it "
+            "was tuned from, and let gptmill tune it"
+        )
+    return ""
 
 
 def _beside(path: Path, convention: Convention) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the config beside the weights says, as it is and under our names. Empty when there is none."""
     folder = path if path.is_dir() else path.parent
-    if convention is HUGGINGFACE and (folder / hub_config.NAME).is_file():
+    if convention is HUGGINGFACE and (folder / hub_config.NAME).exists():
         config, settings = hub_config.read(folder / hub_config.NAME)
         return settings, {key: getattr(config, key) for key in _CLAIMS}
     for name in ("hparams.json", "config.json"):
-        if (folder / name).is_file():
+        if (folder / name).exists():
             try:
                 settings = files.read_json(folder / name)
                 if not isinstance(settings, dict):
                     raise TypeError("it holds no object")
-                claims = {ours: settings[key] for ours, keys in _CLAIMS.items() for key in keys if key in settings}
             except (OSError, ValueError, TypeError) as error:
                 raise GptmillError(f"{folder / name} is not readable ({error}): get it again") from None
-            problems = [f"{key} is {claims[key]!r}, {hub_config.NO_SIZE}" for key in claims if not hub_config.is_size(key, claims[key])]
-            problems += [
-                f"{key} is {settings[key]!r}, {hub_config.NO_DROPOUT}"
-                for key in _DROPOUT
-                if key in settings and not hub_config.is_dropout(settings[key])
-            ]
-            if problems:
-                raise GptmillError(f"{folder / name} is not in order:\n" + listing(problems))
-            return settings, claims
+            return settings, _claims(settings, str(folder / name))
     return {}, {}
+
+
+def _claims(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The sizes in a config, under our names. Raises `GptmillError` that lists those that no model has."""
+    claims = {ours: settings[key] for ours, keys in _CLAIMS.items() for key in keys if key in settings}
+    problems = [
+        f"{key} is {hub_config.odd(claim)}, {hub_config.NO_SIZE}" for key, claim in claims.items() if not hub_config.is_size(key, claim)
+    ]
+    problems += [
+        f"{key} is {hub_config.odd(settings[key])}, {hub_config.NO_DROPOUT}"
+        for key in _DROPOUT
+        if key in settings and not hub_config.is_dropout(settings[key])
+    ]
+    if problems:
+        raise GptmillError(f"{where} is not valid:\n" + listing(problems))
+    return claims
 
 
 def _build(
@@ -177,10 +211,13 @@ def _build(
         )
     if not hub_config.is_size("n_layers", sizes["n_layers"]):
         raise GptmillError(f"{path} names a block {sizes['n_layers'] - 1:,}: no GPT-2 has so many")
+    other_kind = _other_kind(tensors.specs, convention.head, sizes["vocab_size"])
     if "n_heads" not in sizes:
+        if other_kind:
+            raise GptmillError(f"{path} holds no GPT-2: {other_kind}")
         if convention is OPENAI:  # its own file says; a file that does not is not OpenAI's
             raise GptmillError(f"{path} has no number of heads: hparams.json should say n_head; {_heads_that_fit(sizes['d_model'])}")
-        sizes["n_heads"] = _assumed_heads(sizes["d_model"], notes, path)
+        sizes["n_heads"] = _published_heads(sizes, notes, path)
     if sizes["d_model"] % sizes["n_heads"]:
         fit = _heads_that_fit(sizes["d_model"])
         raise GptmillError(f"{path}: {sizes['n_heads']} heads do not divide the width {sizes['d_model']}; {fit}")
@@ -189,11 +226,15 @@ def _build(
         **sizes,
         dropout=float(next((settings[key] for key in _DROPOUT if key in settings), _BOOK_DROPOUT)),
         qkv_bias=_has_qkv_bias(tensors, convention, sizes["n_layers"], settings),
-        tie_weights=not own_head and convention is not BOOK and settings.get("tie_word_embeddings", True),
+        tie_weights=not own_head and convention.name != BOOK.name and settings.get("tie_word_embeddings", True),
+        exact_gelu=settings.get("activation_function", "gelu" if convention is NANOGPT else "") == "gelu",
     )
     head = {} if config.tie_weights else {convention.head: (config.vocab_size, config.d_model)}
+    if convention is NANOGPT:
+        _nanogpt(tensors, config, notes)
     if problems := weights.mismatches(convention, tensors.specs, config, head):
-        raise GptmillError(f"the weights in {path} make no model of {_told(config)}:\n" + listing(problems))
+        what = f"{other_kind}\n" if other_kind else ""
+        raise GptmillError(f"the weights in {path} make no model of {_told(config)}:\n{what}{listing(problems)}")
     tied = weights.is_tied(tensors, convention)
     if settings.get("tie_word_embeddings") is True and not tied:
         notes.append(f"{convention.head} is not the token embedding, though the config says that they are tied: both are kept")
@@ -215,11 +256,22 @@ def _sizes(tensors: Renamed, convention: Convention) -> dict[str, int]:
 
 
 def _has_qkv_bias(tensors: Renamed, convention: Convention, n_layers: int, settings: Mapping[str, Any]) -> bool:
-    """The book's files leave the biases out where there are none; the others always have them, ours as zeros."""
-    if convention is not BOOK:
+    """The book's and nanoGPT's files leave the biases out where there are none; the others always have them, ours as zeros."""
+    if convention in (HUGGINGFACE, OPENAI):
         return bool(settings.get("qkv_bias", True))
-    biases = (name for place in weights.places(BOOK, n_layers) if place.ours.endswith(weights.QKV_BIAS) for name in place.theirs)
+    biases = (name for place in weights.places(convention, n_layers) if place.ours.endswith(weights.QKV_BIAS) for name in place.theirs)
     return any(name in tensors.specs for name in biases)
+
+
+def _nanogpt(tensors: Renamed, config: GPTConfig, notes: list[str]) -> None:
+    """nanoGPT's `bias=False` leaves out every bias, those of the norms too: the same as zeros. A file without some of them is not whole."""
+    if config.exact_gelu:
+        notes.append("GELU is the exact one, as in nanoGPT's code today; a model of its older code, with the tanh form, differs slightly")
+    if not any(name.endswith(".bias") for name in tensors.specs):
+        shapes = weights.trunk_shapes(config)
+        biases = [place for place in weights.places(NANOGPT, config.n_layers) if place.ours.endswith(".bias")]
+        tensors.add_zeros({place.theirs[0]: shapes[place.ours] for place in biases if place.ours in shapes})
+        notes.append("no biases: zeros stand for them")
 
 
 def _told(config: GPTConfig) -> str:
@@ -229,21 +281,21 @@ def _told(config: GPTConfig) -> str:
     )
 
 
-def _assumed_heads(d_model: int, notes: list[str], path: Path) -> int:
-    """A number of heads for a file that does not say: heads of 64 channels, as in every GPT-2; four in a width that those do not fill.
+def _published_heads(sizes: Mapping[str, int], notes: list[str], path: Path) -> int:
+    """The number of heads of the published GPT-2 with that many layers of that width, for a file that does not say it.
 
-    The weights are the same whatever the number, but a wrong one loads and then talks nonsense: so the note says what was assumed.
+    The weights are the same whatever the number, but a wrong one loads and then talks nonsense: so no other number is assumed.
     """
-    heads = d_model // _HEAD_WIDTH if d_model % _HEAD_WIDTH == 0 else _HEADS_OF_A_SMALL_MODEL
-    if d_model % heads:
-        raise GptmillError(
-            f"{path} does not say how many heads its model has: give --n-heads, as in the config that the model was trained with; "
-            f"{_heads_that_fit(d_model)}"
-        )
-    notes.append(f"{heads} heads assumed, the file does not say; if it was trained with another number, import it with --n-heads")
-    return heads
+    for name, (layers, heads, width) in GPT2_SIZES.items():
+        if (layers, width) == (sizes["n_layers"], sizes["d_model"]):
+            notes.append(f"{heads} heads assumed, as {name} has; if it was trained with another number, import it with --n-heads")
+            return heads
+    raise GptmillError(
+        f"{path} does not say how many heads its model has, and {sizes['n_layers']} layers of width {sizes['d_model']} are none of the "
+        f"published sizes: give --n-heads, as in the config that the model was trained with; {_heads_that_fit(sizes['d_model'])}"
+    )
 
 
 def _heads_that_fit(d_model: int) -> str:
-    fit = [str(n) for n in range(1, min(d_model, _HEAD_WIDTH) + 1) if d_model % n == 0]
+    fit = [str(n) for n in range(1, min(d_model, _MOST_HEADS) + 1) if d_model % n == 0]
     return f"possible are {', '.join(fit)}"

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -20,11 +21,12 @@ from torch import Tensor, nn
 from gptmill import files
 from gptmill.errors import GptmillError, listing
 from gptmill.model import weights
-from gptmill.model.checkpoints import Safetensors
+from gptmill.model.checkpoints import Safetensors, Spec, demand_finite
 from gptmill.model.gpt import GPT, Block, GPTClassifier
 from gptmill.params import LoRAParams
 
 CONFIG, WEIGHTS, _PREFIX = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
+_NO_ADAPTER = "no LoRA adapter of a GPT-2"
 
 
 class LoRALinear(nn.Module):
@@ -123,29 +125,40 @@ class Adapter:
 
 def load(model: GPT | GPTClassifier, folder: Path) -> None:
     """Attach the adapters in a folder that `Adapter.write` or PEFT wrote. Raises `GptmillError` when they do not fit the model."""
+    config, tensors = files.one_version(folder, _read)
     try:
-        config = files.read_json(folder / CONFIG)
         rank, alpha, targets = config["r"], config["lora_alpha"], set(config["target_modules"])
         layers = [layer for layer, target in _TARGETS.items() if {target, target.split(".")[1]} & targets]
         settings = LoRAParams(rank=rank, alpha=float(alpha), dropout=float(config.get("lora_dropout", 0)), layers=layers)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GptmillError(
-            f"{folder / CONFIG} is no LoRA adapter of a GPT-2 ({error}): name a folder with {CONFIG} and {WEIGHTS}"
-        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise GptmillError(f"{folder / CONFIG} is {_NO_ADAPTER} ({error}): name a folder with {CONFIG} and {WEIGHTS}") from None
     odd = [key for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "layers_to_transform") if config.get(key)]
     if odd:
         raise GptmillError(f"{folder / CONFIG} uses {', '.join(odd)}, which gptmill does not: merge the adapter with PEFT first")
-    found = Safetensors(folder / WEIGHTS)
+    ranks = {tensor.shape[0] for name, tensor in tensors.items() if name.endswith(".lora_A.weight")}
+    if ranks - {rank}:  # before room is made for them
+        raise GptmillError(f"{folder / CONFIG} says r is {rank}, the weights {', '.join(map(str, sorted(ranks)))}: get the adapter again")
     attach(model, settings)
     wanted = {f"{_PREFIX}{name}.lora_{part}.weight": getattr(to, part) for name, to in _by_hub_name(model).items() for part in "AB"}
     if isinstance(model, GPTClassifier):
         wanted[f"{_PREFIX}score.weight"] = model.head.weight
-    if problems := weights.differences({name: to.shape for name, to in wanted.items()}, found.specs):
+    specs = {name: Spec(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    if problems := weights.differences({name: to.shape for name, to in wanted.items()}, specs):
         merge(model)  # adds nothing: the adapters are new
         raise GptmillError(f"the adapter in {folder} does not fit the model:\n" + listing(problems))
     with torch.no_grad():
         for name, to in wanted.items():
-            to.copy_(found.read(name))
+            to.copy_(tensors[name])
+
+
+def _read(folder: Path) -> tuple[Any, dict[str, Tensor]]:
+    """What an adapter's folder holds. Raises `GptmillError` when it can't be read."""
+    try:
+        config = files.read_json(folder / CONFIG)
+    except (OSError, ValueError) as error:
+        raise GptmillError(f"{folder / CONFIG} is {_NO_ADAPTER} ({error}): name a folder with {CONFIG} and {WEIGHTS}") from None
+    found = Safetensors(folder / WEIGHTS)
+    return config, {name: demand_finite(found.read(name), name, folder / WEIGHTS) for name in found.specs}
 
 
 # What our params call a layer, and Hugging Face.

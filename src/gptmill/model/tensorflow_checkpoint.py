@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gptmill import files
 from gptmill.errors import GptmillError
 from gptmill.model.checkpoints import Spec, read_bytes
 
@@ -40,9 +41,10 @@ class TensorFlowCheckpoint:
     def __init__(self, path: Path) -> None:
         self._index = find_index(path) if path.is_dir() else path
         try:
+            files.demand_regular(self._index)
             entries = dict(_table(self._index.read_bytes(), self._index))
             shards, self._entries = _bundle(entries, self._index)
-        except (IndexError, struct.error, OverflowError) as error:
+        except (OSError, ValueError, IndexError, struct.error, OverflowError) as error:
             raise GptmillError(f"{self._index} is no TensorFlow checkpoint index, or it is cut ({error}): get it again") from None
         prefix = self._index.name.removesuffix(".index")
         self._shards = [self._index.with_name(f"{prefix}.data-{i:05d}-of-{shards:05d}") for i in range(shards)]

@@ -4,8 +4,9 @@ One table says what each weight is called here, by Hugging Face, by OpenAI and i
 as torch's `Linear` has them, (in, out) at Hugging Face and (1, in, out) at OpenAI; query, key and value are apart in the book alone.
 """
 
+import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 from gptmill import files
 from gptmill.errors import GptmillError, listing
 from gptmill.model import hub_config
-from gptmill.model.checkpoints import Checkpoint, Safetensors, Spec, write_safetensors
+from gptmill.model.checkpoints import Checkpoint, Safetensors, Spec, demand_finite, write_safetensors
 from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig, Trunk
+from gptmill.params import memory
 from gptmill.tokenizer import Tokenizer
 
 WEIGHTS = "model.safetensors"
@@ -69,6 +71,7 @@ class Convention:
     buffers: tuple[str, ...]  # ends of names of causal masks, which are no weights
     matrix: Callable[[Tensor], Tensor]  # their layout of our matrix; undone by itself
     axes: int = 2  # of a matrix
+    spelling: tuple[tuple[str, str], ...] = ()  # parts of the table's names that this origin spells in another way
 
 
 HUGGINGFACE = Convention(
@@ -76,6 +79,18 @@ HUGGINGFACE = Convention(
 )
 OPENAI = Convention("openai", "OpenAI", "model/", "model/h{i}/", None, "", (), lambda m: m.mT, axes=3)
 BOOK = Convention("book", "book", "", "trf_blocks.{i}.", "out_head.weight", "", (".att.mask",), lambda m: m)
+# nanoGPT has Hugging Face's names, and torch's layout. The book's bonus chapters have query, key and value in one matrix.
+NANOGPT = replace(HUGGINGFACE, title="nanoGPT", matrix=lambda m: m)
+BOOK_FUSED = replace(BOOK, spelling=(("att.W_{part}.", "att.qkv."), ("att.out_proj.", "att.proj.")))
+
+# What torch.compile, DDP, FSDP, checkpointing and Lightning put into names.
+_WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_forward_module|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_PREFIXES = re.compile(r"^((module|model)\.)+")
+
+
+def bare(name: str) -> str:
+    """A tensor's name without the names of wrappers."""
+    return _PREFIXES.sub("", _WRAPPERS.sub("", name))
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,8 @@ def places(convention: Convention, n_layers: int) -> Iterator[Place]:
     rows += [(name, f"blocks.{i}.", convention.block.format(i=i)) for i in range(n_layers) for name in BLOCK]
     for name, ours, theirs in rows:
         spelt = theirs + getattr(name, convention.name)
+        for usual, other in convention.spelling:
+            spelt = spelt.replace(usual, other)
         parts = ("query", "key", "value") if "{part}" in spelt else ("",)
         yield Place(ours + name.ours, tuple(spelt.replace("{part}", part) for part in parts), name.matrix)
 
@@ -125,7 +142,7 @@ def to_ours(place: Place, convention: Convention, read: Callable[[str], Tensor],
 
 def save(
     model: GPT | GPTClassifier,
-    tokenizer: Tokenizer,
+    words: Tokenizer,
     folder: Path,
     max_length: int | None = None,
     also: Sequence[Callable[[Path], None]] = (),
@@ -139,8 +156,8 @@ def save(
     labels = model.labels if isinstance(model, GPTClassifier) else ()
     with files.atomic(folder) as beside:
         beside.mkdir()
-        write(beside, model.config, lambda name: state[name], tokenizer.end_of_text, labels)
-        tokenizer.save(beside, max_length or model.config.context_length)
+        write(beside, model.config, lambda name: state[name], words.end_of_text, labels)
+        words.save(beside, max_length or model.config.context_length)
         for write_more in also:
             write_more(beside)
 
@@ -170,6 +187,10 @@ def write(
 
 def load(folder: Path) -> GPT:
     """The language model in a folder. Raises `GptmillError` when the folder is not one, or its weights do not fit its config."""
+    return files.one_version(folder, _load)
+
+
+def _load(folder: Path) -> GPT:
     config, settings = hub_config.read(folder / hub_config.NAME)
     if hub_config.is_classifier(settings):
         raise GptmillError(f"{folder} holds a classifier, not a language model: use models/base or models/instruct")
@@ -178,6 +199,10 @@ def load(folder: Path) -> GPT:
 
 def load_classifier(folder: Path) -> GPTClassifier:
     """The classifier in a folder. Raises `GptmillError` as `load` does."""
+    return files.one_version(folder, _load_classifier)
+
+
+def _load_classifier(folder: Path) -> GPTClassifier:
     config, settings = hub_config.read(folder / hub_config.NAME)
     if not hub_config.is_classifier(settings):
         raise GptmillError(f"{folder} holds a language model, not a classifier: run `dvc repro finetune_classifier` and use its folder")
@@ -197,28 +222,37 @@ def load_gpt2(path: Path, config: GPTConfig) -> GPT:
 
 
 class Renamed:
-    """A checkpoint without the prefix that some files of its convention have, and without mask buffers."""
+    """A checkpoint without wrappers' names, the prefix that some files of its convention have, and mask buffers."""
 
-    def __init__(self, checkpoint: Checkpoint, convention: Convention) -> None:
-        self._checkpoint = checkpoint
+    def __init__(self, checkpoint: Checkpoint, convention: Convention, path: Path) -> None:
+        self._checkpoint, self._path = checkpoint, path
         self._names = {}
         for name in checkpoint.specs:
-            short = name.removeprefix(convention.prefix)
+            short = bare(name).removeprefix(convention.prefix)
             if short in self._names:
-                raise GptmillError(f"{short} is there twice, with {convention.prefix} and without: remove one")
+                raise GptmillError(f"{path} has {short} twice, as {self._names[short]} and as {name}: remove one")
             self._names[short] = name
         self.buffers = [name for name in self._names if name.endswith(convention.buffers)] if convention.buffers else []
         for name in self.buffers:
             del self._names[name]
-        self.prefixed = any(short != name for short, name in self._names.items())
+        self.prefixed = any(short != bare(name) for short, name in self._names.items())
+        self.wrapped = any(bare(name) != name for name in self._names.values())
         self.container = checkpoint.container
         self.specs = {short: checkpoint.specs[name] for short, name in self._names.items()}
 
+    def add_zeros(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Let tensors of zeros stand for those that are left out."""
+        self.specs |= {name: Spec(tuple(shape), torch.float32) for name, shape in shapes.items()}
+
     def read(self, name: str) -> Tensor:
-        return self._checkpoint.read(self._names[name])
+        if name not in self._names:
+            return torch.zeros(self.specs[name].shape)
+        return demand_finite(self._checkpoint.read(self._names[name]), name, self._path)
 
 
 def trunk_shapes(config: GPTConfig) -> dict[str, torch.Size]:
+    """Raises `GptmillError` when this machine's memory can't hold the weights."""
+    memory.demand_model(config, config.vocab_size)
     with torch.device("meta"):
         return {name: parameter.shape for name, parameter in Trunk(config).named_parameters()}
 
@@ -269,7 +303,7 @@ def _refuse(problems: Sequence[str], where: Path) -> None:
 
 
 def _open(path: Path) -> Renamed:
-    return Renamed(Safetensors(path), HUGGINGFACE)
+    return Renamed(Safetensors(path), HUGGINGFACE, path)
 
 
 def _fill(config: GPTConfig, found: Renamed, where: Path) -> GPT:

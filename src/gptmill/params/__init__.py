@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from gptmill import files, paths
 from gptmill.errors import GptmillError
-from gptmill.params import sources
+from gptmill.params import memory, sources
 from gptmill.params.base import PositiveInt, Section, Share
 from gptmill.params.explaining import explain
 from gptmill.params.judging import JudgeParams
@@ -197,6 +197,12 @@ class GenerateParams(Section):
     batch_size: PositiveInt = Field(description="prompts decoded side by side")
     compare_base: bool = Field(description="true: the base model answers too, so that one sees what the tuning brought")
 
+    @model_validator(mode="after")
+    def _answers_fit_into_memory(self) -> Self:
+        if problem := memory.new_tokens_problem(self.max_new_tokens, self.batch_size):
+            raise ValueError(problem)
+        return self
+
 
 class PromotionParams(Section):
     margin: Annotated[float, Field(ge=0)] = Field(
@@ -252,6 +258,8 @@ class Params(Section):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         problems = sources.problems(self.data)
+        if problem := memory.model_problem(self.model, self.tokenizer.vocab_size):
+            problems.append(problem)
         if self.base.init != "scratch":
             layers, heads, width = GPT2_SIZES[self.base.init]
             wanted = {
@@ -271,6 +279,9 @@ class Params(Section):
             max_length = getattr(self, section).max_length
             if max_length > self.model.context_length:
                 problems.append(f"{section}.max_length ({max_length}) must not exceed model.context_length ({self.model.context_length})")
+            rank = getattr(self, section).lora.rank
+            if rank > self.model.d_model:
+                problems.append(f"{section}.lora.rank ({rank}) must not exceed model.d_model ({self.model.d_model})")
         classes, share = len(self.data.spam.labels), self.data.expectations.min_class_share
         if share * classes > 1:
             problems.append(f"data.expectations.min_class_share ({share}) is more than {classes} classes can have, all of them")

@@ -54,7 +54,7 @@ def promote(params: Params, names: list[str], *, dry_run: bool = False) -> Itera
 def _outcomes(chosen: list[Trial], params: Params, dry_run: bool) -> Iterator[Outcome]:
     if dry_run and not versions.exists():
         for trial in chosen:
-            yield Outcome(trial.registered, _judge(trial, params, _take(trial, params), None))
+            yield Outcome(trial.registered, _judge(trial, params, _take(trial, params, dvc_hash(trial.folder)), None))
         return
     with versions.opened() as client:
         for trial in chosen:
@@ -90,7 +90,7 @@ def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
     content = dvc_hash(trial.folder)
     with _logged(client, trial, params) as run:
         version = versions.register(client, trial, content, run)
-        taken = _take(trial, params)
+        taken = _take(trial, params, content)
         for attempt in range(ATTEMPTS):
             after = claims.settled(client, trial.registered)
             champion = versions.at(client, trial.registered, versions.CHAMPION)
@@ -116,18 +116,26 @@ def _try(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
     content = dvc_hash(trial.folder)
     champion = versions.at(client, trial.registered, versions.CHAMPION)
     known = versions.of_content(client, trial.registered, content)
-    decision = _beside(trial, params, _take(trial, params), content, known, champion)
+    decision = _beside(trial, params, _take(trial, params, content), content, known, champion)
     return Outcome(trial.registered, decision, "", str(champion.version) if champion else "")
 
 
-def _take(trial: Trial, params: Params) -> Measured | Unfit:
-    """What the challenger does on the test data, or why it can't be measured."""
+def _take(trial: Trial, params: Params, content: str) -> Measured | Unfit:
+    """What the challenger of that content does on the test data, or why it can't be measured.
+
+    Raises `GptmillError` when the folder was replaced meanwhile.
+    """
+    taken: Measured | Unfit
     if reasons := _not_sound(trial):
-        return Unfit("; ".join(reasons))
-    try:
-        return trial.take(trial.folder, params)
-    except Unfit as unfit:
-        return unfit
+        taken = Unfit("; ".join(reasons))
+    else:
+        try:
+            taken = trial.take(trial.folder, params)
+        except Unfit as unfit:
+            taken = unfit
+    if not trial.folder.exists() or dvc_hash(trial.folder) != content:
+        raise GptmillError(f"{trial.folder} was replaced while it was measured: promote it again")
+    return taken
 
 
 def _not_sound(trial: Trial) -> list[str]:

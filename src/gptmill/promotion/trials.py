@@ -14,8 +14,6 @@ from gptmill.promotion.deciding import CALIBRATION, RECALL, Measured
 from gptmill.registry import Task
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from gptmill.compute import Compute
     from gptmill.model.gpt import GPT
     from gptmill.tokenizer import Tokenizer
@@ -66,17 +64,16 @@ def _classify(folder: Path, params: Params) -> Measured:
 
     from gptmill import compute
     from gptmill.evaluation import calibration, classification
-    from gptmill.model import weights
+    from gptmill.model import folders
 
     machine = compute.prepare(params.compute, params.seed)
-    model, words = weights.load_classifier(folder), tokenizer.load(folder)
-    _demand_sound(model, model.config.vocab_size, words)
+    model, words, max_length = folders.load_classifier_with_tokenizer(folder)
     classes = params.data.spam.labels
     if set(model.labels) != set(classes):
         raise Unfit(f"its classes are {', '.join(model.labels)}, the data's {', '.join(classes)}")
     splits = {name: pd.read_parquet(paths.SPAM_SPLITS / f"{name}.parquet") for name in ("test", "natural")}
     texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
-    rows = classification.probabilities(model, words, texts, tokenizer.max_length(folder), machine)
+    rows = classification.probabilities(model, words, texts, max_length, machine)
     said = {text: classification.likeliest(row, model.labels) for text, row in zip(texts, rows, strict=True)}
     answers = {name: [said[text] for text in split["text"]] for name, split in splits.items()}
     right = {
@@ -97,13 +94,11 @@ def _ask(folder: Path, params: Params) -> Measured:
     from gptmill.evaluation import responses
     from gptmill.evaluation.judges.reference import ReferenceJudge
     from gptmill.evaluation.progress import Progress
-    from gptmill.model import weights
+    from gptmill.model import folders
 
     machine = compute.prepare(params.compute, params.seed)
-    model, words = weights.load(folder), tokenizer.load(folder)
-    _demand_sound(model, model.config.vocab_size, words)
+    (model, words), style = files.one_version(folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder)))
     records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
-    style = prompts.style_of(folder)
     asked = [style.prompt(record["instruction"], record["input"]) for record in records]
     with tempfile.TemporaryDirectory(prefix="gptmill-") as passing:
         progress = Progress(Path(passing, "answers.jsonl"))
@@ -119,11 +114,11 @@ def _generate(folder: Path, params: Params) -> Measured:
     """
     from gptmill import compute
     from gptmill.data import tokens
-    from gptmill.model import weights
+    from gptmill.model import folders
 
     machine = compute.prepare(params.compute, params.seed)
-    model, words = weights.load(folder).to(machine.device), tokenizer.load(folder)
-    _demand_sound(model, model.config.vocab_size, words)
+    model, words = folders.load_with_tokenizer(folder)
+    model = model.to(machine.device).eval()
     ids, ours, size = tokens.read(paths.TOKENS, "validation"), tokenizer.load(paths.TOKENIZER), params.model.context_length
     count = max(1, len(ids) // size)
     chosen = [round(i * (count - 1) / max(1, min(count, MOST_WINDOWS) - 1)) for i in range(min(count, MOST_WINDOWS))]
@@ -159,15 +154,6 @@ def _bits(model: "GPT", words: "Tokenizer", text: str, machine: "Compute") -> fl
             logits = model(window[None, :-1])[0]  # (T, vocab_size)
             total += torch.nn.functional.cross_entropy(logits.float(), window[1:], reduction="sum").item()
     return total / math.log(2)
-
-
-def _demand_sound(model: "nn.Module", vocab_size: int, words: "Tokenizer") -> None:
-    """Raises `Unfit` when weights are no numbers, or when the tokenizer has tokens that the model has not."""
-    if bad := [name for name, weight in model.named_parameters() if not weight.isfinite().all()]:
-        raise Unfit(f"its weights are no numbers (NaN or infinite): {bad[0]}" + (f" and {len(bad) - 1} more" if len(bad) > 1 else ""))
-    if words.vocab_size > vocab_size:
-        raise Unfit(f"its tokenizer has {words.vocab_size:,} tokens, the model {vocab_size:,}")
-    model.eval()
 
 
 TRIALS = {

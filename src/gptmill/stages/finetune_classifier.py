@@ -11,7 +11,7 @@ from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.errors import GptmillError
 from gptmill.evaluation import baselines, classification
 from gptmill.lineage import card, record
-from gptmill.model import lora, weights
+from gptmill.model import folders, lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.params import Params
 from gptmill.training import checkpoint, curves, loop
@@ -47,7 +47,7 @@ def run(params: Params) -> None:
     train = encode(splits["train"])
     class_weights = balancing_weights([label for _, label in train], len(classes)) if weigh else None
     objective = Classification(train, encode(splits["validation"]), settings.max_length, settings.batch_size, params.seed, class_weights)
-    model = GPTClassifier(weights.load(paths.BASE_MODEL).trunk, classes)
+    model = GPTClassifier(folders.load_base(paths.BASE_MODEL, words).trunk, classes)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     else:

@@ -6,7 +6,7 @@ from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.data import prompts
 from gptmill.errors import GptmillError
 from gptmill.lineage import card, record
-from gptmill.model import lora, weights
+from gptmill.model import folders, lora, weights
 from gptmill.params import Params
 from gptmill.training import checkpoint, curves, loop
 from gptmill.training.objectives import Example, Instruction
@@ -39,7 +39,7 @@ def run(params: Params) -> None:
                 f"whose shortest prompt has {shortest} tokens: raise it"
             )
     tokens_an_epoch = sum(min(len(example.prompt + example.answer), settings.max_length + 1) - 1 for example in objective.train)
-    model = weights.load(paths.BASE_MODEL)
+    model = folders.load_base(paths.BASE_MODEL, words)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from gptmill import compute, files, fingerprint, paths, tokenizer
+from gptmill import compute, files, fingerprint, paths
 from gptmill.data import prompts
 from gptmill.evaluation import progress, responses
-from gptmill.model import weights
+from gptmill.model import folders
 from gptmill.params import Params
 
 # Under src/gptmill, with what is in them: what an answer comes from.
@@ -18,17 +18,17 @@ def run(params: Params) -> None:
     records = files.read_jsonl(test)
     style = prompts.style_of(paths.INSTRUCT_MODEL)
     sections = {"seed": params.seed, "generate": params.generate, "compute": params.compute, "machine": machine.kind()}
-    folders = {"": paths.INSTRUCT_MODEL} | ({"base_": paths.BASE_MODEL} if params.generate.compare_base else {})
-    under_way = paths.RESPONSES_UNDER_WAY / fingerprint.of_stage("generate_responses", sections, [test, *folders.values()], CODE)
+    models = {"": paths.INSTRUCT_MODEL} | ({"base_": paths.BASE_MODEL} if params.generate.compare_base else {})
+    under_way = paths.RESPONSES_UNDER_WAY / fingerprint.of_stage("generate_responses", sections, [test, *models.values()], CODE)
 
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
-        model, words = weights.load(folder), tokenizer.load(folder)
+        model, words = folders.load_with_tokenizer(folder)
         kept = progress.Progress(under_way / f"{folder.name}.jsonl")
         return responses.respond(model, words, style, given, params.generate, params.seed, machine, kept)
 
     given = [style.prompt(record["instruction"], record["input"]) for record in records]
     answered = [{"id": i, **record, "prompt": prompt} for i, (record, prompt) in enumerate(zip(records, given, strict=True))]
-    for prefix, folder in folders.items():
+    for prefix, folder in models.items():
         # The base model never learnt to write the header of an answer: for it, it stands in the prompt in every style.
         asked = [style.full(record["instruction"], record["input"]) for record in records] if prefix else given
         for record, answer in zip(answered, answers(folder, asked), strict=True):

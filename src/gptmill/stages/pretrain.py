@@ -8,7 +8,7 @@ from gptmill.evaluation.baselines import LONGEST_TRIGRAM_TEXT, TrigramModel
 from gptmill.lineage import card, record
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
-from gptmill.params import Params
+from gptmill.params import Params, memory
 from gptmill.training import checkpoint, curves, loop
 from gptmill.training.objectives import NextToken
 from gptmill.training.samples import Samples
@@ -20,6 +20,7 @@ def run(params: Params) -> None:
     machine = compute.prepare(params.compute, params.seed)
     words = tokenizer.load(paths.TOKENIZER)
     train, validation = (tokens.read(paths.TOKENS, split) for split in ("train", "validation"))
+    memory.demand_model(params.model, words.vocab_size)
     config = GPTConfig(vocab_size=words.vocab_size, **params.model.model_dump())
     objective = NextToken(train, validation, config.context_length, params.base.batch_size, params.seed)
     sections = {"seed": params.seed, "model": params.model, "base": params.base, "compute": params.compute}

@@ -25,7 +25,8 @@ class Samples:
 
     def __call__(self, trained: Trained) -> None:
         with self._compute.autocast():
-            [said] = generate(self._model, [self._prompt], Decoding(NEW_TOKENS, stop=self._words.end_of_text))
+            decoding = Decoding(NEW_TOKENS, stop=self._words.end_of_text, vocab_size=self._words.vocab_size)
+            [said] = generate(self._model, [self._prompt], decoding)
         trained.said.append(self._words.decode(said.tokens))
         lines = [self._shown(sample) for sample in self.records(trained)]
         tqdm.write(f"  {lines[-1]}")

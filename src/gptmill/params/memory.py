@@ -1,0 +1,91 @@
+"""What sizes cost in memory, from the numbers alone: to refuse what no machine has before work begins."""
+
+from typing import Protocol
+
+import psutil
+
+from gptmill.errors import GptmillError
+
+FLOAT32 = 4  # bytes
+TRAINING = 4  # times the weights: weights, gradients and AdamW's two moments
+MOST_LAYERS = 1000
+MOST_WEIGHTS = 1 << 40  # bytes
+MOST_NEW_TOKENS = 1_000_000
+_TOKEN = 100  # bytes of a new token in Python's lists: in what is returned, in what was read, in the text
+
+
+class Sizes(Protocol):
+    """What a model's config and `params.model` have in common."""
+
+    n_layers: int
+    d_model: int
+    context_length: int
+    qkv_bias: bool
+    tie_weights: bool
+
+
+def parameters(sizes: Sizes, vocab_size: int) -> int:
+    """Each tied matrix counted once. A block has 12 C² in matrices: 3 for query, key and value, 1 for the projection, 8 to and fro."""
+    C, biases = sizes.d_model, 3 * sizes.d_model if sizes.qkv_bias else 0
+    norms = 2 * C
+    attention = 3 * C * C + biases + C * C + C
+    feed_forward = 8 * C * C + 4 * C + C
+    tables = (vocab_size + sizes.context_length) * C
+    head = 0 if sizes.tie_weights else vocab_size * C
+    return tables + sizes.n_layers * (2 * norms + attention + feed_forward) + norms + head
+
+
+def model_problem(sizes: Sizes, vocab_size: int) -> str:
+    """Why no machine has such a model; empty when one may."""
+    weights = FLOAT32 * parameters(sizes, vocab_size)
+    if sizes.n_layers <= MOST_LAYERS and weights <= MOST_WEIGHTS:
+        return ""
+    return (
+        f"{_told(sizes, vocab_size)} would take {shown(weights)} for the weights and {shown(TRAINING * weights)} to train; "
+        f"at most {MOST_LAYERS:,} layers and {shown(MOST_WEIGHTS)} of weights are tried"
+    )
+
+
+def demand_model(sizes: Sizes, vocab_size: int) -> None:
+    """Raises `GptmillError` when this machine's memory can't hold the weights."""
+    if problem := model_problem(sizes, vocab_size):
+        raise GptmillError(problem)
+    weights, memory = FLOAT32 * parameters(sizes, vocab_size), psutil.virtual_memory().total
+    if weights > memory:
+        raise GptmillError(
+            f"{_told(sizes, vocab_size)} takes {shown(weights)} for the weights alone, {shown(TRAINING * weights)} to train; "
+            f"this machine has {shown(memory)} of memory: use a smaller model or a larger machine"
+        )
+
+
+def new_tokens_problem(count: int, rows: int = 1) -> str:
+    """Why so many new tokens a row are not tried; empty when they are."""
+    if count <= MOST_NEW_TOKENS:
+        return ""
+    each = f" for each of {rows:,} texts" if rows > 1 else ""
+    return (
+        f"max_new_tokens is {count:,}: it must be at most {MOST_NEW_TOKENS:,}; "
+        f"so many tokens{each} would take {shown(rows * count * _TOKEN)} of memory"
+    )
+
+
+def shown(size: float) -> str:
+    """Bytes, for people."""
+    if size >= 10**18:
+        return "more than 1,000 PB"
+    units = iter(("B", "kB", "MB", "GB", "TB", "PB"))
+    unit = next(units)
+    while size >= 1000:
+        size, unit = size / 1000, next(units)
+    return f"{size:,.0f} {unit}" if unit == "B" or size >= 100 else f"{size:,.1f} {unit}"
+
+
+def _told(sizes: Sizes, vocab_size: int) -> str:
+    return (
+        f"a model of {_number(sizes.n_layers)} layers, width {_number(sizes.d_model)}, vocabulary {_number(vocab_size)} and context "
+        f"{_number(sizes.context_length)}"
+    )
+
+
+def _number(value: int) -> str:
+    return f"{value:,}" if value < 10**15 else "above 10^15"
