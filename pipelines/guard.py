@@ -31,8 +31,10 @@ class Guard:
         self.app, self.names = app, {*LOOPBACK, *names}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self._allowed(scope["headers"]):
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
+        elif self._allowed(scope["headers"]):
+            await self.app(scope, receive, _unframed(send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # before it was accepted: the server makes it a 403
         else:
@@ -52,6 +54,17 @@ class Guard:
         return address is not None and address.hostname in self.names
 
 
+def _unframed(send: Send) -> Send:
+    """No page of another origin may show this one in a frame, and lead a person's clicks there."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"x-frame-options", b"SAMEORIGIN")]
+        await send(message)
+
+    return sent
+
+
 def _split(address: str) -> SplitResult | None:
     """None: what cannot be read is nobody's address."""
     try:
@@ -59,7 +72,7 @@ def _split(address: str) -> SplitResult | None:
         split.port  # noqa: B018 - raises when it is not a number
     except ValueError:
         return None
-    return split
+    return None if "@" in split.netloc else split
 
 
 def allowed_hosts() -> list[str]:

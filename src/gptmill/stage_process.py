@@ -6,6 +6,7 @@ files.
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psutil
-import typer
 from filelock import FileLock, Timeout
 
 from gptmill import ranks
@@ -46,7 +46,7 @@ def entered(name: str, item: str | None = None) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        typer.echo(f"{name}: waits for another process that runs this stage in this folder", err=True)
+        print(f"{name}: waits for another process that runs this stage in this folder", file=sys.stderr, flush=True)
         lock.acquire()
     try:
         yield

@@ -12,7 +12,6 @@ import psutil
 import pytest
 
 from pipelines import servers
-from terminal import Terminal
 
 GRAPH = """\
 stages:
@@ -51,15 +50,11 @@ def committed(project):
     return project
 
 
-def terminal(project, *command: str, **settings: str) -> Terminal:
-    return Terminal(list(command), project.folder, project.environment | settings)
-
-
-def signalled(name: str) -> Callable[[Terminal, psutil.Process], None]:
+def signalled(name: str) -> Callable:
     return lambda _, process: process.send_signal(getattr(signal, name))
 
 
-def twice(terminal: Terminal, _: psutil.Process) -> None:
+def twice(terminal, _: psutil.Process) -> None:
     terminal.press_ctrl_c()
     time.sleep(0.5)
     terminal.press_ctrl_c()
@@ -76,7 +71,7 @@ HOW = [pytest.param(way, id=name) for name, way in WAYS.items()]
 SOME = [pytest.param(WAYS[name], id=name) for name in ("Ctrl-C", "KILL")]
 
 
-def ends(terminal: Terminal, process: psutil.Process, way: Callable) -> None:
+def ends(terminal, process: psutil.Process, way: Callable) -> None:
     """Do it to the process; all that was started ends in time, which is longer on a machine that does other things as well."""
     terminal.left()  # all that are there now
     way(terminal, process)
@@ -91,7 +86,7 @@ def checkpoint(project) -> str:
 
 
 @pytest.mark.parametrize("way", SOME)
-def test_dvc_and_its_stage_end_together_and_a_training_leaves_its_checkpoint(committed, way):
+def test_dvc_and_its_stage_end_together_and_a_training_leaves_its_checkpoint(terminal, committed, way):
     with terminal(committed, "dvc", "repro") as at:
         at.await_(lambda: "at work" in at.printed)
         ends(at, at.job, way)
@@ -100,7 +95,7 @@ def test_dvc_and_its_stage_end_together_and_a_training_leaves_its_checkpoint(com
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", HOW)
-def test_every_way_to_end_dvc(committed, way):
+def test_every_way_to_end_dvc(terminal, committed, way):
     with terminal(committed, "dvc", "repro") as at:
         at.await_(lambda: "at work" in at.printed)
         ends(at, at.job, way)
@@ -152,7 +147,7 @@ def test_a_stage_whose_dvc_is_gone_before_it_looks_does_not_start(project):
 FLOW = [sys.executable, "-m", "pipelines.flow"]
 
 
-def test_ctrl_c_ends_the_flow_and_the_server_that_it_started(committed):
+def test_ctrl_c_ends_the_flow_and_the_server_that_it_started(terminal, committed):
     with terminal(committed, *FLOW) as at:
         at.await_(lambda: "at work" in at.printed)
         ends(at, at.job, WAYS["Ctrl-C"])
@@ -172,7 +167,7 @@ def made(committed, root):
 @pytest.mark.long
 @pytest.mark.parametrize("way", HOW)
 @pytest.mark.parametrize("target", ["flow", "ui"])
-def test_every_way_to_end_what_make_started(made, target, way):
+def test_every_way_to_end_what_make_started(terminal, made, target, way):
     (made.folder / "Makefile").write_text(
         (made.folder / "Makefile").read_text().replace("-m pipelines.ui", f"-m pipelines.ui --mlflow-port {servers.free_port()} "
                                                        f"--prefect-port {servers.free_port()}")
@@ -188,7 +183,7 @@ def test_every_way_to_end_what_make_started(made, target, way):
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", HOW)
-def test_every_way_to_end_the_schedules(committed, prefect_server, api, way):
+def test_every_way_to_end_the_schedules(terminal, committed, prefect_server, api, way):
     given = {"PREFECT_API_URL": prefect_server, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     ask = api(prefect_server)
     with terminal(committed, sys.executable, "-m", "pipelines.deployments", **given) as at:
@@ -205,7 +200,7 @@ def test_every_way_to_end_the_schedules(committed, prefect_server, api, way):
 
 
 @pytest.mark.long
-def test_the_flow_ends_when_its_dvc_is_killed(committed):
+def test_the_flow_ends_when_its_dvc_is_killed(terminal, committed):
     with terminal(committed, *FLOW) as at:
         at.await_(lambda: "at work" in at.printed)
         ends(at, at.await_process("dvc", "repro"), WAYS["KILL"])
