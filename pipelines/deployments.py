@@ -17,7 +17,7 @@ from prefect.client.schemas.schedules import construct_schedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL
 
-from gptmill import stage_process
+from gptmill.commands import stage_process
 from gptmill.errors import GptmillError
 from pipelines import api
 from pipelines.flow import pipeline

@@ -48,7 +48,8 @@ def main() -> None:
 @app.command()
 def stage(name: str, item: Annotated[str | None, typer.Argument(help="which data set, for download")] = None) -> None:
     """Run one stage of dvc.yaml here and now. DVC calls this; `dvc repro STAGE` also runs what the stage depends on."""
-    from gptmill import params, stage_process, stages
+    from gptmill import params, stages
+    from gptmill.commands import stage_process
 
     values = params.load()
     with stage_process.entered(name, item):

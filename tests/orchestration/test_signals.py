@@ -23,7 +23,7 @@ stages:
 # A training in small: what is around it is a stage's own.
 SLOW = """\
 import pathlib, sys, time
-from gptmill import stage_process
+from gptmill.commands import stage_process
 from gptmill.training.interruption import Interruption
 with stage_process.entered("slow"), Interruption() as interruption:
     print("at work", flush=True)
