@@ -131,7 +131,7 @@ def api() -> Callable[[str], Api]:
     return Api
 
 
-SHELL = ["sh", "-mc", '"$@"; echo "[ended with $?]"', "sh"]  # as at a prompt: a job has a process group of its own
+SHELL = ["sh", "-mc", 'trap : INT; "$@"; echo "[ended with $?]"', "sh"]  # as at a prompt: a job has a process group of its own
 
 
 class Terminal:
