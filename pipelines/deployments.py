@@ -3,11 +3,13 @@
 python -m pipelines.deployments          # until Ctrl-C; PREFECT_API_URL names the server (`make ui` starts one)
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import typer
 from prefect import flow, get_run_logger, serve, task
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, State
@@ -15,11 +17,13 @@ from prefect.client.schemas.schedules import construct_schedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL
 
+from gptmill.commands import stage_process
 from gptmill.errors import GptmillError
 from pipelines import api
 from pipelines.flow import pipeline
 
 PLAN = Path("prefect.yaml")
+RUN = "PREFECT__FLOW_RUN_ID"  # a variable that Prefect sets for the process of a run
 AT_ONCE = 1  # runs: they work in one folder, whichever deployment they belong to
 
 
@@ -43,6 +47,8 @@ def scheduled(refresh: bool = False, force: bool = False, promote: bool = False)
         force: Run every stage, changed or not.
         promote: At the end, let the new models take the champions' place where they are better.
     """
+    if RUN in os.environ:  # a process of its own, which a worker or `serve` started: it does not outlive that one
+        stage_process.end_with(psutil.Process().parents()[:1])
     if refresh:
         refresh_sources()
     state = pipeline(force=force, promote=promote, return_state=True)

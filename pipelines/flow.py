@@ -5,11 +5,14 @@ python -m pipelines.flow report --force                      # some stages and w
 python -m pipelines.flow --profile mini --set base.epochs=2  # in a copy of its own, saved as a DVC experiment
 """
 
+import atexit
+import signal
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +30,7 @@ from gptmill.errors import GptmillError, Unavailable
 from gptmill.params import Params
 from pipelines import api, graph, isolation, outcome
 from pipelines.isolation import Place
-from pipelines.processes import Ended, Processes, Stopped
+from pipelines.processes import Ended, Processes, Stopped, ended_by_signals
 
 SIDE_BY_SIDE = 4  # stages at once; each may use all cores, so more would only make them wait for one another
 PAUSES = [10, 60, 240]  # seconds before a stage that asks the network is tried again
@@ -250,19 +253,23 @@ def main(
     promote: Annotated[bool, typer.Option(help="let models that are better take the champions' place")] = False,
 ) -> None:
     """Run the flow once, here. With a profile or parameters to change, in a copy of its own that is saved as a DVC experiment."""
+    # Until the end of this Python: what Prefect has still to tell its server then, it tells in its last moment.
+    until_the_end = ExitStack()
+    atexit.register(until_the_end.close)
+    signals = until_the_end.enter_context(ended_by_signals())
     try:
         checked(Path.cwd(), targets, profile, overrides)
-        api.require_server()
+        until_the_end.enter_context(api.server())
+        state = pipeline(targets, profile, overrides, force, promote, return_state=True)
     except GptmillError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         raise typer.Exit(1) from None
-    try:
-        state = pipeline(targets, profile, overrides, force, promote, return_state=True)
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + signals[0]) from None
     typer.secho(state.message or state.name, fg="green" if state.is_completed() else "red")
     if not state.is_completed():
-        raise typer.Exit(130 if state.is_cancelled() else 1)
+        stopped = signals[0] if signals else signal.SIGINT
+        raise typer.Exit(128 + stopped if state.is_cancelled() or signals else 1)
 
 
 if __name__ == "__main__":

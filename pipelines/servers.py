@@ -16,8 +16,10 @@ import httpx
 from gptmill import tracking
 from gptmill.errors import GptmillError
 from gptmill.params import addresses
+from pipelines.processes import Watchdog
 
 HOST = "127.0.0.1"
+GRACE = 2.0  # seconds for a server to end in; then it is killed: what it was told, it has written
 PATIENCE = 120  # seconds until a server has to answer; a first start makes its database, which takes 15 to 25
 
 
@@ -37,17 +39,26 @@ def mlflow(port: int) -> Server:
     if addresses.scheme(store := tracking.store()) in ("http", "https"):
         raise GptmillError("MLFLOW_TRACKING_URI names a server already: open that one, or unset it for the store in this folder")
     arguments = ("mlflow", "server", "--backend-store-uri", store, "--host", HOST, "--port", str(port), "--workers", "1")
-    arguments += ("--uvicorn-opts", "--log-level=warning")  # not a line for each thing that a page asks for
+    # Not a line for each thing that a page asks for. A page that is open does not keep the server from ending.
+    arguments += ("--uvicorn-opts", "--log-level=warning --timeout-graceful-shutdown=1")
+    # Without these, MLflow also answers to any name that begins as a private address does: 10.evil.example.
+    arguments += ("--allowed-hosts", f"{HOST}:{port},localhost:{port}")
     # Its queues of jobs, a handful of processes, serve evaluations that are started from the page: not ours.
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     return Server("MLflow", arguments, f"http://{HOST}:{port}", f"http://{HOST}:{port}/health", settings)
 
 
-def prefect(port: int) -> Server:
-    """Prefect's, whose page asks port 4200 unless it is told, whatever the server's own."""
+def prefect(port: int, *, temporary: bool = False) -> Server:
+    """Prefect's, behind `guard`. Its page asks port 4200 unless it is told, whatever the server's own.
+
+    A `temporary` one serves a single run: it has no pages, and keeps no schedules.
+    """
     api = f"http://{HOST}:{port}/api"
-    arguments = ("prefect", "server", "start", "--host", HOST, "--port", str(port))
+    arguments = ("uvicorn", "--app-dir", str(Path(__file__).parents[1]), "--factory", "pipelines.guard:prefect")
+    arguments += ("--host", HOST, "--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "1")
     settings = {"PREFECT_API_URL": api, "PREFECT_UI_API_URL": api}
+    if temporary:
+        settings |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT_UI_ENABLED": "0"}
     return Server("Prefect", arguments, f"http://{HOST}:{port}", f"{api}/health", settings)
 
 
@@ -74,25 +85,28 @@ def running(*servers: Server, environment: Mapping[str, str] | None = None, log:
     """
     given = os.environ if environment is None else environment
     processes: list[subprocess.Popen] = []
-    try:
-        for server in servers:
-            check_free(server)
-        for server in servers:
-            with log.open("ab") if log else open(os.dup(sys.stderr.fileno()), "wb") as output:
-                processes.append(
-                    subprocess.Popen(
-                        [sys.executable, "-m", *server.arguments],
-                        env={**given, **server.settings},
-                        stdout=output,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,  # so that what it starts can be ended with it
+    with Watchdog() as watchdog:
+        try:
+            for server in servers:
+                check_free(server)
+            for server in servers:
+                with log.open("ab") if log else open(os.dup(sys.stderr.fileno()), "wb") as output:
+                    processes.append(
+                        subprocess.Popen(
+                            [sys.executable, "-m", *server.arguments],
+                            env={**given, **server.settings},
+                            stdin=subprocess.DEVNULL,
+                            stdout=output,
+                            stderr=subprocess.STDOUT,
+                            start_new_session=True,  # so that what it starts can be ended with it, and Ctrl-C reaches it through us alone
+                        )
                     )
-                )
-        for server, process in zip(servers, processes, strict=True):
-            await_answer(server, process)
-        yield processes
-    finally:
-        stop(processes)
+                watchdog.add(processes[-1].pid, GRACE)
+            for server, process in zip(servers, processes, strict=True):
+                await_answer(server, process)
+            yield processes
+        finally:
+            stop(processes)
 
 
 def await_answer(server: Server, process: subprocess.Popen) -> None:
@@ -108,7 +122,7 @@ def await_answer(server: Server, process: subprocess.Popen) -> None:
     raise GptmillError(f"{server.name} did not answer at {server.health} within {PATIENCE} seconds; what it printed may say why")
 
 
-def stop(processes: list[subprocess.Popen], patience: float = 15) -> None:
+def stop(processes: list[subprocess.Popen], patience: float = GRACE) -> None:
     """Ask each process, and all that it started, to end; end what is still there `patience` seconds later."""
     for process in processes:
         _signal(process, signal.SIGTERM)

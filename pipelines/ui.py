@@ -1,13 +1,12 @@
 """MLflow's and Prefect's pages, on 127.0.0.1, until Ctrl-C:  python -m pipelines.ui"""
 
 import signal
-import sys
 import time
 
 import typer
 
 from gptmill.errors import GptmillError
-from pipelines import servers
+from pipelines import processes, servers
 
 
 def main(
@@ -15,21 +14,21 @@ def main(
     prefect_port: int = typer.Option(4200, help="Prefect's port."),
 ) -> None:
     """Start both servers, say where they are as soon as they answer, and stop both when one ends or Ctrl-C is pressed."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        mlflow, prefect = servers.mlflow(mlflow_port), servers.prefect(prefect_port)
-        typer.echo("Starting MLflow and Prefect; the first start takes half a minute.")
-        with servers.running(mlflow, prefect) as processes:
-            typer.echo(f"MLflow:  {mlflow.url}\nPrefect: {prefect.url}\nCtrl-C stops both.")
-            typer.echo(f"Flows show up there when they run with PREFECT_API_URL={prefect.settings['PREFECT_API_URL']}")
-            while all(process.poll() is None for process in processes):
-                time.sleep(0.5)
-            raise GptmillError("a server has ended, so the other was stopped too; what it printed says why")
-    except GptmillError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        pass
+    with processes.ended_by_signals() as signals:
+        try:
+            mlflow, prefect = servers.mlflow(mlflow_port), servers.prefect(prefect_port)
+            typer.echo("Starting MLflow and Prefect; the first start takes half a minute.")
+            with servers.running(mlflow, prefect) as started:
+                typer.echo(f"MLflow:  {mlflow.url}\nPrefect: {prefect.url}\nCtrl-C stops both.")
+                typer.echo(f"Flows show up there when they run with PREFECT_API_URL={prefect.settings['PREFECT_API_URL']}")
+                while all(process.poll() is None for process in started):
+                    time.sleep(0.5)
+                raise GptmillError("a server has ended, so the other was stopped too; what it printed says why")
+        except GptmillError as error:
+            typer.secho(f"error: {error}", fg="red", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130 if signals == [signal.SIGINT] else 0) from None
 
 
 if __name__ == "__main__":

@@ -50,8 +50,11 @@ def main() -> None:
 def stage(name: str, item: Annotated[str | None, typer.Argument(help="which data set, for download")] = None) -> None:
     """Run one stage of dvc.yaml here and now. DVC calls this; `dvc repro STAGE` also runs what the stage depends on."""
     from gptmill import params, stages
+    from gptmill.commands import stage_process
 
-    stages.run(name, params.load(), item)
+    values = params.load()
+    with stage_process.entered(name, item):
+        stages.run(name, values, item)
 
 
 @params_app.command("check")

@@ -3,6 +3,7 @@
 Postgres is Debian's package; S3 is moto's server in MinIO's place.
 """
 
+import json
 import os
 import pwd
 import re
@@ -162,8 +163,24 @@ def test_models_are_in_the_artifact_store(stack):
     assert "model.safetensors" in listed
 
 
-def test_mlflow_answers_to_the_names_it_has_in_the_stack_and_to_no_other(stack):
-    def status(host: str) -> int:
-        return httpx.get(f"{stack.mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"Host": host}).status_code
+@pytest.mark.parametrize("name", ["mlflow", "prefect"])
+def test_a_server_answers_to_the_names_it_has_in_the_stack_and_to_no_other(stack, name):
+    asked = {
+        "mlflow": f"{stack.mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0",
+        "prefect": f"{stack.prefect.client.base_url}version",
+    }
+    port = SERVICES[name]["ports"][0].rpartition(":")[2]
 
-    assert (status("mlflow:5000"), status("127.0.0.1:5000"), status("evil.example")) == (200, 200, 403)
+    def status(host: str) -> int:
+        return httpx.get(asked[name], headers={"Host": host}).status_code
+
+    assert [status(f"{host}:{port}") for host in (name, "127.0.0.1", "localhost", "evil.example")] == [200, 200, 200, 403]
+
+
+def test_a_foreign_page_changes_nothing_in_the_stack(stack):
+    for url, body in {f"{stack.mlflow}/api/2.0/mlflow/experiments/create": {"name": "x"},
+                      f"{stack.mlflow}/ajax-api/2.0/mlflow/experiments/create": {"name": "x"},
+                      f"{stack.prefect.client.base_url}flows/": {"name": "x"}}.items():  # fmt: skip
+        for kind in ("application/json", "text/plain"):
+            headers = {"Origin": "http://evil.example", "Content-Type": kind}
+            assert httpx.post(url, headers=headers, content=json.dumps(body)).status_code == 403, url

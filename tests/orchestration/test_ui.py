@@ -39,6 +39,10 @@ def test_both_pages_are_there_until_sigterm(tmp_path, environment):
                 assert "<html" in httpx.get(address, follow_redirects=True).text.lower()
             api = said[-1].split("PREFECT_API_URL=")[1].strip()
             assert httpx.get(f"{api}/health").json() is True
+            made = [f"{addresses['MLflow:']}/{path}/2.0/mlflow/experiments/create" for path in ("api", "ajax-api")]
+            for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Host": "10.evil.example"}):
+                for url in (f"{api}/flows/", *made):
+                    assert httpx.post(url, headers=headers, json={"name": "x"}).status_code == 403, (url, headers)
             assert f"{api}" in httpx.get(f"{addresses['Prefect:']}/ui-settings").text  # where the page looks for the API
         finally:
             ui.send_signal(signal.SIGTERM)

@@ -10,6 +10,7 @@ import torch
 from gptmill import files
 from gptmill.errors import GptmillError, Interrupted
 from gptmill.training import checkpoint, loop
+from gptmill.training.interruption import Interruption
 
 TASKS = [("next_token", "muon"), ("instruction", "adamw"), ("classification", "adamw"), ("lora", "muon")]
 
@@ -181,6 +182,17 @@ def test_a_signal_stops_it_at_the_next_step_with_a_checkpoint(task, training, cp
     assert signal.getsignal(number) is before
     assert run(learn, params, cpu, checkpoints()) == whole
     assert "goes on from step 2 of 12" in capsys.readouterr().out
+
+
+def test_a_second_sigterm_does_not_cost_the_checkpoint_and_a_second_ctrl_c_ends_it_at_once():
+    with Interruption() as interruption:
+        for number in (signal.SIGTERM, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+    assert interruption.came == signal.SIGTERM
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+    assert interruption.came == signal.SIGINT
 
 
 def test_a_training_may_move_to_another_machine_and_says_that_it_did(task, training, cpu, checkpoints, capsys, monkeypatch):

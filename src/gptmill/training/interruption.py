@@ -8,7 +8,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """While this is entered, the first of those signals only sets `came`; a second one does what it always does: it ends the process.
+    """While this is entered, the first of those signals only sets `came`. A Ctrl-C after it ends the process, as a Ctrl-C always does; a
+    SIGTERM after it does nothing: it may come from a process that saw the first one end another, and must not cost the checkpoint.
 
     Only a process's main thread can listen to signals; anywhere else this hears nothing.
     """
@@ -23,13 +24,12 @@ class Interruption:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._listen_no_more()
+        for number in self._before:
+            self._restore(number)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.came = signal.Signals(number)
-        self._listen_no_more()
+        self.came = self.came or signal.Signals(number)
+        self._restore(signal.SIGINT)
 
-    def _listen_no_more(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler or signal.SIG_DFL)  # none: set by something that is not Python
-        self._before = {}
+    def _restore(self, number: signal.Signals) -> None:
+        signal.signal(number, self._before[number] or signal.SIG_DFL)  # none: set by something that is not Python
