@@ -61,9 +61,9 @@ def refresh_local(params: Params, name: str | None = None) -> Iterator[str]:
         yield f"{one}: {fetched.origin} {f'has changed: {old} ->' if old else 'is'} {fetched.sha256}, pinned as data.{one}.sha256."
 
 
-def pinned(text: str, params: Params) -> str:
+def pinned(text: str) -> str:
     """The same for params that are in no file yet: their text with the hashes of what is at their local paths."""
-    return editing.changed(text, {_key(name): fetched.sha256 for name, fetched in moved(params).items()})
+    return editing.changed(text, {_key(name): fetched.sha256 for name, fetched in moved(params_file.parse(text)).items()})
 
 
 def moved(params: Params, name: str | None = None) -> dict[str, custom.Fetched]:

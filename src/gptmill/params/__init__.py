@@ -283,6 +283,13 @@ def load(path: Path = paths.PARAMS) -> Params:
         raise GptmillError(explain(Params, path, error)) from None
 
 
+def parse(text: str) -> Params:
+    """Params from a text that was checked before."""
+    from ruamel.yaml import YAML
+
+    return Params.model_validate(YAML(typ="safe", pure=True).load(text))
+
+
 def describe(params: Params) -> Iterator[tuple[str, Any, str]]:
     """(dotted key, value, what it means) for every parameter."""
 
