@@ -40,7 +40,7 @@ def _is_within(path: Path, folder: Path) -> bool:
     if real.is_relative_to(wanted):
         return True
     # The same folder under another name: where case plays no part, or what is mounted twice.
-    return wanted.exists() and any(parent.exists() and parent.samefile(wanted) for parent in (real, *real.parents))
+    return os.path.exists(wanted) and any(os.path.exists(up) and os.path.samefile(up, wanted) for up in (real, *real.parents))
 
 
 def _absolute(pattern: Path) -> tuple[str, ...]:
