@@ -9,7 +9,7 @@ from gptmill import files, paths
 from gptmill import params as params_file
 from gptmill.data import custom, local_files, sources
 from gptmill.errors import GptmillError
-from gptmill.params import Params, editing
+from gptmill.params import Params, editing, overlaps
 
 
 def refresh(params: Params, name: str | None = None) -> Iterator[str]:
@@ -92,7 +92,14 @@ def _named(name: str | None) -> tuple[str, ...]:
 
 
 def check_local(params: Params) -> None:
-    """Raises `GptmillError` when a local path leads into the project's outputs, by a link in a folder or in what a glob matches."""
+    """Raises `GptmillError` when a local path leads into the project's outputs, by a link in a folder or in what a glob matches; or an
+    output out of the project.
+    """
+    for folder, target in overlaps.links_out():
+        raise GptmillError(
+            f"{folder} leads out of the project, to {target}, where runs would write and remove: make it a folder. "
+            "For large data on another disk, move DVC's cache there: dvc cache dir"
+        )
     for name in paths.DATA_SETS if params.data.source == "custom" else ():
         for address in filter(custom.is_local, getattr(params.data, name).urls):
             local_files.is_there(address)

@@ -35,6 +35,20 @@ def in_outputs(files: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
         yield from ((file, output) for output, place in outputs.items() if real.is_relative_to(place))
 
 
+def links_out() -> Iterator[tuple[Path, Path]]:
+    """Folders of stages' outputs that are links to somewhere outside the project, each with where it leads.
+
+    DVC, which removes outputs before a stage, changes the rights of what such a link leads to.
+    """
+    root = os.path.realpath(".")
+    raw = [paths.raw_folder(name) for name in paths.DATA_SETS]
+    models = (paths.TOKENIZER, paths.BASE_MODEL, paths.CLASSIFIER_MODEL, paths.INSTRUCT_MODEL)
+    for folder in (*paths.OUTPUTS, *raw, *models):
+        real = Path(os.path.realpath(folder))
+        if not real.is_relative_to(root) and folder not in (Path(".gptmill"), Path(".dvc")):
+            yield folder, real
+
+
 def _is_within(path: Path, folder: Path) -> bool:
     real, wanted = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
     if real.is_relative_to(wanted):
