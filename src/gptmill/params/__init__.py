@@ -4,6 +4,7 @@ An unknown key, a wrong type or a value out of range raises one `GptmillError` t
 allowed, before any work is done. The `description` of a field is the help that `gptmill params show` prints.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -257,6 +258,7 @@ class Params(Section):
         return self
 
 
+PINNED = re.compile(rb'^( +sha256: )"[0-9a-f]{64}"', re.MULTILINE)
 DEFAULT = "sample"  # the profile that params.yaml is a copy of in the repository
 
 
@@ -328,6 +330,8 @@ def use_profile(name: str, *, force: bool = False) -> str:
         raise GptmillError(f"there is no profile {name}; profiles/ has {', '.join(profiles) or 'nothing'}")
     load(paths.PROFILES / f"{name}.yaml")
     current = paths.PARAMS.read_bytes() if paths.PARAMS.exists() else None
+    if current is not None:
+        current = PINNED.sub(rb'\1""', current)  # a hash that `gptmill data refresh` wrote is not a change of the person's
     if current == profiles[name]:
         return f"{paths.PARAMS} is profile {name} already."
     if current is not None and current not in profiles.values() and not force:
