@@ -226,6 +226,8 @@ WORST = [
         "data.spam.file": "../../../precious.txt",
         "data.spam.licence": "$(touch ../made)",
         "data.spam.labels": ["ham; touch ../made", "../../made"],
+        "key": "spam; touch ../made",  # names that dvc.yaml has for its items
+        "item": {"size": "messages; touch ../made"},
     },
     {**CUSTOM, "data.spam.urls": ["{parent}/folder/deep/kept.csv"], "data.spam.file": "own.csv", "data.spam.columns": []},
 ]

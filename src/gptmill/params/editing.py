@@ -16,7 +16,28 @@ def changed(text: str, values: Mapping[Key, str | list[str]]) -> str:
     edits = sorted((_edit(YAML().compose(text), key, value) for key, value in values.items()), reverse=True)
     for start, end, new in edits:  # from the end of the file, so that places before stay right
         text = text[:start] + new + text[end:]
+    for key, value in values.items():
+        if _read(text, key) != value:
+            raise _by_hand(key, value)
     return text
+
+
+def _read(text: str, key: Key) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+        for part in key:
+            value = value[part]
+    except (YAMLError, KeyError, TypeError):
+        return None
+    return value
+
+
+def _by_hand(key: Key, value: str | list[str]) -> GptmillError:
+    wanted = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return GptmillError(f"{'.'.join(key)} can't be changed in params.yaml as it is written: set it to {wanted} yourself.")
 
 
 def _edit(node: Any, key: Key, value: str | list[str]) -> tuple[int, int, str]:
@@ -32,7 +53,4 @@ def _edit(node: Any, key: Key, value: str | list[str]) -> tuple[int, int, str]:
             return node.start_mark.index, node.end_mark.index, new
         # A list of one line each, which starts at its first dash: one line takes their place.
         return node.start_mark.index, node.value[-1].end_mark.index, f"- {new[1:-1]}"
-    dotted = ".".join(key)
-    raise GptmillError(
-        f"{dotted} can't be found in params.yaml as it is written: set it to {value if isinstance(value, str) else new} yourself."
-    )
+    raise _by_hand(key, value)

@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from pathlib import Path
 
 from gptmill import paths
@@ -62,7 +63,8 @@ def _absolute(pattern: Path) -> tuple[str, ...]:
     first = next(place for place, part in enumerate(pattern.parts) if glob.has_magic(part))
     rest = Path(os.path.normpath(Path(*pattern.parts[first:]))).parts
     ups = rest.count("..")  # at its start, after normpath
-    return (*Path(os.path.realpath(Path(*pattern.parts[:first], *rest[:ups]))).parts, *rest[ups:])
+    base, rest = Path(os.path.realpath(Path(*pattern.parts[:first], *rest[:ups]))).parts, rest[ups:]
+    return (*base, *(part for before, part in pairwise(("", *rest)) if (before, part) != ("**", "**")))  # as one
 
 
 def _reaches(pattern: tuple[str, ...], output: tuple[str, ...]) -> bool:
