@@ -14,12 +14,16 @@ TABLE = "label,text\nham,see you\nspam,WIN\n"
 RECEIPT = "data/sources/spam/my table.csv.dvc"
 
 
+def use_own_table() -> None:
+    text = paths.PARAMS.read_text().replace("columns: [label, text]", "columns: []").replace(": sample\n", ": custom\n")
+    paths.PARAMS.write_text(text.replace("spam.tsv\n    urls: []", "spam.csv\n    urls: [mine.csv]"))
+
+
 @pytest.fixture
 def repository(project, root, tmp_path_factory) -> Path:
     for name in (".gitignore", ".dvcignore"):
         Path(name).write_bytes((root / name).read_bytes())
-    paths.PARAMS.write_text(paths.PARAMS.read_text().replace("columns: [label, text]", "columns: []").replace(": sample\n", ": custom\n"))
-    paths.PARAMS.write_text(paths.PARAMS.read_text().replace("spam.tsv\n    urls: []", "spam.csv\n    urls: [mine.csv]"))
+    use_own_table()
     mine = tmp_path_factory.mktemp("mine") / "my table.csv"
     mine.write_text(TABLE)
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "."], ["git", "commit", "-qm", "start"]):
@@ -30,7 +34,7 @@ def repository(project, root, tmp_path_factory) -> Path:
     return project
 
 
-def test_a_file_that_was_added_is_a_stage_before_its_download(repository):
+def test_a_file_that_was_added_is_a_stage_before_its_download_and_in_copies_as_it_was_corrected(repository, monkeypatch):
     def stages() -> dict[str, graph.Stage]:
         return {stage.name: stage for stage in graph.read(str(repository), check=True)}
 
@@ -39,8 +43,6 @@ def test_a_file_that_was_added_is_a_stage_before_its_download(repository):
     assert not stages()[RECEIPT].up_to_date
     assert [stage.name for stage in graph.needed(stages().values(), ["download@spam"])] == [RECEIPT, "download@spam"]
 
-
-def test_a_copy_has_what_was_added_though_not_committed_and_as_it_was_corrected(repository, monkeypatch):
     mine = Path(RECEIPT).with_suffix("")
     for content in (TABLE, TABLE + "ham,bye\n"):
         mine.write_text(content)
@@ -54,11 +56,12 @@ def test_a_copy_has_what_was_added_though_not_committed_and_as_it_was_corrected(
     assert local_files.find(str(repository / "mine.csv"))[1] == [repository / "mine.csv"]
 
 
-def test_the_parameters_of_a_copy_have_the_hashes_of_what_is_at_local_paths(repository):
-    mine = repository.parent / "mine.csv"
+def test_the_parameters_of_a_copy_have_the_hashes_of_what_is_at_local_paths(project):
+    use_own_table()
+    mine = project.parent / "mine.csv"
     hashes = set()
     for content in (TABLE, TABLE + "ham,bye\n"):
         mine.write_text(content)
-        text = refresh.pinned(flow.checked(repository, None, None, [f"data.spam.urls=['{mine}']"]))
+        text = refresh.pinned(flow.checked(project, None, None, [f"data.spam.urls=['{mine}']"]))
         hashes.add(params.parse(text).data.spam.sha256)
     assert len(hashes) == 2 and "" not in hashes and 'sha256: ""' in paths.PARAMS.read_text()
