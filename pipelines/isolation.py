@@ -158,7 +158,7 @@ def copy(root: Path, text: str, label: str, processes: Processes, say: Callable[
 
 
 def _version_sources(root: Path) -> None:
-    """Have DVC note what has changed in data/sources since it was added: a copy gets what DVC knows, not what is there."""
+    """Have DVC note what has changed in data/sources since it was added: a copy is made from what DVC knows."""
     receipts = [path for path in sorted((root / paths.SOURCES).glob("*/*.dvc")) if path.with_suffix("").exists()]
     if receipts:
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "commit", "--quiet", "--force", *map(str, receipts)]

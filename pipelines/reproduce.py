@@ -25,7 +25,7 @@ RUNS = ("first", "second")
 def clone(repository: Path, to: Path) -> None:
     """The last commit of `repository`, as somebody else would get it: no outputs, no caches."""
     isolation.git(repository, "clone", "--quiet", "--no-local", str(repository), str(to))
-    for receipt in to.glob(f"{paths.SOURCES}/*/*.dvc"):  # what git has no bytes of: that somebody would get by `dvc pull`
+    for receipt in to.glob(f"{paths.SOURCES}/*/*.dvc"):  # files that a fresh clone gets by `dvc pull`
         file = receipt.relative_to(to).with_suffix("")
         if (repository / file).exists():
             shutil.copyfile(repository / file, to / file)

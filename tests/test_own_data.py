@@ -111,7 +111,7 @@ def test_other_bytes_of_the_same_name_are_replaced_only_when_asked(repository):
 
 
 @pytest.mark.parametrize(("name", "given", "said"), [
-    ("spma", ["a.csv"], "there is no data set spma"),
+    ("spma", ["a.csv"], "unknown data set spma"),
     ("spam", ["nowhere.csv"], "nowhere.csv does not exist"),
     ("spam", ["."], ". is not a file"),
     ("spam", [".hidden.csv"], "has a name that is not taken for data"),

@@ -28,7 +28,7 @@ def add(name: str, given: Sequence[Path], *, replace: bool = False) -> Iterator[
     """
     data = params_file.load().data
     if name not in paths.DATA_SETS:
-        raise GptmillError(f"there is no data set {name}; there are {', '.join(paths.DATA_SETS)}")
+        raise GptmillError(f"unknown data set {name}; known are {', '.join(paths.DATA_SETS)}")
     copies = {source: paths.SOURCES / name / source.name for source in given}
     _refuse(name, copies, replace)
     made = []
@@ -36,8 +36,8 @@ def add(name: str, given: Sequence[Path], *, replace: bool = False) -> Iterator[
         for source, to in copies.items():
             if not _same(source, to):
                 made += [] if to.exists() else [to]
-                with files.atomic(to) as beside:
-                    shutil.copyfile(source, beside)
+                with files.atomic(to) as tmp:
+                    shutil.copyfile(source, tmp)
         _version(list(copies.values()))
     except BaseException:
         for to in made:  # a copy of what the user has elsewhere
@@ -120,6 +120,6 @@ def _told(values: dict[str, Any]) -> str:
 
 def _write(values: dict[editing.Key, Any]) -> None:
     changed = editing.changed(paths.PARAMS.read_bytes().decode("utf-8"), values)
-    with files.atomic(paths.PARAMS) as beside:
-        beside.write_bytes(changed.encode("utf-8"))
-        params_file.load(beside)
+    with files.atomic(paths.PARAMS) as tmp:
+        tmp.write_bytes(changed.encode("utf-8"))
+        params_file.load(tmp)

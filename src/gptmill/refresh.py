@@ -70,7 +70,7 @@ def moved(params: Params, name: str | None = None) -> dict[str, custom.Fetched]:
     """Data set -> what is at its local path now, when its hash has to be pinned so that DVC sees it.
 
     DVC knows of a path outside data/sources/<set> by `data.<set>.sha256` alone: without, what was corrected in place would come from its
-    cache as it was. A hash that is pinned is kept right wherever the file is, as a path is the user's own.
+    cache as it was. A pinned hash follows the file wherever it is: a path is the user's own.
     """
     found = {}
     for one in _named(name) if params.data.source == "custom" else ():

@@ -1,4 +1,4 @@
-"""Sources that the project itself writes. DVC removes a stage's outputs before the stage runs: what lies in them can be no source."""
+"""Sources inside the project's own outputs: DVC removes a stage's outputs before the stage runs, so they are refused."""
 
 import glob
 import os
