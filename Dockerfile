@@ -25,4 +25,4 @@ COPY --chown=1000 . .
 # DVC wants a repository around it. Its cache has to be there, and be miller's, before a volume is mounted on it.
 RUN git init --quiet && git config user.name miller && git config user.email miller@localhost \
     && git add --all && git commit --quiet --message "What the image was built from" && mkdir --parents .dvc/cache
-CMD ["sh", "-c", "gptmill params check && dvc repro && gptmill summary"]
+CMD ["sh", "-c", "gptmill params check && gptmill data refresh --local && dvc repro && gptmill summary"]

@@ -19,6 +19,7 @@ export PREFECT_HOME ?= $(CURDIR)/.prefect
 run: $(READY)
 	$(if $(PROFILE),@gptmill params use $(PROFILE))
 	@gptmill params check
+	@gptmill data refresh --local
 	@# One run in MLflow for all stages, whatever becomes of them. What its server does not take now, the next `gptmill sync` sends.
 	@export GPTMILL_RUN="make run $$(date '+%Y-%m-%d %H:%M:%S')"; \
 		dvc repro; code=$$?; gptmill sync $$([ $$code = 0 ] || echo --failed) || true; exit $$code
@@ -52,7 +53,7 @@ bench: $(READY)
 # What a run leaves: data, models, reports, checkpoints, copies of runs that did not end, and the tools' own stores. The environment,
 # DVC's cache and models that were imported stay.
 clean:
-	rm -rf data/raw/*.* data/clean data/quarantine data/spam data/instructions data/tokens plots/*.csv
+	rm -rf data/raw/corpus data/raw/spam data/raw/instructions data/raw/*.source.json data/clean data/quarantine data/spam data/instructions data/tokens plots/*.csv
 	rm -rf reports/*.html reports/*.json reports/*.jsonl reports/data reports/data_docs mlflow.db* .mlflow.lock mlartifacts .prefect .gptmill
 	rm -rf models/base models/classifier models/instruct models/tokenizer .dvc/tmp/exps/gptmill-*
 

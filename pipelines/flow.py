@@ -25,7 +25,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from gptmill import params, paths
+from gptmill import params, paths, refresh
 from gptmill.errors import GptmillError, Unavailable
 from gptmill.params import Params
 from pipelines import api, graph, isolation, outcome
@@ -138,9 +138,12 @@ def pipeline(
         if profile is None and not overrides:
             where = isolation.workspace(root, processes, say)
         else:
-            where = isolation.copy(root, text, "-".join([profile or "", *(overrides or [])]), processes, say)
+            where = isolation.copy(root, refresh.pinned(text), "-".join([profile or "", *(overrides or [])]), processes, say)
         try:
             with where as place:
+                if not place.experiment:
+                    for line in refresh.refresh_local(params.load()):
+                        say(line)
                 work = Work(place, processes, force)
                 stages = graph.needed(_read(place, processes, say, check=not force), targets or [])
                 states = _run(work, stages)
@@ -168,6 +171,7 @@ def _read(place: Place, processes: Processes, say: Callable[[str], None], *, che
 def checked(root: Path, targets: list[str] | None, profile: str | None, overrides: list[str] | None) -> str:
     """The text of params.yaml for these parameters of the flow. Raises `GptmillError` that names what is wrong with one of them."""
     text = isolation.parameters(root, profile, overrides or [])
+    refresh.check_local(params.parse(text))
     if targets:
         graph.needed(graph.read(str(root)), targets)
     return text

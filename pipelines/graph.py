@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 from gptmill.errors import GptmillError
@@ -35,6 +36,7 @@ class Busy(Exception):
 def read(root: str = ".", *, check: bool = False) -> list[Stage]:
     """The stages of the repository at `root`, each after those that it depends on. With `check`, DVC is asked which are up to date.
 
+    What users have put under DVC (`gptmill data add`) is a stage too, named by its .dvc: it notes the new hash of a file that has changed.
     Raises `Busy` when it can't tell now.
     """
     from dvc.lock import LockError
@@ -42,21 +44,21 @@ def read(root: str = ".", *, check: bool = False) -> list[Stage]:
 
     with Repo(root, _wait_for_lock=True) as repo:
         graph = repo.index.graph  # an edge leads from a stage to one that it depends on
-        # What DVC prints as a stage's address has the way from here to its dvc.yaml before it, if that is not in this folder.
         try:
-            changed = {address.rpartition(":")[2] for address in repo.status()} if check else {stage.name for stage in graph.nodes}
+            changed = repo.status() if check else {stage.addressing: None for stage in graph.nodes}
         except LockError as error:
             raise Busy(str(error)) from error
+        names = {stage: getattr(stage, "name", None) or Path(stage.path).relative_to(repo.root_dir).as_posix() for stage in graph.nodes}
         stages = {
-            stage.name: Stage(
-                stage.name,
+            name: Stage(
+                name,
                 stage.desc or "",
-                tuple(sorted(needed.name for needed in graph.successors(stage))),
+                tuple(sorted(names[needed] for needed in graph.successors(stage))),
                 (stage.meta or {}).get("minutes"),
                 (stage.meta or {}).get("network_unless"),
-                stage.name not in changed,
+                stage.addressing not in changed,
             )
-            for stage in graph.nodes
+            for stage, name in names.items()
         }
     # Sorted first, so that the same graph gives the same order each time.
     order = TopologicalSorter({name: stages[name].upstream for name in sorted(stages)}).static_order()

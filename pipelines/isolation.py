@@ -141,6 +141,7 @@ def copy(root: Path, text: str, label: str, processes: Processes, say: Callable[
     head = git(root, "rev-parse", "--verify", "--quiet", "HEAD", must=False).strip()
     if not head:
         raise GptmillError("a run with a profile or overrides is saved as a DVC experiment, which needs a commit to start from: git commit")
+    _version_sources(root)
     changes = git(root, *PATCH, "HEAD")
     # What runs write themselves makes no other run of it: one that was stopped is found again whatever has run meanwhile.
     deciding = git(root, *PATCH, "HEAD", "--", ".", f":!{paths.PARAMS}", *context.MADE)
@@ -154,6 +155,16 @@ def copy(root: Path, text: str, label: str, processes: Processes, say: Callable[
             say(f"works in a copy of its own, {folder.relative_to(root)}")
             _make(root, folder, changes, text)
         yield Place(folder, root, name, head)
+
+
+def _version_sources(root: Path) -> None:
+    """Have DVC note what has changed in data/sources since it was added: a copy is made from what DVC knows."""
+    receipts = [path for path in sorted((root / paths.SOURCES).glob("*/*.dvc")) if path.with_suffix("").exists()]
+    if receipts:
+        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "commit", "--quiet", "--force", *map(str, receipts)]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise GptmillError(f"DVC can't version what is in {paths.SOURCES}: {done.stderr.strip()}")
 
 
 def _make(root: Path, folder: Path, changes: str, text: str) -> None:

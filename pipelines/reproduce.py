@@ -6,6 +6,7 @@ python -m pipelines.reproduce --change seed=124          # the second run with a
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,10 @@ RUNS = ("first", "second")
 def clone(repository: Path, to: Path) -> None:
     """The last commit of `repository`, as somebody else would get it: no outputs, no caches."""
     isolation.git(repository, "clone", "--quiet", "--no-local", str(repository), str(to))
+    for receipt in to.glob(f"{paths.SOURCES}/*/*.dvc"):  # files that a fresh clone gets by `dvc pull`
+        file = receipt.relative_to(to).with_suffix("")
+        if (repository / file).exists():
+            shutil.copyfile(repository / file, to / file)
 
 
 def run(folder: Path, cache: Path) -> None:

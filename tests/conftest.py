@@ -67,7 +67,7 @@ def own_world(tmp_path_factory, monkeypatch) -> None:
 
 def lay_out(folder: Path) -> Path:
     """What a project has before its first run, with profile mini as its params.yaml."""
-    for name in ("profiles", "prompts"):
+    for name in ("profiles", "prompts", "data/sources"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "dvc.yaml", folder)
     shutil.copy(folder / "profiles" / "mini.yaml", folder / "params.yaml")

@@ -1,6 +1,7 @@
 """The graph in dvc.yaml is true: it names the code that each stage imports, the parameters that it reads, and the paths that there are."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -155,10 +156,27 @@ def test_what_a_stage_reads_is_made_by_another_one(stages):
     outs = set().union(*(stage["outs"] for stage in stages.values()))
     for name, stage in stages.items():
         for dep in stage["deps"]:
-            if dep.startswith(MADE):
+            if dep.startswith(MADE) and not covers(str(paths.SOURCES), dep):
                 assert any(covers(out, dep) for out in outs - stage["outs"]), f"{name} reads {dep}, which no stage makes"
             else:
                 assert (SRC.parent / dep).exists(), f"{name} reads {dep}, which is not here"
+
+
+def test_no_path_and_no_command_comes_from_a_parameter(root):
+    """DVC removes outputs before a stage runs, wherever they are, and hands commands to a shell: `${…}` stands for items of the graph."""
+    from ruamel.yaml import YAML
+
+    graph = YAML(typ="safe").load((root / "dvc.yaml").read_text())
+    assert set(graph) == {"stages"}  # no `vars`, whose files are parameters too
+    templates = set(re.findall(r"\$\{([^}]*)\}", (root / "dvc.yaml").read_text()))
+    assert templates == {"key", "item.size"}
+    items = graph["stages"]["download"]["foreach"]
+    assert items.keys() == set(paths.DATA_SETS) and not re.search(r"\$", str(items))
+
+
+def test_every_output_is_known_as_a_place_where_no_source_can_be(stages):
+    outs = set().union(*(stage["outs"] for stage in stages.values()))
+    assert {out for out in outs if not any(covers(str(place), out) for place in paths.OUTPUTS)} == set()
 
 
 def test_no_two_stages_write_the_same(stages):
@@ -176,6 +194,7 @@ def test_paths_and_graph_name_the_same_places(stages):
     }
     # Data Docs hold times; the others tell of what is outside the graph. No output that is tracked.
     known -= {str(path) for path in (paths.DATA_DOCS, paths.EXTENDED_REPORT, paths.AGREEMENT)}
+    known -= {str(paths.SOURCES)}  # what users add
     for path in known:
         assert any(covers(out, path) or covers(path, out) for out in outs), f"paths names {path}, which no stage writes"
     for out in outs:
@@ -229,7 +248,7 @@ LEVELS = {
     "launcher": 3,  # several processes of a stage
     "exchange": 3,  # models in and out: for the command line
     "stages": 4,
-    **dict.fromkeys(["summary", "doctor", "refresh", "provenance"], 5),  # verbs of their own
+    **dict.fromkeys(["summary", "doctor", "refresh", "own_data", "provenance"], 5),  # verbs of their own
     "commands": 6,  # the command line's verbs
     **dict.fromkeys(["cli", "__main__"], 7),
 }

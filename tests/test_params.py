@@ -258,6 +258,14 @@ def test_a_profile_replaces_changes_of_ones_own_only_by_force(changed):
     assert paths.PARAMS.read_bytes() == Path("profiles/sample.yaml").read_bytes()
 
 
+def test_a_hash_that_refresh_pinned_is_no_change_of_ones_own(project):
+    pinned = paths.PARAMS.read_text().replace('sha256: ""', f'sha256: "{"0" * 64}"', 1)
+    paths.PARAMS.write_text(pinned)
+    assert "is profile mini already" in params.use_profile("mini") and paths.PARAMS.read_text() == pinned
+    params.use_profile("sample")
+    assert paths.PARAMS.read_bytes() == Path("profiles/sample.yaml").read_bytes()
+
+
 @pytest.mark.parametrize("name", ["huge", "../params", ""])
 def test_an_unknown_profile_names_those_that_there_are(project, name):
     with pytest.raises(GptmillError, match="there is no profile .*; profiles/ has book.*, mini, sample"):

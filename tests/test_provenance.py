@@ -66,12 +66,12 @@ def test_the_way_back_leads_from_the_weights_to_the_run(project_with_history):
 def test_data_that_changed_since_is_said(project_with_history):
     with (paths.SPAM_SPLITS / "train.parquet").open("ab") as file:
         file.write(b"x")
-    with (paths.RAW / "corpus.txt").open("a") as file:
+    with (paths.RAW / "corpus/corpus.txt").open("a") as file:
         file.write("x")
     changed = told("classifier", "changed").splitlines()
     assert len(changed) == 2
     assert changed[0].startswith("data/spam/train.parquet: MD5") and changed[0].endswith("the data has changed since")
-    assert changed[1].startswith("corpus: ") and changed[1].endswith("data/raw/corpus.txt has changed since")
+    assert changed[1].startswith("corpus: ") and changed[1].endswith("data/raw/corpus/corpus.txt has changed since")
     assert "2 changed since" in told("classifier")
 
 

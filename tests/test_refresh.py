@@ -59,9 +59,9 @@ def test_what_has_changed_is_pinned_and_nothing_else_in_the_file(project, serve,
     assert params.load().data.spam.sha256 == sha256(content)
     place = before.index("sha256: ''", before.index("  spam:\n"))
     assert paths.PARAMS.read_text() == before[:place] + f'sha256: "{sha256(content)}"' + before[place + len("sha256: ''") :]
-    assert (paths.RAW / "mine.csv").read_bytes() == TABLE and paths.source_record("spam").read_bytes() == record
+    assert paths.raw_file("spam", "mine.csv").read_bytes() == TABLE and paths.source_record("spam").read_bytes() == record
     stages.run("download", params.load(), "spam")
-    assert (paths.RAW / "mine.csv").read_bytes() == content
+    assert paths.raw_file("spam", "mine.csv").read_bytes() == content
     assert told("spam")[0].startswith("spam: unchanged")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from gptmill import paths
-from gptmill.commands import judging, report
+from gptmill.commands import data, judging, report
 from gptmill.commands import models as models_commands
 from gptmill.commands import tracking as tracking_commands
 from gptmill.errors import GptmillError, Interrupted
@@ -23,8 +23,7 @@ params_app = typer.Typer(help="Check, show and choose what is in params.yaml.", 
 app.add_typer(params_app, name="params")
 weights_app = typer.Typer(help="Weights in from Hugging Face, OpenAI or the book, and out again.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
-data_app = typer.Typer(help="Look after the data.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(data.app, name="data")
 app.command("sync")(tracking_commands.sync)
 for verb in (models_commands.promote, models_commands.rollback, models_commands.lineage):
     app.command()(verb)
@@ -59,13 +58,14 @@ def stage(name: str, item: Annotated[str | None, typer.Argument(help="which data
 
 @params_app.command("check")
 def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
-    """Stop with every unknown key and bad value, if there is one; and when data is to be fetched through a mirror that can't be."""
-    from gptmill import params
+    """Stop with every unknown key and bad value, with a source that the project itself would remove, and with a mirror that can't be used."""
+    from gptmill import params, refresh
     from gptmill.data import fetching, sources
     from gptmill.params import memory
 
     values = params.load(path)
     memory.demand_model(values.model, values.tokenizer.vocab_size)
+    refresh.check_local(values)
     if sources.are_fetched(values):
         fetching.mirror()
     typer.echo(f"{path} is in order.")
@@ -90,17 +90,6 @@ def params_use(
     from gptmill import params
 
     typer.echo(params.use_profile(profile, force=force))
-
-
-@data_app.command("refresh")
-def data_refresh(
-    name: Annotated[str | None, typer.Argument(help="corpus, spam or instructions; without it, all three")] = None,
-) -> None:
-    """Ask where the data came from whether it has changed; pin what is new, so that the next `dvc repro` takes it."""
-    from gptmill import params, refresh
-
-    for line in refresh.refresh(params.load(), name):
-        typer.echo(line)
 
 
 @weights_app.command("import")
@@ -140,14 +129,6 @@ def model_show(
     from gptmill.exchange import show_model
 
     typer.echo(show_model(model))
-
-
-@data_app.command("bench")
-def data_bench(size: Annotated[str, typer.Option(help="of the corpus that is made for it: 100MB, 1GB")] = "100MB") -> None:
-    """Measure how fast a corpus of that size is tokenized, and in how much memory. Everything is made in a temporary folder."""
-    from gptmill.data import benchmark
-
-    typer.echo(benchmark.run(benchmark.parse_size(size)))
 
 
 @app.command()

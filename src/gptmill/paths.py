@@ -6,8 +6,9 @@ PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
 GRAPH = Path("dvc.yaml")
 
+DATA_SETS = ("corpus", "spam", "instructions")
+SOURCES = Path("data/sources")  # what users add, versioned by DVC: one folder per data set
 RAW = Path("data/raw")
-# The raw files' names stand in params.yaml: RAW / params.data.corpus.file.
 
 CLEAN = Path("data/clean")
 CLEAN_CORPUS = CLEAN / "corpus.txt"
@@ -46,6 +47,32 @@ RESPONSES_UNDER_WAY = Path(".gptmill/responses")  # batches that are finished, u
 JUDGE_REPLIES = Path(".gptmill/judgements")  # what judges have said and were paid for: likewise
 
 RUBRICS = Path("prompts")
+
+# What a run or the tools may remove: nothing here can be a source of data.
+OUTPUTS = (
+    RAW,
+    CLEAN,
+    QUARANTINE,
+    SPAM_SPLITS,
+    INSTRUCTION_SPLITS,
+    TOKENS,
+    Path("models"),
+    METRICS,
+    PLOTS,
+    REPORTS,
+    Path(".gptmill"),
+    Path(".dvc"),
+)
+
+
+def raw_folder(name: str) -> Path:
+    """The folder of the data set `name` as it was downloaded: a constant, as DVC removes it before each download."""
+    return RAW / name
+
+
+def raw_file(name: str, file: str) -> Path:
+    """The one file in it; `file` is `data.<name>.file`."""
+    return raw_folder(name) / file
 
 
 def source_record(name: str) -> Path:

@@ -167,7 +167,7 @@ def _source(name: str, source: dict[str, Any]) -> Step:
     step = Step(said, "unknown")
     try:
         now = files.read_json(paths.source_record(name))
-        raw = paths.RAW / getattr(params.load().data, name).file
+        raw = paths.raw_file(name, getattr(params.load().data, name).file)
         here = files.digest(raw)
     except (OSError, ValueError, AttributeError, GptmillError):
         step.said += "; not here"

@@ -189,7 +189,7 @@ def test_a_file_address_is_decoded_and_a_path_is_not():
 def test_what_the_stage_writes_is_no_source():
     Path("data/raw").mkdir(parents=True)
     Path("data/raw/topics.csv").write_bytes(DATA)
-    with pytest.raises(GptmillError, match="is in data/raw, which the download stage writes"):
+    with pytest.raises(GptmillError, match="data/raw/topics.csv leads into data/raw/, which runs write and remove"):
         bring(wanted("data/raw/topics.csv"))
 
 

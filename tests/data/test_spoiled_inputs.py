@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import spoiled
-from gptmill import params, paths, stages
+from gptmill import files, params, paths, stages
 from gptmill.errors import GptmillError
 from gptmill.params.sources import STANDARD
 
@@ -38,10 +38,9 @@ def test_a_spoiled_input_ends_readably_and_leaves_nothing_half_written(project, 
     changes = case.params or (spoiled.CSV if case.data_set == "spam" else STANDARD[case.data_set])
     limit = 10 if "bomb" in name or "lies" in name else 300
     values = project_with(case.data_set, {**changes, "urls": [f"own/{case.name}"], "max_megabytes": limit})
-    paths.RAW.mkdir(parents=True)
     for other, content in (("corpus", STORY), ("spam", spoiled.UCI.decode()), ("instructions", json.dumps(spoiled.INSTRUCTIONS))):
         if other != case.data_set:
-            (paths.RAW / STANDARD[other]["file"]).write_text(content)
+            files.write_text(paths.raw_file(other, STANDARD[other]["file"]), content)
     before = {path for path in paths.RAW.iterdir()}
 
     def run() -> None:
@@ -56,8 +55,7 @@ def test_a_spoiled_input_ends_readably_and_leaves_nothing_half_written(project, 
         assert case.name.rpartition(".")[0] in said and not NOT_FOR_PEOPLE.search(said), said
         assert "\n" not in said and len(said) < 1000, said
         assert not paths.CLEAN.exists() and not paths.QUARANTINE.exists() and not paths.VALIDATION.exists()
-        whole = {paths.RAW / values.data.spam.file, paths.RAW / values.data.corpus.file, paths.RAW / values.data.instructions.file}
-        assert set(paths.RAW.iterdir()) - before <= {*whole, paths.source_record(case.data_set)}
+        assert set(paths.RAW.iterdir()) - before <= {paths.raw_folder(case.data_set), paths.source_record(case.data_set)}
     else:
         run()
         quarantine = pd.read_parquet(paths.QUARANTINE / f"{case.data_set}.parquet")

@@ -44,7 +44,7 @@ def clone(root, tmp_path_factory) -> Callable[[], Clone]:
 
     def make() -> Clone:
         folder, home = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("home")
-        for name in ("src", "pipelines", "profiles", "prompts"):
+        for name in ("src", "pipelines", "profiles", "prompts", "data/sources"):
             shutil.copytree(root / name, folder / name, ignore=NOT_COPIED)
         (folder / ".dvc").mkdir()
         for name in ("dvc.yaml", "prefect.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):

@@ -133,7 +133,11 @@ def test_make_clean_removes_what_runs_made_and_no_imported_model(tmp_path, root)
     copies = tmp_path / isolation.COPIES
     for name in ("gptmill-0a1b2c3d/.dvc", "gptmill-0a1b2c3d.part", "somebody-elses"):
         (copies / name).mkdir(parents=True)
+    own = [tmp_path / "data" / name for name in ("raw/own.csv", "raw/mine/a.csv", "sources/spam/a.csv")]
+    for path in (*own, tmp_path / paths.raw_file("spam", "spam.tsv"), tmp_path / paths.source_record("spam")):
+        files.write_text(path, "x")
     subprocess.run(["make", "--silent", "--file", root / "Makefile", "clean"], cwd=tmp_path, check=True)
+    assert sorted(path for path in (tmp_path / "data").rglob("*") if path.is_file()) == sorted(own)
     assert [path.name for path in copies.iterdir()] == ["somebody-elses"]
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
 

@@ -208,7 +208,7 @@ def test_the_provenance_of_the_sample_says_how_to_make_it_again(in_built):
     from gptmill.data import sample
 
     for name, file in (("corpus", "corpus.txt"), ("spam", "spam.tsv"), ("instructions", "instructions.json")):
-        record, path = files.read_json(paths.source_record(name)), paths.RAW / file
+        record, path = files.read_json(paths.source_record(name)), paths.raw_file(name, file)
         assert record["sha256"] == files.digest(path)
         call, seed, size = re.fullmatch(r"gptmill\.data\.sample\.(\w+)\((\d+), (\d+)\)", record["origin"]).groups()
         assert getattr(sample, call)(int(seed), int(size)) == path.read_text()
@@ -223,7 +223,7 @@ def test_the_books_data_comes_from_a_mirror(project, serve, monkeypatch):
     monkeypatch.setenv("GPTMILL_MIRROR", serve(lambda request: (200, {}, content)).url)
     values = change("data", source="book")
     stages.run("download", values, "corpus")
-    assert (paths.RAW / "corpus.txt").read_bytes() == content
+    assert paths.raw_file("corpus", "corpus.txt").read_bytes() == content
     record = files.read_json(paths.RAW / "corpus.source.json")
     assert record == {
         "name": "a text",

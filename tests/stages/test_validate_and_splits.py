@@ -16,7 +16,7 @@ from gptmill.params import CorpusParams, ExpectationParams, InstructionsParams, 
 from gptmill.params.sources import STANDARD
 from gptmill.stages import split_instructions, split_spam, validate
 
-RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (paths.RAW / name for name in ("corpus.txt", "spam.tsv", "instructions.json"))
+RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (paths.raw_file(Path(name).stem, name) for name in ("corpus.txt", "spam.tsv", "instructions.json"))
 SOURCE = {"urls": [], "member": "", "sha256": "", "licence": "", "max_megabytes": 1}
 SOURCES = {
     "corpus": CorpusParams(**SOURCE, **STANDARD["corpus"]),
@@ -59,7 +59,8 @@ def project(tmp_path, monkeypatch):
 
 
 def put(corpus: str = "Once upon a time. " * 20, spam: list[str] | None = None, instructions: list | None = None) -> None:
-    paths.RAW.mkdir(parents=True, exist_ok=True)
+    for name in paths.DATA_SETS:
+        paths.raw_folder(name).mkdir(parents=True, exist_ok=True)
     RAW_CORPUS.write_text(corpus)
     RAW_SPAM.write_text("\n".join(spam or lines()) + "\n")
     RAW_INSTRUCTIONS.write_text(json.dumps(records() if instructions is None else instructions))
@@ -166,7 +167,7 @@ def test_a_failed_suite_names_the_data_sets_and_leaves_docs_but_no_outputs():
 
 def test_an_unreadable_file_leaves_nothing():
     RAW_INSTRUCTIONS.write_text("<html>not found</html>")
-    with pytest.raises(GptmillError, match=r"data/raw/instructions\.json is an HTML or XML page"):
+    with pytest.raises(GptmillError, match=r"data/raw/instructions/instructions\.json is an HTML or XML page"):
         validate.run(CHECKS)
     assert [path.name for path in Path("data").iterdir()] == ["raw"] and not paths.REPORTS.exists()
 

@@ -1,6 +1,5 @@
-"""One's own data: fetched from the first of its addresses that answers, checked, unpacked, and put into data/raw as one plain file."""
+"""One's own data: fetched from the first of its addresses that answers, checked, unpacked, and written as one plain file."""
 
-import glob
 import hashlib
 import os
 import shutil
@@ -8,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-from gptmill import files, paths
-from gptmill.data import archives, download_cache, fetching, joining, rawtext, s3
+from gptmill import files
+from gptmill.data import archives, download_cache, fetching, joining, local_files, rawtext, s3
 from gptmill.data.archives import Plain
 from gptmill.errors import GptmillError, Unavailable
 from gptmill.params import DataParams, addresses
@@ -88,6 +86,19 @@ def look(wanted: Wanted) -> Fetched:
         fetched = _fetch(replace(wanted, sha256=""), scratch)
         _unpack(wanted, fetched, scratch)
         return fetched
+
+
+def look_here(wanted: Wanted, before: dict[str, Any] | None) -> Fetched | None:
+    """What is at its paths now, if a download would take it from there: no server is asked, and none stands before them.
+
+    One that stands behind a server counts when the last download took it (`before`). None: nothing is there, or a server decides.
+    """
+    here, asked = [], False
+    for address in wanted.urls:
+        asked |= not is_local(address)
+        if is_local(address) and local_files.is_there(address) and (not asked or address == (before or {}).get("origin")):
+            here.append(address)
+    return _fetch(replace(wanted, urls=tuple(here), sha256=""), Path()) if here else None
 
 
 def _record(wanted: Wanted, fetched: Fetched, plain: list[Plain], path: Path) -> dict[str, Any]:
@@ -211,30 +222,19 @@ def _fetch_s3(wanted: Wanted, address: str, scratch: Path) -> Fetched:
 
 
 def _fetch_local(wanted: Wanted, address: str) -> Fetched:
-    place = Path(unquote(address.partition("://")[2]) if addresses.scheme(address) == "file" else address).expanduser()
-    if place.is_file():
-        found = [place]
-    elif place.is_dir():
-        found = sorted(path for path in place.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(place)))
-    elif place.exists():
-        raise fetching.NotHad("it is neither a file nor a folder")
-    else:
-        found = [path for path in map(Path, sorted(glob.glob(str(place), recursive=True))) if path.is_file()]
-        if not found:
-            raise fetching.NotThere("no file is there" if glob.has_magic(str(place)) else "there is no such file or folder")
-    if any(path.resolve().is_relative_to(paths.RAW.resolve()) for path in found):
-        raise GptmillError(f"{address} is in {paths.RAW}, which the download stage writes: keep your own files elsewhere.")
-    chosen = _only(wanted, address, found, lambda path: path.name) if place.is_dir() or len(found) > 1 else found
-    base = place if place.is_dir() else Path(os.path.commonpath([path.parent for path in chosen]))
-    size = sum(path.stat().st_size for path in chosen)
-    if size > wanted.limit:
-        raise fetching.TooLarge
-    for path in chosen:
-        if not os.access(path, os.R_OK):
-            raise GptmillError(f"{path} can't be read: you have no permission to.")
-    if len(chosen) == 1:
-        return _one(address, chosen[0])
-    return _many(address, [Plain(path.relative_to(base).as_posix(), path) for path in chosen])
+    try:
+        place, found = local_files.find(address)
+        chosen = _only(wanted, address, found, lambda path: path.name) if place.is_dir() or len(found) > 1 else found
+        base = place if place.is_dir() else Path(os.path.commonpath([path.parent for path in chosen]))
+        if sum(path.stat().st_size for path in chosen) > wanted.limit:
+            raise fetching.TooLarge
+        if len(chosen) == 1:
+            return _one(address, chosen[0])
+        return _many(address, [Plain(path.relative_to(base).as_posix(), path) for path in chosen])
+    except PermissionError as error:
+        raise GptmillError(f"{error.filename} can't be read: you have no permission to.") from None
+    except OSError as error:
+        raise GptmillError(f"{error.filename or address} can't be read: {error.strerror or error}.") from None
 
 
 def _only(wanted: Wanted, address: str, found: list, name: Callable) -> list:
@@ -263,10 +263,6 @@ def _one(address: str, path: Path) -> Fetched:
 def _many(address: str, parts: list[Plain]) -> Fetched:
     lines = "".join(f"{files.digest(part.path)}  {part.name}\n" for part in parts)
     return Fetched(address, parts, hashlib.sha256(lines.encode()).hexdigest(), sum(part.path.stat().st_size for part in parts))
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
 def _listed(names: list[str]) -> str:

@@ -4,17 +4,18 @@ An unknown key, a wrong type or a value out of range raises one `GptmillError` t
 allowed, before any work is done. The `description` of a field is the help that `gptmill params show` prints.
 """
 
-import shlex
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gptmill import files, paths
 from gptmill.errors import GptmillError
 from gptmill.params import memory, sources
 from gptmill.params.base import PositiveInt, Section, Share
+from gptmill.params.compute import ComputeParams
 from gptmill.params.explaining import explain
 from gptmill.params.judging import JudgeParams
 from gptmill.params.sources import CorpusParams, InstructionsParams, SpamParams
@@ -215,30 +216,6 @@ class PromotionParams(Section):
     )
 
 
-class ComputeParams(Section):
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
-    precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
-    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch in each process and of tokenizing; 0: one a core")
-    launcher: str = Field(
-        description='"": a training is one process; or a command line such as torchrun --standalone --nproc-per-node 2, that starts several'
-    )
-    checkpoint_activations: bool = Field(description="true: train in less memory, a third slower, with the same result")
-    checkpoint_minutes: Annotated[float, Field(ge=0)] = Field(
-        description="a training that is killed loses no more than this; 0: a checkpoint after every step. No influence on the result"
-    )
-
-    @field_validator("launcher")
-    @classmethod
-    def _launcher_is_torchrun(cls, launcher: str) -> str:
-        try:
-            words = shlex.split(launcher)
-        except ValueError as error:
-            raise ValueError(f"{launcher!r} is no command line ({error})") from None
-        if launcher and words[:1] != ["torchrun"]:
-            raise ValueError(f'{launcher!r} must start with torchrun, or be "" for a single process')
-        return launcher
-
-
 class Params(Section):
     """The whole of `params.yaml`."""
 
@@ -292,6 +269,7 @@ class Params(Section):
         return self
 
 
+PINNED = re.compile(rb'^( +sha256: )"[0-9a-f]{64}"', re.MULTILINE)
 DEFAULT = "sample"  # the profile that params.yaml is a copy of in the repository
 
 
@@ -316,6 +294,13 @@ def load(path: Path = paths.PARAMS) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         raise GptmillError(explain(Params, path, error)) from None
+
+
+def parse(text: str) -> Params:
+    """Params from a text that was checked before."""
+    from ruamel.yaml import YAML
+
+    return Params.model_validate(YAML(typ="safe", pure=True).load(text))
 
 
 def describe(params: Params) -> Iterator[tuple[str, Any, str]]:
@@ -356,6 +341,8 @@ def use_profile(name: str, *, force: bool = False) -> str:
         raise GptmillError(f"there is no profile {name}; profiles/ has {', '.join(profiles) or 'nothing'}")
     load(paths.PROFILES / f"{name}.yaml")
     current = paths.PARAMS.read_bytes() if paths.PARAMS.exists() else None
+    if current is not None:
+        current = PINNED.sub(rb'\1""', current)  # a hash that `gptmill data refresh` wrote is not a change of the person's
     if current == profiles[name]:
         return f"{paths.PARAMS} is profile {name} already."
     if current is not None and current not in profiles.values() and not force:

@@ -1,7 +1,10 @@
 """Where data may come from, as written in params.yaml: http, https and s3 addresses, or paths; and how they are shown without secrets."""
 
+import errno
+import os
 import re
-from urllib.parse import parse_qsl, urlsplit
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 REMOTE = ("http", "https", "s3")
 # Of a query only what is known to be harmless is shown: signatures and tokens have many names.
@@ -13,6 +16,14 @@ _ADDRESS = re.compile(r"\b[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 def scheme(address: str) -> str:
     """http, https, s3, or whatever else stands before `://`; "" for a path."""
     return address.partition("://")[0].lower() if "://" in address else ""
+
+
+def local(address: str) -> Path | None:
+    """The path on this machine that an address names; None when it names a server."""
+    kind = scheme(address)
+    if kind in REMOTE:
+        return None
+    return Path(os.path.expanduser(unquote(address.partition("://")[2]) if kind == "file" else address))
 
 
 def shown(address: str) -> str:
@@ -53,4 +64,17 @@ def problem(address: str) -> str | None:
             host = None
         if not host:
             return f"{shown(address)} names no {'bucket' if kind == 's3' else 'server'}"
+        return None
+    return _path_problem(str(local(address)))
+
+
+def _path_problem(path: str) -> str | None:
+    """Why no file system has such a path."""
+    try:
+        os.lstat(path)
+    except ValueError:  # a zero byte, or half a character
+        return f"{path!r} can't be a path"
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return f"{path[:80]}… is too long for a path"
     return None

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from gptmill.params import addresses
+from gptmill import paths
+from gptmill.params import addresses, overlaps
 from gptmill.params.base import PositiveInt, Section
 
 if TYPE_CHECKING:
     from gptmill.params import DataParams
 
+LONGEST_NAME = 200  # bytes; file systems allow 255, and a name gets some more while its file is written
 FILE = re.compile(r"[A-Za-z0-9][\w.-]*\.(txt|csv|tsv|jsonl|json|parquet)")
 RECORDS = ("csv", "tsv", "jsonl", "json", "parquet")  # the files of which each row is a record; a txt is for the corpus alone
 Name = Annotated[str, Field(min_length=1)]
@@ -19,7 +21,7 @@ Name = Annotated[str, Field(min_length=1)]
 class SourceParams(Section):
     """What the three data sets have in common."""
 
-    file: str = Field(description="its name in data/raw; the ending says how it is read: txt, csv, tsv, jsonl, json or parquet")
+    file: str = Field(description="its name in data/raw/<set>/; the ending says how it is read: txt, csv, tsv, jsonl, json or parquet")
     urls: list[str] = Field(
         description="source custom: path, glob, folder or address (http, https, s3), tried in order until one answers; none: the sample's"
     )
@@ -35,6 +37,8 @@ class SourceParams(Section):
         problems = []
         if not FILE.fullmatch(self.file) or self.file.endswith(".source.json"):
             problems.append(f"file ({self.file!r}) must be a name without folders that ends in .txt, .csv, .tsv, .jsonl, .json or .parquet")
+        elif len(self.file.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
+            problems.append(f"file ({self.file[:40]}…) must have a name of at most {LONGEST_NAME} bytes")
         elif self.ending not in self._endings():
             problems.append(f"file ({self.file}) must be one of {', '.join(self._endings())}: a record has columns")
         problems += [f"urls: {why}" for why in map(addresses.problem, self.urls) if why]
@@ -127,6 +131,7 @@ def problems(data: "DataParams") -> list[str]:
         found.append("data.source custom needs data.corpus.urls, data.spam.urls or data.instructions.urls: where your data is")
     for name, section in sections.items():
         if data.source == "custom" and section.urls:
+            found += [f"data.{name}.urls: {why}" for why in map(_written_here, section.urls) if why]
             continue
         if section.urls:
             found.append(f"data.{name}.urls is for data.source custom, and data.source is {data.source}: change one of them")
@@ -138,6 +143,16 @@ def problems(data: "DataParams") -> list[str]:
     if len(set(names)) < len(names):
         found.append("data.corpus.file, data.spam.file and data.instructions.file must be different names")
     return found
+
+
+def _written_here(address: str) -> str | None:
+    output = overlaps.output_of(address)
+    if output is None:
+        return None
+    return (
+        f"{address} would be read from {output}/, which runs write and remove: keep your own files elsewhere, or have them copied to "
+        f"{paths.SOURCES}/: gptmill data add"
+    )
 
 
 def _yaml(value: Any) -> str:

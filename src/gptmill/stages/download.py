@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from gptmill import files, paths
 from gptmill.data import custom, fetching, sample, sources
@@ -14,21 +15,27 @@ def run(params: Params, name: str) -> None:
     if name not in sources.BOOK:
         raise GptmillError(f"there is no data set {name}; there are {', '.join(sources.BOOK)}")
     wanted = custom.Wanted.of(name, params.data)
-    path = paths.RAW / wanted.file
+    with files.atomic(paths.raw_folder(name)) as folder:
+        folder.mkdir()
+        record = _download(params, wanted, folder / wanted.file)
+    files.write_json(paths.source_record(name), record)
+    mirrored = ", or its mirror in GPTMILL_MIRROR" if params.data.source != "sample" and fetching.mirror() else ""
+    print(f"{name}: {record['bytes']:,} bytes from {record['origin']}{mirrored}")
+
+
+def _download(params: Params, wanted: custom.Wanted, path: Path) -> dict[str, Any]:
+    """Write the data set to `path`; returns its source record."""
+    name = wanted.name
     if params.data.source == "book":
         source = sources.BOOK[name]
         with files.atomic(path) as beside:
             shutil.copyfile(sources.fetch(source), beside)
-        record = sources.provenance(source.name, source.origin, source.licence, path)
-    elif params.data.source == "custom" and wanted.urls:
+        return sources.provenance(source.name, source.origin, source.licence, path)
+    if params.data.source == "custom" and wanted.urls:
         record = custom.bring(wanted, path, custom.known(paths.source_record(name)))
         print(f"{name}: SHA-256 of what was fetched is {record['fetched']['sha256']}")
-    else:
-        origin = _write_sample(params, name, path)
-        record = sources.provenance(f"embedded sample: {name}", origin, "MIT", path)
-    files.write_json(paths.source_record(name), record)
-    mirrored = ", or its mirror in GPTMILL_MIRROR" if params.data.source != "sample" and fetching.mirror() else ""
-    print(f"{name}: {record['bytes']:,} bytes from {record['origin']}{mirrored}")
+        return record
+    return sources.provenance(f"embedded sample: {name}", _write_sample(params, name, path), "MIT", path)
 
 
 def _write_sample(params: Params, name: str, path: Path) -> str:

@@ -8,7 +8,7 @@ def run(params: Params) -> None:
     from gptmill.data import corpus, expectations, instructions, leakage, measures, prompts, quality, spam, tables
 
     wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
-    raw = {name: paths.RAW / getattr(params.data, name).file for name in ("corpus", "spam", "instructions")}
+    raw = {name: paths.raw_file(name, getattr(params.data, name).file) for name in paths.DATA_SETS}
     messages, records = spam.read(raw["spam"], params.data.spam), instructions.read(raw["instructions"], params.data.instructions)
     documents = measures.measure(corpus.read_raw(raw["corpus"], params.data.corpus, "validate: corpus"))
     data_sets = [

@@ -1,0 +1,43 @@
+"""`gptmill data`: what people do with their data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Look after the data.", no_args_is_help=True)
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="SET", help="corpus, spam or instructions")],
+    files: Annotated[list[Path], typer.Argument(help="files of your own; only the corpus may be made of many")],
+    replace: Annotated[bool, typer.Option(help="replace files of the same names that have other bytes")] = False,
+) -> None:
+    """Copy files to data/sources/SET, have DVC version them, and name them in params.yaml."""
+    from gptmill import own_data
+
+    for line in own_data.add(name, files, replace=replace):
+        typer.echo(line)
+
+
+@app.command("refresh")
+def refresh(
+    name: Annotated[str | None, typer.Argument(help="corpus, spam or instructions; without it, all three")] = None,
+    local: Annotated[bool, typer.Option(help="look at paths alone, ask no server, and be silent when nothing has changed")] = False,
+) -> None:
+    """Ask where the data came from whether it has changed; pin what is new, so that the next `dvc repro` takes it."""
+    from gptmill import params
+    from gptmill import refresh as refreshing
+
+    values = params.load()
+    for line in refreshing.refresh_local(values, name) if local else refreshing.refresh(values, name):
+        typer.echo(line)
+
+
+@app.command("bench")
+def bench(size: Annotated[str, typer.Option(help="of the corpus that is made for it: 100MB, 1GB")] = "100MB") -> None:
+    """Measure how fast a corpus of that size is tokenized, and in how much memory. Everything is made in a temporary folder."""
+    from gptmill.data import benchmark
+
+    typer.echo(benchmark.run(benchmark.parse_size(size)))
