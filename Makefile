@@ -15,12 +15,16 @@ export PATH := $(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(VENV)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
 
+# DVC stops outside of a git repository, as in a downloaded zip, unless it is told so.
+WITHOUT_GIT := [ -e .git ] || git rev-parse --git-dir >/dev/null 2>&1 || dvc config --quiet --local core.no_scm true
+
 .PHONY: environment run flow ui test test-long reproduce lint bench clean lock
 .DEFAULT_GOAL := run
 
 run: environment
 	$(if $(PROFILE),@gptmill params use $(PROFILE))
 	@gptmill params check
+	@$(WITHOUT_GIT)
 	@# One run in MLflow for all stages, whatever becomes of them. What its server does not take now, the next `gptmill sync` sends.
 	@export GPTMILL_RUN="make run $$(date '+%Y-%m-%d %H:%M:%S')"; \
 		dvc repro; code=$$?; gptmill sync $$([ $$code = 0 ] || echo --failed) || true; exit $$code
@@ -29,6 +33,7 @@ run: environment
 flow: environment
 	$(if $(PROFILE),@gptmill params use $(PROFILE))
 	@gptmill params check
+	@$(WITHOUT_GIT)
 	@python -m pipelines.flow
 	@gptmill summary
 

@@ -23,8 +23,9 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from gptmill import params, paths
-from gptmill.errors import GptmillError, Unavailable
+from gptmill.errors import Unavailable
 from gptmill.params import Params
+from gptmill.terminal import errors_shown, say, visible
 from pipelines import api, graph, isolation, outcome
 from pipelines.isolation import Place
 from pipelines.processes import Ended, Processes, Stopped
@@ -103,6 +104,7 @@ class Work:
         said: deque[str] = deque(maxlen=200)
 
         def say(line: str) -> None:
+            line = visible(line)  # DVC quotes file names
             said.append(line)
             logger.info(line)
 
@@ -165,8 +167,7 @@ def _read(place: Place, processes: Processes, say: Callable[[str], None], *, che
 def checked(root: Path, targets: list[str] | None, profile: str | None, overrides: list[str] | None) -> str:
     """The text of params.yaml for these parameters of the flow. Raises `GptmillError` that names what is wrong with one of them."""
     text = isolation.parameters(root, profile, overrides or [])
-    if targets:
-        graph.needed(graph.read(str(root)), targets)
+    graph.needed(graph.read(str(root)), targets or [])
     return text
 
 
@@ -250,17 +251,14 @@ def main(
     promote: Annotated[bool, typer.Option(help="let models that are better take the champions' place")] = False,
 ) -> None:
     """Run the flow once, here. With a profile or parameters to change, in a copy of its own that is saved as a DVC experiment."""
-    try:
+    with errors_shown():
         checked(Path.cwd(), targets, profile, overrides)
         api.require_server()
-    except GptmillError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from None
     try:
         state = pipeline(targets, profile, overrides, force, promote, return_state=True)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    typer.secho(state.message or state.name, fg="green" if state.is_completed() else "red")
+    say(state.message or state.name, fg="green" if state.is_completed() else "red")
     if not state.is_completed():
         raise typer.Exit(130 if state.is_cancelled() else 1)
 

@@ -19,6 +19,7 @@ import typer
 
 from gptmill import paths
 from gptmill.errors import GptmillError
+from gptmill.terminal import errors_shown, say
 
 CURVES = {"pretrain": "Base model", "classifier": "Classifier", "instruct": "Instruct model"}
 MOST_POINTS = 20  # of a curve, that are drawn
@@ -177,11 +178,8 @@ def _git(*words: str, missing: str | None = None) -> str:
 
 def main(base: Annotated[str, typer.Argument(help="the commit to compare with: a branch, a tag, a hash")] = "main") -> None:
     """Print, as Markdown, what the last commit changes beside `base`."""
-    try:
-        typer.echo(comment(base), nl=False)
-    except GptmillError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from None
+    with errors_shown():
+        say(comment(base), nl=False)
 
 
 if __name__ == "__main__":

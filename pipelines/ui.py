@@ -3,10 +3,12 @@
 import signal
 import sys
 import time
+from contextlib import suppress
 
 import typer
 
 from gptmill.errors import GptmillError
+from gptmill.terminal import errors_shown, say
 from pipelines import servers
 
 
@@ -16,20 +18,15 @@ def main(
 ) -> None:
     """Start both servers, say where they are as soon as they answer, and stop both when one ends or Ctrl-C is pressed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
+    with errors_shown(), suppress(KeyboardInterrupt):
         mlflow, prefect = servers.mlflow(mlflow_port), servers.prefect(prefect_port)
-        typer.echo("Starting MLflow and Prefect; the first start takes half a minute.")
+        say("Starting MLflow and Prefect; the first start takes half a minute.")
         with servers.running(mlflow, prefect) as processes:
-            typer.echo(f"MLflow:  {mlflow.url}\nPrefect: {prefect.url}\nCtrl-C stops both.")
-            typer.echo(f"Flows show up there when they run with PREFECT_API_URL={prefect.settings['PREFECT_API_URL']}")
+            say(f"MLflow:  {mlflow.url}\nPrefect: {prefect.url}\nCtrl-C stops both.")
+            say(f"Flows show up there when they run with PREFECT_API_URL={prefect.settings['PREFECT_API_URL']}")
             while all(process.poll() is None for process in processes):
                 time.sleep(0.5)
             raise GptmillError("a server has ended, so the other was stopped too; what it printed says why")
-    except GptmillError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

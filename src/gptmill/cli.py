@@ -10,7 +10,8 @@ from gptmill import paths
 from gptmill.commands import judging, report
 from gptmill.commands import models as models_commands
 from gptmill.commands import tracking as tracking_commands
-from gptmill.errors import GptmillError, Interrupted
+from gptmill.errors import GptmillError
+from gptmill.terminal import errors_shown, say, visible_prints
 
 app = typer.Typer(
     help="From raw text to GPT models that a team can defend. `make run` (or `dvc repro`) runs the whole pipeline.",
@@ -35,14 +36,8 @@ app.command("report")(report.report)
 
 def main() -> None:
     """The console script: an error that a person can put right is one message on stderr and exit code 1, without a traceback."""
-    try:
+    with errors_shown():
         app()
-    except (GptmillError, FloatingPointError) as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(error.exit_code if isinstance(error, GptmillError) else 1)
-    except Interrupted as stopped:
-        typer.echo(str(stopped), err=True)
-        sys.exit(stopped.exit_code)
 
 
 @app.command()
@@ -50,7 +45,8 @@ def stage(name: str, item: Annotated[str | None, typer.Argument(help="which data
     """Run one stage of dvc.yaml here and now. DVC calls this; `dvc repro STAGE` also runs what the stage depends on."""
     from gptmill import params, stages
 
-    stages.run(name, params.load(), item)
+    with visible_prints():
+        stages.run(name, params.load(), item)
 
 
 @params_app.command("check")
@@ -59,7 +55,7 @@ def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None
     from gptmill import params
 
     params.load(path)
-    typer.echo(f"{path} is in order.")
+    say(f"{path} is in order.")
 
 
 @params_app.command("show")
@@ -69,7 +65,7 @@ def params_show(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     from gptmill.params import addresses
 
     for key, value, description in params.describe(params.load(path)):
-        typer.echo(addresses.without_secrets(f"{key}: {value}").ljust(46) + f" # {description}")
+        say(addresses.without_secrets(f"{key}: {value}").ljust(46) + f" # {description}")
 
 
 @params_app.command("use")
@@ -80,7 +76,7 @@ def params_use(
     """Copy a profile onto params.yaml."""
     from gptmill import params
 
-    typer.echo(params.use_profile(profile, force=force))
+    say(params.use_profile(profile, force=force))
 
 
 @data_app.command("refresh")
@@ -91,7 +87,7 @@ def data_refresh(
     from gptmill import params, refresh
 
     for line in refresh.refresh(params.load(), name):
-        typer.echo(line)
+        say(line)
 
 
 @weights_app.command("import")
@@ -108,7 +104,7 @@ def weights_import(
     """Make a model folder of weights from elsewhere, and say what was found."""
     from gptmill.exchange import import_weights
 
-    typer.echo(import_weights(source, to, n_heads))
+    say(import_weights(source, to, n_heads))
 
 
 @weights_app.command("export")
@@ -120,7 +116,7 @@ def weights_export(
     """Write a model for Hugging Face's tools, or for the book's GPTModel."""
     from gptmill.exchange import export_weights
 
-    typer.echo(export_weights(model, to, format))
+    say(export_weights(model, to, format))
 
 
 @model_app.command("show")
@@ -130,7 +126,7 @@ def model_show(
     """Print a model's sizes, and the memory that it takes."""
     from gptmill.exchange import show_model
 
-    typer.echo(show_model(model))
+    say(show_model(model))
 
 
 @data_app.command("bench")
@@ -138,7 +134,7 @@ def data_bench(size: Annotated[str, typer.Option(help="of the corpus that is mad
     """Measure how fast a corpus of that size is tokenized, and in how much memory. Everything is made in a temporary folder."""
     from gptmill.data import benchmark
 
-    typer.echo(benchmark.run(benchmark.parse_size(size)))
+    say(benchmark.run(benchmark.parse_size(size)))
 
 
 @app.command()
@@ -163,10 +159,10 @@ def generate(
         end = generator.tokenizer.end_of_text
         decoding = Decoding(max_new_tokens, temperature, top_k, top_p, repetition_penalty, min_new_tokens, end, seed)
         for piece in generator.stream(prompt, decoding, stop or ()):
-            typer.echo(piece, nl=False)
+            say(piece, nl=False)
     except ValueError as error:
         raise GptmillError(str(error)) from None
-    typer.echo()
+    say()
 
 
 @app.command()
@@ -179,7 +175,7 @@ def ask(
     """Have the instruct model follow INSTRUCTION."""
     from gptmill.serving import Assistant
 
-    typer.echo(Assistant(model).answer(instruction, input, max_new_tokens))
+    say(Assistant(model).answer(instruction, input, max_new_tokens))
 
 
 @app.command()
@@ -188,7 +184,7 @@ def classify(text: str, model: Annotated[Path, typer.Option(help="a model folder
     from gptmill.serving import TextClassifier
 
     [(label, probability)] = TextClassifier(model).classify([text])
-    typer.echo(f"{label} ({probability:.1%})")
+    say(f"{label} ({probability:.1%})")
 
 
 @app.command()
@@ -196,6 +192,7 @@ def summary() -> None:
     """The numbers of the last run, where its report is, and what to do next."""
     from gptmill.summary import show
 
+    paths.require_root()
     show()
 
 
@@ -204,4 +201,5 @@ def doctor() -> None:
     """What is installed, where data, models and servers are, and what is wrong."""
     from gptmill.doctor import examine
 
+    paths.require_root()
     sys.exit(0 if examine() else 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from gptmill import paths
+from gptmill import paths, terminal
 from gptmill.errors import GptmillError
 from gptmill.params import addresses
 
@@ -23,20 +23,20 @@ class Finding:
     what: str
     found: str
     advice: str = ""  # empty: nothing is wrong
+    missing: bool = False  # not there, and that is right so
 
 
 def examine() -> bool:
     """Print every finding; True when nothing is wrong."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     findings = [finding for check in CHECKS for finding in check()]
     table = Table("", "what", "found", "what to do", show_lines=False)
     for finding in findings:
-        mark = Text("!", style="bold red") if finding.advice else Text("✓", style="green")
-        table.add_row(mark, finding.what, Text(finding.found), Text(finding.advice))
-    console = Console()
+        sign, style = ("!", "bold red") if finding.advice else ("–", "dim") if finding.missing else ("✓", "green")
+        table.add_row(Text(sign, style=style), finding.what, Text(finding.found), Text(finding.advice))
+    console = terminal.console()
     console.print(table)
     wrong = sum(bool(finding.advice) for finding in findings)
     console.print("Nothing is wrong." if not wrong else f"{wrong} to look at.")
@@ -74,8 +74,11 @@ def _compute() -> Iterator[Finding]:
 def _project() -> Iterator[Finding]:
     from gptmill import params
 
+    yield from _repository()
+    readable = False
     try:
         params.load()
+        readable = True
         profiles = {path.read_bytes(): path.stem for path in paths.PROFILES.glob("*.yaml")}
         yield Finding("params", f"in order, profile {profiles.get(paths.PARAMS.read_bytes(), 'of your own')}")
     except GptmillError as error:
@@ -83,10 +86,25 @@ def _project() -> Iterator[Finding]:
     if not paths.GRAPH.exists():
         yield Finding("graph", f"no {paths.GRAPH} here", "go to the project's root")
         return
+    if not readable:  # DVC reads the file too, whatever it takes
+        yield Finding("stages", "not known while params.yaml is not in order", missing=True)
+        return
     status = subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"], capture_output=True, text=True, check=False)
-    yield Finding(
-        "stages", "up to date" if status.returncode == 0 else "not all up to date: `dvc status` says which, `dvc repro` runs them"
-    )
+    match status.returncode:
+        case 0:
+            yield Finding("stages", "up to date")
+        case 1:
+            yield Finding("stages", "not all up to date: `dvc status` says which, `dvc repro` runs them", missing=True)
+        case _:
+            said = status.stderr.strip().splitlines()[-1:] or [f"dvc status ended with {status.returncode}"]
+            yield Finding("stages", said[0], "see `dvc status`; without git, `make run` configures DVC")
+
+
+def _repository() -> Iterator[Finding]:
+    here = Path.cwd()
+    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+        advice = "`make run` works; DVC experiments and `make reproduce` need one: git init && git add --all && git commit"
+        yield Finding("git repository", "none: a copy without .git, such as a downloaded zip", advice)
 
 
 def _data_and_models() -> Iterator[Finding]:
@@ -97,7 +115,8 @@ def _data_and_models() -> Iterator[Finding]:
         "instruct model": paths.INSTRUCT_MODEL / "model.safetensors",
         "report": paths.REPORT,
     }.items():
-        yield Finding(what, str(path) if path.exists() else "not made yet: `make run` makes it")
+        there = path.exists()
+        yield Finding(what, str(path) if there else "not made yet: `make run` makes it", missing=not there)
     for name in ("corpus", "spam", "instructions"):
         if (record := paths.source_record(name)).exists():
             yield _source(name, record)
@@ -115,7 +134,7 @@ def _source(name: str, record: Path) -> Finding:
 
     try:
         return Finding(f"source of {name}", str(files.read_json(record)["origin"]))
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return Finding(f"source of {name}", f"{record} can't be read", f"delete it, then: dvc repro download@{name}")
 
 
