@@ -167,7 +167,8 @@ def _read(place: Place, processes: Processes, say: Callable[[str], None], *, che
 def checked(root: Path, targets: list[str] | None, profile: str | None, overrides: list[str] | None) -> str:
     """The text of params.yaml for these parameters of the flow. Raises `GptmillError` that names what is wrong with one of them."""
     text = isolation.parameters(root, profile, overrides or [])
-    graph.needed(graph.read(str(root)), targets or [])
+    if targets:
+        graph.needed(graph.read(str(root)), targets)
     return text
 
 
@@ -254,6 +255,7 @@ def main(
     with errors_shown():
         checked(Path.cwd(), targets, profile, overrides)
         api.require_server()
+        graph.read()  # what DVC can't read is one message here, and a traceback within the flow
     try:
         state = pipeline(targets, profile, overrides, force, promote, return_state=True)
     except KeyboardInterrupt:
