@@ -50,6 +50,8 @@ _DEBUG = "GPTMILL_DEBUG=1 shows where"
 _ADVICE = {
     errno.ENOSPC: "no space left on the disk{of}. Free some, then run it again",
     errno.EDQUOT: "the disk quota is used up{of}. Free some space, then run it again",
+    errno.EFBIG: "a file grows larger than the file system or the limit (ulimit -f) allows{named}",
+    errno.EEXIST: "a file stands in the way{named}. Move it",
     errno.EROFS: "the file system{of} is read-only. Work in a folder that can be written to",
     errno.EACCES: "no permission to read or write{path}. Change its permissions or its owner, then run it again",
     errno.EPERM: "not permitted{of}. Change its permissions or its owner, then run it again",

@@ -6,6 +6,7 @@ by `gptmill sync`. Whoever works on a journal holds its lock.
 """
 
 import json
+import logging
 import os
 import shutil
 import threading
@@ -24,6 +25,8 @@ from gptmill.tracking import places
 EVENTS, SENT, LOCK, FILES = "events.jsonl", "sent.json", "lock", "files"
 Event = dict[str, Any]
 
+log = logging.getLogger(__name__)
+
 
 def now() -> int:
     """Milliseconds since 1970, as MLflow counts."""
@@ -41,7 +44,7 @@ class Journal:
             for line in path.read_bytes().splitlines(keepends=True):
                 if not line.endswith(b"\n"):
                     break  # the process was killed while it wrote this one
-                self.events.append(json.loads(line))
+                self.events.append(files.parse_json(line, path))
                 whole += len(line)
         self._file = path.open("ab", buffering=0)
         self._file.truncate(whole)
@@ -170,7 +173,12 @@ def left() -> Iterator[Journal]:
                 lock.acquire(timeout=0)
         except (Timeout, OSError):
             continue
-        found = Journal(folder, lock)
+        try:
+            found = Journal(folder, lock)
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("the journal %s can't be read, and is left out: %s", folder, error)
+            lock.release()
+            continue
         if found.events:
             yield found
         else:

@@ -57,7 +57,7 @@ def connect(store: str) -> "MlflowClient":
         return answer.result(timeout=PATIENCE)
     except NotInTime:
         note_silence(store)
-        raise NotAnswering(f"no answer within {PATIENCE:.0f} seconds") from None
+        raise NotAnswering(f"no answer within {PATIENCE:g} seconds") from None
     except Exception:
         if time.monotonic() - started > SLOW:
             note_silence(store)
