@@ -1,8 +1,7 @@
-"""What goes wrong outside of the code is one message that names the path, and nothing that a file says reaches the terminal as a command."""
+"""What goes wrong outside of the code is one message that names the path; what a file says is no command for the terminal."""
 
 import errno
 import json
-import logging
 import os
 import resource
 import subprocess
@@ -128,12 +127,11 @@ def test_every_way_to_the_terminal_takes_control_characters_out(capsys):
     terminal.say(ESCAPE)
     terminal.say(ESCAPE, err=True)
     table = Table("a")
-    table.add_row(ESCAPE + "[/red] [bold]x")
+    table.add_row("[/red] [bold]x" + ESCAPE)
     terminal.console(width=100).print(table, ESCAPE)
     with terminal.visible_prints():
         print(ESCAPE)
     with pytest.raises(SystemExit), terminal.errors_shown():
-        logging.getLogger("gptmill.test").propagate = False
         raise GptmillError(ESCAPE)
     said = capsys.readouterr()
     assert not set(said.out + said.err) & set("\x1b\x07\x9b\u202e")

@@ -13,6 +13,7 @@ from pathlib import Path
 from gptmill import paths, terminal
 from gptmill.errors import GptmillError
 from gptmill.params import addresses
+from gptmill.tracking import places
 
 TOOLS = ("torch", "tiktoken", "dvc", "mlflow", "prefect", "pandas", "great-expectations")
 MINIMUM_FREE_GB = 2
@@ -35,7 +36,7 @@ def examine() -> bool:
     table = Table("", "what", "found", "what to do", show_lines=False)
     for finding in findings:
         sign, style = ("!", "bold red") if finding.advice else ("–", "dim") if finding.missing else ("✓", "green")
-        table.add_row(Text(sign, style=style), finding.what, Text(finding.found), Text(finding.advice))
+        table.add_row(Text(sign, style=style), finding.what, *(Text(terminal.visible(text)) for text in (finding.found, finding.advice)))
     console = terminal.console()
     console.print(table)
     wrong = sum(bool(finding.advice) for finding in findings)
@@ -140,14 +141,37 @@ def _source(name: str, record: Path) -> Finding:
 
 def _servers() -> Iterator[Finding]:
     tracking, prefect = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("PREFECT_API_URL")
+    otherwise = "unset MLFLOW_TRACKING_URI to track in mlflow.db"
     if tracking and tracking.startswith("http"):
-        yield _answers("MLflow", tracking, "/health", "unset MLFLOW_TRACKING_URI to track in mlflow.db")
+        yield _answers("MLflow", tracking, "/health", otherwise)
+    elif tracking:
+        yield _opens("MLflow", tracking, otherwise)
+    elif (places.home() / "mlflow.db").exists():
+        yield Finding("MLflow", "mlflow.db in this folder; `make ui` shows it")
     else:
-        yield Finding("MLflow", addresses.shown(tracking) if tracking else "mlflow.db in this folder; `make ui` shows it")
+        yield Finding("MLflow", "no mlflow.db in this folder yet: the first run makes it", missing=True)
     if prefect:
         yield _answers("Prefect", prefect, "/health", "unset PREFECT_API_URL to have flows bring their own server")
     else:
         yield Finding("Prefect", "each flow brings a server of its own")
+
+
+def _opens(what: str, store: str, otherwise: str) -> Finding:
+    """A store that is no server: a file or folder, or a database, which is only connected to."""
+    shown = addresses.shown(store)
+    scheme, _, rest = store.partition(":")
+    path = rest.removeprefix("///") if scheme.startswith("sqlite") else rest.removeprefix("//") if scheme == "file" else store
+    if scheme.startswith("sqlite") or "://" not in store or scheme == "file":
+        there = Path(path).exists()
+        return Finding(what, shown if there else f"{shown} does not exist yet: the first run makes it", missing=not there)
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        create_engine(store, connect_args={"connect_timeout": 3}).connect().close()  # seconds; PostgreSQL's and MySQL's drivers know it
+    except (SQLAlchemyError, ImportError, TypeError) as error:
+        return Finding(what, f"{shown} does not answer ({type(error).__name__})", f"start it, or {otherwise}")
+    return Finding(what, shown)
 
 
 def _answers(what: str, address: str, path: str, otherwise: str) -> Finding:
