@@ -19,6 +19,7 @@ import typer
 
 from gptmill import paths
 from gptmill.errors import GptmillError
+from gptmill.params import safe_yaml
 from gptmill.terminal import errors_shown, say
 
 CURVES = {"pretrain": "Base model", "classifier": "Classifier", "instruct": "Instruct model"}
@@ -34,9 +35,8 @@ class Receipt:
 
 
 def read_receipt(text: str) -> Receipt:
-    from ruamel.yaml import YAML
 
-    stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
+    stages = (safe_yaml.parse(text, "dvc.lock") or {}).get("stages", {})
     outputs = {out["path"]: (out.get("md5", ""), out.get("size", 0)) for stage in stages.values() for out in stage.get("outs", [])}
 
     def is_made(path: str) -> bool:
