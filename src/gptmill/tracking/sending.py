@@ -7,6 +7,7 @@ is the journal's), and a run or a model is looked for before it is made.
 
 import errno
 import logging
+import re
 import threading
 import time
 from contextlib import suppress
@@ -218,5 +219,6 @@ def _is_refusal(error: Exception) -> bool:
 
 def said(error: Exception) -> str:
     """MLflow's message on one line, without the passwords that an address in it may have."""
-    words = " ".join(str(error).split()).partition(" with exception HTTPConnectionPool")[0]  # what follows says no more
+    words = " ".join(str(error).split())
+    words = re.split(r" with exception HTTPConnectionPool| \[SQL: ", words)[0]  # what follows says no more
     return addresses.without_secrets(words)[:200] or type(error).__name__

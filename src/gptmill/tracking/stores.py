@@ -1,6 +1,7 @@
 """MLflow's store: a client of it, and its experiments."""
 
 import hashlib
+import logging
 import os
 import threading
 import time
@@ -38,6 +39,8 @@ def connect(store: str) -> "MlflowClient":
         os.environ.setdefault(name, value)
     import mlflow
 
+    # What a database can't do, on a full disk for one, is raised as well, and told without MLflow's tracebacks.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if places.is_local():
         mlflow.set_tracking_uri(store)
         return _connect(store)
