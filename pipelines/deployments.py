@@ -52,16 +52,20 @@ def scheduled(refresh: bool = False, force: bool = False, promote: bool = False)
 
 
 def planned(plan: Path = PLAN) -> Iterator[RunnerDeployment]:
-    """The deployments of prefect.yaml, to be served from here."""
-    for one in safe_yaml.read(plan)["deployments"]:
-        yield scheduled.to_deployment(
-            name=one["name"],
-            description=one["description"],
-            parameters=one["parameters"],
-            schedules=[construct_schedule(**schedule) for schedule in one["schedules"]],
-            concurrency_limit=ConcurrencyLimitConfig(**one["concurrency_limit"]),
-            paused=False,
-        )
+    """The deployments of prefect.yaml, to be served from here. Raises `GptmillError` when it is not as it should be."""
+    plans = safe_yaml.read(plan)
+    try:
+        for one in plans["deployments"]:
+            yield scheduled.to_deployment(
+                name=one["name"],
+                description=one["description"],
+                parameters=one["parameters"],
+                schedules=[construct_schedule(**schedule) for schedule in one["schedules"]],
+                concurrency_limit=ConcurrencyLimitConfig(**one["concurrency_limit"]),
+                paused=False,
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise GptmillError(f"{plan} is not a list of deployments as gptmill has them: {error!r}") from None
 
 
 def main() -> None:
