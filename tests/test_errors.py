@@ -72,7 +72,7 @@ def test_a_write_that_fails_names_its_file(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    (DEEP, "is nested too deeply"), ("9" * 5000, "can't be read: Exceeds the limit"), ("{", "is not JSON"), (b"\xff", "is not UTF-8"),
+    (DEEP, "is nested too deeply"), ("9" * 5000, "can't be read: Exceeds the limit"), ("{", "is not JSON"), (b"\xff", "it is not UTF-8"),
 ], ids=["deep", "digits", "broken", "latin"])  # fmt: skip
 def test_json_that_can_not_be_read_is_one_error_with_its_path(tmp_path, text, said):
     path = tmp_path / "a.json"

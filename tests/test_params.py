@@ -175,7 +175,7 @@ def test_what_is_no_yaml_is_one_error(project, content):
 
 
 @pytest.mark.parametrize(("content", "said"), [
-    (b"\xff\xfe\x00", "is not UTF-8: byte 0 is 0xff"),
+    (b"\xff\xfe\x00", "it is not UTF-8, byte 0 is 0xff"),
     (b"a0: &a0 [x, x]\n" + b"".join(b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 30)), "aliases"),
     (b"a: &a {x: 1}\n" + b"- *a\n" * 3, "is not readable YAML"),
     (b"seed: &a [*a]\n", "the alias *a stands within what it refers to"),

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gptmill.errors import Unreadable, shown
+from gptmill.errors import Unreadable
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
     try:
         return path.read_text(encoding=encoding)
     except UnicodeDecodeError as error:
-        raise Unreadable(f"{path} is not UTF-8: byte {error.start} is 0x{error.object[error.start]:02x}") from None
+        raise Unreadable(f"{path} can't be read: it is not UTF-8, byte {error.start} is 0x{error.object[error.start]:02x}") from None
 
 
 def refuse_special(path: Path) -> None:
@@ -130,7 +130,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         try:
             return [parse_json(line, f"{path}, line {number}") for number, line in enumerate(file, start=1)]
         except UnicodeDecodeError as error:
-            raise Unreadable(f"{path} is not UTF-8: {shown(error.object[error.start : error.start + 1])}") from None
+            raise Unreadable(f"{path} can't be read: it is not UTF-8") from None
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
