@@ -129,7 +129,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8") as file:
         try:
             return [parse_json(line, f"{path}, line {number}") for number, line in enumerate(file, start=1)]
-        except UnicodeDecodeError as error:
+        except UnicodeDecodeError:
             raise Unreadable(f"{path} can't be read: it is not UTF-8") from None
 
 
