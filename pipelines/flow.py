@@ -26,8 +26,9 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from gptmill import params, paths, refresh
-from gptmill.errors import GptmillError, Unavailable
+from gptmill.errors import Unavailable
 from gptmill.params import Params
+from gptmill.terminal import errors_shown, say, visible
 from pipelines import api, graph, isolation, outcome
 from pipelines.isolation import Place
 from pipelines.processes import Ended, Processes, Stopped, ended_by_signals
@@ -106,6 +107,7 @@ class Work:
         said: deque[str] = deque(maxlen=200)
 
         def say(line: str) -> None:
+            line = visible(line)  # DVC quotes file names
             said.append(line)
             logger.info(line)
 
@@ -261,16 +263,15 @@ def main(
     until_the_end = ExitStack()
     atexit.register(until_the_end.close)
     signals = until_the_end.enter_context(ended_by_signals())
-    try:
-        checked(Path.cwd(), targets, profile, overrides)
-        until_the_end.enter_context(api.server())
-        state = pipeline(targets, profile, overrides, force, promote, return_state=True)
-    except GptmillError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(128 + signals[0]) from None
-    typer.secho(state.message or state.name, fg="green" if state.is_completed() else "red")
+    with errors_shown():
+        try:
+            checked(Path.cwd(), targets, profile, overrides)
+            graph.read()  # what DVC can't read is one message here, and a traceback within the flow
+            until_the_end.enter_context(api.server())
+            state = pipeline(targets, profile, overrides, force, promote, return_state=True)
+        except KeyboardInterrupt:
+            raise typer.Exit(128 + signals[0]) from None
+    say(state.message or state.name, fg="green" if state.is_completed() else "red")
     if not state.is_completed():
         stopped = signals[0] if signals else signal.SIGINT
         raise typer.Exit(128 + stopped if state.is_cancelled() or signals else 1)

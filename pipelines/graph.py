@@ -37,17 +37,28 @@ def read(root: str = ".", *, check: bool = False) -> list[Stage]:
     """The stages of the repository at `root`, each after those that it depends on. With `check`, DVC is asked which are up to date.
 
     What users have put under DVC (`gptmill data add`) is a stage too, named by its .dvc: it notes the new hash of a file that has changed.
-    Raises `Busy` when it can't tell now.
+    Raises `Busy` when it can't tell now, `GptmillError` when it can't read them.
     """
+    from dvc.exceptions import DvcException
     from dvc.lock import LockError
+    from dvc.scm import SCMError
+
+    try:
+        return _read(root, check)
+    except LockError as error:
+        raise Busy(str(error)) from error
+    except SCMError as error:
+        raise GptmillError(f"{error}. Make it one (git init), or run without git: dvc config --local core.no_scm true") from None
+    except DvcException as error:
+        raise GptmillError(f"DVC can't read the stages: {error}") from None
+
+
+def _read(root: str, check: bool) -> list[Stage]:
     from dvc.repo import Repo
 
     with Repo(root, _wait_for_lock=True) as repo:
         graph = repo.index.graph  # an edge leads from a stage to one that it depends on
-        try:
-            changed = repo.status() if check else {stage.addressing: None for stage in graph.nodes}
-        except LockError as error:
-            raise Busy(str(error)) from error
+        changed = repo.status() if check else {stage.addressing: None for stage in graph.nodes}
         names = {stage: getattr(stage, "name", None) or Path(stage.path).relative_to(repo.root_dir).as_posix() for stage in graph.nodes}
         stages = {
             name: Stage(

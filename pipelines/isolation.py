@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from gptmill import params as params_file
 from gptmill import paths
 from gptmill.errors import GptmillError
+from gptmill.params import safe_yaml
 from gptmill.tracking import context
 from pipelines.processes import Processes
 
@@ -71,7 +72,6 @@ def parameters(root: Path, profile: str | None, overrides: Sequence[str]) -> str
     Raises `GptmillError` that names what is unknown or not allowed.
     """
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
     source = root / paths.PARAMS
     if profile is not None:
@@ -97,10 +97,8 @@ def parameters(root: Path, profile: str | None, overrides: Sequence[str]) -> str
             raise GptmillError(
                 f"{override} overrides nothing: give a key of params.yaml and its value, as in base.epochs=3{_near(key, root)}"
             )
-        try:
-            section[name] = yaml.load(value)  # as it is written: a list on one line stays on one
-        except YAMLError as error:
-            raise GptmillError(f"{override}: the value is not readable YAML: {error}") from None
+        safe_yaml.parse(value, f"{override}: the value")
+        section[name] = yaml.load(value)  # as it is written: a list on one line stays on one
     written = StringIO()
     yaml.dump(values, written)
     with tempfile.TemporaryDirectory(prefix="gptmill-") as folder:
@@ -261,5 +259,7 @@ def git(folder: Path, *words: str, stdin: str = "", must: bool = True) -> str:
     given = stdin.encode("utf-8", "surrogateescape")
     done = subprocess.run(["git", *words], cwd=folder, input=given, capture_output=True, check=False)
     if done.returncode and must:
-        raise GptmillError(f"git {words[0]} ended with {done.returncode}: {done.stderr.decode('utf-8', 'replace').strip()}")
+        said = done.stderr.decode("utf-8", "replace").strip()
+        advice = ". Make this folder one: git init && git add --all && git commit" if "not a git repository" in said else ""
+        raise GptmillError(f"git {words[0]} ended with {done.returncode}: {said}{advice}")
     return done.stdout.decode("utf-8", "surrogateescape")

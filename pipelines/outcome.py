@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gptmill import files, paths
+from gptmill import files, paths, terminal
 
 RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(: |$)")  # the last line of a traceback
 KILLED = re.compile(r"exited with (-9|137)\b")
@@ -53,16 +53,15 @@ def reason(said: Iterable[str]) -> str:
 
 def show(states: States) -> None:
     """The table at the end of what the flow prints."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     colours = {"ran": "green", "cached": "green", "failed": "red"}
     table = Table("stage", "state", "why")
     for name, state in states.items():
         why = ["what it depends on did not complete"] if kind(state) == "not run" else (state.message or "").splitlines()[:1]
-        table.add_row(name, f"[{colours.get(kind(state), 'yellow')}]{state.name}[/]", escape(why[0]) if why else "")
-    Console().print(table)
+        table.add_row(name, Text(state.name or "", style=colours.get(kind(state), "yellow")), why[0] if why else "")
+    terminal.console().print(table)
 
 
 def publish(folder: Path, pages: Path, experiment: str) -> None:

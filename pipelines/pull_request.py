@@ -19,6 +19,8 @@ import typer
 
 from gptmill import paths
 from gptmill.errors import GptmillError
+from gptmill.params import safe_yaml
+from gptmill.terminal import errors_shown, say
 
 CURVES = {"pretrain": "Base model", "classifier": "Classifier", "instruct": "Instruct model"}
 MOST_POINTS = 20  # of a curve, that are drawn
@@ -33,9 +35,8 @@ class Receipt:
 
 
 def read_receipt(text: str) -> Receipt:
-    from ruamel.yaml import YAML
 
-    stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
+    stages = (safe_yaml.parse(text, "dvc.lock") or {}).get("stages", {})
     outputs = {out["path"]: (out.get("md5", ""), out.get("size", 0)) for stage in stages.values() for out in stage.get("outs", [])}
 
     def is_made(path: str) -> bool:
@@ -177,11 +178,8 @@ def _git(*words: str, missing: str | None = None) -> str:
 
 def main(base: Annotated[str, typer.Argument(help="the commit to compare with: a branch, a tag, a hash")] = "main") -> None:
     """Print, as Markdown, what the last commit changes beside `base`."""
-    try:
-        typer.echo(comment(base), nl=False)
-    except GptmillError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from None
+    with errors_shown():
+        say(comment(base), nl=False)
 
 
 if __name__ == "__main__":

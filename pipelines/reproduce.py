@@ -17,6 +17,7 @@ import typer
 
 from gptmill import files, paths
 from gptmill.errors import GptmillError
+from gptmill.terminal import console, errors_shown, say
 from pipelines import isolation
 
 RUNS = ("first", "second")
@@ -66,8 +67,8 @@ def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
 def compare(first: dict[str, dict[str, str]], second: dict[str, dict[str, str]]) -> list[str]:
     """Print a line for each output; returns every file that differs. An output that neither run wrote counts as differing."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     differing = []
     table = Table("output", "files", *RUNS, "", title="SHA-256 of each output, in both runs", title_justify="left", box=box.SIMPLE_HEAD)
@@ -75,9 +76,9 @@ def compare(first: dict[str, dict[str, str]], second: dict[str, dict[str, str]])
         one, other = first.get(name, {}), second.get(name, {})
         unlike = differences(one, other) if one or other else [""]
         differing += [f"{name}/{path}".rstrip("/") for path in unlike]
-        verdict = "[green]same[/]" if not unlike else "[red]differs[/]"
+        verdict = Text("same", style="green") if not unlike else Text("differs", style="red")
         table.add_row(name, str(len(one)), _short(one), _short(other), verdict)
-    Console().print(table)
+    console().print(table)
     return differing
 
 
@@ -94,11 +95,8 @@ def main(
     profile: Annotated[str, typer.Option(help="the name of a file in profiles/, without .yaml")] = "",
 ) -> None:
     """Run the pipeline twice from the last commit, and compare every output. Exit code 1 when anything differs."""
-    try:
+    with errors_shown():
         same = reproduce(Path.cwd(), changed, profile)
-    except GptmillError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from None
     if not same:
         raise typer.Exit(1)
 
@@ -106,7 +104,7 @@ def main(
 def reproduce(repository: Path, changed: str = "", profile: str = "") -> bool:
     """Whether two runs of the last commit of `repository` gave the same bytes; what differs is printed."""
     if isolation.git(repository, "status", "--porcelain"):
-        typer.echo("The last commit is what runs: changes that are not committed play no part.")
+        say("The last commit is what runs: changes that are not committed play no part.")
     found = []
     with tempfile.TemporaryDirectory(prefix="gptmill-reproduce-") as temporary:
         folders = [Path(temporary, name).resolve() for name in RUNS]
@@ -116,14 +114,14 @@ def reproduce(repository: Path, changed: str = "", profile: str = "") -> bool:
                 text = isolation.parameters(folder, profile or None, overrides)
                 (folder / paths.PARAMS).write_text(text, encoding="utf-8")
         for folder in folders:
-            typer.secho(f"The {folder.name} run", bold=True)
+            say(f"The {folder.name} run", bold=True)
             sys.stdout.flush()  # before what DVC prints
             run(folder, Path(temporary, f"cache-{folder.name}"))
             found.append(outputs(folder))
     differing = compare(*found)
     for path in differing:
-        typer.echo(f"differs: {path}")
-    typer.echo(f"{len(differing)} files differ." if differing else f"All {len(found[0])} outputs are the same, byte for byte.")
+        say(f"differs: {path}")
+    say(f"{len(differing)} files differ." if differing else f"All {len(found[0])} outputs are the same, byte for byte.")
     return not differing
 
 

@@ -6,6 +6,7 @@ import time
 import typer
 
 from gptmill.errors import GptmillError
+from gptmill.terminal import errors_shown, say
 from pipelines import processes, servers
 
 
@@ -14,19 +15,16 @@ def main(
     prefect_port: int = typer.Option(4200, help="Prefect's port."),
 ) -> None:
     """Start both servers, say where they are as soon as they answer, and stop both when one ends or Ctrl-C is pressed."""
-    with processes.ended_by_signals() as signals:
+    with errors_shown(), processes.ended_by_signals() as signals:
         try:
             mlflow, prefect = servers.mlflow(mlflow_port), servers.prefect(prefect_port)
-            typer.echo("Starting MLflow and Prefect; the first start takes half a minute.")
+            say("Starting MLflow and Prefect; the first start takes half a minute.")
             with servers.running(mlflow, prefect) as started:
-                typer.echo(f"MLflow:  {mlflow.url}\nPrefect: {prefect.url}\nCtrl-C stops both.")
-                typer.echo(f"Flows show up there when they run with PREFECT_API_URL={prefect.settings['PREFECT_API_URL']}")
+                say(f"MLflow:  {mlflow.url}\nPrefect: {prefect.url}\nCtrl-C stops both.")
+                say(f"Flows show up there when they run with PREFECT_API_URL={prefect.settings['PREFECT_API_URL']}")
                 while all(process.poll() is None for process in started):
                     time.sleep(0.5)
                 raise GptmillError("a server has ended, so the other was stopped too; what it printed says why")
-        except GptmillError as error:
-            typer.secho(f"error: {error}", fg="red", err=True)
-            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             raise typer.Exit(130 if signals == [signal.SIGINT] else 0) from None
 

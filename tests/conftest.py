@@ -128,6 +128,8 @@ def built(tmp_path_factory) -> Built:
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "empty"], cwd=folder, check=True)
+    (folder / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
     built = Built(folder)
     order = [stage.name for stage in graph.read(str(ROOT))]
     with pytest.MonkeyPatch.context() as patch:

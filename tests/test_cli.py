@@ -1,10 +1,11 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from gptmill import cli, files, paths
+from gptmill import cli, files, paths, terminal
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_a_streamed_text_is_the_text(in_built, gptmill):
     model, words = weights.load(paths.BASE_MODEL), tokenizer.load(paths.BASE_MODEL)
     [completion] = generate(model, [words.encode("the")], Decoding(40, temperature=3.0, seed=1, stop=words.end_of_text))
     out = gptmill("generate", "the", "--max-new-tokens", "40", "--temperature", "3", "--top-k", "0", "--seed", "1")[1]
-    assert out == "the" + words.decode(completion.tokens) + "\n"
+    assert out == "the" + terminal.visible(words.decode(completion.tokens)) + "\n"
 
 
 def test_ask_prints_an_answer(in_built, gptmill):
@@ -199,3 +200,21 @@ def test_doctor_says_what_is_wrong_and_what_to_do(project, gptmill, monkeypatch)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@host/mlflow")
     monkeypatch.setenv("GPTMILL_MIRROR", "https://user:secret@host/mirror")
     assert "secret" not in gptmill("doctor")[1]
+
+
+def test_doctor_makes_no_mark_at_what_is_not_there(project, gptmill, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "240")
+    rows = [line for line in gptmill("doctor")[1].splitlines() if "✓" in line]
+    for what in ("base model", "classifier", "instruct model", "report", "data", "MLflow"):
+        assert not [row for row in rows if f" {what} " in row]
+    for uri, said in {"sqlite:///no/such.db": "does not exist yet", "postgresql://me:secret@127.0.0.1:9/m": "does not answer"}.items():
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        out = gptmill("doctor")[1]
+        assert said in out and "secret" not in out and not Path("no").exists()
+
+
+def test_doctor_of_a_bomb_asks_dvc_nothing(project, gptmill, monkeypatch):
+    paths.PARAMS.write_text("seed: " + "[" * 1000)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("dvc reads params.yaml"))
+    code, out, _ = gptmill("doctor")
+    assert code == 1 and "nested" in out

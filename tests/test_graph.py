@@ -240,7 +240,7 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
 # --- who may import whom ---
 
 LEVELS = {
-    **dict.fromkeys(["errors", "paths", "files", "fingerprint", "params", "network", "ranks", "compute"], 0),
+    **dict.fromkeys(["errors", "paths", "files", "fingerprint", "params", "network", "ranks", "compute", "terminal"], 0),
     **dict.fromkeys(["tokenizer", "model"], 1),
     **dict.fromkeys(["data", "training", "evaluation", "tracking", "registry", "report", "lineage"], 2),
     **dict.fromkeys(["serving", "mlflow_model"], 3),  # models that answer: for the command line and for MLflow's server
@@ -278,7 +278,7 @@ PROMOTION = {f"promotion/{name}.py" for name in ("claims", "promote", "versions"
     ("mlflow", {*MLFLOW, "registry.py", "mlflow_model.py", "provenance.py", *PROMOTION}),
     ("great_expectations", {"data/quality.py", "data/data_docs_view.py"}),
     ("prefect", set()), ("dvc", set()), ("ray", set()), ("transformers", set()),
-    ("typer", {"cli.py", *(f"commands/{path.name}" for path in (PACKAGE / "commands").glob("*.py"))}),
+    ("typer", {"cli.py", "terminal.py", *(f"commands/{path.name}" for path in (PACKAGE / "commands").glob("*.py"))}),
     ("pickle", {"model/checkpoints.py"}),  # for the name of the error that torch.load raises
 ])  # fmt: skip
 def test_only_those_modules_know_a_tool(tool, allowed):

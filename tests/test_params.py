@@ -1,4 +1,6 @@
+import os
 import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -198,10 +200,46 @@ def test_a_file_without_sections_is_an_error_that_says_what_belongs_there(projec
     assert re.search(r"is not a section; allowed are the keys seed, data, .*compute", problems())
 
 
-@pytest.mark.parametrize("content", [b"seed: [1\n", b"seed: 1\n\tdata: 2\n", b"a: b: c\n", b"\xff\xfe\x00", b"seed: \x00\n", b"a: &b *c\n"])
+@pytest.mark.parametrize("content", [b"seed: [1\n", b"seed: 1\n\tdata: 2\n", b"a: b: c\n", b"seed: \x00\n", b"a: &b *c\n"])
 def test_what_is_no_yaml_is_one_error(project, content):
     paths.PARAMS.write_bytes(content)
     assert "is not readable YAML" in problems()
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (b"\xff\xfe\x00", "it is not UTF-8, byte 0 is 0xff"),
+    (b"a0: &a0 [x, x]\n" + b"".join(b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 9)) for i in range(1, 30)), "aliases"),
+    (b"a: &a {x: 1}\n" + b"- *a\n" * 3, "is not readable YAML"),
+    (b"seed: &a [*a]\n", "the alias *a stands within what it refers to"),
+    (b"seed: " + b"[" * 100_000, "nested more than 50 levels deep"),
+    (b"".join(b" " * i + b"a:\n" for i in range(400)), "nested more than 50 levels deep"),
+    (b"- a\n" * 100_000, "more than 50,000 values"),
+    (b"seed: 1 # " + b"#" * 2_000_000, "has 2,000,010 bytes, more than"),
+    (b"seed: " + b"9" * 5000, "a number of 5,000 digits"),
+    (b"seed: 0x" + b"f" * 5000, "a number of 5,002 digits"),
+    (b"seed: 2024-13-45", "is not readable YAML: month must be in 1..12"),
+], ids=lambda value: "" if isinstance(value, bytes) else value[:30])  # fmt: skip
+def test_what_would_take_too_long_or_can_not_be_read_is_one_error(project, content, said):
+    """In `gptmill params check`, which `make` runs first."""
+    paths.PARAMS.write_bytes(content)
+    started = time.process_time()
+    text = problems()
+    assert text.startswith("params.yaml") and said in text and "\n" not in text
+    assert time.process_time() - started < 20  # seconds, on a busy machine: a bomb takes hours
+
+
+def test_aliases_within_reason_are_allowed(project):
+    paths.PARAMS.write_text(paths.PARAMS.read_text().replace("seed: 123", "seed: &seed 123") + "extra: *seed\n")
+    assert "extra: unknown key" in problems()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_a_pipe_or_a_device_is_refused(project, make):
+    paths.PARAMS.unlink()
+    make(paths.PARAMS)
+    assert problems() == "params.yaml is a pipe, a socket or a device: a regular file is expected"
+    with pytest.raises(GptmillError, match="a regular file is expected"):
+        params.use_profile("sample")
 
 
 def test_a_missing_file_says_how_to_get_it_back(project):

@@ -11,7 +11,8 @@ from gptmill import paths
 from gptmill.commands import data, judging, report
 from gptmill.commands import models as models_commands
 from gptmill.commands import tracking as tracking_commands
-from gptmill.errors import GptmillError, Interrupted
+from gptmill.errors import GptmillError
+from gptmill.terminal import errors_shown, say, visible_prints
 
 app = typer.Typer(
     help="From raw text to GPT models that a team can defend. `make run` (or `dvc repro`) runs the whole pipeline.",
@@ -35,14 +36,8 @@ app.command("report")(report.report)
 
 def main() -> None:
     """The console script: an error that a person can put right is one message on stderr and exit code 1, without a traceback."""
-    try:
+    with errors_shown():
         app()
-    except (GptmillError, FloatingPointError) as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(error.exit_code if isinstance(error, GptmillError) else 1)
-    except Interrupted as stopped:
-        typer.echo(str(stopped), err=True)
-        sys.exit(stopped.exit_code)
 
 
 @app.command()
@@ -52,13 +47,13 @@ def stage(name: str, item: Annotated[str | None, typer.Argument(help="which data
     from gptmill.commands import stage_process
 
     values = params.load()
-    with stage_process.entered(name, item):
+    with visible_prints(), stage_process.entered(name, item):
         stages.run(name, values, item)
 
 
 @params_app.command("check")
 def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
-    """Stop with every unknown key and bad value, with a source that the project itself would remove, and with a mirror that can't be used."""
+    """Stop with every bad value and unknown key, a source that a run would remove, and a mirror that can't be used."""
     from gptmill import params, refresh
     from gptmill.data import fetching, sources
     from gptmill.params import memory
@@ -68,7 +63,7 @@ def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None
     refresh.check_local(values)
     if sources.are_fetched(values):
         fetching.mirror()
-    typer.echo(f"{path} is in order.")
+    say(f"{path} is in order.")
 
 
 @params_app.command("show")
@@ -78,7 +73,7 @@ def params_show(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     from gptmill.params import addresses
 
     for key, value, description in params.describe(params.load(path)):
-        typer.echo(addresses.without_secrets(f"{key}: {value}").ljust(46) + f" # {description}")
+        say(addresses.without_secrets(f"{key}: {value}").ljust(46) + f" # {description}")
 
 
 @params_app.command("use")
@@ -89,7 +84,7 @@ def params_use(
     """Copy a profile onto params.yaml."""
     from gptmill import params
 
-    typer.echo(params.use_profile(profile, force=force))
+    say(params.use_profile(profile, force=force))
 
 
 @weights_app.command("import")
@@ -106,7 +101,7 @@ def weights_import(
     """Make a model folder of weights from elsewhere, and say what was found."""
     from gptmill.exchange import import_weights
 
-    typer.echo(import_weights(source, to, n_heads))
+    say(import_weights(source, to, n_heads))
 
 
 @weights_app.command("export")
@@ -118,7 +113,7 @@ def weights_export(
     """Write a model for Hugging Face's tools, or for the book's GPTModel."""
     from gptmill.exchange import export_weights
 
-    typer.echo(export_weights(model, to, format))
+    say(export_weights(model, to, format))
 
 
 @model_app.command("show")
@@ -128,7 +123,7 @@ def model_show(
     """Print a model's sizes, and the memory that it takes."""
     from gptmill.exchange import show_model
 
-    typer.echo(show_model(model))
+    say(show_model(model))
 
 
 @app.command()
@@ -156,10 +151,10 @@ def generate(
     decoding = replace(decoding, stop=generator.tokenizer.end_of_text, vocab_size=generator.tokenizer.vocab_size)
     try:
         for piece in generator.stream(prompt, decoding, stop or ()):
-            typer.echo(piece, nl=False)
+            say(piece, nl=False)
     except ValueError as error:
         raise GptmillError(str(error)) from None
-    typer.echo()
+    say()
 
 
 @app.command()
@@ -175,7 +170,7 @@ def ask(
 
     if problem := memory.new_tokens_problem(max_new_tokens):
         raise GptmillError(problem)
-    typer.echo(Assistant(model).answer(instruction, input, max_new_tokens))
+    say(Assistant(model).answer(instruction, input, max_new_tokens))
 
 
 @app.command()
@@ -184,7 +179,7 @@ def classify(text: str, model: Annotated[Path, typer.Option(help="a model folder
     from gptmill.serving import TextClassifier
 
     [(label, probability)] = TextClassifier(model).classify([text])
-    typer.echo(f"{label} ({probability:.1%})")
+    say(f"{label} ({probability:.1%})")
 
 
 @app.command()
@@ -192,6 +187,7 @@ def summary() -> None:
     """The numbers of the last run, where its report is, and what to do next."""
     from gptmill.summary import show
 
+    paths.require_root()
     show()
 
 
@@ -200,4 +196,5 @@ def doctor() -> None:
     """What is installed, where data, models and servers are, and what is wrong."""
     from gptmill.doctor import examine
 
+    paths.require_root()
     sys.exit(0 if examine() else 1)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from gptmill import paths
+from gptmill import paths, terminal
 from gptmill.errors import GptmillError
 from gptmill.params import addresses
+from gptmill.tracking import places
 
 TOOLS = ("torch", "tiktoken", "dvc", "mlflow", "prefect", "pandas", "great-expectations")
 MINIMUM_FREE_GB = 2
@@ -23,20 +24,20 @@ class Finding:
     what: str
     found: str
     advice: str = ""  # empty: nothing is wrong
+    missing: bool = False  # not there, and that is right so
 
 
 def examine() -> bool:
     """Print every finding; True when nothing is wrong."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     findings = [finding for check in CHECKS for finding in check()]
     table = Table("", "what", "found", "what to do", show_lines=False)
     for finding in findings:
-        mark = Text("!", style="bold red") if finding.advice else Text("✓", style="green")
-        table.add_row(mark, finding.what, Text(finding.found), Text(finding.advice))
-    console = Console()
+        sign, style = ("!", "bold red") if finding.advice else ("–", "dim") if finding.missing else ("✓", "green")
+        table.add_row(Text(sign, style=style), finding.what, *(Text(terminal.visible(text)) for text in (finding.found, finding.advice)))
+    console = terminal.console()
     console.print(table)
     wrong = sum(bool(finding.advice) for finding in findings)
     console.print("Nothing is wrong." if not wrong else f"{wrong} to look at.")
@@ -74,8 +75,11 @@ def _compute() -> Iterator[Finding]:
 def _project() -> Iterator[Finding]:
     from gptmill import params
 
+    yield from _repository()
+    readable = False
     try:
         params.load()
+        readable = True
         profiles = {path.read_bytes(): path.stem for path in paths.PROFILES.glob("*.yaml")}
         yield Finding("params", f"in order, profile {profiles.get(paths.PARAMS.read_bytes(), 'of your own')}")
     except GptmillError as error:
@@ -83,10 +87,25 @@ def _project() -> Iterator[Finding]:
     if not paths.GRAPH.exists():
         yield Finding("graph", f"no {paths.GRAPH} here", "go to the project's root")
         return
+    if not readable:  # DVC reads the file too, whatever it takes
+        yield Finding("stages", "not known while params.yaml is not in order", missing=True)
+        return
     status = subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"], capture_output=True, text=True, check=False)
-    yield Finding(
-        "stages", "up to date" if status.returncode == 0 else "not all up to date: `dvc status` says which, `dvc repro` runs them"
-    )
+    match status.returncode:
+        case 0:
+            yield Finding("stages", "up to date")
+        case 1:
+            yield Finding("stages", "not all up to date: `dvc status` says which, `dvc repro` runs them", missing=True)
+        case _:
+            said = status.stderr.strip().splitlines()[-1:] or [f"dvc status ended with {status.returncode}"]
+            yield Finding("stages", said[0], "see `dvc status`; without git, `make run` configures DVC")
+
+
+def _repository() -> Iterator[Finding]:
+    here = Path.cwd()
+    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+        advice = "`make run` works; DVC experiments and `make reproduce` need one: git init && git add --all && git commit"
+        yield Finding("git repository", "none: a copy without .git, such as a downloaded zip", advice)
 
 
 def _data_and_models() -> Iterator[Finding]:
@@ -99,7 +118,8 @@ def _data_and_models() -> Iterator[Finding]:
         "instruct model": paths.INSTRUCT_MODEL / "model.safetensors",
         "report": paths.REPORT,
     }.items():
-        yield Finding(what, str(path) if path.exists() else "not made yet: `make run` makes it")
+        there = path.exists()
+        yield Finding(what, str(path) if there else "not made yet: `make run` makes it", missing=not there)
     for name in ("corpus", "spam", "instructions"):
         if (record := paths.source_record(name)).exists():
             yield _source(name, record)
@@ -115,20 +135,43 @@ def _source(name: str, record: Path) -> Finding:
 
     try:
         return Finding(f"source of {name}", str(files.read_json(record)["origin"]))
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return Finding(f"source of {name}", f"{record} can't be read", f"delete it, then: dvc repro download@{name}")
 
 
 def _servers() -> Iterator[Finding]:
     tracking, prefect = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("PREFECT_API_URL")
+    otherwise = "unset MLFLOW_TRACKING_URI to track in mlflow.db"
     if tracking and tracking.startswith("http"):
-        yield _answers("MLflow", tracking, "/health", "unset MLFLOW_TRACKING_URI to track in mlflow.db")
+        yield _answers("MLflow", tracking, "/health", otherwise)
+    elif tracking:
+        yield _opens("MLflow", tracking, otherwise)
+    elif (places.home() / "mlflow.db").exists():
+        yield Finding("MLflow", "mlflow.db in this folder; `make ui` shows it")
     else:
-        yield Finding("MLflow", addresses.shown(tracking) if tracking else "mlflow.db in this folder; `make ui` shows it")
+        yield Finding("MLflow", "no mlflow.db in this folder yet: the first run makes it", missing=True)
     if prefect:
         yield _answers("Prefect", prefect, "/health", "unset PREFECT_API_URL to have flows bring their own server")
     else:
         yield Finding("Prefect", "each flow brings a server of its own")
+
+
+def _opens(what: str, store: str, otherwise: str) -> Finding:
+    """A store that is no server: a file or folder, or a database, which is only connected to."""
+    shown = addresses.shown(store)
+    scheme, _, rest = store.partition(":")
+    path = rest.removeprefix("///") if scheme.startswith("sqlite") else rest.removeprefix("//") if scheme == "file" else store
+    if scheme.startswith("sqlite") or "://" not in store or scheme == "file":
+        there = Path(path).exists()
+        return Finding(what, shown if there else f"{shown} does not exist yet: the first run makes it", missing=not there)
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        create_engine(store, connect_args={"connect_timeout": 3}).connect().close()  # seconds; PostgreSQL's and MySQL's drivers know it
+    except (SQLAlchemyError, ImportError, TypeError) as error:
+        return Finding(what, f"{shown} does not answer ({type(error).__name__})", f"start it, or {otherwise}")
+    return Finding(what, shown)
 
 
 def _answers(what: str, address: str, path: str, otherwise: str) -> Finding:

@@ -123,7 +123,8 @@ def _tokenizer(found: importing.Found) -> tuple[Tokenizer | None, list[str], str
                 if name == "vocab.json" and not pairs:
                     raise GptmillError(f"{folder / name} has no {merges} next to it, so how it merges is not known")
                 for file in own:
-                    files.demand_regular(folder / file)
+                    if (folder / file).exists():
+                        files.refuse_special(folder / file)
                 words = tokenizer.from_gpt2_files(folder / name, pairs) if merges else tokenizer.load(folder)
                 folders.demand_fitting(words, found.config, folder)
             except (GptmillError, ValueError) as error:

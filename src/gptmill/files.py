@@ -1,6 +1,7 @@
 """The one way to write a file or a folder: beside its place first, then renamed, so that nothing half-written ever looks finished.
 
-A folder that may be replaced while it is read is read through `one_version`.
+A folder that may be replaced while it is read is read through `one_version`. And the one way to read JSON: whatever is wrong with a file
+becomes one `Unreadable` that names it.
 """
 
 import ctypes
@@ -17,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gptmill.errors import GptmillError
+from gptmill.errors import GptmillError, Unreadable
 
 T = TypeVar("T")
 
@@ -41,7 +42,9 @@ def atomic(path: Path) -> Iterator[Path]:
             _replace(beside, path)
         else:
             beside.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write that fails, on a full disk, does not say of what
         _remove(beside)
         for parent in made:  # the innermost first; whatever else was put there meanwhile stays
             with suppress(OSError):
@@ -199,29 +202,48 @@ def within(place: Path) -> list[Path]:
     return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
 
 
-def read_json(path: Path) -> Any:
-    """Raises `OSError`, or `ValueError` for what is not JSON, nested too deeply, too long, or not a regular file."""
-    demand_regular(path)
-    if (size := path.stat().st_size) > _MOST_JSON:
-        raise ValueError(f"it has {size:,} bytes, more than the {_MOST_JSON:,} of any JSON file that gptmill reads")
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """The text of a file. Raises `OSError` when it can't be opened, `Unreadable` when it is no file or no text."""
+    refuse_special(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"{path} can't be read: it is not UTF-8, byte {error.start} is 0x{error.object[error.start]:02x}") from None
+
+
+def refuse_special(path: Path) -> None:
+    """Raises `Unreadable` for a pipe, a socket or a device: reading one waits for a writer, or never ends."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise Unreadable(f"{path} is a pipe, a socket or a device: a regular file is expected")
+
+
+def parse_json(text: str | bytes, what: object) -> Any:
+    """Raises `Unreadable`, in which the text is called `what`."""
+    try:
+        return json.loads(text)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise Unreadable(f"{what} is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"{what} is not JSON: {error}") from None
+    except ValueError as error:  # Python converts no number of more than 4,300 digits; bytes may be no UTF-8
+        raise Unreadable(f"{what} can't be read: {error}") from None
 
 
-def demand_regular(path: Path) -> None:
-    """Raises `ValueError` for a folder, pipe, socket or device: to read one may wait forever. A missing path is not refused."""
-    with suppress(OSError):
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a named pipe", stat.S_ISSOCK: "a socket"}
-            raise ValueError(f"{path.name} is {next((kind for of, kind in kinds.items() if of(mode)), 'a device')}, not a file")
+def read_json(path: Path) -> Any:
+    """Raises `OSError` when it can't be opened, `Unreadable` when it is not JSON, nested too deeply, too long, or not a regular file."""
+    if (size := path.stat().st_size) > _MOST_JSON:
+        raise Unreadable(f"{path} has {size:,} bytes, more than the {_MOST_JSON:,} of any JSON file that gptmill reads")
+    return parse_json(read_text(path), path)
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    refuse_special(path)
     with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+        try:
+            return [parse_json(line, f"{path}, line {number}") for number, line in enumerate(file, start=1)]
+        except UnicodeDecodeError:
+            raise Unreadable(f"{path} can't be read: it is not UTF-8") from None
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

@@ -20,7 +20,8 @@ from contextlib import redirect_stderr
 from io import StringIO
 from typing import Any
 
-from gptmill.errors import GptmillError
+from gptmill.errors import GptmillError, explain
+from gptmill.terminal import say
 
 _PARENT = "GPTMILL_LAUNCHED_BY"  # process id of the stage, for its processes
 _PATIENCE = "300"  # seconds for one that was asked to stop to end its evaluation and write a checkpoint, before it is killed
@@ -72,6 +73,8 @@ def as_rank(work: Callable[[], None]) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the stage says it
         if isinstance(error, OthersLost):
             time.sleep(_LAST_WORDS)
+        elif message := explain(error):
+            error = GptmillError(message)
         get_error_handler().record_exception(error)
         sys.exit(1)
 
@@ -118,7 +121,7 @@ def _raise(stage: str, failures: Mapping[int, Any]) -> None:
             raise GptmillError(f"{who} was killed. The machine may have run out of memory: ask for fewer processes, or smaller batches")
         raise GptmillError(f"{who} ended with {failure.signal_name() if failure.exitcode < 0 else f'exit code {failure.exitcode}'}")
     kind, _, message = said(failure)["message"].partition(": ")
-    if kind not in ("GptmillError", "FloatingPointError"):
-        print(said(failure)["extraInfo"]["py_callstack"], file=sys.stderr)
+    if kind != "GptmillError":
+        say(said(failure)["extraInfo"]["py_callstack"], err=True)
         message = f"{who} failed with {kind}: {message}"
     raise GptmillError(message)

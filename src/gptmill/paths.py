@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from gptmill.errors import GptmillError
+
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
 GRAPH = Path("dvc.yaml")
@@ -78,3 +80,16 @@ def raw_file(name: str, file: str) -> Path:
 def source_record(name: str) -> Path:
     """Where the data set `name` came from."""
     return RAW / f"{name}.source.json"
+
+
+def root_above() -> Path | None:
+    """The project's root, when the working folder is a subfolder of it."""
+    here = Path.cwd()
+    roots = [folder for folder in (here, *here.parents) if (folder / GRAPH).is_file() and (folder / PARAMS).is_file()]
+    return roots[0] if roots and roots[0] != here else None
+
+
+def require_root() -> None:
+    """Raises `GptmillError` in a subfolder of a project, where what is relative to the root would be missed, or made anew."""
+    if root := root_above():
+        raise GptmillError(f"this folder is not the project's root, {root}")

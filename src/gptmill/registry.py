@@ -1,12 +1,18 @@
 """Models in MLflow: each with what it needs to answer anywhere, as code and safetensors, never as a pickle."""
 
+import errno
+import shutil
+from collections import Counter
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 
 from gptmill.tracking.context import dvc_hash
 
 if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
     from mlflow.models.model import ModelInfo
 
 Task = Literal["generate", "ask", "classify"]
@@ -43,6 +49,35 @@ def log_model(folder: Path, task: Task) -> "ModelInfo":
         pip_requirements=[_requirement(name) for name in _REQUIREMENTS],
         tags={CONTENT: dvc_hash(folder)},
     )
+
+
+def require_room(folder: Path, location: str) -> None:
+    """Raises `OSError` (ENOSPC) when there is no room for what `log_model` writes: a copy in a temporary folder, one in the store."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
+
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    wanted = Counter({_existing(Path(gettempdir())): size})
+    if is_local_uri(location):
+        wanted[_existing(Path(local_file_uri_to_path(location)))] += size
+    by_disk: Counter[int] = Counter()
+    for place, needed in wanted.items():
+        by_disk[place.stat().st_dev] += needed
+        free = shutil.disk_usage(place).free
+        if free < by_disk[place.stat().st_dev]:
+            raise OSError(errno.ENOSPC, f"no space left: {needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free", str(place))
+
+
+def _existing(place: Path) -> Path:
+    return next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists())
+
+
+def remove_files(model: "LoggedModel") -> None:
+    """Remove what was uploaded of a model. Not every store lets its files be removed: then they stay."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with suppress(Exception):
+        get_artifact_repository(model.artifact_location).delete_artifacts()
 
 
 def _requirement(package: str) -> str:

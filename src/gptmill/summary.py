@@ -1,7 +1,12 @@
 """What a person reads when a run has ended: its numbers, where its report is, and what to do next."""
 
-from gptmill import files, paths
+from typing import TYPE_CHECKING, Any
+
+from gptmill import files, paths, terminal
 from gptmill.errors import GptmillError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 NEXT = [
     ("make ui", "see it in MLflow and Prefect"),
@@ -15,13 +20,24 @@ NEXT = [
 
 def show() -> None:
     """Print it. Raises `GptmillError` when there was no run yet."""
-    from rich.console import Console
-    from rich.table import Table
-
     try:
         base, classifier, judge = (files.read_json(paths.METRICS / f"{name}.json") for name in ("pretrain", "classifier", "judge"))
     except FileNotFoundError as error:
         raise GptmillError(f"{error.filename} is not here: there was no whole run yet. Do one: make run") from None
+    try:
+        table = _table(base, classifier, judge)
+    except (KeyError, TypeError, ValueError) as error:
+        raise GptmillError(f"the files in {paths.METRICS}/ are not what the stages write ({error!r}). Make them anew: dvc repro") from None
+    console = terminal.console()
+    console.print(table)
+    console.print(f"Report: {paths.REPORT}", f"Data cards: {paths.DATA_CARDS}/", "Next:", sep="\n", highlight=False)
+    for command, what in NEXT:
+        console.print(f"  {command:<46} {what}", highlight=False, soft_wrap=True)
+
+
+def _table(base: dict[str, Any], classifier: dict[str, Any], judge: dict[str, Any]) -> "Table":
+    from rich.table import Table
+
     test, tfidf = classifier["test"], classifier["tfidf"]
     table = Table("", "this run", "to compare with", title="What the models are worth", title_justify="left", title_style="bold")
     table.add_row("base: parameters", f"{base['parameters']:,}", "")
@@ -33,8 +49,4 @@ def show() -> None:
     table.add_row("instruct: answers exactly right", f"{judge['exactly_right']:.1%}", "")
     table.add_row("instruct: mean score", f"{judge['mean_score']:.1f} of 100", f"judge: {judge['judge']}")
     table.add_row("instruct: answers not judged", f"{judge['failed']} of {judge['judged'] + judge['failed']}", "")
-    console = Console()
-    console.print(table)
-    console.print(f"Report: {paths.REPORT}", f"Data cards: {paths.DATA_CARDS}/", "Next:", sep="\n", highlight=False)
-    for command, what in NEXT:
-        console.print(f"  {command:<46} {what}", highlight=False, soft_wrap=True)
+    return table

@@ -83,7 +83,7 @@ def test_what_a_column_is_called_is_escaped_on_the_page(elsewhere):
     ("[" * 100_000, "neither a JSON list nor JSON lines"),
     (json.dumps([{"instruction": "a", "output": "b"}]), "has no answer: neither 'response' nor 'model_response'"),
     (json.dumps([{"instruction": "a", "response": "b"}]), "has no 'output'"),
-    (json.dumps([{**RECORDS[0], "response": None}]), "response is 'None', not text"),
+    (json.dumps([{**RECORDS[0], "response": None}]), "response is None, not text"),
     (json.dumps([{**RECORDS[0], "other": 3}, RECORDS[1]]), "record 2 has no column 'other'"),
     *((json.dumps([{**RECORDS[0], "other": value}]), "not a number from 0 to 100")
       for value in ("85", None, True, float("nan"), float("inf"), -1, 101, [])),

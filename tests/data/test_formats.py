@@ -1,6 +1,7 @@
 """The reader of csv, tsv, jsonl, json and Parquet: what the spoiled inputs don't show."""
 
 import json
+import os
 
 import pytest
 
@@ -119,3 +120,11 @@ def test_names_from_a_file_are_shown_short_and_escaped(tmp_path):
     with pytest.raises(GptmillError) as caught:
         read(tmp_path, "\x1b[2J" + "x" * 5000 + ",b\n1,2\n", file="a.csv")
     assert "\x1b" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "json", "parquet"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, ending):
+    params = labelled(file=f"a.{ending}")
+    os.mkfifo(tmp_path / params.file)
+    with pytest.raises(GptmillError, match=f"a.{ending} is a pipe, a socket or a device"):
+        spam.read(tmp_path / params.file, params)

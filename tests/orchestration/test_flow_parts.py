@@ -327,3 +327,31 @@ def test_a_server_that_is_not_there_is_said_before_anything_starts_and_without_i
     assert done.returncode == 1
     assert "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api" in done.stderr and "Traceback" not in done.stderr
     assert "s3cret" not in done.stdout + done.stderr
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30))
+
+
+def test_a_bomb_ends_the_flow_before_dvc_reads_it(project: Path, root):
+    (project / "params.yaml").write_text(BOMB)
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.flow"], cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1 and "params.yaml is not readable YAML" in done.stderr and "aliases" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("value", ["[" * 1000, "9" * 5000, "&a [*a]"])
+def test_an_override_that_can_not_be_read_is_named(project: Path, value):
+    with pytest.raises(GptmillError, match="^seed=.*: the value is not readable YAML"):
+        isolation.parameters(project, None, [f"seed={value}"])
+
+
+@pytest.mark.parametrize(("text", "said"), [(BOMB, "aliases"), ("7", "is not a list of deployments"), ("deployments: [{}]", "'name'")])
+def test_a_plan_of_deployments_that_can_not_be_read_is_named(tmp_path, text, said):
+    from pipelines import deployments
+
+    (tmp_path / "prefect.yaml").write_text(text)
+    with pytest.raises(GptmillError, match=said):
+        list(deployments.planned(tmp_path / "prefect.yaml"))

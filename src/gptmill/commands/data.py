@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from gptmill.terminal import say
+
 app = typer.Typer(help="Look after the data.", no_args_is_help=True)
 
 
@@ -18,7 +20,7 @@ def add(
     from gptmill import own_data
 
     for line in own_data.add(name, files, replace=replace):
-        typer.echo(line)
+        say(line)
 
 
 @app.command("refresh")
@@ -32,7 +34,7 @@ def refresh(
 
     values = params.load()
     for line in refreshing.refresh_local(values, name) if local else refreshing.refresh(values, name):
-        typer.echo(line)
+        say(line)
 
 
 @app.command("bench")
@@ -40,4 +42,4 @@ def bench(size: Annotated[str, typer.Option(help="of the corpus that is made for
     """Measure how fast a corpus of that size is tokenized, and in how much memory. Everything is made in a temporary folder."""
     from gptmill.data import benchmark
 
-    typer.echo(benchmark.run(benchmark.parse_size(size)))
+    say(benchmark.run(benchmark.parse_size(size)))

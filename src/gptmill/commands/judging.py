@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from gptmill import paths
+from gptmill.terminal import say
 
 SCORE = "file"
 
@@ -60,9 +61,9 @@ def judge_file(
         found["against_file"] = {"file": str(against_file), **summarise(judge.name, other), **compared}
     if out:
         files.write_jsonl(out, judgements)
-    typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else _told(found))
+    say(json.dumps(found, indent=2, ensure_ascii=False) if as_json else _told(found))
     if out:
-        typer.echo(f"{len(judgements)} judged records written to {out}", err=as_json)
+        say(f"{len(judgements)} judged records written to {out}", err=as_json)
 
 
 @app.command("agreement")
@@ -77,10 +78,11 @@ def judge_agreement(
     from gptmill.evaluation.agreement import measure
     from gptmill.report.agreement import render
 
+    paths.require_root()
     found = measure(_judge(backend), file, against)
     files.write_json(paths.AGREEMENT, found)
     files.write_text(paths.AGREEMENT.with_suffix(".html"), render(found))
-    typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else _agreement_told(found))
+    say(json.dumps(found, indent=2, ensure_ascii=False) if as_json else _agreement_told(found))
 
 
 def _judge(backend: str):

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gptmill import paths, terminal
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -25,6 +27,7 @@ def promote(
     from gptmill import params
     from gptmill.promotion.promote import promote
 
+    paths.require_root()
     colours = {"promoted": "green", "kept": "yellow", "refused": "red"}
     table = Table("model", "version", "champion", "would be" if dry_run else "is", "why", show_lines=True)
     refused = False
@@ -50,7 +53,8 @@ def rollback(model: Annotated[str, typer.Argument(help="base, classifier or inst
     """Make the champion before this one the champion again."""
     from gptmill.promotion.promote import rollback
 
-    typer.echo(rollback(model))
+    paths.require_root()
+    terminal.say(rollback(model))
 
 
 def lineage(
@@ -62,13 +66,12 @@ def lineage(
     """Print the way back from a model: its weights, stage, params, data, sources and licences, commit and run; and where it ends."""
     from gptmill.provenance import trace
 
+    paths.require_root()
     _print(trace(model))
 
 
 def _print(what: "RenderableType") -> None:
-    from rich.console import Console
-
-    console = Console()
+    console = terminal.console()
     if not console.is_terminal:
         console.width = WIDE
     console.print(what)

@@ -1,16 +1,16 @@
 """`gptmill report`: the report with what lies outside the graph, as it is today."""
 
-import typer
-
 from gptmill import files, paths
+from gptmill.terminal import say
 
 
 def report() -> None:
     """Write reports/report-extended.html: the report, with the last promotion decisions and the judge's agreement with given scores."""
     from gptmill.report import inputs, outside, page
 
+    paths.require_root()
     besides = outside.read()
     files.write_text(paths.EXTENDED_REPORT, page.render(inputs.read(), besides))
     agreement = "an agreement of the judge" if besides.agreement else "no agreement of the judge"
     decisions = f"promotion decisions: {len(besides.promotions)}"
-    typer.echo(f"{paths.EXTENDED_REPORT}: {paths.REPORT.name} with {agreement}; {decisions}")
+    say(f"{paths.EXTENDED_REPORT}: {paths.REPORT.name} with {agreement}; {decisions}")

@@ -6,7 +6,6 @@ files.
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from gptmill import ranks
+from gptmill.terminal import say
 
 LOCKS = Path(".gptmill/locks")
 POLL = 0.5  # seconds
@@ -46,7 +46,7 @@ def entered(name: str, item: str | None = None) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"{name}: waits for another process that runs this stage in this folder", file=sys.stderr, flush=True)
+        say(f"{name}: waits for another process that runs this stage in this folder", err=True)
         lock.acquire()
     try:
         yield

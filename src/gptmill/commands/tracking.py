@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from gptmill import paths
+from gptmill.terminal import say
+
 
 def sync(
     failed: Annotated[bool, typer.Option(help="with GPTMILL_RUN set: the pipeline run that ends now has failed")] = False,
@@ -15,16 +18,17 @@ def sync(
     """
     from gptmill.tracking import pipelines, syncing
 
+    paths.require_root()
     if name := os.environ.get("GPTMILL_RUN"):
         pipelines.finish(name, failed=failed)
     done = syncing.sync()
     for line in done.sent:
-        typer.echo(f"sent  {line}")
+        say(f"sent  {line}")
     for line in done.left:
-        typer.echo(f"left  {line}", err=True)
+        say(f"left  {line}", err=True)
     if done.at_work:
-        typer.echo(f"{done.at_work} at work: a stage sends its own")
+        say(f"{done.at_work} at work: a stage sends its own")
     if done.left:
         raise typer.Exit(1)
     if not done.sent:
-        typer.echo("MLflow has everything.")
+        say("MLflow has everything.")

@@ -146,4 +146,4 @@ def _bytes(count: float) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_tokenize(Path(sys.argv[1]), int(sys.argv[2]))))
+    sys.stdout.write(json.dumps(_tokenize(Path(sys.argv[1]), int(sys.argv[2]))))

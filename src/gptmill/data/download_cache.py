@@ -4,9 +4,9 @@ One process at a time works on an entry, and a scratch folder belongs to one pro
 those of a killed process, in another container too.
 """
 
+import logging
 import os
 import shutil
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +16,8 @@ from filelock import FileLock, Timeout
 
 from gptmill import files
 from gptmill.errors import GptmillError
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 3  # seconds of waiting before a person is told why
 POLL = 0.1  # seconds
@@ -46,7 +48,7 @@ def entry(name: str, what: str) -> Iterator[Path]:
         try:
             lock.acquire(timeout=PATIENCE)
         except Timeout:
-            print(f"{what}: another process is downloading it; waiting for it to finish", file=sys.stderr, flush=True)
+            log.warning("%s: another process is downloading it; waiting for it to finish", what)
             lock.acquire(timeout=-1)
     try:
         yield path

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from gptmill import files
 from gptmill.errors import GptmillError
 
 # C0 except tab, line feed and carriage return, DEL, and the mark that decoders leave where they could not read. C1 is left alone: in
@@ -76,6 +77,7 @@ def _bytes(path: Path, says: str) -> Iterator[bytes]:
     from tqdm import tqdm
 
     try:
+        files.refuse_special(path)
         file = path.open("rb")
     except FileNotFoundError:
         raise GptmillError(f"{path} is not here. The whole pipeline brings it: dvc repro") from None
@@ -96,6 +98,7 @@ def _is_utf16(start: bytes) -> bool:
 
 def check(path: Path) -> None:
     """The checks of `read`, for a file that is not held in memory afterwards. Raises `GptmillError` as it does."""
+    files.refuse_special(path)
     with path.open("rb") as file:
         if file.read(4) == b"PAR1":
             raise GptmillError(f"{path} is Parquet, not text: let its name end in .parquet (the key file in params.yaml).")

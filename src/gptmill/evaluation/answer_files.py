@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from gptmill.errors import GptmillError
+from gptmill import files
+from gptmill.errors import GptmillError, shown
 
 ANSWER_COLUMNS = ("response", "model_response")
 
@@ -29,17 +30,17 @@ def given_scores(records: list[dict[str, Any]], column: str, path: Path) -> list
             raise GptmillError(f"{path}, record {number} has no column {column!r}; it has {', '.join(map(repr, record))}")
         score = record[column]
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 100:
-            raise GptmillError(f"{path}, record {number}: {column} is {str(score)[:60]!r}, not a number from 0 to 100")
+            raise GptmillError(f"{path}, record {number}: {column} is {shown(score, 60)}, not a number from 0 to 100")
         scores.append(float(score))
     return scores
 
 
 def _read(path: Path) -> list[Any]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = files.read_text(path, "utf-8-sig")
     except FileNotFoundError:
         raise GptmillError(f"{path} is not here: name a file of answers, a JSON list or JSON lines") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise GptmillError(f"{path} can't be read as text: {error}") from None
     try:
         if text.lstrip().startswith("["):
@@ -60,7 +61,7 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
         if name not in found:
             raise GptmillError(f"{where} has no {name!r}")
         if not isinstance(found[name], str):
-            raise GptmillError(f"{where}: {name} is {str(found[name])[:60]!r}, not text")
+            raise GptmillError(f"{where}: {name} is {shown(found[name], 60)}, not text")
     return found
 
 

@@ -120,12 +120,9 @@ def _open(path: Path) -> Checkpoint:
         return _open(found[0])
     if path.with_name(f"{path.name}.index").is_file():  # TensorFlow names a checkpoint by what its files have in common
         return TensorFlowCheckpoint(path.with_name(f"{path.name}.index"))
-    try:
-        files.demand_regular(path)
-    except ValueError as error:
-        raise GptmillError(f"{path} can't be read: {error}") from None
     if not path.exists():
         raise GptmillError(f"{path} is not here")
+    files.refuse_special(path)
     name = path.name.removesuffix(".index.json")
     if name.endswith(".safetensors"):
         return Safetensors(path)

@@ -41,7 +41,7 @@ class TensorFlowCheckpoint:
     def __init__(self, path: Path) -> None:
         self._index = find_index(path) if path.is_dir() else path
         try:
-            files.demand_regular(self._index)
+            files.refuse_special(self._index)
             entries = dict(_table(self._index.read_bytes(), self._index))
             shards, self._entries = _bundle(entries, self._index)
         except (OSError, ValueError, IndexError, struct.error, OverflowError) as error:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from gptmill import files, paths
 from gptmill.errors import GptmillError
-from gptmill.params import memory, sources
+from gptmill.params import memory, safe_yaml, sources
 from gptmill.params.base import PositiveInt, Section, Share
 from gptmill.params.compute import ComputeParams
 from gptmill.params.explaining import explain
@@ -275,21 +275,12 @@ DEFAULT = "sample"  # the profile that params.yaml is a copy of in the repositor
 
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check a params file. Raises `GptmillError` with one line for each problem."""
-    # ruamel reads YAML 1.2 as DVC does: 1e-4 is a number, a key that stands twice is an error. In Python alone, as what it writes is meant.
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        values = safe_yaml.read(path)
     except FileNotFoundError:
         raise GptmillError(
             f"{path} is not here. Run gptmill from the project's root, or bring it back: gptmill params use sample"
         ) from None
-    except MarkedYAMLError as error:
-        where = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise GptmillError(f"{path}{where} is not readable YAML: {error.problem}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise GptmillError(f"{path} is not readable YAML: {error}") from None
     try:
         return Params.model_validate(values)
     except ValidationError as error:
@@ -336,10 +327,12 @@ def use_profile(name: str, *, force: bool = False) -> str:
 
     Raises `GptmillError` when there is no such profile, when it is not in order, or when params.yaml holds changes that no profile has.
     """
-    profiles = {path.stem: path.read_bytes() for path in sorted(paths.PROFILES.glob("*.yaml"))}
+    profiles = {path.stem: path.read_bytes() for path in sorted(paths.PROFILES.glob("*.yaml")) if path.is_file()}
     if name not in profiles:
         raise GptmillError(f"there is no profile {name}; profiles/ has {', '.join(profiles) or 'nothing'}")
     load(paths.PROFILES / f"{name}.yaml")
+    if paths.PARAMS.exists():
+        files.refuse_special(paths.PARAMS)
     current = paths.PARAMS.read_bytes() if paths.PARAMS.exists() else None
     if current is not None:
         current = PINNED.sub(rb'\1""', current)  # a hash that `gptmill data refresh` wrote is not a change of the person's

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from gptmill import errors
 from gptmill.params import addresses
 
 
@@ -33,7 +34,7 @@ def explain(root: type[BaseModel], path: Path, error: ValidationError) -> str:
 
 def _shown(value: Any) -> str:
     """A bad value may be an address with a password in it."""
-    return addresses.without_secrets(repr(value))
+    return addresses.without_secrets(errors.shown(value))
 
 
 def _section(root: type[BaseModel], location: tuple) -> type[BaseModel]:

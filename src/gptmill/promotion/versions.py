@@ -49,8 +49,9 @@ def opened() -> Iterator["MlflowClient"]:
 
     store = places.store()
     try:
+        stores.forget_silence()  # whoever promotes, waits
         yield stores.connect(store)
-    except (MlflowException, RequestException) as error:
+    except (MlflowException, RequestException, stores.NotAnswering) as error:
         raise GptmillError(
             f"MLflow at {addresses.shown(store)} did not do it: {sending.said(error)}. "
             "Start it, or unset MLFLOW_TRACKING_URI for the store in this folder"

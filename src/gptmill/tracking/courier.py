@@ -1,7 +1,7 @@
 """What goes on beside a stage: a thread sends the stage's journal to MLflow as it grows, and notes how busy the machine is.
 
 What loads much code, the first contact and models, is done by the stage's own thread. So a server that hangs delays a stage at its start
-and at its end, each time by the seconds that `stores` gives it, and never in between.
+or, when it was reached there, at its end, by the seconds that `stores` gives it, and never in between.
 """
 
 import logging
@@ -9,10 +9,10 @@ import threading
 import time
 
 from gptmill.params import addresses
-from gptmill.tracking import places
+from gptmill.tracking import places, stores
 from gptmill.tracking.journal import Journal
 from gptmill.tracking.machine import Machine
-from gptmill.tracking.sending import Sender, Unreachable
+from gptmill.tracking.sending import NoRoom, Sender, Unreachable
 
 SEND_EVERY = 2.0  # seconds
 ASK_AGAIN = 30.0  # seconds after which a server that did not answer is asked again
@@ -34,12 +34,15 @@ class Courier:
     def stop(self) -> None:
         """The stage is over: nothing is noted any more."""
         self._over.set()
-        self._thread.join()
+        sent = -1
+        while self._thread.is_alive() and sent < (sent := self._journal.sent["events"]):  # as long as something gets through
+            self._thread.join(timeout=stores.PATIENCE)
         self._machine.end()
 
     def deliver(self) -> None:
-        """Send all the rest."""
-        self._send(models=True)
+        """Send all the rest, unless the server hangs."""
+        if not self._thread.is_alive():
+            self._send(models=True)
 
     def _work(self) -> None:
         asked_at = time.monotonic()
@@ -55,7 +58,8 @@ class Courier:
         except Unreachable as error:
             if not self._told:
                 where = addresses.shown(places.store())
-                log.warning("MLflow (%s) cannot be reached: %s. What this run logs is kept; `gptmill sync` sends it", where, error)
+                problem = "has no room" if isinstance(error, NoRoom) else "cannot be reached"
+                log.warning("MLflow (%s) %s: %s. What this run logs is kept; `gptmill sync` sends it", where, problem, error)
             self._told = True
             return False
         return True

@@ -6,12 +6,14 @@ by `gptmill sync`. Whoever works on a journal holds its lock.
 """
 
 import json
+import logging
 import os
 import shutil
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from gptmill.tracking import places
 
 EVENTS, SENT, LOCK, FILES = "events.jsonl", "sent.json", "lock", "files"
 Event = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 
 def now() -> int:
@@ -40,10 +44,11 @@ class Journal:
             for line in path.read_bytes().splitlines(keepends=True):
                 if not line.endswith(b"\n"):
                     break  # the process was killed while it wrote this one
-                self.events.append(json.loads(line))
+                self.events.append(files.parse_json(line, path))
                 whole += len(line)
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         self._file.truncate(whole)
+        self._whole, self._unwritten = whole, b""  # what is on disk, and what could not be written yet
         self.sent: dict[str, Any] = {"events": 0, "run_id": ""}
         if (folder / SENT).exists():
             self.sent = files.read_json(folder / SENT)
@@ -86,12 +91,26 @@ class Journal:
     # --- what is done to it ---
 
     def add(self, do: str, at: int | None = None, **what: Any) -> None:
-        """One more event; it is on disk when this returns."""
+        """One more event; it is on disk when this returns.
+
+        Raises `OSError` when the disk is full. It is not lost then: it can be sent, and is written with the next one, when there is room.
+        """
         event = {"do": do, "at": at or now(), **what}
         with self._writing:
-            self._file.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
-            self._file.flush()
+            self._unwritten += json.dumps(event, ensure_ascii=False).encode(errors="replace") + b"\n"
             self.events.append(event)
+            self._write()
+
+    def _write(self) -> None:
+        left = memoryview(self._unwritten)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(self._whole)  # no half line, which the next one would be appended to
+            raise
+        self._whole += len(self._unwritten)
+        self._unwritten = b""
 
     def keep(self, path: Path, *, link: bool) -> str:
         """Keep a file or folder as it is now; returns its name within the journal. A link takes no room, and needs that nobody writes into
@@ -99,11 +118,17 @@ class Journal:
         place = Path(FILES, uuid.uuid4().hex[:8], path.name)
         (self.folder / place).parent.mkdir(parents=True)
         copy = _link if link else shutil.copyfile
-        (shutil.copytree(path, self.folder / place, copy_function=copy) if path.is_dir() else copy(path, self.folder / place))
+        try:
+            (shutil.copytree(path, self.folder / place, copy_function=copy) if path.is_dir() else copy(path, self.folder / place))
+        except BaseException:
+            shutil.rmtree((self.folder / place).parent, ignore_errors=True)  # half a copy takes room, and is of no use
+            raise
         return str(place)
 
     def mark(self, **sent: Any) -> None:
         """Remember what MLflow has."""
+        if self._file.closed:  # a thread that nobody waited for any more: the journal may be another process's now
+            return
         self.sent |= sent
         files.write_json(self.folder / SENT, self.sent)
 
@@ -113,6 +138,8 @@ class Journal:
             self.add("end", at=self.events[-1]["at"], status="KILLED")
 
     def close(self) -> None:
+        with suppress(OSError), self._writing:
+            self._write()
         self._file.close()
         self._lock.release()
 
@@ -146,7 +173,12 @@ def left() -> Iterator[Journal]:
                 lock.acquire(timeout=0)
         except (Timeout, OSError):
             continue
-        found = Journal(folder, lock)
+        try:
+            found = Journal(folder, lock)
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("the journal %s can't be read, and is left out: %s", folder, error)
+            lock.release()
+            continue
         if found.events:
             yield found
         else:

@@ -36,6 +36,11 @@ def lock() -> Path:
     return home() / ".mlflow.lock"
 
 
+def silence() -> Path:
+    """When a store last kept a stage waiting for nothing."""
+    return home() / ".gptmill" / "not_answering.json"
+
+
 def is_local() -> bool:
     """Whether runs go to a file in the project."""
     return store() == _own_store()  # not whether the variable is set: MLflow sets it itself once it has connected

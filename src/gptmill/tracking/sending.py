@@ -5,8 +5,12 @@ tags, inputs and files are what they were, MLflow's database keeps a metric's po
 is the journal's), and a run or a model is looked for before it is made.
 """
 
+import errno
 import logging
+import re
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 KEY = "gptmill.journal"  # the tag by which a run is found again
 LARGEST_BATCH = 1000  # points that MLflow takes in one call
 SMALL_BATCH = 100  # params, likewise
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +33,16 @@ class Unreachable(Exception):
     """MLflow did not take an event, and may take it another time. The message is its own, on one line."""
 
 
+class NoRoom(Unreachable):
+    """The disk of the store, or the one of temporary files, is full."""
+
+
 class Sender:
     """Sends one journal. Threads may share it."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal, self._turn = journal, threading.Lock()
+        self._asked_at = 0.0
         self._client: MlflowClient | None = None
 
     def send(self, *, models: bool = True) -> None:
@@ -49,7 +59,11 @@ class Sender:
             except Unreachable:
                 raise
             except Exception as error:
-                raise Unreachable(said(error)) from error
+                if self._client and self.journal.next["do"] != "model" and time.monotonic() - self._asked_at > stores.SLOW:
+                    stores.note_silence(places.store())
+                self._client = None  # the next try begins with a first contact, which is bounded
+                is_full = isinstance(error, OSError) and error.errno in FULL
+                raise (NoRoom if is_full else Unreachable)(said(error)) from error
 
     # --- which run ---
 
@@ -85,6 +99,7 @@ class Sender:
         elif event["do"] == "text" and any(_replaces(later, event) for later in self.journal.events[first + 1 :]):
             self.journal.mark(events=first + 1)
             return
+        self._asked_at = time.monotonic()
         try:
             getattr(self, f"_{event['do']}")(event)
         except Exception as error:
@@ -161,18 +176,27 @@ class Sender:
         folder: Path = self.journal.folder / event["folder"]
         if self._has_model(folder.name):
             return
-        with mlflow.start_run(run_id=self._run, log_system_metrics=False):
-            registry.log_model(folder, event["task"])
+        registry.require_room(folder, self._client.get_experiment(self.journal.sent["experiment_id"]).artifact_location)
+        try:
+            with mlflow.start_run(run_id=self._run, log_system_metrics=False):
+                registry.log_model(folder, event["task"])
+        except Exception:
+            with suppress(Exception):  # it is tried again before the next try
+                self._has_model(folder.name)
+            raise
         self._client.update_run(self._run, status="RUNNING")  # the end is an event of its own
 
     def _has_model(self, name: str) -> bool:
-        """Whether it was logged before; what was only begun is removed."""
+        """Whether it was logged before; what was only begun is removed, with its files: on a full disk they would fill what is freed."""
+        from gptmill import registry
+
         where = [self.journal.sent["experiment_id"]]
         whole = False
         for model in self._client.search_logged_models(where, filter_string=f"source_run_id = '{self._run}'"):
             if model.name == name and str(model.status) == "READY":
                 whole = True
             elif model.name == name:
+                registry.remove_files(model)
                 self._client.delete_logged_model(model.model_id)
         return whole
 
@@ -195,5 +219,6 @@ def _is_refusal(error: Exception) -> bool:
 
 def said(error: Exception) -> str:
     """MLflow's message on one line, without the passwords that an address in it may have."""
-    words = " ".join(str(error).split()).partition(" with exception HTTPConnectionPool")[0]  # what follows says no more
+    words = " ".join(str(error).split())
+    words = re.split(r" with exception HTTPConnectionPool| \[SQL: ", words)[0]  # what follows says no more
     return addresses.without_secrets(words)[:200] or type(error).__name__

@@ -17,6 +17,7 @@ class Synced:
 
 def sync() -> Synced:
     """Send what is kept, as far as MLflow takes it. Killed and started again, it goes on where it was."""
+    stores.forget_silence()
     result = Synced(at_work=journal.at_work())
     for found in journal.left():
         what = f"{found.stage} of {_time(found.events[0]['at'])}"

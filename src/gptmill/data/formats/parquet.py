@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from gptmill import files
 from gptmill.data import rawtext
 from gptmill.data.formats.wanted import Field, Layout, Row, places, shown, text
 from gptmill.errors import GptmillError
@@ -15,6 +16,7 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    files.refuse_special(path)
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow

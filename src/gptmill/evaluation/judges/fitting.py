@@ -15,6 +15,7 @@ from gptmill.evaluation.answer_files import given_scores, read_answers
 from gptmill.evaluation.judges import Record
 from gptmill.evaluation.judges.features import Question
 from gptmill.evaluation.judges.reference import COEFFICIENTS, FEATURES, FLOOR, UNRELATED, nearness, rounded
+from gptmill.terminal import say
 
 FOLDS, REPEATS = 10, 20
 # Not fitted but set: the answers that were scored hold no heaps of keywords, from which it could be learnt what those are worth.
@@ -96,9 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = fit(options.file, options.against)
     files.write_json(options.to, found)
     told = found["cross_validated"]
-    print(f"exponents: {', '.join(f'{name} {value}' for name, value in found['exponents'].items())}")
-    print(f"{told['repeats']} times {told['folds']}-fold: Pearson {told['pearson']}, Spearman {told['spearman']} with {options.against}")
-    print(f"written to {options.to}")
+    say(f"exponents: {', '.join(f'{name} {value}' for name, value in found['exponents'].items())}")
+    say(f"{told['repeats']} times {told['folds']}-fold: Pearson {told['pearson']}, Spearman {told['spearman']} with {options.against}")
+    say(f"written to {options.to}")
 
 
 if __name__ == "__main__":

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from gptmill import paths
+from gptmill import files, paths
 from gptmill.errors import GptmillError
 from gptmill.evaluation.judges import material, replies
+from gptmill.params import safe_yaml
 from gptmill.params.base import Section
 
 if TYPE_CHECKING:
@@ -99,19 +100,17 @@ class Rubric:
 def load(name: str, folder: Path = paths.RUBRICS) -> Rubric:
     """The rubric of that name. Raises `GptmillError` when there is none, or when its file is not in order."""
     from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
     known = {path.stem: path for path in sorted(folder.glob("*.md"))}
     if name not in known:
         raise GptmillError(f"judge.rubric: there is no rubric {name!r}; {folder}/ has {', '.join(known) or 'nothing'}")
     path = known[name]
-    found = _FILE.fullmatch(path.read_text(encoding="utf-8"))
+    found = _FILE.fullmatch(files.read_text(path))
     if not found:
         raise GptmillError(f"{path} is no rubric: it must be a head between two lines ---, then `# system` (or not), then `# user`")
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     try:
-        head = Head.model_validate(YAML(typ="safe").load(found["head"]))
+        head = Head.model_validate(safe_yaml.parse(found["head"], f"{path}: its head"))
         templates = [environment.from_string(found[role]) if found[role] else None for role in ("system", "user")]
         rubric = Rubric(name, head, *templates)
         answers = ("first", "second") if rubric.compares else ("answer",)
@@ -121,8 +120,6 @@ def load(name: str, folder: Path = paths.RUBRICS) -> Rubric:
         [first, *_] = error.errors()
         where = ".".join(map(str, first["loc"])) or "its head"
         raise GptmillError(f"{path}: {where}: {first['msg']}") from None
-    except YAMLError as error:
-        raise GptmillError(f"{path}: its head is not readable YAML: {error}") from None
     except UndefinedError as error:
         raise GptmillError(f"{path}: {error}; it may use instruction, input, reference, mark, {', '.join(answers)}") from None
     except TemplateError as error:

@@ -1,0 +1,78 @@
+"""YAML of files that people write: params.yaml, profiles, prefect.yaml, the head of a rubric. Never more work than its size is worth.
+
+A few lines of anchors and aliases stand for millions of values (a "YAML bomb"), and deep nesting overflows the parser. So the events of a
+text are counted before a value is built, each alias as what it stands for.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from gptmill import files
+from gptmill.errors import Unreadable
+
+MOST_BYTES = 1 << 20
+MOST_VALUES = 50_000  # with aliases as what they stand for
+DEEPEST = 50
+LONGEST_NUMBER = 1000  # digits
+_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fox_.+-]*", re.IGNORECASE)
+
+
+def read(path: Path) -> Any:
+    """What is in the file, by YAML 1.2. Raises `FileNotFoundError`, or `Unreadable` with what is wrong and where."""
+    return parse(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """The text of a YAML file of any reasonable size."""
+    files.refuse_special(path)
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise Unreadable(f"{path} has {size:,} bytes, more than the {MOST_BYTES:,} that are read")
+    return files.read_text(path)
+
+
+def parse(text: str, what: object) -> Any:
+    """Raises `Unreadable`, in which the text is called `what`."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        # In Python alone: ruamel's parser in C reads YAML 1.1, in which 1e-4 is no number. DVC reads 1.2.
+        _check(YAML(typ="safe", pure=True).parse(text))
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        where = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise Unreadable(f"{what}{where} is not readable YAML: {error.problem}") from None
+    except (YAMLError, ValueError) as error:  # a number or a date that Python can't convert is a ValueError
+        raise Unreadable(f"{what} is not readable YAML: {error}") from None
+
+
+def _check(events: Any) -> None:
+    """Raises `ValueError` for what is too much. `events` come as the text is read, so that nothing beyond that is."""
+    from ruamel.yaml import events as kinds
+
+    values: dict[str, int] = {}  # anchor -> what it stands for
+    open_nodes: list[tuple[str | None, int]] = []  # anchor, and the values before it
+    count = 0
+    for event in events:
+        if isinstance(event, kinds.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in open_nodes):
+                raise ValueError(f"the alias *{event.anchor} stands within what it refers to")
+            count += values.get(event.anchor, 1)
+        elif isinstance(event, kinds.CollectionStartEvent):
+            open_nodes.append((event.anchor, count))
+            count += 1
+        elif isinstance(event, kinds.CollectionEndEvent):
+            anchor, before = open_nodes.pop()
+            if anchor:
+                values[anchor] = count - before
+        elif isinstance(event, kinds.ScalarEvent):
+            count += 1
+            if event.anchor:
+                values[event.anchor] = 1
+            if event.style is None and len(event.value) > LONGEST_NUMBER and _NUMBER.fullmatch(event.value):
+                raise ValueError(f"a number of {len(event.value):,} digits")
+        if count > MOST_VALUES:
+            raise ValueError(f"it stands for more than {MOST_VALUES:,} values. Write out what its aliases (*) stand for, or less of it")
+        if len(open_nodes) > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} levels deep")
