@@ -56,10 +56,11 @@ class Panel:
 
         Whoever stops reading stops the asking: what is under way is waited for and kept, the rest is not asked.
         """
-        if self.compares and not any(record.get("base_response") is not None for record in records):
+        if self.compares and records and not any(record.get("base_response") is not None for record in records):
             raise GptmillError(
-                f"rubric {self.rubric.name} compares each answer with the base model's, which are not here: set generate.compare_base: true"
-                " and run generate_responses again, or choose another judge.rubric"
+                f"rubric {self.rubric.name} compares each answer with another one, and no record has a base_response: set "
+                "generate.compare_base: true and run generate_responses again (gptmill judge FILE: name the other answers with "
+                "--against-file), or choose another judge.rubric"
             )
         ask = self._compare if self.compares else self._grade
         with ExitStack() as open_now:
