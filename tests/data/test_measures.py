@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptmill.data import corpus, measures, rawtext
-from gptmill.data.corpus import END_OF_TEXT
 
 
 def measure(texts: list[str | None], size: int = 1 << 18):
@@ -51,10 +50,16 @@ def test_counts():
     assert frame["text_characters"].isna().tolist() == [False, False, False, True]
 
 
-def test_lines_that_would_end_a_document_are_counted():
-    texts = [f"a\n{END_OF_TEXT}\nb", f"{END_OF_TEXT}  \t", f"a {END_OF_TEXT}", f"{END_OF_TEXT} a\n{END_OF_TEXT}\n{END_OF_TEXT}"]
-    for size in (1000, 5):
-        assert measure(texts, size)["text_separators"].tolist() == [1, 1, 0, 2]
+def test_names_of_special_tokens_are_counted():
+    markers = Counter()
+    texts = ["<|im_start|>user\nHi<|im_end|>", "<s>[INST] a [/INST]</s>", None, "[CLS] x [SEP]<pad><pad>", "a <| b |> c <|> [S] <sp> <S>"]
+    texts += ["<|begin_of_text|><|eot_id|>", "<start_of_turn>", "<<SYS>> <</SYS>>", "<｜begin▁of▁sentence｜>", "<extra_id_0>"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "PIECE_CHARACTERS", 30)
+        measures.measure(corpus.from_rows(enumerate(texts)), markers)
+    once = ["<|im_start|>", "<|im_end|>", "<s>", "[INST]", "[/INST]", "</s>", "[CLS]", "[SEP]", "<|begin_of_text|>", "<|eot_id|>"]
+    once += ["<start_of_turn>", "<<SYS>>", "<</SYS>>", "<｜begin▁of▁sentence｜>", "<extra_id_0>"]
+    assert markers == dict.fromkeys(once, 1) | {"<pad>": 2}
 
 
 # --- repeated lines ---
