@@ -13,7 +13,7 @@ def measure(texts: list[str | None], size: int = 1 << 18):
         return measures.measure(list(corpus.from_rows(enumerate(texts, start=1))))
 
 
-TEXT = st.text(st.sampled_from("ab É\u00a0ﬁ猫\n\t\x00\x07\ufffd\u2028"), max_size=40)
+TEXT = st.text(st.sampled_from("ab É\u00a0ﬁ猫ก\n\t\x00\x07\ufffd\u2028"), max_size=40)
 
 
 @given(st.lists(TEXT, min_size=1, max_size=6), st.sampled_from([1, 3, 7, 1000]))
@@ -24,7 +24,8 @@ def test_numbers_of_pieces_are_those_of_whole_texts(texts, size):
     assert frame["text_visible_characters"].tolist() == [len(text.strip()) for text in texts]
     assert frame["text_bytes"].tolist() == [len(text.encode()) for text in texts]
     assert frame["text_control_characters"].tolist() == [len(rawtext.CONTROL_CHARACTERS.findall(text)) for text in texts]
-    assert frame["text_unbroken_characters"].tolist() == [max(map(len, text.split()), default=0) for text in texts]
+    spaced = [text.replace("猫", " ").replace("ก", " ") for text in texts]  # nor do these scripts need white space
+    assert frame["text_unbroken_characters"].tolist() == [max(map(len, text.split()), default=0) for text in spaced]
     assert frame["words"].tolist() == [len(text.split()) for text in texts]
 
 
@@ -42,6 +43,12 @@ def test_long_duplicates_are_found_although_they_come_in_pieces():
 
 def test_where_a_word_was_cut_by_force_is_no_white_space():
     assert measures.describe(measure(["a" * 8, "aaaaaaa a", "aaaaaaa\na"], size=7))["duplicates"] == 1
+
+
+def test_a_chapter_in_a_script_without_spaces_is_no_unbroken_junk():
+    texts = ["我们今天去公园，天气很好。" * 2000, "วันนี้อากาศดี" * 2000, "我" + "x" * 300 + "们", "x" * 300]
+    for size in (1 << 18, 7):
+        assert measure(texts, size)["text_unbroken_characters"].tolist() == [1, 0, 300, 300]
 
 
 def test_counts():

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import pandas as pd
 
-from gptmill.data import rawtext
+from gptmill.data import rawtext, scripts
 from gptmill.data.corpus import Piece
 
 SHORTEST_LINE = 20  # characters: shorter lines, such as names and headings, may come back as often as they like
@@ -24,7 +24,7 @@ def measure(pieces: Iterable[Piece], markers: Counter[str] | None = None) -> pd.
 
     - `text_characters`, `text_visible_characters` (without outer white space), `text_bytes` (in UTF-8), `words`;
     - `text_control_characters`, U+FFFD included;
-    - `text_unbroken_characters`: the longest run without white space;
+    - `text_unbroken_characters`: the longest run without white space, or characters of scripts that put none between words;
     - `text_hash`: the same for texts that `rawtext.normalise` makes the same (but for two in 10^19);
     - `repeated_line_share`: lines that stood before, in this document or another one, as a share of all lines of the corpus, so that the
       column's sum is the corpus' share. Lines that are blank or short don't count. With more than LINES_REMEMBERED different lines it is an
@@ -111,7 +111,8 @@ class _Document:
         self.characters = self.bytes = self.control = self.unbroken = self.words = 0
         self.lines = self.new_lines = 0
         self._first = self._end = 0  # where the first visible character is, and where the last one ends
-        self._run = 0  # characters without white space that the last piece ended with
+        self._in_word = False  # whether the last piece ended in one
+        self._run = 0  # characters without white space that it ended with
         self._hash = blake2b(digest_size=8)
         self._line = blake2b(digest_size=8)  # the line that the last piece ended in
         self._line_length, self._line_is_blank = 0, True
@@ -121,7 +122,8 @@ class _Document:
             return
         words = text.split()
         encoded = text.encode()
-        goes_on = self._run > 0 and not text[0].isspace()  # a word was cut by force
+        goes_on = self._in_word and not text[0].isspace()  # a word was cut by force
+        self._in_word = not text[-1].isspace()
         if words:
             self._add_words(text, words, goes_on)
         else:
@@ -138,7 +140,13 @@ class _Document:
         normalised = " ".join(words).lower() if text.isascii() else rawtext.normalise(text)
         self._hash.update((normalised if goes_on or not self.words else " " + normalised).encode())
         self.words += len(words) - goes_on
-        before = self._run if goes_on else 0
+        self._measure_runs(text, words)
+
+    def _measure_runs(self, text: str, words: list[str]) -> None:
+        if not text.isascii() and scripts.UNSPACED.search(text):
+            text = scripts.UNSPACED.sub(" ", text)
+            words = text.split() or [""]
+        before = 0 if text[0].isspace() else self._run
         self.unbroken = max(self.unbroken, before + len(words[0]), max(map(len, words)))
         ends_within = not text[-1].isspace()
         self._run = len(words[-1]) + (before if len(words) == 1 else 0) if ends_within else 0

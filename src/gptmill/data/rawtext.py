@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from gptmill.errors import GptmillError
@@ -14,7 +15,7 @@ from gptmill.errors import GptmillError
 # Windows-1252's quotes and dashes, decoded as Latin-1 (35 of the UCI messages have them), or NEL, a line's end.
 CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
-NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 PAGE_STARTS = ("<!doctype html", "<html", "<?xml")
 CHUNK = 1 << 20  # bytes that are read at once
 END_OF_TEXT = "<|endoftext|>"
@@ -143,8 +144,19 @@ def normalise(text: str) -> str:
 
 
 def grouping_key(text: str) -> str:
-    """Texts with the same result must not be in different splits: as `normalise`, with letters and digits alone."""
-    return NOT_ALPHANUMERIC.sub("", _fold(text))
+    """Texts with the same result must not be in different splits: as `normalise`, with letters, their marks and digits alone.
+
+    In many scripts, vowels are marks. Those that only choose a letter's or an emoji's look are none.
+    """
+    folded = _fold(text)
+    return (_NOT_ALPHANUMERIC if folded.isascii() else _not_alphanumeric()).sub("", folded)
+
+
+@cache
+def _not_alphanumeric():
+    import regex  # the standard library's has no classes of Unicode characters
+
+    return regex.compile(r"(?V1)[[^\p{L}\p{N}\p{M}]||\p{Variation_Selector}]+")
 
 
 def _fold(text: str) -> str:
