@@ -110,7 +110,8 @@ def test_the_baseline_of_chinese_classes_is_of_characters_and_is_called_so(copy_
         pd.DataFrame(part).to_parquet(paths.SPAM_SPLITS / f"{name}.parquet")
     yaml = YAML()
     values = yaml.load(paths.PARAMS.read_text())
-    values["data"]["spam"]["labels"] = list(vocabulary)
+    values["data"]["source"] = "custom"
+    values["data"]["spam"] |= {"urls": ["mine.tsv"], "labels": list(vocabulary)}
     values["classifier"] |= {"epochs": 1, "trainable": "head"}
     with paths.PARAMS.open("w") as file:
         yaml.dump(values, file)
