@@ -39,13 +39,14 @@ def _table(base: dict[str, Any], classifier: dict[str, Any], judge: dict[str, An
     from rich.table import Table
 
     test, tfidf = classifier["test"], classifier["tfidf"]
+    theirs = "TF-IDF's" if (of := classifier.get("tfidf_of", "words")) == "words" else f"TF-IDF's of {of}"
     table = Table("", "this run", "to compare with", title="What the models are worth", title_justify="left", title_style="bold")
     table.add_row("base: parameters", f"{base['parameters']:,}", "")
     table.add_row(
         "base: validation perplexity", f"{base['validation_perplexity']:.2f}", f"{base['trigram_perplexity']:.2f}, a trigram model's"
     )
-    table.add_row("classifier: test accuracy", f"{test['accuracy']:.1%}", f"{tfidf['accuracy']:.1%}, TF-IDF's")
-    table.add_row(f"classifier: F1 of {classifier['scores_of']}", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, TF-IDF's")
+    table.add_row("classifier: test accuracy", f"{test['accuracy']:.1%}", f"{tfidf['accuracy']:.1%}, {theirs}")
+    table.add_row(f"classifier: F1 of {classifier['scores_of']}", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, {theirs}")
     table.add_row("instruct: answers exactly right", f"{judge['exactly_right']:.1%}", "")
     table.add_row("instruct: mean score", f"{judge['mean_score']:.1f} of 100", f"judge: {judge['judge']}")
     table.add_row("instruct: answers not judged", f"{judge['failed']} of {judge['judged'] + judge['failed']}", "")

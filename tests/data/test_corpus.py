@@ -1,4 +1,5 @@
 import random
+import re
 import subprocess
 import sys
 
@@ -25,19 +26,10 @@ def in_chunks(text: str, size: int) -> list[str]:
 
 def divided_at_once(text: str) -> list[tuple[int, str]]:
     """What the streaming reader must give, from the whole text and in the plainest way."""
-    starts, texts = [1], [[]]
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.rstrip() == END_OF_TEXT:
-            starts.append(number + 1)
-            texts.append([])
-        else:
-            texts[-1].append(line)
-    rows = [(start, "\n".join(lines)) for start, lines in zip(starts, texts, strict=True)]
-    if len(rows) > 1 and not rows[-1][1].strip():
-        rows.pop()
-    if len(rows) > 1 and not texts[0]:
-        rows.pop(0)
-    return rows
+    markers = list(re.finditer(rf"\n?[^\S\n]*{re.escape(END_OF_TEXT)}[^\S\n]*\n?\ufeff?", text))
+    starts, ends = [0, *(marker.end() for marker in markers)], [*(marker.start() for marker in markers), len(text)]
+    found = [(1 + text.count("\n", 0, start), text[start:end]) for start, end in zip(starts, ends, strict=True)]
+    return [(row, document) for row, document in found if document.strip()] or [(1, "")]
 
 
 # --- documents ---
@@ -52,19 +44,68 @@ def test_separators_at_either_end_separate_nothing(tmp_path):
     assert read(tmp_path, "<|endoftext|>\nOne.\n<|endoftext|>\n") == [(2, "One.")]
 
 
-def test_an_empty_document_between_separators_is_kept_for_the_expectations(tmp_path):
-    assert read(tmp_path, "One.\n<|endoftext|>\n<|endoftext|>\nTwo.") == [(1, "One."), (3, ""), (4, "Two.")]
+@pytest.mark.parametrize(("text", "documents"), [
+    ("One.<|endoftext|>Two.", ["One.", "Two."]), ("One. <|endoftext|> Two.\n", ["One.", "Two.\n"]),
+    ("One.\n<|endoftext|>Two.", ["One.", "Two."]), ("One.<|endoftext|>\nTwo.", ["One.", "Two."]),
+    ("<|endoftext|>One.<|endoftext|>", ["One."]), ("  <|endoftext|>\t\n One.  <|endoftext|>\n\n", [" One."]),
+    ("One.<|endoftext|><|endoftext|>Two.", ["One.", "Two."]), ("One.\n<|endoftext|>\n \n<|endoftext|>\nTwo.", ["One.", "Two."]),
+    ("One.<|endoftext|>\ufeffTwo.<|endoftext|>\n\ufeffThree.", ["One.", "Two.", "Three."]),
+    ("One.\x0c<|endoftext|>\u3000Two.", ["One.", "Two."]), ("One.\n\n<|endoftext|>\n\nTwo.", ["One.\n", "\nTwo."]),
+    ("One.<<|endoftext|>>Two.", ["One.<", ">Two."]), ("<|endof<|endoftext|>text|>", ["<|endof", "text|>"]),
+    ("<|endoftext|>", [""]), ("<|endoftext|>\n<|endoftext|> ", [""]), ("<|EndOfText|> <|endoftext |>", ["<|EndOfText|> <|endoftext |>"]),
+])  # fmt: skip
+def test_a_marker_ends_a_document_wherever_it_stands(tmp_path, monkeypatch, text, documents):
+    assert [document for _, document in read(tmp_path, text)] == documents
+    assert [document for _, document in corpus.whole(corpus.from_rows([(7, text)]))] == documents, "in a table as in a text"
+    for size in (3, 4, 5, 17):
+        monkeypatch.setattr(rawtext, "CHUNK", size)
+        monkeypatch.setattr(corpus, "PIECE_CHARACTERS", size)
+        assert [document for _, document in read(tmp_path, text)] == documents
 
 
-def test_a_separator_within_a_line_is_text(tmp_path):
-    assert len(read(tmp_path, "One.<|endoftext|>Two.\n")) == 1
+def test_documents_on_one_line_have_one_row_and_go_to_quarantine_one_by_one(tmp_path):
+    (tmp_path / "raw.txt").write_text("One.\nTwo.<|endoftext|>bad<|endoftext|>Three.\n<|endoftext|>Four.")
+    corpus.write(corpus.read(tmp_path / "raw.txt"), {1: "why"}, tmp_path / "clean.txt", tmp_path / "bad.parquet")
+    assert (tmp_path / "clean.txt").read_text() == "One.\nTwo.\n<|endoftext|>\nThree.\n<|endoftext|>\nFour."
+    assert pq.read_table(tmp_path / "bad.parquet").to_pylist() == [{"row": 2, "text": "bad", "characters": 3, "reasons": "why"}]
+    assert [row for row, _ in corpus.whole(corpus.read(tmp_path / "raw.txt"))] == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("space", [" " * 999, " " * 1000, " " * 1001, " " * 5000, "\n" + " " * 1000, "\n" + " " * 1001, "\n" * 1200])
+def test_white_space_beyond_what_goes_with_a_marker_stays_wherever_chunks_end(space):
+    text = f"One.{space}{END_OF_TEXT}{space}Two."
+    found = [list(corpus._divided(in_chunks(text, size))) for size in (1, 7, 600, 10_000)]
+    for parts in found:
+        texts = "".join(part + "|" * ends for _, part, ends in parts)
+        assert texts == "".join(part + "|" * ends for _, part, ends in found[-1])
+        assert texts.count("|") == 2 and texts.startswith("One.") and texts.endswith("Two.|")
+
+
+def test_the_books_way_of_joining_gives_its_documents(tmp_path):
+    """As prepare_dataset of the book's chapter 5 joins files: the marker stands right before the next one's first word."""
+    books = ["First book.\n\nIt ends.\n", "\ufeffSecond book.\n", "Third."]
+    assert [text for _, text in read(tmp_path, END_OF_TEXT.join(books))] == ["First book.\n\nIt ends.", "Second book.", "Third."]
 
 
 def test_byte_order_mark_and_carriage_returns_are_no_text(tmp_path):
     assert read(tmp_path, b"\xef\xbb\xbfOne.\r\n<|endoftext|>\r\nTwo.\r\n") == [(1, "One."), (3, "Two.\n")]
 
 
-LINES = ["\n", END_OF_TEXT, f"{END_OF_TEXT}\n", f"\n{END_OF_TEXT}\n", " ", "a", "<|endof", "text|>", "\t", "\u2028", "b c\n", "\x85"]
+LINES = [
+    "\n",
+    END_OF_TEXT,
+    f"{END_OF_TEXT}\n",
+    f"\n{END_OF_TEXT}\n",
+    " ",
+    "a",
+    "<|endof",
+    "text|>",
+    "\t",
+    "\u2028",
+    "b c\n",
+    "\x85",
+    "\ufeff",
+]
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=14).map("".join).filter(str.strip), st.integers(1, 30))
@@ -149,7 +190,7 @@ def test_what_is_kept_divides_into_the_same_documents_and_the_rest_says_why(tmp_
     monkeypatch.setattr(corpus, "QUARANTINED_CHARACTERS", 12)
     monkeypatch.setattr(corpus, "QUARANTINED_AT_ONCE", 2)
     texts = {1: "<html> is a text here", 2: "bad " * 10, 3: "Two.\n\nThree.", 4: None, 5: "", 6: "Four.\n"}
-    reasons = {2: "why", 4: "missing", 5: "empty"}
+    reasons = {1: "why", 3: "missing", 4: "empty"}  # by the document's number, from 0
     corpus.write(corpus.from_rows(texts.items()), reasons, tmp_path / "clean.txt", tmp_path / "bad.parquet")
     kept = [text for _, text in corpus.whole(corpus.read(tmp_path / "clean.txt", cleaned=True))]
     assert kept == [texts[1], texts[3], texts[6]]

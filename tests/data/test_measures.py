@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptmill.data import corpus, measures, rawtext
-from gptmill.data.corpus import END_OF_TEXT
 
 
 def measure(texts: list[str | None], size: int = 1 << 18):
@@ -14,7 +13,7 @@ def measure(texts: list[str | None], size: int = 1 << 18):
         return measures.measure(list(corpus.from_rows(enumerate(texts, start=1))))
 
 
-TEXT = st.text(st.sampled_from("ab É\u00a0ﬁ猫\n\t\x00\x07\ufffd\u2028"), max_size=40)
+TEXT = st.text(st.sampled_from("ab É\u00a0ﬁ猫ก\n\t\x00\x07\ufffd\u2028"), max_size=40)
 
 
 @given(st.lists(TEXT, min_size=1, max_size=6), st.sampled_from([1, 3, 7, 1000]))
@@ -25,7 +24,8 @@ def test_numbers_of_pieces_are_those_of_whole_texts(texts, size):
     assert frame["text_visible_characters"].tolist() == [len(text.strip()) for text in texts]
     assert frame["text_bytes"].tolist() == [len(text.encode()) for text in texts]
     assert frame["text_control_characters"].tolist() == [len(rawtext.CONTROL_CHARACTERS.findall(text)) for text in texts]
-    assert frame["text_unbroken_characters"].tolist() == [max(map(len, text.split()), default=0) for text in texts]
+    spaced = [text.replace("猫", " ").replace("ก", " ") for text in texts]  # nor do these scripts need white space
+    assert frame["text_unbroken_characters"].tolist() == [max(map(len, text.split()), default=0) for text in spaced]
     assert frame["words"].tolist() == [len(text.split()) for text in texts]
 
 
@@ -45,16 +45,28 @@ def test_where_a_word_was_cut_by_force_is_no_white_space():
     assert measures.describe(measure(["a" * 8, "aaaaaaa a", "aaaaaaa\na"], size=7))["duplicates"] == 1
 
 
+def test_a_chapter_in_a_script_without_spaces_is_no_unbroken_junk():
+    texts = ["我们今天去公园，天气很好。" * 2000, "วันนี้อากาศดี" * 2000, "我" + "x" * 300 + "们", "x" * 300]
+    for size in (1 << 18, 7):
+        assert measure(texts, size)["text_unbroken_characters"].tolist() == [1, 0, 300, 300]
+
+
 def test_counts():
     frame = measure(["One two.", "Three.", "one  TWO.", None])
     assert measures.describe(frame) == {"characters": 8 + 6 + 9, "words": 5, "documents": 4, "duplicates": 1}
     assert frame["text_characters"].isna().tolist() == [False, False, False, True]
 
 
-def test_lines_that_would_end_a_document_are_counted():
-    texts = [f"a\n{END_OF_TEXT}\nb", f"{END_OF_TEXT}  \t", f"a {END_OF_TEXT}", f"{END_OF_TEXT} a\n{END_OF_TEXT}\n{END_OF_TEXT}"]
-    for size in (1000, 5):
-        assert measure(texts, size)["text_separators"].tolist() == [1, 1, 0, 2]
+def test_names_of_special_tokens_are_counted():
+    markers = Counter()
+    texts = ["<|im_start|>user\nHi<|im_end|>", "<s>[INST] a [/INST]</s>", None, "[CLS] x [SEP]<pad><pad>", "a <| b |> c <|> [S] <sp> <S>"]
+    texts += ["<|begin_of_text|><|eot_id|>", "<start_of_turn>", "<<SYS>> <</SYS>>", "<｜begin▁of▁sentence｜>", "<extra_id_0>"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "PIECE_CHARACTERS", 30)
+        measures.measure(corpus.from_rows(enumerate(texts)), markers)
+    once = ["<|im_start|>", "<|im_end|>", "<s>", "[INST]", "[/INST]", "</s>", "[CLS]", "[SEP]", "<|begin_of_text|>", "<|eot_id|>"]
+    once += ["<start_of_turn>", "<<SYS>>", "<</SYS>>", "<｜begin▁of▁sentence｜>", "<extra_id_0>"]
+    assert markers == dict.fromkeys(once, 1) | {"<pad>": 2}
 
 
 # --- repeated lines ---

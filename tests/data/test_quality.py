@@ -156,16 +156,14 @@ def test_each_bad_document_goes_to_quarantine_with_every_reason(tmp_path):
     wanted = WANTED.model_copy(update={"max_quarantined_share": 1.0})
     findings = quality.examine([expectations.corpus(frame, wanted, 8, 0.1)], tmp_path / "docs")[0]
     long = "text has more than 40,000 characters without white space"
-    separator = "text has a line <|endoftext|>, which would end the document"
     assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
         2: "text is missing or no string",
         3: "text is empty",
         4: "text has control characters or undecodable ones",
         5: long,
-        6: separator,
-        7: f"{long}; {separator}",
+        7: long,
     }
-    assert list(findings.kept["row"]) == [1]
+    assert list(findings.kept["row"]) == [1, 6, 6], "a marker divides the text of a row"
 
 
 def test_records_need_instruction_and_output_but_no_input(tmp_path):

@@ -3,9 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from gptmill.errors import GptmillError
 from gptmill.evaluation import baselines
-from gptmill.evaluation.baselines import TrigramModel, tfidf_classifier
+from gptmill.evaluation.baselines import TrigramModel
 
 # By hand, after Chen & Goodman 1999. Trigrams: 001 twice, 010, 100, 012 once: discount 3 / (3 + 2) = 0.6.
 # Bigrams count their contexts: 01, 10, 00, 12 once each: discount 1. Unigrams likewise: 0 twice, 1 and 2 once: discount 2 / (2 + 2) = 0.5.
@@ -72,29 +71,3 @@ def test_the_largest_vocabulary_fits():
     ids = np.array([65535, 65535, 65535, 65534, 65535] * 3, dtype=np.uint16)
     model = TrigramModel(ids, 65536)
     assert model.probability([65535, 65535], 65535) > 0.3 > model.probability([0, 65535], 0)
-
-
-TRAIN = ["win a prize now", "claim your prize", "free cash prize", "see you at home", "home for tea", "tea at ours then"]
-LABELS = ["spam", "spam", "spam", "ham", "ham", "ham"]
-
-
-def test_tfidf_tells_what_words_tell_apart():
-    assert tfidf_classifier((TRAIN, LABELS), ["a free prize", "tea at home", "prize prize"], seed=1) == ["spam", "ham", "spam"]
-
-
-def test_tfidf_tells_more_than_two_classes_and_weighs_rare_ones_if_asked():
-    texts, labels = [*TRAIN, "rain and snow", "snow at night"], [*LABELS, "weather", "weather"]
-    assert tfidf_classifier((texts, labels), ["snow tomorrow", "tea", "prize"], seed=1) == ["weather", "ham", "spam"]
-    common = (["tea now", "tea"] * 30 + ["tea"], ["common"] * 60 + ["rare"])
-    assert tfidf_classifier(common, ["tea"], seed=1) == ["common"]
-    assert tfidf_classifier(common, ["tea"], seed=1, weigh_classes=True) == ["rare"]
-
-
-def test_texts_without_words_are_one_error():
-    with pytest.raises(GptmillError, match="no text of the training split has a word"):
-        tfidf_classifier((["?", "!", "a b", ""], ["x", "x", "y", "y"]), ["?"], seed=1)
-
-
-def test_tfidf_is_repeatable_and_takes_words_that_it_does_not_know():
-    texts = ["", "xyzzy", "prize tea", "home"]
-    assert tfidf_classifier((TRAIN, LABELS), texts, seed=1) == tfidf_classifier((TRAIN, LABELS), texts, seed=1)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from gptmill import files, params, paths, stages
+from gptmill import files, params, paths, stages, summary
 from gptmill.serving import TextClassifier
 
 WORDS = {
@@ -95,3 +95,31 @@ def test_the_report_speaks_of_these_classes_and_of_no_others(trained):
     assert all("Taken for" in page and label in page for label in SHARES)
     assert not re.search(r"\b(spam|ham)\b", re.sub(r"<[^>]*>", " ", page).casefold())
     assert ("As classes are spread" in page) == (trained == "undersample")
+
+
+def test_the_baseline_of_chinese_classes_is_of_characters_and_is_called_so(copy_of_built, capsys):
+    """Of words it would be at chance, and a bad classifier would look good beside it."""
+    everyday, prize = ["今天", "明天", "开会", "吃饭", "回家", "电影"], ["中奖", "红包", "点击", "链接", "免费", "贷款"]
+    vocabulary = {"正常短信": everyday, "垃圾短信": prize}
+    both, rng = ["我们", "的", "了", "是", "已经", "大家", "一个", "到"] * 2, random.Random(3)
+    messages = [
+        {"label": label, "text": "".join(rng.choices(words + both, k=14)) + "。"} for label, words in vocabulary.items() for _ in range(75)
+    ]
+    rng.shuffle(messages)
+    for name, part in (("train", messages[:100]), ("validation", messages[100:110]), ("test", messages[110:]), ("natural", messages[110:])):
+        pd.DataFrame(part).to_parquet(paths.SPAM_SPLITS / f"{name}.parquet")
+    yaml = YAML()
+    values = yaml.load(paths.PARAMS.read_text())
+    values["data"]["source"] = "custom"
+    values["data"]["spam"] |= {"urls": ["mine.tsv"], "labels": list(vocabulary)}
+    values["classifier"] |= {"epochs": 1, "trainable": "head"}
+    with paths.PARAMS.open("w") as file:
+        yaml.dump(values, file)
+    stages.run("finetune_classifier", params.load())
+    stages.run("report", params.load())
+    summary.show()
+    metrics = files.read_json(paths.METRICS / "classifier.json")
+    assert metrics["tfidf_of"] == "characters" and metrics["tfidf"]["accuracy"] > 0.95
+    said = capsys.readouterr().out
+    assert "TF-IDF of characters with logistic regression" in said and "TF-IDF's of characters" in said
+    assert ">TF-IDF of characters</th>" in paths.REPORT.read_text()

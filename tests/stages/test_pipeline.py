@@ -102,8 +102,8 @@ def test_outputs_hold_no_time_host_path_or_run_id(outputs, built):
 @pytest.mark.parametrize(("name", "keys"), [
     ("pretrain", {"validation_loss", "validation_perplexity", "trigram_perplexity", "perplexity_to_trigram", "parameters",
                   "tokens_trained_on"}),
-    ("classifier", {"test", "tfidf", "natural", "natural_tfidf", "scores_of", "validation_accuracy", "best_epoch", "parameters_trained",
-                    "tokens_read"}),
+    ("classifier", {"test", "tfidf", "natural", "natural_tfidf", "scores_of", "tfidf_of", "validation_accuracy", "best_epoch",
+                    "parameters_trained", "tokens_read"}),
     ("instruct", {"validation_loss", "validation_perplexity", "validation_token_accuracy", "best_epoch", "parameters_trained",
                   "tokens_read"}),
     ("judge", {"judge", "mean_score", "mean_score_low", "mean_score_high", "median_score", "exactly_right", "judged", "failed",

@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from gptmill import files, paths
-from gptmill.data import rawtext, similar
+from gptmill import files, paths, tokenizer
+from gptmill.data import prompts, rawtext, similar, tokens
 from gptmill.errors import GptmillError
 from gptmill.params import CorpusParams, ExpectationParams, InstructionsParams, InstructionSplitParams, SpamParams, SpamSplitParams
 from gptmill.params.sources import STANDARD
-from gptmill.stages import split_instructions, split_spam, validate
+from gptmill.stages import split_instructions, split_spam, tokenize, validate
 
 RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (paths.raw_file(Path(name).stem, name) for name in ("corpus.txt", "spam.tsv", "instructions.json"))
 SOURCE = {"urls": [], "member": "", "sha256": "", "licence": "", "max_megabytes": 1}
@@ -256,3 +256,77 @@ def test_conflicting_labels_are_in_quarantine_with_each_others_rows():
     }
     report = files.read_json(paths.VALIDATION)["spam"]
     assert report["conflicting_labels"] == report["quarantined"] == 2 and report["kept"] == 89
+
+
+# --- markers ---
+
+STORY = "Once upon a time there was a miller, and number {} was his cat.\n"
+
+
+@pytest.fixture
+def tokenized(capsys):
+    def run(file: str = "corpus.txt", **settings: object) -> tuple[dict, list[str], str]:
+        """The corpus' part of validation.json, the documents that the token files hold, and what was said."""
+        given = CorpusParams(**SOURCE, **STANDARD["corpus"] | {"file": file} | settings)
+        params = changed(CHECKS, data=SimpleNamespace(**SOURCES | {"corpus": given}, expectations=EXPECTED))
+        validate.run(params)
+        words = SimpleNamespace(ranks="corpus", vocab_size=300)
+        tokenize.run(SimpleNamespace(**vars(params) | {"tokenizer": words, "compute": SimpleNamespace(threads=1)}))
+        ids = [i for split in tokens.SPLITS for i in tokens.read(paths.TOKENS, split).tolist()]
+        read = tokenizer.load(paths.TOKENIZER)
+        ends = [-1, *(place for place, i in enumerate(ids) if i == read.end_of_text)]
+        documents = [read.decode(ids[start + 1 : end]) for start, end in zip(ends, ends[1:], strict=False)]
+        return files.read_json(paths.VALIDATION)["corpus"], documents, capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.parametrize("file", ["corpus.txt", "corpus.jsonl", "corpus.csv", "corpus.parquet"])
+def test_a_corpus_that_was_joined_by_markers_is_as_many_documents(tokenized, file):
+    stories = [STORY.format(n) for n in range(60)]
+    joined, path = "<|endoftext|>".join(stories), paths.RAW / file
+    frame = pd.DataFrame({"text": ["<|endoftext|>".join(stories[:59]), f"<|endoftext|>\n<|endoftext|>{stories[59]}<|endoftext|> "]})
+    match path.suffix:
+        case ".txt":
+            path.write_text(joined)
+        case ".jsonl":
+            frame.to_json(path, orient="records", lines=True)
+        case ".csv":
+            frame.to_csv(path, index=False)
+        case ".parquet":
+            frame.to_parquet(path)
+    report, documents, said = tokenized(file, **{"quotes": True} if file.endswith("csv") else {})
+    assert report["documents"] == len(documents) == 60 and "markers" not in report and "warning" not in said
+    assert [document.strip() for document in documents] == [story.strip() for story in stories]
+    assert f"corpus: {len(documents)} documents" in said
+
+
+def test_pages_that_form_feeds_divide_are_text(tokenized):
+    pages = "\x0c\n".join(f"\tif (x)\n\x0b  {STORY.format(n)}\x0cThe page ends." for n in range(30))
+    RAW_CORPUS.write_text(pages + "\x85\u2028The end.")
+    report, documents, _ = tokenized()
+    assert report["success"] and report["quarantined"] == 0 and documents == [pages + "\x85\u2028The end."]
+
+
+def test_other_tools_markers_are_a_warning_with_their_counts(tokenized):
+    stories = [f"<s>{STORY.format(n)}</s>" if n < 20 else f"<|im_start|>user\n{STORY.format(n)}<|im_end|>" for n in range(60)]
+    RAW_CORPUS.write_text("\n".join(stories))
+    put_records = [{"instruction": f"Count to {n}.", "input": "", "output": "one <|endoftext|> two"} for n in range(30)]
+    RAW_INSTRUCTIONS.write_text(json.dumps(put_records))
+    RAW_SPAM.write_text("\n".join([*lines(), "ham\t[CLS] hello"]) + "\n")
+    report, documents, said = tokenized()
+    assert report["markers"] == {"<|im_start|>": 40, "<|im_end|>": 40, "<s>": 20, "</s>": 20} and report["success"]
+    assert "warning: corpus has names of special tokens, which are learnt as plain text: <|im_start|> 40 times, <|im_end|> 40 times" in said
+    assert "where they should end a document, replace them with <|endoftext|>" in said
+    whole = files.read_json(paths.VALIDATION)
+    assert whole["instructions"]["markers"] == {"<|endoftext|>": 30} and whole["spam"]["markers"] == {"[CLS]": 1}
+    assert documents == ["\n".join(stories)], "a warning changes nothing"
+
+
+def test_a_marker_in_a_record_or_message_is_never_the_token(words):
+    """The ids of whatever people write: prompts and answers in training, questions in use, messages."""
+    for text in ("<|endoftext|>", "one<|endoftext|>two", "<|endoftext|>" * 3, "<|unk|><|im_end|></s>"):
+        for style in prompts.STYLES.values():
+            for encoded in (style.prompt(text, text), style.target(text), text):
+                ids = words.encode(encoded)
+                assert words.end_of_text not in ids and words.decode(ids) == encoded

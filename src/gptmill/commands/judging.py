@@ -53,9 +53,13 @@ def judge_file(
     records = read_answers(file)
     others = same_questions(records, read_answers(against_file), file, against_file) if against_file else []
     judge = _judge(backend)
+    if against_file and judge.compares:
+        records = [{**record, "base_response": other["response"]} for record, other in zip(records, others, strict=True)]
     judgements = judge_all(judge, records)
     found = {"file": str(file), **summarise(judge.name, judgements), **judge.metrics(judgements)}
-    if against_file:
+    if against_file and judge.compares:
+        found["compared_with"] = str(against_file)
+    elif against_file:
         other = judge_all(judge, others)
         compared = compare([record["score"] for record in judgements], [record["score"] for record in other])
         found["against_file"] = {"file": str(against_file), **summarise(judge.name, other), **compared}
@@ -102,6 +106,8 @@ def _told(found: dict) -> str:
         f"judge: {found['judge']}",
         f"judged {found['judged']}, failed {found['failed']}, exactly right {found['exactly_right']:.1%}, median {found['median_score']:g}",
     ]
+    if "compared_with" in found:
+        lines.append(f"compared with {found['compared_with']}: 100 is better, 50 a tie, 0 worse")
     if found["score_length_correlation"] is not None:
         lines.append(f"correlation of score with length (Spearman): {found['score_length_correlation']:+.2f}")
     if "gain" in found:

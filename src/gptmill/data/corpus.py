@@ -1,7 +1,7 @@
 """The corpus, document by document and piece by piece: a corpus of any size is never whole in memory, nor is one of its documents.
 
-A plain text has its documents separated by lines that hold `<|endoftext|>` alone. A document comes as pieces whose ids, one after the
-other, are the ids of the whole.
+`<|endoftext|>` ends a document wherever it stands: on a line of its own, in the middle of one, in a text of a table. A document comes as
+pieces whose ids, one after the other, are the ids of the whole.
 """
 
 import re
@@ -18,10 +18,10 @@ PIECE_CHARACTERS = 1 << 18
 QUARANTINED_CHARACTERS = 20_000  # what of a document is kept in quarantine
 QUARANTINED_AT_ONCE = 500
 
-# What may follow the separator on its line. The bound lets a reader decide without holding all of a line.
-LONGEST_SEPARATOR = len(END_OF_TEXT) + 1000
-_REST = re.compile(r"[^\S\n]{0,1000}\n")
-_REST_AT_THE_END = re.compile(r"[^\S\n]{0,1000}(?:\n|\Z)")
+# With a marker goes the white space around it on its line, and the line ends on both sides of that; after it a byte order mark too, of a
+# file that was joined with others. The bound lets a reader decide without holding all of a line.
+LONGEST_SPACE = 1000
+_AFTER_MARKER = re.compile(rf"[^\S\n]{{0,{LONGEST_SPACE}}}\n?\ufeff?")
 
 # A text may be cut right before a white-space character that follows one that is none: tokenization can't differ then. It looks for
 # pairs only within what PATTERN in tokenizer.py matches, and each match and each look-ahead stays on its side of such a place:
@@ -45,9 +45,9 @@ class Piece(NamedTuple):
 def read(path: Path, says: str = "", *, cleaned: bool = False) -> Iterator[Piece]:
     """The documents of a plain text in pieces; `row` is the line where a document starts.
 
-    A separator before the first document or after the last one separates nothing; two in a row have an empty document between them.
-    Raises `GptmillError` when the file can't be read as text. `says`: what a progress bar says; "" shows none. `cleaned`: it is what the
-    validate stage wrote, whose first document may be a page of HTML.
+    What is nothing but white space, between two markers or a marker and an end of the file, is no document. Raises `GptmillError` when the
+    file can't be read as text. `says`: what a progress bar says; "" shows none. `cleaned`: it is what the validate stage wrote, whose first
+    document may be a page of HTML.
     """
     return _in_pieces(_divided(rawtext.chunks(path, says, may_be_page=cleaned)))
 
@@ -59,12 +59,16 @@ def read_raw(path: Path, params: CorpusParams, says: str = "") -> Iterator[Piece
 
 
 def from_rows(rows: Iterable[tuple[int, str | None]]) -> Iterator[Piece]:
-    """The documents of a table, one a row, in pieces. A text is as it would be in a file: `\\n` for `\\r\\n`, no half characters."""
+    """The documents of a table in pieces: one a row, or more where a text has markers. A text is as it would be in a file: `\\n` for
+    `\\r\\n`, no half characters.
+    """
     for row, text in rows:
         if text is None:
             yield Piece(row, None, True)
         else:
-            yield from _in_pieces([(row, rawtext.LONE_SURROGATES.sub("\ufffd", text).replace("\r\n", "\n"), True)])
+            text = rawtext.LONE_SURROGATES.sub("\ufffd", text).replace("\r\n", "\n")
+            parts = _divided([text]) if END_OF_TEXT in text else [(row, text, True)]
+            yield from _in_pieces((row, part, ends) for _, part, ends in parts)
 
 
 def whole(pieces: Iterable[Piece]) -> Iterator[tuple[int, str | None]]:
@@ -78,7 +82,7 @@ def whole(pieces: Iterable[Piece]) -> Iterator[tuple[int, str | None]]:
 
 
 def write(pieces: Iterable[Piece], reasons: Mapping[int, str], clean: Path, quarantine: Path) -> None:
-    """The documents whose row has no reason as one text, which `read` divides again, and the others as a table.
+    """The documents whose number, from 0, has no reason as one text, which `read` divides again, and the others as a table.
 
     In quarantine stands the start of a document, with the number of characters of the whole.
     """
@@ -86,7 +90,7 @@ def write(pieces: Iterable[Piece], reasons: Mapping[int, str], clean: Path, quar
     import pyarrow.parquet as pq
 
     schema = pa.schema([("row", pa.int64()), ("text", pa.string()), ("characters", pa.int64()), ("reasons", pa.string())])
-    kept, bad, started = 0, [], False  # bad: [row, text, characters, reasons]
+    kept, bad, started, number = 0, [], False, -1  # bad: [row, text, characters, reasons]
     with clean.open("w", encoding="utf-8", newline="\n") as text, pq.ParquetWriter(quarantine, schema) as table:
 
         def put_away() -> None:
@@ -94,7 +98,8 @@ def write(pieces: Iterable[Piece], reasons: Mapping[int, str], clean: Path, quar
             bad.clear()
 
         for row, part, last in pieces:
-            if row not in reasons:
+            number += not started
+            if number not in reasons:
                 if not started and kept:
                     text.write(SEPARATOR)
                 text.write(part)
@@ -103,7 +108,7 @@ def write(pieces: Iterable[Piece], reasons: Mapping[int, str], clean: Path, quar
                 if not started:
                     if len(bad) == QUARANTINED_AT_ONCE:
                         put_away()
-                    bad.append([row, None if part is None else "", 0, reasons[row]])
+                    bad.append([row, None if part is None else "", 0, reasons[number]])
                 if part is not None:
                     bad[-1][1] += part[: QUARANTINED_CHARACTERS - len(bad[-1][1])]
                     bad[-1][2] += len(part)
@@ -113,46 +118,51 @@ def write(pieces: Iterable[Piece], reasons: Mapping[int, str], clean: Path, quar
 
 def _divided(chunks: Iterable[str]) -> Iterator[tuple[int, str, bool]]:
     """Row, text, and whether the document ends with it; a document has one such part, or one for each chunk that it is in."""
-    row = line = 1  # where the document starts; where what is in `text` and was not handed out starts
-    text, start = "", 0  # what was not handed out is text[start:]
-    at_line_start = whole = True  # whether that is at the start of a line; whether nothing of the document was handed out
-    documents, first = 0, True
+    row = line = 1  # where the document starts; where `text`, which was not handed out, starts
+    text, documents = "", 0
+    whole, after_marker = True, False  # whether nothing of the document was handed out; whether a marker stands right before `text`
     for chunk in chain(chunks, [None]):
-        text, start, place = text[start:] + (chunk or ""), 0, 0
-        rest = _REST_AT_THE_END if chunk is None else _REST
-        while (place := text.find(END_OF_TEXT, place)) >= 0:
-            starts_a_line = text[place - 1] == "\n" if place > start else at_line_start
-            separator = rest.match(text, place + len(END_OF_TEXT)) if starts_a_line else None
-            if not separator:
-                place += 1
-                continue
-            if not (first and whole and place == start):
-                yield row, text[start : max(start, place - 1)], True
+        *ended, text = (text + (chunk or "")).split(END_OF_TEXT)
+        for part in ended:
+            space = _AFTER_MARKER.match(part).end() if after_marker else 0
+            row += part.count("\n", 0, space)
+            document = part[space : max(space, _space_before(part, len(part)))]
+            if not whole or document.strip():
+                yield row, document, True
                 documents += 1
-            line += text.count("\n", start, separator.end())
-            row, start, place = line, separator.end(), separator.end()
-            at_line_start, whole, first = True, True, False
+            line += part.count("\n")
+            row, whole, after_marker = line, True, True
+        if after_marker:
+            space = _AFTER_MARKER.match(text).end()
+            if space == len(text) and chunk is not None:
+                continue  # there may be more of it
+            line += text.count("\n", 0, space)
+            row, text, after_marker = line, text[space:], False
         if chunk is not None:
-            kept = _undecided(text, start, at_line_start)
-            # A document of nothing but white space is none when it is the last one. A megabyte of it is one all the same.
-            if kept > start and not (whole and kept - start < rawtext.CHUNK and not text[start:kept].strip()):
-                yield row, text[start:kept], False
-                line += text.count("\n", start, kept)
-                start, whole, at_line_start = kept, False, False
-        elif not whole or text[start:].strip():
-            yield row, text[start:], True
+            kept = _undecided(text)
+            # White space alone is no document when a marker or the end comes next. A megabyte of it is one all the same.
+            if kept and not (whole and kept < rawtext.CHUNK and not text[:kept].strip()):
+                yield row, text[:kept], False
+                line += text.count("\n", 0, kept)
+                text, whole = text[kept:], False
+        elif not whole or text.strip():
+            yield row, text, True
         elif not documents:
             yield 1, "", True
 
 
-def _undecided(text: str, start: int, at_line_start: bool) -> int:
-    """From where on `text` may turn out to be a separator, with the line's end before it, once there is more of it."""
-    end = text.rfind("\n", max(start, len(text) - LONGEST_SEPARATOR - 1))
-    if end < 0 and not (at_line_start and len(text) - start <= LONGEST_SEPARATOR):
-        return len(text)
-    line = text[end + 1 :] if end >= 0 else text[start:]
-    may_be = END_OF_TEXT.startswith(line) or (line.startswith(END_OF_TEXT) and not line[len(END_OF_TEXT) :].strip())
-    return max(end, start) if may_be else len(text)
+def _undecided(text: str) -> int:
+    """From where on `text` may turn out to belong to a marker once there is more of it."""
+    begun = next((n for n in range(len(END_OF_TEXT) - 1, 0, -1) if text.endswith(END_OF_TEXT[:n])), 0)
+    return _space_before(text, len(text) - begun)
+
+
+def _space_before(text: str, end: int) -> int:
+    """Where the white space starts that goes with a marker at `end`."""
+    before = text[max(0, end - LONGEST_SPACE - 1) : end]
+    space = before[len(before.rstrip()) :]
+    line_end = space.rfind("\n")
+    return end - (min(len(space), LONGEST_SPACE) if line_end < 0 else len(space) - line_end)
 
 
 def _in_pieces(parts: Iterable[tuple[int, str, bool]]) -> Iterator[Piece]:

@@ -14,7 +14,6 @@ import pandas as pd
 from gptmill import tokenizer
 from gptmill.data import instructions, prompts, rawtext, repeats
 from gptmill.data.instructions import FIELDS
-from gptmill.data.rawtext import END_OF_TEXT
 from gptmill.params import ExpectationParams
 
 
@@ -35,7 +34,7 @@ class DataSet:
     """A data set as its file was read, with columns computed for the checks, and what is expected of it."""
 
     name: str
-    columns: list[str]  # those of the file, `row` first
+    columns: list[str]  # those that name a row, and those of the file
     frame: pd.DataFrame
     rules: list[Rule]
     kept_columns: tuple[str, ...] = ()  # computed ones that go with the rows that are kept
@@ -53,13 +52,11 @@ def corpus(frame: pd.DataFrame, params: ExpectationParams, context_length: int, 
 
     between, control = "ExpectColumnValuesToBeBetween", "has control characters or undecodable ones"
     too_long = f"has more than {unbroken:,} characters without white space"
-    separator = f"has a line {END_OF_TEXT}, which would end the document"
     rules = [
         rule("every document has a text that is a string", "ExpectColumnValuesToNotBeNull", "characters", "is missing or no string"),
         rule("no text is empty", between, "visible_characters", "is empty", min_value=1),
         rule(f"no text {control}", between, "control_characters", control, max_value=0),
         rule(f"no text {too_long}", between, "unbroken_characters", too_long, max_value=unbroken),
-        rule(f"no text {separator}", between, "separators", separator, max_value=0),
         Rule(
             f"the corpus has {wanted:,} characters or more",
             "ExpectColumnSumToBeBetween",
@@ -80,7 +77,7 @@ def corpus(frame: pd.DataFrame, params: ExpectationParams, context_length: int, 
         ),
         _quarantine_rule("documents", params),
     ]
-    return DataSet("corpus", ["row"], frame, rules)
+    return DataSet("corpus", ["document", "row"], frame, rules)
 
 
 def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationParams) -> DataSet:

@@ -4,14 +4,14 @@ A document takes 100 bytes, whatever its length. What is expected of a corpus is
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
 
 import pandas as pd
 
-from gptmill.data import rawtext
-from gptmill.data.corpus import LONGEST_SEPARATOR, Piece
-from gptmill.data.rawtext import END_OF_TEXT
+from gptmill.data import rawtext, scripts
+from gptmill.data.corpus import Piece
 
 SHORTEST_LINE = 20  # characters: shorter lines, such as names and headings, may come back as often as they like
 LINES_REMEMBERED = 1 << 18
@@ -19,18 +19,20 @@ LINES_REMEMBERED = 1 << 18
 _BYTES_OF_TEXT = bytes(byte for byte in range(256) if byte > 127 or not rawtext.CONTROL_CHARACTERS.match(chr(byte)))
 
 
-def measure(pieces: Iterable[Piece]) -> pd.DataFrame:
-    """One row a document, the whole of a missing one null: `row`, and
+def measure(pieces: Iterable[Piece], markers: Counter[str] | None = None) -> pd.DataFrame:
+    """One row a document, the whole of a missing one null: its `document` number, from 0, `row`, and
 
     - `text_characters`, `text_visible_characters` (without outer white space), `text_bytes` (in UTF-8), `words`;
     - `text_control_characters`, U+FFFD included;
-    - `text_unbroken_characters`: the longest run without white space;
-    - `text_separators`: lines that would end the document if it stood in a text file;
+    - `text_unbroken_characters`: the longest run without white space, or characters of scripts that put none between words;
     - `text_hash`: the same for texts that `rawtext.normalise` makes the same (but for two in 10^19);
     - `repeated_line_share`: lines that stood before, in this document or another one, as a share of all lines of the corpus, so that the
       column's sum is the corpus' share. Lines that are blank or short don't count. With more than LINES_REMEMBERED different lines it is an
       estimate: lines are remembered when their hash is a multiple of a number that grows, and each then stands for that many.
+
+    Special tokens' names are counted in `markers`.
     """
+    markers = Counter() if markers is None else markers
     columns = {name: array("q") for name in ("row", *_Document.COLUMNS)}
     lines, new_lines = array("q"), array("q")
     seen, document = _Lines(), None
@@ -38,6 +40,7 @@ def measure(pieces: Iterable[Piece]) -> pd.DataFrame:
         document = document or _Document(piece.row, seen)
         if piece.text is not None:
             document.add(piece.text)
+            rawtext.count_markers([piece.text], markers)
         if piece.last:
             for column, value in zip(columns.values(), document.numbers(missing=piece.text is None), strict=True):
                 column.append(value)
@@ -51,6 +54,7 @@ def _frame(columns: dict[str, array], lines: array, new_lines: array) -> pd.Data
     import numpy as np
 
     frame = pd.DataFrame({name: np.frombuffer(values, dtype=np.int64) for name, values in columns.items()}, copy=False)
+    frame.insert(0, "document", np.arange(len(frame)))
     missing = frame["text_characters"] < 0
     if missing.any():
         frame["text_characters"] = frame["text_characters"].astype("float64").mask(missing)
@@ -98,27 +102,28 @@ class _Document:
         "text_bytes",
         "text_control_characters",
         "text_unbroken_characters",
-        "text_separators",
         "text_hash",
         "words",
     )
 
     def __init__(self, row: int, seen: _Lines) -> None:
         self.row, self._seen = row, seen
-        self.characters = self.bytes = self.control = self.unbroken = self.separators = self.words = 0
+        self.characters = self.bytes = self.control = self.unbroken = self.words = 0
         self.lines = self.new_lines = 0
         self._first = self._end = 0  # where the first visible character is, and where the last one ends
-        self._run = 0  # characters without white space that the last piece ended with
+        self._in_word = False  # whether the last piece ended in one
+        self._run = 0  # characters without white space that it ended with
         self._hash = blake2b(digest_size=8)
         self._line = blake2b(digest_size=8)  # the line that the last piece ended in
-        self._line_length, self._line_start = 0, ""
+        self._line_length, self._line_is_blank = 0, True
 
     def add(self, text: str) -> None:
         if not text:
             return
         words = text.split()
         encoded = text.encode()
-        goes_on = self._run > 0 and not text[0].isspace()  # a word was cut by force
+        goes_on = self._in_word and not text[0].isspace()  # a word was cut by force
+        self._in_word = not text[-1].isspace()
         if words:
             self._add_words(text, words, goes_on)
         else:
@@ -135,7 +140,13 @@ class _Document:
         normalised = " ".join(words).lower() if text.isascii() else rawtext.normalise(text)
         self._hash.update((normalised if goes_on or not self.words else " " + normalised).encode())
         self.words += len(words) - goes_on
-        before = self._run if goes_on else 0
+        self._measure_runs(text, words)
+
+    def _measure_runs(self, text: str, words: list[str]) -> None:
+        if not text.isascii() and scripts.UNSPACED.search(text):
+            text = scripts.UNSPACED.sub(" ", text)
+            words = text.split() or [""]
+        before = 0 if text[0].isspace() else self._run
         self.unbroken = max(self.unbroken, before + len(words[0]), max(map(len, words)))
         ends_within = not text[-1].isspace()
         self._run = len(words[-1]) + (before if len(words) == 1 else 0) if ends_within else 0
@@ -144,21 +155,19 @@ class _Document:
         first, *rest = text.split("\n")
         self._line.update(first.encode())
         self._line_length += len(first)
-        self._line_start += first[: LONGEST_SEPARATOR + 1 - len(self._line_start)]
+        self._line_is_blank &= not first.strip()
         for line in rest:
             self._end_line()
             self._line = blake2b(line.encode(), digest_size=8)
-            self._line_length, self._line_start = len(line), line[: LONGEST_SEPARATOR + 1]
+            self._line_length, self._line_is_blank = len(line), not line.strip()
 
     def _end_line(self) -> None:
-        if self._line_length >= SHORTEST_LINE and not self._line_start.isspace():
+        if self._line_length >= SHORTEST_LINE and not self._line_is_blank:
             self.lines += 1
             self.new_lines += self._seen.weigh(self._line.digest())
-        if self._line_start.startswith(END_OF_TEXT):
-            self.separators += len(self._line_start) <= LONGEST_SEPARATOR and self._line_start.rstrip() == END_OF_TEXT
 
     def numbers(self, missing: bool) -> tuple[int, ...]:
         self._end_line()
         digest = int.from_bytes(self._hash.digest(), "little", signed=True)
         characters, visible = (-1, -1) if missing else (self.characters, self._end - self._first)
-        return self.row, characters, visible, self.bytes, self.control, self.unbroken, self.separators, digest, self.words
+        return self.row, characters, visible, self.bytes, self.control, self.unbroken, digest, self.words

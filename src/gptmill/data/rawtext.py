@@ -3,21 +3,30 @@
 import codecs
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from gptmill import files
 from gptmill.errors import GptmillError
 
-# C0 except tab, line feed and carriage return, DEL, and the mark that decoders leave where they could not read. C1 is left alone: in
-# real files it is Windows-1252's quotes and dashes, decoded as Latin-1; 35 of the UCI messages have them.
-CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
+# C0 except its white space, DEL, and the mark that decoders leave where they could not read. Form feeds divide the pages of sources and of
+# what pdftotext writes, vertical tabs are word processors' line breaks within a paragraph. C1 is left alone: in real files it is
+# Windows-1252's quotes and dashes, decoded as Latin-1 (35 of the UCI messages have them), or NEL, a line's end.
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
-NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 PAGE_STARTS = ("<!doctype html", "<html", "<?xml")
 CHUNK = 1 << 20  # bytes that are read at once
 END_OF_TEXT = "<|endoftext|>"
 SEPARATOR = f"\n{END_OF_TEXT}\n"  # a line of its own between two documents
+# Special tokens of other tokenizers and chat templates (BERT, SentencePiece, Llama, Gemma, T5, DeepSeek, ChatML and its kin), and of ours.
+MARKER = re.compile(
+    r"[<\[](?:\|[A-Za-z]\w{0,38}\|>|｜[^\s<>|｜]{1,40}｜>|/?s>|(?:pad|unk|mask|bos|eos|sep|cls|start_of_turn|end_of_turn|extra_id_\d{1,3})>"
+    r"|/?INST\]|</?SYS>>|(?:CLS|SEP|PAD|MASK|UNK|BOS|EOS)\])"
+)
+MARKERS_COUNTED = 1000  # different ones
 FETCH_AGAIN = "Fetch it again, or put the right file in its place."
 
 
@@ -123,14 +132,34 @@ def _starts_a_page(text: str) -> bool:
     return text[:200].lstrip().casefold().startswith(PAGE_STARTS)
 
 
+def count_markers(texts: Iterable[str], counts: Counter[str]) -> None:
+    """Adds to `counts` how often each special token's name stands in the texts."""
+    for text in texts:
+        if "<" in text or "[" in text:
+            for marker in MARKER.findall(text):
+                if marker in counts or len(counts) < MARKERS_COUNTED:
+                    counts[marker] += 1
+
+
 def normalise(text: str) -> str:
     """Texts with the same result are exact duplicates: NFKC, case folded, white space collapsed."""
     return " ".join(_fold(text).split())
 
 
 def grouping_key(text: str) -> str:
-    """Texts with the same result must not be in different splits: as `normalise`, with letters and digits alone."""
-    return NOT_ALPHANUMERIC.sub("", _fold(text))
+    """Texts with the same result must not be in different splits: as `normalise`, with letters, their marks and digits alone.
+
+    In many scripts, vowels are marks. Those that only choose a letter's or an emoji's look are none.
+    """
+    folded = _fold(text)
+    return (_NOT_ALPHANUMERIC if folded.isascii() else _not_alphanumeric()).sub("", folded)
+
+
+@cache
+def _not_alphanumeric():
+    import regex  # the standard library's has no classes of Unicode characters
+
+    return regex.compile(r"(?V1)[[^\p{L}\p{N}\p{M}]||\p{Variation_Selector}]+")
 
 
 def _fold(text: str) -> str:

@@ -1,7 +1,8 @@
 """Texts that say nearly the same: found by MinHash, counted by Jaccard, and put into groups that no split may part.
 
 A text is the set of the runs of five characters (shingles) in its `rawtext.grouping_key`: letters and digits alone, so that case, spacing
-and punctuation decide nothing. Two texts are near-duplicates when the Jaccard similarity of their sets is at least a threshold.
+and punctuation decide nothing. Of ideographs and kana, two say as much as five letters. Two texts are near-duplicates when the Jaccard
+similarity of their sets is at least a threshold.
 
 Digits count as any character does: a long message with another phone number is the same message. Not so in a short text, whose number is
 what it is about, and often ends it: there a changed digit touches one shingle and not five, "the square root of 16" would be as good as
@@ -16,16 +17,17 @@ from functools import cache
 
 import pandas as pd
 
-from gptmill.data import rawtext
+from gptmill.data import rawtext, scripts
 
-SHINGLE = 5  # characters
-SHORT = 50  # characters of a key: in a shorter one, a changed character in the middle leaves a similarity below 0.8
+SHINGLE, DENSE_SHINGLE = 5, 2  # characters
+SHORT, DENSE_SHORT = 50, 20  # characters of a key: in a shorter one, a changed character in the middle leaves a similarity below 0.8
 BANDS, ROWS = 32, 4  # of a signature of 128 permutations
 
 
 def shingles(key: str) -> frozenset[str]:
-    """The runs of five characters in a grouping key; a shorter key is its own and only one."""
-    return frozenset(key[start : start + SHINGLE] for start in range(max(1, len(key) - SHINGLE + 1)))
+    """The runs of five characters in a grouping key, or of two; a shorter key is its own and only one."""
+    size = DENSE_SHINGLE if scripts.is_dense(key) else SHINGLE
+    return frozenset(key[start : start + size] for start in range(max(1, len(key) - size + 1)))
 
 
 def similarity(one: frozenset[str], other: frozenset[str]) -> float:
@@ -38,7 +40,7 @@ class _Text:
     def __init__(self, key: str) -> None:
         self.key, self.shingles = key, shingles(key)
         self.digits = "".join(filter(str.isdigit, key))
-        self.is_short = len(key) < SHORT
+        self.is_short = len(key) < (DENSE_SHORT if scripts.is_dense(key) else SHORT)
 
     def is_near(self, other: "_Text", threshold: float) -> bool:
         if (self.is_short or other.is_short) and self.digits != other.digits:

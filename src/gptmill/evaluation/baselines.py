@@ -1,11 +1,9 @@
-"""What simpler means reach on the same data, so that a reader sees what the GPT is worth."""
+"""What a trigram model reaches on the same tokens, so that a reader sees what the GPT is worth."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
-
-from gptmill.errors import GptmillError
 
 LONGEST_TRIGRAM_TEXT = 20_000_000  # tokens: half a gigabyte in memory
 AT_ONCE = 1_000_000  # tokens whose probabilities are computed side by side
@@ -79,28 +77,3 @@ def _look_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.nda
         return np.zeros(len(wanted), dtype=np.int64)
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[places] == wanted, values[places], 0)
-
-
-def tfidf_classifier(
-    train: tuple[Sequence[str], Sequence[str]], texts: Sequence[str], seed: int, *, weigh_classes: bool = False
-) -> list[str]:
-    """Labels for `texts` from TF-IDF of words and word pairs and a logistic regression, fitted on `train`'s texts and labels.
-
-    `weigh_classes`: every class weighs the same in the fit, however many texts it has. Raises `GptmillError` when no text of `train` has a
-    word of two letters or digits.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
-        LogisticRegression(C=10.0, max_iter=1000, random_state=seed, class_weight="balanced" if weigh_classes else None),
-    )
-    try:
-        model.fit(*train)
-    except ValueError as error:
-        if "empty vocabulary" not in str(error):
-            raise
-        raise GptmillError("no text of the training split has a word: does data.spam.text name the column with the texts?") from None
-    return model.predict(texts).tolist()

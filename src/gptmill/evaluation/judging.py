@@ -30,10 +30,11 @@ def judge_all(judge: Judge, records: Sequence[dict[str, Any]]) -> list[dict[str,
     if all(record["score"] is None for record in found):
         raise Unavailable(f"the judge {judge.name} could not score a single answer; the first failure: {found[0]['failure']}")
     # A judge that compares the two has judged both.
-    with_base = [record for record in found if record.get("base_response") is not None and not judge.compares]
-    asked = [{**record, "response": record["base_response"]} for record in with_base]
-    for record, said in zip(with_base, _with_progress(judge, asked, "judging the base model"), strict=True):
-        record["base_score"] = said["score"]
+    with_base = [] if judge.compares else [record for record in found if record.get("base_response") is not None]
+    if with_base:
+        asked = [{**record, "response": record["base_response"]} for record in with_base]
+        for record, said in zip(with_base, _with_progress(judge, asked, "judging the base model"), strict=True):
+            record["base_score"] = said["score"]
     return found
 
 

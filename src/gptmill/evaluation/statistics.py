@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from gptmill.data import scripts
+
 RESAMPLES = 2000
 AT_ONCE = 4_000_000  # numbers of a resample's indices in memory
 RAREST_KIND, MOST_KINDS = 3, 12
@@ -63,8 +65,8 @@ def kinds(instructions: Sequence[str]) -> list[str]:
 
 
 def length(answer: str) -> int:
-    """In words."""
-    return len(answer.split())
+    """In words, or characters of scripts without spaces."""
+    return len(scripts.split(answer))
 
 
 def length_class(answer: str) -> str:

@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from gptmill.params import addresses
 from gptmill.params.base import PositiveInt, Section
 
+OLLAMA_ENDPOINTS = ("/api/chat", "/api/generate", "/api/tags")
+ENDPOINTS = ("/chat/completions", "/completions", "/responses", "/models")
 Price = Annotated[float, Field(ge=0)]
 
 
@@ -30,6 +32,11 @@ class JudgeModelParams(Section):
             raise ValueError(f"{addresses.shown(url)} is no address: {error}") from None
         if parts.username or parts.password or parts.query:
             raise ValueError(f"{addresses.shown(url)} holds more than an address: a key belongs in the environment (api_key_env)")
+        path = parts.path.rstrip("/")
+        if path.endswith(OLLAMA_ENDPOINTS):
+            raise ValueError(f"{url} is Ollama's own API; judges speak its OpenAI-compatible one: {parts.scheme}://{parts.netloc}/v1")
+        if endpoint := next((name for name in ENDPOINTS if path.endswith(name)), None):
+            raise ValueError(f"{url} names an endpoint: leave {endpoint} out, as it is added to each request")
         return url
 
 
@@ -45,7 +52,9 @@ class JudgeParams(Section):
     max_reply_tokens: Annotated[int, Field(ge=0)] = Field(description="longest reply of a judge; 0: as long as the server allows")
     attempts: PositiveInt = Field(description="requests for one reply, at most, while the server is busy, failing or silent")
     timeout_seconds: Annotated[float, Field(gt=0)] = Field(description="longest wait for one reply")
-    concurrency: PositiveInt = Field(description="requests under way at once, for each judge")
+    concurrency: PositiveInt = Field(
+        description="requests under way at once, for each judge, at most: one at first, more while the server answers as fast"
+    )
     requests_per_minute: Annotated[int, Field(ge=0)] = Field(description="evenly spaced, for each judge; 0: as many as it takes")
 
     @model_validator(mode="after")

@@ -94,6 +94,7 @@ class ClassifierMetrics(Record):
     natural: Scores  # of the test split as the classes really are spread
     natural_tfidf: Scores
     scores_of: str  # what precision, recall and F1 are about
+    tfidf_of: Literal["words", "characters"] = "words"
     parameters_trained: Count | None = None
     tokens_read: Count | None = None  # in training, padding left out
 

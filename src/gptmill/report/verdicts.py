@@ -34,7 +34,7 @@ def classifier(metrics: ClassifierMetrics) -> Verdict:
     """Texts put right beside TF-IDF with logistic regression, on the same split."""
     rows = metrics.test.rows
     ours, theirs = (round(scores.accuracy * rows) for scores in (metrics.test, metrics.tfidf))
-    baseline = "TF-IDF with logistic regression"
+    baseline = f"TF-IDF of {metrics.tfidf_of} with logistic regression"
     apart = abs(ours - theirs)
     if not apart:
         return Verdict("level", f"No better than {baseline}.", f"Both put {ours:,} of {rows:,} test texts right.")

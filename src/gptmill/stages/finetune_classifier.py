@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from gptmill import compute, files, paths, ranks, tokenizer, tracking
 from gptmill.errors import GptmillError
-from gptmill.evaluation import baselines, classification
+from gptmill.evaluation import classification
+from gptmill.evaluation.tfidf import tfidf_classifier, tfidf_of
 from gptmill.lineage import card, record
 from gptmill.model import folders, lora, weights
 from gptmill.model.gpt import GPTClassifier
@@ -41,7 +42,7 @@ def run(params: Params) -> None:
     texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
     learnt = splits["train"]["text"].tolist(), splits["train"]["label"].tolist()
     # Before the training, which takes longer: texts that can't be told apart by words are refused at once.
-    tfidf = dict(zip(texts, baselines.tfidf_classifier(learnt, texts, params.seed, weigh_classes=weigh), strict=True))
+    tfidf = dict(zip(texts, tfidf_classifier(learnt, texts, params.seed, weigh_classes=weigh), strict=True))
 
     settings = params.classifier
     train = encode(splits["train"])
@@ -83,6 +84,7 @@ def run(params: Params) -> None:
         measured = {f"{group}_{figure}": metrics[group][figure] for group in metrics for figure in FIGURES}
         metrics |= {
             "scores_of": classification.scores_of(classes),
+            "tfidf_of": tfidf_of(learnt[0]),
             "validation_accuracy": round(trained.kept.validation_accuracy, 4),
             "best_epoch": round(trained.kept.epoch, 2),
             "parameters_trained": parameters_trained,
@@ -100,7 +102,7 @@ def run(params: Params) -> None:
         run.model(paths.CLASSIFIER_MODEL, "classify")
     checkpoints.clear()
     ours, theirs = metrics["test"]["accuracy"], metrics["tfidf"]["accuracy"]
-    print(f"classifier: test accuracy {ours:.1%} (TF-IDF with logistic regression: {theirs:.1%})")
+    print(f"classifier: test accuracy {ours:.1%} (TF-IDF of {metrics['tfidf_of']} with logistic regression: {theirs:.1%})")
     ours, theirs = metrics["natural"]["accuracy"], metrics["natural_tfidf"]["accuracy"]
     print(f"classifier: accuracy as the classes are spread {ours:.1%} (TF-IDF: {theirs:.1%})")
 

@@ -1,16 +1,24 @@
 """Check the raw data; keep what is sound, put the rest into quarantine, and stop when a whole data set is not what is expected."""
 
+from collections import Counter
+
 from gptmill import files, paths
 from gptmill.params import Params
 
+MARKERS_SHOWN = 8
+
 
 def run(params: Params) -> None:
-    from gptmill.data import corpus, expectations, instructions, leakage, measures, prompts, quality, spam, tables
+    from gptmill.data import corpus, expectations, instructions, leakage, measures, prompts, quality, rawtext, spam, tables
 
     wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
     raw = {name: paths.raw_file(name, getattr(params.data, name).file) for name in paths.DATA_SETS}
     messages, records = spam.read(raw["spam"], params.data.spam), instructions.read(raw["instructions"], params.data.instructions)
-    documents = measures.measure(corpus.read_raw(raw["corpus"], params.data.corpus, "validate: corpus"))
+    markers = {name: Counter() for name in raw}
+    documents = measures.measure(corpus.read_raw(raw["corpus"], params.data.corpus, "validate: corpus"), markers["corpus"])
+    rawtext.count_markers(messages["text"].dropna(), markers["spam"])
+    for field in instructions.FIELDS:
+        rawtext.count_markers(records[field].dropna(), markers["instructions"])
     data_sets = [
         expectations.corpus(documents, wanted, context_length, params.split.corpus.validation),
         expectations.messages(messages, labels, wanted),
@@ -38,7 +46,7 @@ def run(params: Params) -> None:
         quarantine.mkdir()
         for findings in others_found:
             tables.write(quarantine / f"{findings.name}.parquet", findings.quarantine)
-        reasons = dict(zip(texts_found.quarantine["row"], texts_found.quarantine["reasons"], strict=True))
+        reasons = dict(zip(texts_found.quarantine["document"], texts_found.quarantine["reasons"], strict=True))
         pieces = corpus.read_raw(raw["corpus"], params.data.corpus, "clean: corpus")
         corpus.write(pieces, reasons, clean / paths.CLEAN_CORPUS.name, quarantine / "corpus.parquet")
         tables.write(clean / paths.CLEAN_SPAM.name, messages_kept)
@@ -49,9 +57,20 @@ def run(params: Params) -> None:
     for findings in found:
         name = findings.name
         leak = {"leakage": leaks[name].report()} if name in leaks else {}
-        report[name] = {"sha256": files.digest(raw[name]), **counts[name], **leak, **findings.report()}
+        marked = {"markers": dict(markers[name].most_common())} if markers[name] else {}
+        report[name] = {"sha256": files.digest(raw[name]), **counts[name], **leak, **marked, **findings.report()}
     files.write_json(paths.VALIDATION, {**report, "success": True})
     for name, values in report.items():
         flat = values | values.get("classes", {}) | {f"leakage {kind}": pairs for kind, pairs in values.get("leakage", {}).items()}
         print(f"{name}: {', '.join(f'{key} {value:,}' for key, value in flat.items() if type(value) is int)}")
+    for name, found in markers.items():
+        if found:
+            _warn(name, found)
     print(f"Every expectation is met. Data Docs: {paths.DATA_DOCS / 'index.html'}")
+
+
+def _warn(name: str, markers: Counter[str]) -> None:
+    shown = ", ".join(f"{marker} {count:,} times" for marker, count in markers.most_common(MARKERS_SHOWN))
+    more = f" and {len(markers) - MARKERS_SHOWN:,} more" if len(markers) > MARKERS_SHOWN else ""
+    advice = "; where they should end a document, replace them with <|endoftext|>" if name == "corpus" else ""
+    print(f"warning: {name} has names of special tokens, which are learnt as plain text: {shown}{more}{advice}")

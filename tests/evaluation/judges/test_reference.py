@@ -93,6 +93,74 @@ def test_words_and_numbers_have_one_form():
     assert words("?!") == ["?", "!"] and words("") == []
 
 
+# --- scripts without spaces ---
+
+CHINESE = ask("计算长4米、宽9米的长方形的面积。", "", "长方形的面积是36平方米。")
+PAST = ask("把句子改成过去时：我每天去学校。", "", "我昨天去了学校，然后回家吃晚饭。")
+WIDE = ask("“狭窄”的反义词是什么？", "", "「狭窄」的反义词是「宽敞」。")
+FERRY = ask("定义“渡船”。", "", "渡船是一种载着人和货物渡过河流或海峡的船。")
+JAPANESE = ask("文を過去形にしてください。", "私たちは島まで漕ぎます。", "私たちは島まで漕ぎました。")
+THAI_PAST = ask("เขียนประโยคใหม่ให้เป็นอดีต", "เราพายเรือไปที่เกาะ", "เราได้พายเรือไปที่เกาะแล้ว")
+THAI_CAPITAL = ask("ประเทศไทยมีเมืองหลวงชื่ออะไร", "", "เมืองหลวงของประเทศไทยคือกรุงเทพมหานคร")
+KHMER = ask("រាជធានីនៃប្រទេសកម្ពុជាគឺជាអ្វី?", "", "រាជធានីនៃប្រទេសកម្ពុជាគឺភ្នំពេញ")
+PUNCTUATE = ask("加标点。", "今天天气很好我们去公园", "今天天气很好，我们去公园。")
+HINDI = ask("वाक्य पूरा करो।", "", "मेरा भाई दिन में काम करता है।")
+UNSPACED = [CHINESE, PAST, WIDE, FERRY, JAPANESE, THAI_PAST, THAI_CAPITAL, KHMER, PUNCTUATE]
+
+
+@pytest.mark.parametrize(("question", "answers"), [
+    # Each answer is better than the one after it, and the first one is nearly right.
+    (CHINESE, ["面积是36平方米。", "长方形的面积是13平方米。"]),
+    (PAST, ["我昨天去了学校，然后回家吃午饭。", "我明天去学校。", "我每天去学校。"]),
+    (WIDE, ["宽敞。", "「狭窄」的反义词是「瘦」。", "“狭窄”的反义词是什么？"]),
+    (FERRY, ["渡船是一种载人渡过河流的船。", "渡船是一种船。", "渡船是一种奶酪。", "我今天去市场买了三个苹果和一些面包。"]),
+    (JAPANESE, ["彼らは島まで漕ぎました。", "私たちは島まで漕ぎます。"]),
+    (THAI_PAST, ["พวกเราได้พายเรือไปที่เกาะแล้ว", "เราจะพายเรือไปที่เกาะ", "เราพายเรือไปที่เกาะ"]),
+    (THAI_CAPITAL, ["กรุงเทพมหานคร", "เมืองหลวงของประเทศไทยคือเชียงใหม่", "ฉันชอบกินข้าวผัดกับเพื่อนทุกวัน"]),
+    (KHMER, ["គឺភ្នំពេញ", "ខ្ញុំចូលចិត្តញ៉ាំបាយ"]),
+    (PUNCTUATE, ["今天天气很好，我们去公园", "今天天气很好我们去公园"]),
+    (HINDI, ["मेरा भाई दिन में काम करेगा।", "मेरा भाई दान में काम करता था।"]),
+], ids=lambda value: value["output"] if isinstance(value, dict) else "")  # fmt: skip
+def test_better_answers_get_more_where_words_have_no_spaces_or_vowels_are_marks(question, answers):
+    found = [score(question, question["output"]), *(score(question, answer) for answer in answers)]
+    assert found[0] == 100 and found == sorted(found, reverse=True)
+    assert found[1] >= 35 and found[1] > found[2]
+
+
+def test_a_nearly_right_answer_gets_about_as_much_in_chinese_as_in_english():
+    english = ask("Rewrite in past tense: I go to school every day.", "", "I went to school yesterday, then went home for dinner.")
+    same = score(english, "I went to school yesterday, then went home for lunch.")
+    assert abs(same - score(PAST, "我昨天去了学校，然后回家吃午饭。")) < 20 and same > 60
+
+
+def test_spaces_widths_and_kinds_of_quotes_change_nothing():
+    assert score(PAST, "我 昨天 去了 学校 ，然后 回家 吃 晚饭。") == 100
+    assert score(CHINESE, "長方形的面积是３６平方米".replace("長", "长")) == 100
+    assert score(WIDE, "“狭窄”的反义词是“宽敞”") == 100
+    assert words("ｶﾅ４２ＡＢ") == words("カナ42ab")
+
+
+def test_unrelated_answers_get_nothing_in_any_script():
+    answers = [question["output"] for question in UNSPACED if question not in (WIDE, FERRY)]
+    for question in UNSPACED:
+        for answer in (*answers, *ATTACKS):
+            if answer != question["output"] and not (question in (THAI_PAST, THAI_CAPITAL) and answer in (THAI_PAST["output"],)):
+                assert score(question, answer) <= 10, (question["output"], answer)
+
+
+def test_the_judge_says_what_it_compares():
+    for questions, name in ((QUESTIONS, "reference (no LLM)"), (UNSPACED, "reference (no LLM, of characters)")):
+        judge = ReferenceJudge()
+        list(judge.judge([question | {"response": "x"} for question in questions]))
+        assert judge.name == name
+
+
+def test_words_of_scripts_without_spaces():
+    assert words("面积是36平方米, OK") == ["面", "积", "是", "36", "平", "方", "米", "ok"]
+    assert words("ที่นี่ 3") == ["ที่นี่", "3"] and words("ราคา") == ["รา", "าค", "คา"]
+    assert words("हिन्दी में") == ["हिन्दी", "में"], "vowels that are marks belong to their words"
+
+
 def test_the_shares_are_shares():
     for question in QUESTIONS:
         asked = Question(*question.values())

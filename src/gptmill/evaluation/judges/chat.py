@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from gptmill.errors import GptmillError
+from gptmill.evaluation.judges import hints
 from gptmill.evaluation.judges.cache import Replies, Reply
+from gptmill.evaluation.judges.limits import AdaptiveConcurrency, Closed, Pace
 from gptmill.evaluation.judges.replies import Verdict
 from gptmill.evaluation.judges.rubrics import Messages
 from gptmill.params.judging import JudgeModelParams, JudgeParams
@@ -36,6 +38,10 @@ class BrokenReply(Exception):
     """The server answered with something that is no chat completion."""
 
 
+class Page(BrokenReply):
+    """It is HTML: that of a user interface, a proxy or a login."""
+
+
 @dataclass
 class Usage:
     """What judging took. What comes from the cache takes nothing."""
@@ -44,7 +50,7 @@ class Usage:
     cached: int = 0  # replies that were on disk
     input_tokens: int = 0
     output_tokens: int = 0
-    seconds: float = 0.0  # of waiting for replies, summed over requests that ran side by side
+    seconds: float = 0.0  # of a clock on the wall, however many requests ran side by side
     cost: float = 0.0  # in the prices' currency
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -61,23 +67,6 @@ class Usage:
         return f"{requests}, {self.cached} replies known already, {tokens}, {self.seconds:.1f} s{cost}"
 
 
-class Pace:
-    """Keeps requests apart: no more than so many a minute, evenly spaced. 0: no limit."""
-
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.interval = 60 / per_minute if per_minute else 0.0
-        self._clock, self._sleep, self._lock, self._next = clock, sleep, threading.Lock(), 0.0
-
-    def wait(self) -> None:
-        if not self.interval:
-            return
-        with self._lock:
-            now = self._clock()
-            at = max(now, self._next)
-            self._next = at + self.interval
-        self._sleep(at - now)
-
-
 class ChatModel:
     """One judge's model. Its methods may be called from several threads, between `__enter__` and `__exit__`."""
 
@@ -85,9 +74,12 @@ class ChatModel:
         self.name, self.usage = model.model, Usage()
         self.model, self.params = model, params
         self.replies, self.pace = Replies(), Pace(params.requests_per_minute)
+        self.concurrency = AdaptiveConcurrency(params.concurrency, params.timeout_seconds)
         self._structured: bool | None = None  # whether the server keeps to a schema; None: not known yet
-        self._finding_out, self._counting = threading.Lock(), threading.Lock()
-        self._answers, self._no_more = False, False  # whether the server has ever answered; whether nothing is to be tried again
+        self._finding_out, self._counting, self._hinting = threading.Lock(), threading.Lock(), threading.Lock()
+        self._replied, self._no_more = False, False  # whether a reply has ever come; whether nothing is to be tried again
+        self._gone = ""  # why the server is asked nothing more
+        self._hint: str | None = None  # of a refusal; None: not looked for yet
 
     def __enter__(self) -> Self:
         import httpx
@@ -96,17 +88,19 @@ class ChatModel:
         limits = httpx.Limits(max_connections=self.params.concurrency)
         try:
             self._client = httpx.Client(base_url=base, timeout=self.params.timeout_seconds, limits=limits)
-        except httpx.InvalidURL as error:
-            raise GptmillError(f"judge {self.name}: base_url is no address ({error})") from None
-        self._no_more = False
+        except (httpx.InvalidURL, ValueError, ImportError) as error:  # of a proxy too, which the environment names
+            raise GptmillError(f"judge {self.name}: base_url, or a proxy in the environment, is no address to use ({error})") from None
+        self._no_more, self._gone, self._hint = False, "", None
+        self.concurrency.open()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def give_up(self) -> None:
-        """Requests that are under way may end, and are not made again."""
+        """Requests that are under way may end, and are not made again; those that wait for their turn are not made."""
         self._no_more = True
+        self.concurrency.close()
 
     def ask(self, messages: Messages, schema: Schema, read: Callable[[str], Verdict], reminder: str) -> Verdict:
         """What the model says, as `read` reads it. What can't be read is asked once more, with the reminder."""
@@ -139,35 +133,54 @@ class ChatModel:
 
         from gptmill import network
 
+        alone = False
+
+        def attempt() -> Reply:
+            nonlocal alone
+            try:
+                return self._send(messages, schema, alone)
+            except httpx.TimeoutException:
+                alone = True  # perhaps it waited for others
+                self.concurrency.back_off(1)
+                raise
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
+                    self.concurrency.back_off(self.concurrency.limit // 2)
+                raise
+
         again = network.retrying(self.params.attempts, LONGEST_WAIT, enough=lambda: self._no_more, also=(BrokenReply,))
         try:
-            return again(self._send, messages, schema)
-        except httpx.HTTPStatusError as error:
-            raise NoReply(network.reason(error) + (f": {said}" if (said := str(error)) else "")) from None
+            return again(attempt)
         except httpx.HTTPError as error:
-            # Where nothing has ever listened, the others needn't find that out as slowly.
-            self._no_more |= isinstance(error, httpx.ConnectError) and not self._answers
-            raise NoReply(network.reason(error)) from None
+            said = str(error) if isinstance(error, httpx.HTTPStatusError) else ""
+            failure = "; ".join(filter(None, (": ".join(filter(None, (network.reason(error), said))), self._hint_of(error))))
+            may_be_gone = isinstance(error, httpx.ConnectError | httpx.TimeoutException)
         except BrokenReply as error:
-            raise NoReply(str(error)) from None
+            failure, may_be_gone = str(error), isinstance(error, Page)
+        except Closed:
+            failure, may_be_gone = "the judging has ended before its turn", False
+        # Where nothing has ever come, the others needn't find that out as slowly.
+        if may_be_gone and not self._replied:
+            self._gone = self._gone or failure
+        raise NoReply(failure)
 
-    def _send(self, messages: Messages, schema: Schema) -> Reply:
+    def _send(self, messages: Messages, schema: Schema, alone: bool) -> Reply:
         """One request; while it is not known whether the server takes a schema, perhaps two, one after the other."""
         if self._structured is None:
             with self._finding_out:
                 if self._structured is None:
-                    return self._find_out(messages, schema)
-        return self._post(messages, schema if self._structured else None)
+                    return self._find_out(messages, schema, alone)
+        return self._post(messages, schema if self._structured else None, alone)
 
-    def _find_out(self, messages: Messages, schema: Schema) -> Reply:
+    def _find_out(self, messages: Messages, schema: Schema, alone: bool) -> Reply:
         import httpx
 
         try:
-            reply = self._post(messages, schema)
+            reply = self._post(messages, schema, alone)
         except httpx.HTTPStatusError as error:
             if error.response.status_code not in (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY):
                 raise
-            reply = self._post(messages, None)  # raises as well when it was not the schema that the server minds
+            reply = self._post(messages, None, alone)  # raises as well when it was not the schema that the server minds
             self._structured = False
         else:
             self._structured = True
@@ -182,33 +195,45 @@ class ChatModel:
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
 
-    def _post(self, messages: Messages, schema: Schema | None) -> Reply:
+    def _post(self, messages: Messages, schema: Schema | None, alone: bool) -> Reply:
         import httpx
 
         key = self._key()
-        self.pace.wait()
-        began = time.monotonic()
-        self._count(Usage(requests=1))
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        in_flight, latency = self.concurrency.acquire(alone), None
         try:
-            with self._client.stream("POST", "chat/completions", json=self._body(messages, schema), headers=headers) as response:
-                self._answers = True
-                data = bytearray()
-                for chunk in response.iter_bytes():
-                    data += chunk
-                    # httpx' time-out is for each piece; a server that sends one now and then is no better than a silent one.
-                    if time.monotonic() - began > self.params.timeout_seconds:
-                        raise httpx.ReadTimeout("too slow")
-                    if len(data) > LARGEST_REPLY:
-                        raise BrokenReply("the server's reply is far too long")
-        finally:
+            if self._gone:
+                raise NoReply(self._gone)
+            self.pace.wait()
+            self._count(Usage(requests=1))
+            began = time.monotonic()
+            response, data = self._fetch("POST", "chat/completions", key, self._body(messages, schema))
             seconds = time.monotonic() - began
-            self._count(Usage(seconds=seconds))
-        if not response.is_success:
-            raise httpx.HTTPStatusError(self._why(response, bytes(data), key), request=response.request, response=response)
-        reply = _parse(bytes(data), seconds)
+            if not response.is_success:
+                raise httpx.HTTPStatusError(self._why(response, data, key), request=response.request, response=response)
+            reply = _parse(data, seconds)
+            latency = reply.seconds
+        finally:
+            self.concurrency.release(in_flight, latency, alone)
+        self._replied = True
         self._count(Usage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost=self._cost(reply)))
         return reply
+
+    def _fetch(self, method: str, address: str, key: str, body: dict[str, Any] | None = None) -> tuple["httpx.Response", bytes]:
+        """The server's answer, whatever its status, within the time and the size that an answer may have."""
+        import httpx
+
+        began = time.monotonic()
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with self._client.stream(method, address, json=body, headers=headers) as response:
+            data = bytearray()
+            for chunk in response.iter_bytes():
+                data += chunk
+                # httpx' time-out is for each piece; a server that sends one now and then is no better than a silent one.
+                if time.monotonic() - began > self.params.timeout_seconds:
+                    raise httpx.ReadTimeout("too slow")
+                if len(data) > LARGEST_REPLY:
+                    raise BrokenReply("the server's reply is far too long")
+        return response, bytes(data)
 
     def _cost(self, reply: Reply) -> float:
         return (reply.input_tokens * self.model.input_price + reply.output_tokens * self.model.output_price) / 1e6
@@ -244,15 +269,38 @@ class ChatModel:
                     if variable
                     else "it wants a key: name its environment variable in api_key_env"
                 )
-            case httpx.codes.BAD_REQUEST | httpx.codes.NOT_FOUND | httpx.codes.UNPROCESSABLE_ENTITY:
+            case httpx.codes.BAD_REQUEST | httpx.codes.NOT_FOUND | httpx.codes.METHOD_NOT_ALLOWED | httpx.codes.UNPROCESSABLE_ENTITY:
                 said = _error_message(data)
                 return said.replace(key, "…") if key else said
             case _:
                 return ""
 
+    def _hint_of(self, error: "httpx.HTTPError") -> str:
+        """What the failure may come from. The server is asked for its models once, whatever the number of refusals."""
+        import httpx
+
+        if hint := hints.of_error(error, self.model.base_url):
+            return hint
+        if not isinstance(error, httpx.HTTPStatusError) or error.response.status_code not in hints.REFUSALS:
+            return ""
+
+        def get(address: str) -> bytes | None:
+            try:
+                response, data = self._fetch("GET", address, self._key())
+            except (httpx.HTTPError, httpx.InvalidURL, BrokenReply):
+                return None
+            return data if response.is_success else None
+
+        with self._hinting:
+            if self._hint is None:
+                self._hint = hints.of_refusal(self.model.base_url, self.model.model, get, error.response.status_code)
+            return self._hint
+
 
 def _parse(data: bytes, seconds: float) -> Reply:
     """A chat completion. Raises `BrokenReply` when it is none. One without a text (a refusal) is a reply all the same: it was paid for."""
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        raise Page(f"the server's reply is a web page, no JSON: {hints.WANTED}")
     try:
         body = json.loads(data)
         choice = body["choices"][0]

@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
+import regex
+
+from gptmill.data import scripts
+
 LONGEST = 20_000  # characters of an answer that are looked at: more of them could only lower its score
 FILLER, IN_INSTRUCTION, IN_INPUT, NUMBER = 0.2, 0.1, 0.4, 2.0  # what a word's weight, 1, is multiplied by
 
@@ -20,13 +24,25 @@ _FILLERS = frozenset((
 ))  # fmt: skip
 _NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _DIGITS = {name: str(value) for value, name in enumerate(_NUMBER_WORDS)}
-_ONE_FORM = str.maketrans({"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "−": "-", "–": "-", "×": "x"})
-_TOKEN = re.compile(r"(?P<number>(?:(?<![\w)])-)?(?<!\w)(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w))|[^\W_]+(?:'[^\W_]+)*")
+_ONE_FORM = str.maketrans(
+    {"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "−": "-", "–": "-", "×": "x", "「": '"', "」": '"', "『": '"', "』": '"'}
+)
+# Of scripts without spaces, a run is found as a whole, white space within it included; no word and no number goes on into one.
+_UNSPACED = f"{scripts.IDEOGRAPHS}{scripts.LETTERS}"
+_IN_WORD = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
+_BESIDE = rf"[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]"
+_TOKEN = regex.compile(
+    rf"(?V1)(?P<number>(?:(?<!{_BESIDE}|\))-)?(?<!{_BESIDE})(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?(?!{_BESIDE}))"
+    rf"|(?P<ideographs>[{scripts.IDEOGRAPHS}](?:\s*[{scripts.IDEOGRAPHS}\p{{M}}])*)"
+    rf"|(?P<letters>[{scripts.LETTERS}](?:\s*[{scripts.LETTERS}\p{{M}}])*)|{_IN_WORD}+(?:'{_IN_WORD}+)*"
+)
 _SECTION = re.compile(r"^[ \t]*#{2,}[ \t]*(?:Instruction|Input|Response)\b:?", re.MULTILINE | re.IGNORECASE)
 _NUMBERING = re.compile(r"^[ \t]*\(?\d{1,2}[.)][ \t]+(?=[^\W\d])", re.MULTILINE)
 _QUOTED = re.compile(r"(?<!\w)'(\S(?:.{0,300}?\S)??)'(?!\w)|\"(.{1,300}?)\"")
-_AFTER_COLON = re.compile(r":[ \t]+(\S.*)")
-_ABOUT_ORDER = re.compile(r"\b(?:sort|order|arrange|rank|sequence|steps?|reverse)", re.IGNORECASE)
+_AFTER_COLON = regex.compile(rf":(?:[ \t]+|(?=[{scripts.IDEOGRAPHS}{scripts.LETTERS}]))(\S.*)")
+_ABOUT_ORDER = re.compile(
+    r"\b(?:sort|order|arrange|rank|sequence|steps?|reverse)|排序|顺序|順|排列|步骤|並べ|手順|เรียง|ลำดับ|ขั้นตอน", re.IGNORECASE
+)
 
 
 def plain(text: str) -> str:
@@ -39,11 +55,20 @@ def plain(text: str) -> str:
 def words(text: str) -> list[str]:
     """Lower-case words, and numbers in one form (`2.0` and `two` are `2`), without punctuation and a list's numbering.
 
-    A text of punctuation alone is its characters.
+    Of scripts without spaces, characters (ideographs, kana) or pairs of them (the others) stand in for words. A text of punctuation alone
+    is its characters.
     """
     text = _NUMBERING.sub("", plain(text)).casefold()
-    found = [_number(match[0]) if match["number"] else _DIGITS.get(match[0], match[0]) for match in _TOKEN.finditer(text)]
+    found = [word for match in _TOKEN.finditer(text) for word in _words_of(match)]
     return found or [character for character in text if not character.isspace()]
+
+
+def _words_of(match: "regex.Match[str]") -> Iterable[str]:
+    if match["ideographs"]:
+        return scripts.ngrams(match[0], 1)
+    if match["letters"]:
+        return scripts.ngrams(match[0], 2)
+    return [_number(match[0]) if match["number"] else _DIGITS.get(match[0], match[0])]
 
 
 def _number(text: str) -> str:
@@ -62,7 +87,7 @@ class Question:
         self.instruction, self.given = frozenset(words(instruction)), frozenset(words(given))
         # Where the reference is the input in other letters or other punctuation, nothing else tells a right answer from a wrong one.
         self.to_the_letter = bool(given.strip()) and words(reference) == words(given)
-        self.tokens: Callable[[str], list[str]] = (lambda text: plain(text).split()) if self.to_the_letter else words
+        self.tokens: Callable[[str], list[str]] = (lambda text: scripts.split(plain(text))) if self.to_the_letter else words
         self.any_order = not _ABOUT_ORDER.search(instruction) and len(plain(reference).splitlines()) > 1
         said = plain(f"{instruction} {given}").casefold()
         quotes = [one or other for one, other in _QUOTED.findall(plain(reference))]

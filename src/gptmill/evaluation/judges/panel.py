@@ -1,8 +1,10 @@
 """The judges behind servers, one or several: each answer's score is the median of theirs, and how far they agree is part of the result."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import combinations
 from statistics import fmean, median
 from typing import Any
@@ -29,6 +31,7 @@ class Panel:
         names = [model.name for model in self.models]
         what = "LLM" if len(names) == 1 else f"median of {len(names)} LLMs"
         self.name = f"{', '.join(names)} ({what}, rubric {self.rubric.name})"
+        self.seconds = 0.0  # that judging has taken
         self.pairs, self.flips = 0, 0  # pairs judged in both orders, and those whose winner changed with the order
 
     @property
@@ -39,7 +42,7 @@ class Panel:
     @property
     def usage(self) -> Usage:
         """What judging has taken up to now."""
-        return sum((model.usage for model in self.models), Usage())
+        return replace(sum((model.usage for model in self.models), Usage()), seconds=self.seconds)
 
     @property
     def flip_rate(self) -> float | None:
@@ -56,13 +59,15 @@ class Panel:
 
         Whoever stops reading stops the asking: what is under way is waited for and kept, the rest is not asked.
         """
-        if self.compares and not any(record.get("base_response") is not None for record in records):
+        if self.compares and records and not any(record.get("base_response") is not None for record in records):
             raise GptmillError(
-                f"rubric {self.rubric.name} compares each answer with the base model's, which are not here: set generate.compare_base: true"
-                " and run generate_responses again, or choose another judge.rubric"
+                f"rubric {self.rubric.name} compares each answer with another one, and no record has a base_response: set "
+                "generate.compare_base: true and run generate_responses again (gptmill judge FILE: name the other answers with "
+                "--against-file), or choose another judge.rubric"
             )
         ask = self._compare if self.compares else self._grade
         with ExitStack() as open_now:
+            open_now.callback(self._count_seconds, time.monotonic())
             asked: list[list[Future[Record]]] = []
             for model in self.models:
                 open_now.enter_context(model)
@@ -72,6 +77,9 @@ class Panel:
                 asked.append([pool.submit(ask, model, record) for record in records])
             for judgements in zip(*asked, strict=True):
                 yield self._together([judgement.result() for judgement in judgements])
+
+    def _count_seconds(self, began: float) -> None:
+        self.seconds += time.monotonic() - began
 
     def _grade(self, model: ChatModel, record: Record) -> Record:
         verdict = self._ask(model, record, answer=str(record["response"]))

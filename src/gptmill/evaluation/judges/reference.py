@@ -11,6 +11,7 @@ from importlib import resources
 from math import prod
 from typing import Any
 
+from gptmill.data import scripts
 from gptmill.evaluation.judges import Record
 from gptmill.evaluation.judges.features import Question
 
@@ -30,6 +31,8 @@ class ReferenceJudge:
         self.exponents = exponents or coefficients()["exponents"]
 
     def judge(self, records: Sequence[Record]) -> Iterable[Record]:
+        if scripts.are_unspaced(str(record["output"]) for record in records):
+            self.name = "reference (no LLM, of characters)"  # and no longer of words
         for record in records:
             yield {"score": self.score(record), "failure": None, "reason": ""}
 

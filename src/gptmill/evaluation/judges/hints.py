@@ -1,0 +1,102 @@
+"""What may be wrong when a judge's server gives no reply: its address, its scheme, a proxy in between, or the model's name."""
+
+import ipaddress
+import json
+import os
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from gptmill.params import addresses
+
+if TYPE_CHECKING:
+    import httpx
+
+MODELS_NAMED, LONGEST_NAME = 8, 60
+REFUSALS = (400, 404, 405, 422)  # with which servers answer what they don't know: an address, a model's name
+WANTED = "base_url must be that of an OpenAI-compatible API, which ends with /v1 on most servers"
+
+
+def of_error(error: "httpx.HTTPError", base_url: str) -> str:
+    """What a failed request, or a proxy's answer, is likely to come from; "" when there is nothing to say."""
+    import httpx
+
+    scheme, said = urlsplit(base_url).scheme, str(error)
+    if variable := _proxy_of(base_url):
+        host = urlsplit(base_url).hostname
+        return f"the request goes through the proxy in {variable}: if it should not, export NO_PROXY={host}"
+    if isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in said:
+        return "its certificate is not trusted here: name your authority's in SSL_CERT_FILE"
+    if isinstance(error, httpx.ConnectError) and scheme == "https" and "SSL" in said:
+        return "it seems to speak http, not https: let base_url begin with http://"
+    if isinstance(error, httpx.HTTPStatusError) and error.response.is_redirect:
+        return _of_redirect(error.response)
+    if isinstance(error, httpx.HTTPStatusError) and scheme == "http" and "HTTPS" in said:  # what Go's and nginx' servers say
+        return "it speaks https: let base_url begin with https://"
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and scheme == "http":
+        return "if it speaks https, let base_url begin with https://"
+    return ""
+
+
+def _of_redirect(response: "httpx.Response") -> str:
+    """Where the server has moved to. It is not followed: the request may hold a key."""
+    import httpx
+
+    try:
+        target = addresses.shown(str(response.url.join(response.headers["Location"])))
+    except (KeyError, ValueError, httpx.InvalidURL):
+        return ""
+    return f"it redirects to {_printable(target, 200)}: let base_url begin as that does"
+
+
+def of_refusal(base_url: str, model: str, get: Callable[[str], bytes | None], status: int) -> str:
+    """What the server's list of models tells of a refusal. `get` fetches an address: None when there is nothing."""
+    base = base_url.rstrip("/")
+    if (names := _models(get(f"{base}/models"))) is not None:
+        if model in names or f"{model}:latest" in names:
+            return ""
+        return f"it has no model {model}; it has {_listed(names, model)}" if names else f"it has no model yet: give it {model}"
+    parts = urlsplit(base)
+    for other in () if base.endswith("/v1") else dict.fromkeys((f"{base}/v1", f"{parts.scheme}://{parts.netloc}/v1")):
+        if _models(get(f"{other}/models")) is not None:
+            return f"its OpenAI-compatible API is at {other}: set base_url to that"
+    return WANTED if status in (404, 405) and not base.endswith("/v1") else ""
+
+
+def _models(body: bytes | None) -> list[str] | None:
+    """The names in a reply of `/models`; None when it is none."""
+    try:
+        return [model["id"] for model in json.loads(body or b"")["data"] or [] if isinstance(model["id"], str)]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+
+
+def _listed(names: Sequence[str], wanted: str) -> str:
+    near = get_close_matches(wanted, names, n=MODELS_NAMED, cutoff=0.4)
+    shown = list(dict.fromkeys([*near, *names]))[:MODELS_NAMED]
+    more = len(set(names)) - len(shown)
+    return ", ".join(_printable(name, LONGEST_NAME) for name in shown) + (f" and {more} more" if more else "")
+
+
+def _printable(text: str, longest: int) -> str:
+    return "".join(character if character.isprintable() else "\ufffd" for character in text[:longest])
+
+
+def _proxy_of(base_url: str) -> str | None:
+    """The environment variable whose proxy stands between here and a server that is on this machine or near it."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    kind = next((kind for kind in (parts.scheme, "all") if getproxies().get(kind)), None)
+    if not kind or proxy_bypass(host) or not _is_near(host):
+        return None
+    return next((name for name in (f"{kind}_proxy", f"{kind}_PROXY".upper()) if name in os.environ), "the system's settings")
+
+
+def _is_near(host: str) -> bool:
+    """Whether a proxy hardly reaches the host: this machine, or one of a private network."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".localhost", ".internal"))
