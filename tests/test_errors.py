@@ -60,7 +60,7 @@ def test_a_disk_that_fills_up_during_a_stage_is_one_message_and_leaves_nothing_h
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
     done = gptmill("stage", "download", "corpus", preexec_fn=limit, stdout=subprocess.DEVNULL)
-    assert done.returncode == 1 and done.stderr.startswith("error: a file grows larger") and "data/raw/corpus.txt" in done.stderr
+    assert done.returncode == 1 and done.stderr.startswith("error: a file grows larger") and "data/raw/corpus/corpus.txt" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not paths.RAW.exists()
 
