@@ -266,6 +266,7 @@ def main(
     with errors_shown():
         try:
             checked(Path.cwd(), targets, profile, overrides)
+            api.require_server()
             graph.read()  # what DVC can't read is one message here, and a traceback within the flow
             until_the_end.enter_context(api.server())
             state = pipeline(targets, profile, overrides, force, promote, return_state=True)

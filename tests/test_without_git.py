@@ -38,7 +38,7 @@ def unpacked(tmp_path, monkeypatch) -> Path:
 def test_make_run_works(unpacked):
     done = subprocess.run(["make", "run", f"PYTHON={sys.executable}"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert Path("out").exists() and Path("verbs").read_text().splitlines() == ["params check", "sync", "summary"]
+    assert Path("out").exists() and Path("verbs").read_text().splitlines() == ["params check", "data refresh --local", "sync", "summary"]
     assert "no_scm" in Path(".dvc/config.local").read_text()
 
 

@@ -211,7 +211,7 @@ def test_eight_processes_killed_at_random_never_end_with_wrong_bytes(fetch, tmp_
 # --- the parts ---
 
 
-def test_who_waits_for_a_lock_is_told_once_and_gets_it(tmp_path, monkeypatch, capsys):
+def test_who_waits_for_a_lock_is_told_once_and_gets_it(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("GPTMILL_CACHE", str(tmp_path))
     monkeypatch.setattr(download_cache, "PATIENCE", 0.05)
     monkeypatch.setattr(download_cache, "POLL", 0.01)
@@ -231,7 +231,7 @@ def test_who_waits_for_a_lock_is_told_once_and_gets_it(tmp_path, monkeypatch, ca
         order.append("second")
     first.join()
     assert path == tmp_path / "a" and order == ["first", "second"]
-    assert capsys.readouterr().err == "corpus: another process is downloading it; waiting for it to finish\n"
+    assert caplog.messages == ["corpus: another process is downloading it; waiting for it to finish"]
 
 
 def test_what_a_killed_process_left_in_scratch_is_removed_and_what_is_in_use_stays(tmp_path, monkeypatch):

@@ -72,9 +72,10 @@ def settled(built, clone) -> Callable[..., Clone]:
 
         project = clone()
         own = [path.name for path in project.folder.iterdir()]
-        shutil.copytree(built.folder, project.folder, ignore=lambda folder, names: {*NOT_COPIED(folder, names), *own}, dirs_exist_ok=True)
         for command in (["init"], ["add", *own], ["commit", "-m", "start"]):
             assert project.run("git", *command).returncode == 0
+        kept = {*own} - {"data"}  # a clone has data/sources alone
+        shutil.copytree(built.folder, project.folder, ignore=lambda folder, names: {*NOT_COPIED(folder, names), *kept}, dirs_exist_ok=True)
         stages = [stage.name for stage in graph.read(str(project.folder)) if stage.name not in open_stages]
         done = project.run("dvc", "commit", "--force", *stages)
         assert done.returncode == 0, done.stderr

@@ -284,7 +284,7 @@ def tokenized(capsys):
 @pytest.mark.parametrize("file", ["corpus.txt", "corpus.jsonl", "corpus.csv", "corpus.parquet"])
 def test_a_corpus_that_was_joined_by_markers_is_as_many_documents(tokenized, file):
     stories = [STORY.format(n) for n in range(60)]
-    joined, path = "<|endoftext|>".join(stories), paths.RAW / file
+    joined, path = "<|endoftext|>".join(stories), paths.raw_file("corpus", file)
     frame = pd.DataFrame({"text": ["<|endoftext|>".join(stories[:59]), f"<|endoftext|>\n<|endoftext|>{stories[59]}<|endoftext|> "]})
     match path.suffix:
         case ".txt":

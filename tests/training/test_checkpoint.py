@@ -96,14 +96,14 @@ def test_a_file_that_can_not_grow_is_told_of_and_the_checkpoint_before_stays(che
 
 @pytest.fixture
 def values(project) -> params.Params:
-    (project / "data").mkdir()
-    (project / "data" / "a.bin").write_bytes(b"abc")
+    (project / "inputs").mkdir()
+    (project / "inputs" / "a.bin").write_bytes(b"abc")
     return params.load()
 
 
 def name_of(values: params.Params, **changes: object) -> str:
     sections = {"seed": values.seed, "base": values.base, "compute": values.compute} | changes
-    return fingerprint.of_stage("pretrain", sections, [Path("data")], checkpoint.CODE)
+    return fingerprint.of_stage("pretrain", sections, [Path("inputs")], checkpoint.CODE)
 
 
 def test_the_fingerprint_is_the_same_each_time(values):
@@ -115,11 +115,11 @@ def test_the_fingerprint_changes_with_params_and_data(values):
     seen.add(name_of(values, seed=values.seed + 1))
     seen.add(name_of(values, base=values.base.model_copy(update={"micro_batch_size": 1})))
     seen.add(name_of(values, compute=values.compute.model_copy(update={"precision": "bf16"})))
-    Path("data/a.bin").write_bytes(b"abd")
+    Path("inputs/a.bin").write_bytes(b"abd")
     seen.add(name_of(values))
-    Path("data/b.bin").write_bytes(b"")  # one more shard
+    Path("inputs/b.bin").write_bytes(b"")  # one more shard
     seen.add(name_of(values))
-    Path("data/b.bin").rename("data/c.bin")
+    Path("inputs/b.bin").rename("inputs/c.bin")
     seen.add(name_of(values))
     assert len(seen) == 7
 
