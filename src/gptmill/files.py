@@ -43,7 +43,8 @@ def atomic(path: Path) -> Iterator[Path]:
         else:
             beside.replace(path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.errno is not None:  # a write that fails, on a full disk, does not say of what; or names the temporary path
+        # A write that fails, as on a full disk, does not say of what, or names the temporary path.
+        if isinstance(error, OSError) and error.errno is not None:
             error.filename = str(path) if error.filename is None else str(error.filename).replace(str(beside), str(path))
         _remove(beside)
         for parent in made:  # the innermost first; whatever else was put there meanwhile stays
