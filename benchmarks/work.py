@@ -89,8 +89,8 @@ def _public(mirror: Path) -> Texts:
 
 def _sample() -> Texts:
     from gptmill import tokenizer
-    from gptmill.data.sample import make_corpus, make_instructions, make_messages
+    from gptmill.data import sample
 
-    words = tokenizer.train([make_corpus(1, 200_000)], 4096)
-    lines = make_messages(1).splitlines()
-    return words, [line.split("\t", 1) for line in lines if line], json.loads(make_instructions(1))
+    words = tokenizer.train([sample.corpus(200_000)], 4096)
+    lines = sample.messages(5574).splitlines()
+    return words, [line.split("\t", 1) for line in lines if line], json.loads(sample.instructions(1100))

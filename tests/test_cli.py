@@ -83,7 +83,7 @@ def test_a_stage_without_its_input_says_what_to_run(project, gptmill):
 def test_a_stage_runs(project, gptmill):
     code, out, _ = gptmill("stage", "download", "spam")
     assert code == 0 and (paths.RAW / "spam.tsv").exists()
-    assert "spam: " in out and "bytes from gptmill.data.sample.make_messages(123, 500)" in out
+    assert "spam: " in out and "bytes from the sample in gptmill, the first 500 messages" in out
 
 
 def test_a_training_that_diverges_says_what_to_do(copy_of_built, gptmill):

@@ -49,7 +49,7 @@ def test_the_way_back_leads_from_the_weights_to_the_run(project_with_history):
         "made by the stage finetune_classifier",
         "classifier.epochs: 1",
         f"data/spam/train.parquet: MD5 {files.digest(paths.SPAM_SPLITS / 'train.parquet', 'md5')}",
-        "spam: embedded sample: spam, licence MIT, from gptmill.data.sample.make_messages(123, 500)",
+        "spam: embedded sample: spam, licence MIT, from the sample in gptmill, the first 500 messages",
         f"began as the model of pretrain, weights SHA-256 {files.digest(paths.BASE_MODEL / record.WEIGHTS)}",
         "corpus: embedded sample: corpus, licence MIT",
         "dvc.lock has it, as an output of finetune_classifier",

@@ -26,7 +26,7 @@ def refresh(params: Params, name: str | None = None) -> Iterator[str]:
         elif params.data.source == "custom" and wanted.urls:
             yield _custom(wanted)
         else:
-            yield f"{one}: made by code (the embedded sample); there is nothing upstream."
+            yield f"{one}: the embedded sample; there is nothing upstream."
 
 
 def _book(name: str) -> str:

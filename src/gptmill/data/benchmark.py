@@ -2,9 +2,9 @@
 
     gptmill data bench --size 1GB
 
-The corpus is the sample's stories. They take long to make, so that up to OWN_BYTES of them are made, and then told again in another order,
-each from its middle on and then its start, until the size is reached. A process of its own tokenizes it with the code of the tokenize
-stage, so that the peak of its memory is that of this work. One core is measured on slices of the same text before and after.
+The corpus is the sample's stories, then the same stories shuffled, each from its middle to its end and then its start, until the size is
+reached. A process of its own tokenizes it with the code of the tokenize stage, so that the peak of its memory is that of this work. One
+core is measured on slices of the same text before and after.
 """
 
 import json
@@ -25,7 +25,6 @@ from gptmill.data import corpus, encoding, sample
 from gptmill.errors import GptmillError
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
-OWN_BYTES, BLOCK_BYTES = 32_000_000, 2_000_000
 VOCAB_SIZE, VALIDATION_SHARE, CONTEXT_LENGTH, SEED = 2048, 0.1, 256, 123  # as in profile sample
 SLICES, SLICE_BYTES = 8, 1_000_000
 DISK_SHARE = 1.8  # of the corpus' size: itself, its ids, and the tail of these twice for a moment
@@ -66,7 +65,7 @@ def run(size: int) -> str:
         efficiency = text.stat().st_size / made["busy"] / one_busy
         lines = [
             f"corpus: {_bytes(text.stat().st_size)}, {made['documents']:,} documents, {made['tokens']:,} tokens (a vocabulary of "
-            f"{words.vocab_size:,}); of its stories {_bytes(min(size, OWN_BYTES))} are new, the rest are these again",
+            f"{words.vocab_size:,}): the sample's stories, repeated and shuffled",
             f"one core, tiktoken's encode_ordinary: {_bytes(one)}/s, the median of {len(rates)} slices before and after",
             f"the tokenize stage's code, {workers} workers: {_bytes(all_of_them)}/s, {made['tokens'] / made['seconds'] / 1e6:.1f} million "
             f"tokens/s, {made['seconds']:.1f} s",
@@ -80,29 +79,25 @@ def run(size: int) -> str:
 def _write_corpus(path: Path, size: int) -> None:
     from tqdm import tqdm
 
-    rng, own, written = random.Random(SEED), [], 0
+    own, rng, written = sample.stories(), random.Random(SEED), 0
+    stories = own
     with (
         path.open("w", encoding="utf-8", newline="\n") as file,
         tqdm(total=size, desc="corpus", unit="B", unit_scale=True, disable=None) as bar,
     ):
-
-        def put(story: str) -> None:
-            nonlocal written
-            written += file.write(corpus.SEPARATOR * bool(written) + story)
-
-        for seed in range(SEED, SEED + -(-min(size, OWN_BYTES) // BLOCK_BYTES)):
-            block = sample.make_corpus(seed, min(size, BLOCK_BYTES)).removesuffix("\n").split(corpus.SEPARATOR)
-            own += block
-            for story in block:
-                put(story)
-            bar.update(written - bar.n)
         while written < size:
-            for story in rng.sample(own, len(own)):
-                middle = story.find(". ", rng.randrange(len(story))) + 2
-                put(f"{story[middle:]} {story[:middle].rstrip()}" if middle > 1 else story)
+            for story in stories:
+                written += file.write(corpus.SEPARATOR * bool(written) + story)
                 if written >= size:
                     break
             bar.update(written - bar.n)
+            stories = [_turned(rng, story) for story in rng.sample(own, len(own))]
+
+
+def _turned(rng: random.Random, story: str) -> str:
+    """The story from the start of one of its sentences to the end, then what stood before."""
+    middle = story.find(". ", rng.randrange(len(story))) + 2
+    return f"{story[middle:]} {story[:middle].rstrip()}" if middle > 1 else story
 
 
 def _slices(path: Path) -> Iterator[str]:

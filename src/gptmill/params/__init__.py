@@ -25,9 +25,9 @@ GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH = 50257, 1024
 
 
 class SampleParams(Section):
-    corpus_characters: Annotated[int, Field(ge=20_000)] = Field(description="length of the stories, at least")
-    messages: Annotated[int, Field(ge=100)] = Field(description="SMS messages, 13.4% of them spam")
-    instructions: Annotated[int, Field(ge=60)] = Field(description="instruction records")
+    corpus_characters: Annotated[int, Field(ge=20_000, le=1_300_000)] = Field(description="the first stories, as many as are that long")
+    messages: Annotated[int, Field(ge=100, le=5574)] = Field(description="the first SMS messages; of all, 13.4% are spam")
+    instructions: Annotated[int, Field(ge=60, le=1100)] = Field(description="the first instruction records")
 
 
 class ExpectationParams(Section):
@@ -49,9 +49,9 @@ class ExpectationParams(Section):
 
 class DataParams(Section):
     source: Literal["sample", "book", "custom"] = Field(
-        description="sample: made by code, offline; book: the public files that the book uses; custom: what the urls below name"
+        description="sample: embedded, offline; book: the public files that the book uses; custom: what the urls below name"
     )
-    sample: SampleParams = Field(description="sizes of the embedded sample")
+    sample: SampleParams = Field(description="how much of the embedded sample is taken")
     corpus: CorpusParams = Field(description="what the base model and the tokenizer learn from")
     spam: SpamParams = Field(description="the labelled texts that the classifier learns from; spam is the first use, any classes will do")
     instructions: InstructionsParams = Field(description="what the instruct model learns from")

@@ -32,13 +32,13 @@ def run(params: Params, name: str) -> None:
 
 
 def _write_sample(params: Params, name: str, path: Path) -> str:
-    """Make the sample; returns the call that made it, which is its origin."""
-    makers = {
-        "corpus": (sample.make_corpus, "corpus_characters"),
-        "spam": (sample.make_messages, "messages"),
-        "instructions": (sample.make_instructions, "instructions"),
+    """Write the first part of the sample, of the size that the parameters ask for; returns what to call it as an origin."""
+    takers = {
+        "corpus": (sample.corpus, "corpus_characters", "characters"),
+        "spam": (sample.messages, "messages", "messages"),
+        "instructions": (sample.instructions, "instructions", "records"),
     }
-    make, key = makers[name]
+    take, key, unit = takers[name]
     size = getattr(params.data.sample, key)
-    files.write_text(path, make(params.seed, size))
-    return f"gptmill.data.sample.{make.__name__}({params.seed}, {size})"
+    files.write_text(path, take(size))
+    return f"the sample in gptmill, the first {size:,} {unit}"

@@ -4,14 +4,14 @@ import random
 import re
 
 from gptmill.data.rawtext import SEPARATOR
-from gptmill.data.sample import world
-from gptmill.data.sample.arcs import ARCS
-from gptmill.data.sample.beats import BEATS
-from gptmill.data.sample.echoes import ECHOES, echo_story
-from gptmill.data.sample.moves import MOVES
-from gptmill.data.sample.phone import phone_story
-from gptmill.data.sample.school import School
-from gptmill.data.sample.telling import Deck, Teller
+from tools.sample import world
+from tools.sample.arcs import ARCS
+from tools.sample.beats import BEATS
+from tools.sample.echoes import ECHOES, echo_story
+from tools.sample.moves import MOVES
+from tools.sample.phone import phone_story
+from tools.sample.school import School
+from tools.sample.telling import Deck, Teller
 
 RETELLINGS = (
     "{In [town] they|Around [town] people} {still tell it|remember it} like this:",

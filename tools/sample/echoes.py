@@ -7,9 +7,9 @@ back beats one that sees three words.
 
 import random
 
-from gptmill.data.sample.telling import Teller, first_upper
-from gptmill.data.sample.words import listed
-from gptmill.data.sample.world import ANIMALS
+from tools.sample.telling import Teller, first_upper
+from tools.sample.words import listed
+from tools.sample.world import ANIMALS
 
 
 def items(rng: random.Random, teller: Teller, count: int) -> list[str]:

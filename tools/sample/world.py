@@ -4,7 +4,7 @@ A cow moos and sleeps in a barn wherever it turns up, so a model that has read t
 that only name the cow. Nothing here is random; `lessons.py` turns each table into questions and answers.
 """
 
-from gptmill.data.sample.words import listed
+from tools.sample.words import listed
 
 
 def table(text: str) -> list[tuple[str, ...]]:

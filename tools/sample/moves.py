@@ -6,8 +6,8 @@ A tiny simulation keeps the state, so whatever a story says last about a thing i
 
 import random
 
-from gptmill.data.sample.telling import Teller
-from gptmill.data.sample.world import COLOURS_OF, DAYS, MONTHS, NUMBERS, SEASON_OF, plural
+from tools.sample.telling import Teller
+from tools.sample.world import COLOURS_OF, DAYS, MONTHS, NUMBERS, SEASON_OF, plural
 
 
 def hide_and_carry(rng: random.Random, teller: Teller) -> str:

@@ -4,9 +4,9 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from gptmill.data.sample import world
-from gptmill.data.sample.phrasings import PHRASINGS
-from gptmill.data.sample.telling import articles, tidy
+from tools.sample import world
+from tools.sample.phrasings import PHRASINGS
+from tools.sample.telling import articles, tidy
 
 Slots = dict[str, str]
 TAUGHT = 10  # rows of each table that are asked about: few enough to be met often, in school and in the tasks

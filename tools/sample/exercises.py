@@ -2,10 +2,10 @@
 
 import random
 
-from gptmill.data.sample import words, world
-from gptmill.data.sample.lessons import Slots, exercise
-from gptmill.data.sample.words import listed
-from gptmill.data.sample.world import table
+from tools.sample import words, world
+from tools.sample.lessons import Slots, exercise
+from tools.sample.words import listed
+from tools.sample.world import table
 
 # A few people who do a few things: enough to see whether a rule was understood, and few enough to be known well.
 PUPILS = {"he": words.BOYS[:4], "she": words.GIRLS[:4]}

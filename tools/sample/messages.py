@@ -2,9 +2,9 @@
 
 import random
 
-from gptmill.data.sample import ham, spam
-from gptmill.data.sample.crossed import crossed
-from gptmill.data.sample.texting import fill, type_out
+from tools.sample import ham, spam
+from tools.sample.crossed import crossed
+from tools.sample.texting import fill, type_out
 
 SPAM_SHARE = 747 / 5574
 REPEATED = 0.07

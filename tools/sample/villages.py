@@ -6,7 +6,7 @@ to know it, but a look at the whole story is.
 
 from dataclasses import dataclass
 
-from gptmill.data.sample import words, world
+from tools.sample import words, world
 
 SHARED = ("NUMBER", "TONE", "MANNER", "EXCLAIM", "KIN", "BODY", "TIME", "FIRST")  # said alike everywhere
 

@@ -12,9 +12,9 @@ Articles and the capitals at sentence starts are put right at the end, so templa
 import random
 import re
 
-from gptmill.data.sample import words
-from gptmill.data.sample.villages import VILLAGES
-from gptmill.data.sample.world import ANIMALS
+from tools.sample import words
+from tools.sample.villages import VILLAGES
+from tools.sample.world import ANIMALS
 
 CHOICE = re.compile(r"\{([^{}]*)\}")
 NAME = re.compile(r"\[(\^?)([A-Za-z_.]+)\]")

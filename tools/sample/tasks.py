@@ -3,8 +3,8 @@
 import json
 import random
 
-from gptmill.data.sample.exercises import EXERCISES
-from gptmill.data.sample.lessons import FACTS
+from tools.sample.exercises import EXERCISES
+from tools.sample.lessons import FACTS
 
 KINDS = FACTS + EXERCISES
 TURNS = FACTS + KINDS  # what can be known comes up twice as often as what has to be worked out

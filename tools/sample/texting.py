@@ -3,8 +3,8 @@
 import random
 import re
 
-from gptmill.data.sample import words
-from gptmill.data.sample.telling import CHOICE, NAME
+from tools.sample import words
+from tools.sample.telling import CHOICE, NAME
 
 SHORT = {
     "you": "u",

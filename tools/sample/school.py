@@ -4,11 +4,11 @@
 import random
 import re
 
-from gptmill.data.sample.exercises import COUNTED, EXERCISES, NOUNS, OBJECTS, SHORT_LONG
-from gptmill.data.sample.lessons import FACTS, Kind
-from gptmill.data.sample.phrasings import TEXT
-from gptmill.data.sample.telling import Deck, Teller, first_upper
-from gptmill.data.sample.world import ACTIONS, CATEGORIES, COLOURS_OF, HAPPY, JOBS, OPPOSITES, PASTS, PLURALS, RHYMES, SAD, SYNONYMS
+from tools.sample.exercises import COUNTED, EXERCISES, NOUNS, OBJECTS, SHORT_LONG
+from tools.sample.lessons import FACTS, Kind
+from tools.sample.phrasings import TEXT
+from tools.sample.telling import Deck, Teller, first_upper
+from tools.sample.world import ACTIONS, CATEGORIES, COLOURS_OF, HAPPY, JOBS, OPPOSITES, PASTS, PLURALS, RHYMES, SAD, SYNONYMS
 
 OPENINGS = """
 [FIRST] {the bell rang|the bell rang late} in the school of [town], and the children {sat down|took their seats|ran in}. Their teacher was [t], who {was [VIRTUE] and [VIRTUE]|liked [HOBBY]|wore a [COLOUR] coat}.

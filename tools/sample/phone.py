@@ -3,8 +3,8 @@
 
 import random
 
-from gptmill.data.sample.messages import ham_message, spam_message
-from gptmill.data.sample.telling import Teller
+from tools.sample.messages import ham_message, spam_message
+from tools.sample.telling import Teller
 
 OPENINGS = """
 [a] {lived in [town] and|from [town]} had a new phone {in a [COLOUR] case|, a present from [a.his] [KIN]|with a [broken] screen}. [sky]
