@@ -20,7 +20,7 @@ import pytest
 
 from gptmill import params, stages, tokenizer
 from gptmill.model.gpt import GPT, GPTConfig
-from gptmill.params import Section
+from gptmill.params import Section, profiles
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,7 +69,7 @@ def lay_out(folder: Path) -> Path:
     for name in ("profiles", "prompts"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "dvc.yaml", folder)
-    shutil.copy(folder / "profiles" / "mini.yaml", folder / "params.yaml")
+    (folder / "params.yaml").write_text(profiles.text("mini", ROOT), encoding="utf-8")
     return folder
 
 

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from gptmill import cli, files, paths
+from gptmill.params import profiles
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_params_show_shows_no_secrets(project, gptmill):
 
 def test_params_use(project, gptmill):
     assert gptmill("params", "use", "sample")[0] == 0
-    assert paths.PARAMS.read_bytes() == (project / "profiles/sample.yaml").read_bytes()
+    assert paths.PARAMS.read_text() == profiles.text("sample")
     code, _, err = gptmill("params", "use", "huge")
     assert code == 1 and "there is no profile huge" in err
     paths.PARAMS.write_text(paths.PARAMS.read_text() + "# mine\n")
@@ -180,7 +181,7 @@ def test_summary_before_a_run_says_what_to_run(project, gptmill):
 def test_doctor_says_what_is_there(in_built, gptmill, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = gptmill("doctor")
-    for said in ("Python", "torch", "mlflow", "in order, profile mini", "models/base", "Nothing is wrong."):
+    for said in ("Python", "torch", "mlflow", "valid, profile mini", "models/base", "Nothing is wrong."):
         assert said in out
     assert code == 0
 

@@ -10,6 +10,7 @@ import pytest
 
 from gptmill import params, paths
 from gptmill.errors import Unavailable
+from gptmill.params import profiles
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -66,7 +67,7 @@ def test_make_targets_exist_and_lead_to_the_tools(command):
     done = run(f"{command} --dry-run", ROOT)
     assert done.returncode == 0, done.stderr
     if profile := re.search(r"PROFILE=(\S+)", command):
-        assert params.load(ROOT / paths.PROFILES / f"{profile[1]}.yaml")
+        assert profiles.load(profile[1], ROOT)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("dvc exp run")])

@@ -30,9 +30,7 @@ def use(url: str) -> None:
 
 
 def test_the_sample_has_nothing_upstream(project):
-    assert told() == [
-        f"{name}: the embedded sample; there is nothing upstream." for name in ("corpus", "spam", "instructions")
-    ]
+    assert told() == [f"{name}: the embedded sample; there is nothing upstream." for name in ("corpus", "spam", "instructions")]
     with pytest.raises(GptmillError, match="there is no data set spma; there are corpus, spam, instructions"):
         told("spma")
 

@@ -77,10 +77,19 @@ def params_use(
     profile: Annotated[str, typer.Argument(help="the name of a file in profiles/, without .yaml")],
     force: Annotated[bool, typer.Option(help="replace a params.yaml that has changes of your own")] = False,
 ) -> None:
-    """Copy a profile onto params.yaml."""
-    from gptmill import params
+    """Write params.yaml: the defaults with a profile laid over them, and what each key means."""
+    from gptmill.params import profiles
 
-    typer.echo(params.use_profile(profile, force=force))
+    typer.echo(profiles.use(profile, force=force))
+
+
+@params_app.command("complete")
+def params_complete() -> None:
+    """Add the keys that params.yaml lacks, with their defaults. What it says stays as it is."""
+    from gptmill.params import completing
+
+    for line in completing.complete():
+        typer.echo(line)
 
 
 @data_app.command("refresh")

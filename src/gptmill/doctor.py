@@ -73,11 +73,10 @@ def _compute() -> Iterator[Finding]:
 
 def _project() -> Iterator[Finding]:
     from gptmill import params
+    from gptmill.params import profiles
 
     try:
-        params.load()
-        profiles = {path.read_bytes(): path.stem for path in paths.PROFILES.glob("*.yaml")}
-        yield Finding("params", f"in order, profile {profiles.get(paths.PARAMS.read_bytes(), 'of your own')}")
+        yield Finding("params", f"valid, profile {profiles.matching(params.load()) or 'of your own'}")
     except GptmillError as error:
         yield Finding("params", str(error), "put it right, or go back: gptmill params use sample --force")
     if not paths.GRAPH.exists():

@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gptmill.params import profiles
+
 NOT_COPIED = shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".mlflow.lock", ".git", "data_docs", "__pycache__")
 
 
@@ -39,7 +41,7 @@ def clone(root, tmp_path_factory) -> Callable[[], Clone]:
         (folder / ".dvc").mkdir()
         for name in ("dvc.yaml", "prefect.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
             shutil.copy(root / name, folder / name)
-        shutil.copy(root / "profiles" / "mini.yaml", folder / "params.yaml")
+        (folder / "params.yaml").write_text(profiles.text("mini", root), encoding="utf-8")
         unset = ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "DVC_EXP_NAME")
         environment = {name: value for name, value in os.environ.items() if name not in unset and not name.startswith("GIT_")}
         environment |= {
