@@ -3,6 +3,7 @@
 #   make run [PROFILE=book-tiny]    the whole pipeline          make flow    the same, through Prefect
 #   make test                       the tests                   make ui      MLflow's and Prefect's pages
 #   make reproduce [CHANGE=seed=124]   two clean runs of the last commit, compared output by output
+#   make deps                       what dvc.yaml can be told of each stage: the folders of code it needs, the params it reads
 #   make test-long                  kills, soaks and fuzzing at full length, outside CI (an hour)
 #   make lint                       style                       make clean   what runs have made      make lock    new versions
 #   make bench                      speed beside transformers and a textbook, into benchmarks/RESULTS.md (some 20 minutes, on a quiet machine)
@@ -18,7 +19,7 @@ export PREFECT_HOME ?= $(CURDIR)/.prefect
 # DVC stops outside of a git repository, as in a downloaded zip, unless it is told so.
 WITHOUT_GIT := [ -e .git ] || git rev-parse --git-dir >/dev/null 2>&1 || dvc config --quiet --local core.no_scm true
 
-.PHONY: environment run flow ui test test-long reproduce lint bench clean lock
+.PHONY: environment run flow ui test test-long deps reproduce lint bench clean lock
 .DEFAULT_GOAL := run
 
 run: environment
@@ -46,6 +47,9 @@ test: environment
 
 test-long: environment
 	@pytest -m long --durations=0
+
+deps: environment
+	@python -m tools.deps
 
 reproduce: environment
 	@python -m pipelines.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(CHANGE),--change $(CHANGE))

@@ -81,12 +81,13 @@ def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
 
 def ours_shakespeare(work: SimpleNamespace) -> dict[str, object]:
     """profiles/shakespeare.yaml, from the file's characters to the validation loss: training and evaluations, through the same loop."""
-    from gptmill import compute, params
     from gptmill.model.gpt import GPT, GPTConfig
+    from gptmill.params import profiles
+    from gptmill.runtime import compute
     from gptmill.training import loop
     from gptmill.training.objectives import NextToken
 
-    values = params.load(Path("profiles/shakespeare.yaml"))
+    values = profiles.load("shakespeare")
     machine = compute.prepare(values.compute, values.seed)
     text = np.frombuffer(Path(work.shakespeare).read_bytes(), np.uint8)
     cut = round(len(text) * (1 - values.split.corpus.validation))
@@ -97,8 +98,8 @@ def ours_shakespeare(work: SimpleNamespace) -> dict[str, object]:
 
 
 def ours_generation(work: SimpleNamespace) -> dict[str, object]:
-    from gptmill.model.decoder import Decoder
-    from gptmill.model.generation import Decoding, generate
+    from gptmill.inference.decoder import Decoder
+    from gptmill.inference.generation import Decoding, generate
     from gptmill.model.gpt import GPT, GPTConfig
 
     decoder = Decoder(GPT(GPTConfig(**work.model)), half=_machine().bf16)
@@ -106,18 +107,20 @@ def ours_generation(work: SimpleNamespace) -> dict[str, object]:
 
 
 def _machine():
-    from gptmill import compute, params
+    from gptmill.params import profiles
+    from gptmill.runtime import compute
 
-    return compute.prepare(params.load(Path("profiles/book.yaml")).compute, 0)
+    return compute.prepare(profiles.load("book").compute, 0)
 
 
 def _settings(epochs: int, evaluations: int):
     """The book profile's, at a fixed rate."""
     from gptmill import params
+    from gptmill.params import profiles
 
     changes = {"optimizer": "adamw", "epochs": epochs, "batch_size": 8, "evaluations": evaluations, "learning_rate": RATE}
     changes |= {"min_learning_rate": RATE, "warmup_steps": 0}
-    base = params.load(Path("profiles/book.yaml")).base
+    base = profiles.load("book").base
     return params.TrainingParams(**{name: getattr(base, name) for name in params.TrainingParams.model_fields} | changes)
 
 

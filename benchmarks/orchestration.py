@@ -46,13 +46,14 @@ class Overhead:
 
 def measure(repository: Path) -> Overhead:
     """Two clones of the last commit, one for each way; the whole pipeline on profile mini, then again with nothing to do."""
+    from gptmill.params import profiles
     from pipelines import reproduce, servers
 
     with tempfile.TemporaryDirectory(prefix="gptmill-overhead-") as temporary:
         clones = {way: Path(temporary, way[0]) for way in (FLOW, REPRO)}
         for clone in clones.values():
             reproduce.clone(repository, clone)
-            (clone / "params.yaml").write_bytes((clone / "profiles" / "mini.yaml").read_bytes())
+            (clone / "params.yaml").write_text(profiles.text("mini", clone), encoding="utf-8")
         server = servers.prefect(servers.free_port())
         home = _environment(Path(temporary, "server"), clones[FLOW], {})
         with servers.running(server, environment=home, log=Path(temporary, "server.log")):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from gptmill.tokenizer import Tokenizer
+    from gptmill.text.tokenizer import Tokenizer
 
 GPT2 = {"vocab_size": 50257, "context_length": 1024, "n_layers": 12, "n_heads": 12, "d_model": 768}  # 124M
 MINIATURE = {"vocab_size": 50257, "context_length": 128, "n_layers": 2, "n_heads": 2, "d_model": 16}
@@ -46,7 +46,7 @@ class Work:
 
 def prepare(*, small: bool = False) -> Work:
     """The work of a run; `small`: a miniature of it, which says nothing about speed and takes seconds."""
-    from gptmill.data import prompts
+    from gptmill.text import prompts
 
     mirror = Path(os.environ["GPTMILL_MIRROR"]) if os.environ.get("GPTMILL_MIRROR") else None
     words, messages, records = _public(mirror) if mirror and not small else _sample()
@@ -80,7 +80,7 @@ def prepare(*, small: bool = False) -> Work:
 
 
 def _public(mirror: Path) -> Texts:
-    from gptmill import tokenizer
+    from gptmill.text import tokenizer
 
     lines = (mirror / "SMSSpamCollection").read_text(encoding="utf-8").splitlines()
     records = json.loads((mirror / "instruction-data.json").read_text(encoding="utf-8"))
@@ -88,9 +88,9 @@ def _public(mirror: Path) -> Texts:
 
 
 def _sample() -> Texts:
-    from gptmill import tokenizer
-    from gptmill.data.sample import make_corpus, make_instructions, make_messages
+    from gptmill.ingest import sample
+    from gptmill.text import tokenizer
 
-    words = tokenizer.train([make_corpus(1, 200_000)], 4096)
-    lines = make_messages(1).splitlines()
-    return words, [line.split("\t", 1) for line in lines if line], json.loads(make_instructions(1))
+    words = tokenizer.train([sample.corpus(200_000)], 4096)
+    lines = sample.messages(5574).splitlines()
+    return words, [line.split("\t", 1) for line in lines if line], json.loads(sample.instructions(1100))

@@ -13,8 +13,8 @@ from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
-from gptmill.errors import GptmillError
-from gptmill.params import addresses
+from gptmill.core import addresses
+from gptmill.core.errors import GptmillError
 from pipelines import servers
 
 PATIENCE = 10.0  # seconds for a server to answer

@@ -18,9 +18,9 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL
 
 from gptmill.commands import stage_process
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
+from gptmill.core.terminal import errors_shown
 from gptmill.params import safe_yaml
-from gptmill.terminal import errors_shown
 from pipelines import api
 from pipelines.flow import pipeline
 

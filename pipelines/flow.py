@@ -25,10 +25,12 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from gptmill import params, paths, refresh
-from gptmill.errors import Unavailable
+from gptmill import params
+from gptmill.core import paths
+from gptmill.core.errors import Unavailable
+from gptmill.core.terminal import errors_shown, say, visible
+from gptmill.ingest import refresh
 from gptmill.params import Params
-from gptmill.terminal import errors_shown, say, visible
 from pipelines import api, graph, isolation, outcome
 from pipelines.isolation import Place
 from pipelines.processes import Ended, Processes, Stopped, ended_by_signals

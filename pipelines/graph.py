@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.params import Params
 
 

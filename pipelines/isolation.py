@@ -26,9 +26,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gptmill import params as params_file
-from gptmill import paths
-from gptmill.errors import GptmillError
-from gptmill.params import safe_yaml
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
+from gptmill.params import profiles, safe_yaml
 from gptmill.tracking import context
 from pipelines.processes import Processes
 
@@ -73,14 +73,12 @@ def parameters(root: Path, profile: str | None, overrides: Sequence[str]) -> str
     """
     from ruamel.yaml import YAML
 
-    source = root / paths.PARAMS
     if profile is not None:
-        profiles = sorted(path.stem for path in (root / paths.PROFILES).glob("*.yaml"))
-        if profile not in profiles:
-            raise GptmillError(f"there is no profile {profile}; profiles/ has {', '.join(profiles) or 'nothing'}")
-        source = root / paths.PROFILES / f"{profile}.yaml"
-    params_file.load(source)  # what is wrong with it is not the overrides' fault
-    text = source.read_text(encoding="utf-8")
+        text = profiles.text(profile, root)
+    else:
+        source = root / paths.PARAMS
+        params_file.load(source)  # what is wrong with it is not the overrides' fault
+        text = source.read_text(encoding="utf-8")
     if not overrides:
         return text
     yaml = YAML()

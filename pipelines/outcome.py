@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gptmill import files, paths, terminal
+from gptmill.core import files, paths, terminal
 
 RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(: |$)")  # the last line of a traceback
 KILLED = re.compile(r"exited with (-9|137)\b")

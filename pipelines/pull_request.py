@@ -17,10 +17,10 @@ from typing import Annotated
 
 import typer
 
-from gptmill import paths
-from gptmill.errors import GptmillError
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
+from gptmill.core.terminal import errors_shown, say
 from gptmill.params import safe_yaml
-from gptmill.terminal import errors_shown, say
 
 CURVES = {"pretrain": "Base model", "classifier": "Classifier", "instruct": "Instruct model"}
 MOST_POINTS = 20  # of a curve, that are drawn

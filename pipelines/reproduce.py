@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-from gptmill import files, paths
-from gptmill.errors import GptmillError
-from gptmill.terminal import console, errors_shown, say
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.core.terminal import console, errors_shown, say
 from pipelines import isolation
 
 RUNS = ("first", "second")

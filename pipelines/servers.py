@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 
 from gptmill import tracking
-from gptmill.errors import GptmillError
-from gptmill.params import addresses
+from gptmill.core import addresses
+from gptmill.core.errors import GptmillError
 from pipelines.processes import Watchdog
 
 HOST = "127.0.0.1"

@@ -5,8 +5,8 @@ import time
 
 import typer
 
-from gptmill.errors import GptmillError
-from gptmill.terminal import errors_shown, say
+from gptmill.core.errors import GptmillError
+from gptmill.core.terminal import errors_shown, say
 from pipelines import processes, servers
 
 

@@ -1,12 +1,12 @@
 """What several tests share: a project in a temporary folder, one run of the whole graph, tiny models, and servers on 127.0.0.1."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,9 +18,12 @@ os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFL
 import hypothesis
 import pytest
 
-from gptmill import params, stages, tokenizer
+from gptmill import params
+from gptmill.commands import stage
 from gptmill.model.gpt import GPT, GPTConfig
-from gptmill.params import Section
+from gptmill.params import profiles
+from gptmill.text import tokenizer
+from tools.deps import recorded_reads
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,12 +68,17 @@ def own_world(tmp_path_factory, monkeypatch) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 
 
+def without_comments(text: str) -> str:
+    """A params.yaml that a test can edit as text: each key right below the one before it."""
+    return re.sub(r"^ *#.*\n|^\n| +# .*$", "", text, flags=re.MULTILINE)
+
+
 def lay_out(folder: Path) -> Path:
     """What a project has before its first run, with profile mini as its params.yaml."""
     for name in ("profiles", "prompts", "data/sources"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "dvc.yaml", folder)
-    shutil.copy(folder / "profiles" / "mini.yaml", folder / "params.yaml")
+    (folder / "params.yaml").write_text(without_comments(profiles.text("mini", ROOT)), encoding="utf-8")
     return folder
 
 
@@ -87,36 +95,6 @@ class Built:
 
     folder: Path
     read: dict[str, set[str]] = field(default_factory=dict)
-
-
-@contextmanager
-def recorded_reads(values: params.Params) -> Iterator[set[str]]:
-    """The dotted keys that are read from `values` meanwhile; a section that is read as a whole stands for all that is in it."""
-    places: dict[int, str] = {}
-
-    def place(section: Section, prefix: str) -> None:
-        places[id(section)] = prefix
-        for name in type(section).model_fields:
-            if isinstance(value := getattr(section, name), Section):
-                place(value, f"{prefix}{name}.")
-
-    place(values, "")
-    read: set[str] = set()
-
-    def recording(self: Section, name: str) -> object:
-        value = object.__getattribute__(self, name)
-        if id(self) in places:
-            if name == "model_dump":
-                read.add(places[id(self)].rstrip("."))
-            elif name in type(self).model_fields and not isinstance(value, Section):
-                read.add(places[id(self)] + name)
-        return value
-
-    Section.__getattribute__ = recording
-    try:
-        yield read
-    finally:
-        del Section.__getattribute__
 
 
 @pytest.fixture(scope="session")
@@ -136,10 +114,10 @@ def built(tmp_path_factory) -> Built:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         values = params.load()
-        for stage in order:
-            name, _, item = stage.partition("@")
-            with recorded_reads(values) as built.read[stage]:
-                stages.run(name, values, item or None)
+        for address in order:
+            name, _, item = address.partition("@")
+            with recorded_reads(values) as built.read[address]:
+                stage.run(name, item or None, values)
     return built
 
 
@@ -201,7 +179,7 @@ def cpu():
     """The CPU in float32."""
     import torch
 
-    from gptmill.compute import Compute
+    from gptmill.runtime.compute import Compute
 
     return Compute(torch.device("cpu"), bf16=False)
 

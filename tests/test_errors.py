@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import errors, files, paths, terminal
-from gptmill.errors import GptmillError, Unreadable
+from gptmill.core import errors, files, paths, terminal
+from gptmill.core.errors import GptmillError, Unreadable
 
 ESCAPE = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e"
 DEEP = '{"a":' * 100_000
@@ -140,7 +140,7 @@ def test_every_way_to_the_terminal_takes_control_characters_out(capsys):
 
 def test_warnings_take_control_characters_out():
     program = (
-        f"from gptmill import terminal; import logging\nwith terminal.errors_shown(): logging.getLogger('gptmill').warning({ESCAPE!r})"
+        f"from gptmill.core import terminal; import logging\nwith terminal.errors_shown(): logging.getLogger('gptmill').warning({ESCAPE!r})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr.startswith("\\u001b]0;title\\u0007")

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gptmill.cli import app
-from gptmill.errors import GptmillError
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
 from gptmill.model import weights
 
 FIXTURE = Path(__file__).parent / "fixtures/gpt2-tiny"
@@ -27,6 +28,13 @@ def test_weights_in_shown_and_out_again(tmp_path):
     assert (tmp_path / "again/model.safetensors").read_bytes() == (tmp_path / "in/model.safetensors").read_bytes()
     gptmill("weights", "export", tmp_path / "in", "--to", tmp_path / "hub")
     assert (tmp_path / "hub/config.json").read_bytes() == (tmp_path / "in/config.json").read_bytes()
+
+
+def test_a_model_that_was_trained_here_is_exported_with_its_card(in_built, tmp_path):
+    gptmill("weights", "export", paths.CLASSIFIER_MODEL, "--to", tmp_path / "hub")
+    accuracy = files.read_json(paths.METRICS / "classifier.json")["test"]["accuracy"]
+    card = (tmp_path / "hub/README.md").read_text()
+    assert card.startswith("---\n") and f"| test accuracy | {accuracy} |" in card and (tmp_path / "hub/lineage.json").exists()
 
 
 @pytest.mark.parametrize(("name", "parameters"), [("gpt2", "124,439,808"), ("openai-community/gpt2-xl", "1,557,611,200")])

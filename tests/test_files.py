@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gptmill import files
+from gptmill.core import files
 
 
 def test_a_file_appears_when_its_block_ends_and_not_before(tmp_path):

@@ -9,16 +9,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill import exchange, tokenizer
-from gptmill.data.prompts import STYLES
-from gptmill.errors import GptmillError
-from gptmill.evaluation import responses
-from gptmill.evaluation.progress import Progress
+from gptmill.core.errors import GptmillError
+from gptmill.inference import responses
+from gptmill.inference.generation import Decoding, generate
+from gptmill.inference.progress import Progress
+from gptmill.inference.serving import Assistant, TextGenerator
 from gptmill.model import folders, weights
-from gptmill.model.generation import Decoding, generate
 from gptmill.model.gpt import GPT, GPTConfig
-from gptmill.serving import Assistant, TextGenerator
-from gptmill.tokenizer import END_OF_TEXT, Tokenizer
+from gptmill.pretrained import exchange
+from gptmill.text import tokenizer
+from gptmill.text.prompts import STYLES
+from gptmill.text.tokenizer import END_OF_TEXT, Tokenizer
 
 TEXTS = ["the quick brown Fox, jumps over 12345 lazy dogs; it's naïve 猫 🐈\n\n  and they'll say: the The THE\t" * 3]
 ODD = st.text(alphabet=st.sampled_from("theT quickFOX 0123'’.,!?;:\n\t £é猫🐈\u00a0\u3000<|>sdl")) | st.sampled_from(TEXTS)
@@ -302,7 +303,7 @@ def padded(words, tmp_path) -> Path:
 )
 @pytest.mark.parametrize("half", [False, True])
 def test_an_id_without_a_token_is_never_chosen(padded, words, decoding, half):
-    from gptmill.model.decoder import Decoder
+    from gptmill.inference.decoder import Decoder
 
     model, _ = folders.load_with_tokenizer(padded)
     prompts = [words.encode("the mill"), words.encode("a cat")]
@@ -315,9 +316,9 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, words, cpu, tmp_
     from typer.testing import CliRunner
 
     from gptmill.cli import app
+    from gptmill.inference.samples import Samples
     from gptmill.params import GenerateParams
     from gptmill.training.loop import Evaluation, Trained
-    from gptmill.training.samples import Samples
 
     for verb in ("generate", "ask"):
         assert CliRunner().invoke(app, [verb, "the mill", "--model", str(padded), "--max-new-tokens", "5"]).exit_code == 0
@@ -328,8 +329,9 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, words, cpu, tmp_
     assert responses.respond(model, words, style, ["a", "b"], params, 0, cpu, Progress(tmp_path / "progress.jsonl"))
     trained = Trained(by_accuracy=False, keep_last=True)
     trained.curve.append(Evaluation(1, 1.0, 1, 0.1, 1.0, 1.0, 0.0, 0.0))
-    Samples(model, words, words.encode("the"), cpu, lambda text: None)(trained)
-    assert trained.said
+    logged = {}
+    Samples(model, words, words.encode("the"), cpu, logged.__setitem__)(trained)
+    assert list(logged) == ["samples/step-000001.txt"]
 
 
 def test_a_model_of_its_tokenizers_size_gives_what_it_gave(make_gpt, words):

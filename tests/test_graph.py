@@ -7,61 +7,26 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
-from gptmill import params, paths
+from gptmill import params
+from gptmill.core import paths
+from tools import deps
+from tools.deps import closure, first_party, imported
 
 SRC = Path(__file__).parents[1] / "src"
 PACKAGE = SRC / "gptmill"
-ORDER = [
-    "download@corpus", "download@spam", "download@instructions", "validate", "split_spam", "split_instructions", "tokenize",
-    "data_cards", "pretrain", "finetune_classifier", "finetune_instruct", "generate_responses", "judge_responses", "report",
-]  # fmt: skip
 MADE = ("data/", "models/", "metrics/", "plots/", "reports/")
 
 
-# --- what the code imports ---
+def _stages() -> list[str]:
+    written = YAML(typ="safe").load((SRC.parent / "dvc.yaml").read_text())["stages"]
+    return [
+        one for name, stage in written.items() for one in ([f"{name}@{item}" for item in stage["foreach"]] if "do" in stage else [name])
+    ]
 
 
-def module_file(name: str) -> Path | None:
-    path = SRC / Path(*name.split("."))
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
-
-
-def imported(path: Path, *, top_level: bool = False) -> set[str]:
-    """Names of the modules that a file imports, anywhere in it or at its top alone; `from a import b` gives both a and a.b."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    package = path.relative_to(SRC).parts[:-1]
-    names: set[str] = set()
-    for node in tree.body if top_level else ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = (
-                ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
-                if node.level
-                else node.module
-            )
-            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return names
-
-
-def first_party(path: Path) -> set[Path]:
-    return {file for name in imported(path) if name.split(".")[0] == "gptmill" and (file := module_file(name))}
-
-
-def has_code(path: Path) -> bool:
-    return any(not isinstance(node, ast.Expr) for node in ast.parse(path.read_text(encoding="utf-8")).body)
-
-
-def closure(path: Path) -> set[Path]:
-    """All files of ours that a file needs, itself included; those without code, and the package's own first file, decide nothing."""
-    seen: set[Path] = set()
-    todo = [path]
-    while todo:
-        if (file := todo.pop()) not in seen:
-            seen.add(file)
-            todo += first_party(file)
-    return {file for file in seen if has_code(file) and file != PACKAGE / "__init__.py"}
+ORDER = _stages()
 
 
 def read_beside(files: set[Path]) -> set[Path]:
@@ -112,26 +77,39 @@ def covers(dep: str, file: str) -> bool:
     return file == dep or file.startswith(f"{dep}/")
 
 
+TRAINING_FOLDERS = ["core", "model", "runtime", "text", "training"]
+
+
 @pytest.mark.parametrize("stage", ORDER)
-def test_each_stage_names_the_code_that_it_imports_and_no_other(stages, stage):
-    files = closure(PACKAGE / "stages" / f"{stage.partition('@')[0]}.py")
+def test_everything_that_a_stage_imports_lies_in_what_it_declares(stages, stage):
+    files = {file for file in closure(PACKAGE / "stages" / f"{stage.partition('@')[0]}.py") if not file.is_relative_to(deps.NO_DEPENDENCY)}
     needed = {str(file.relative_to(SRC.parent)) for file in files | read_beside(files)}
-    named = {dep for dep in stages[stage]["deps"] if dep.startswith("src/")}
-    assert {file for file in needed if not any(covers(dep, file) for dep in named)} == set(), "imported, but not among the deps"
-    assert {dep for dep in named if not any(covers(dep, file) for file in needed)} == set(), "among the deps, but not imported"
+    declared = {dep for dep in stages[stage]["deps"] if dep.startswith("src/")}
+    assert {file for file in needed if not any(covers(dep, file) for dep in declared)} == set(), "imported, but not declared"
+    assert {dep for dep in declared if not any(covers(dep, file) for file in needed)} == set(), "declared, but not imported"
+    assert declared == set(deps.code(stage)), "make deps writes them"
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_a_stage_declares_its_own_file_and_at_most_seven_folders_of_code(stages, stage):
+    own = f"src/gptmill/stages/{stage.partition('@')[0]}.py"
+    folders = sorted(Path(dep).name for dep in stages[stage]["deps"] if dep.startswith("src/") and dep != own)
+    assert own in stages[stage]["deps"] and len(folders) <= 7
+    assert all((PACKAGE / folder).is_dir() for folder in folders)
+    if stage in ("pretrain", "finetune_classifier", "finetune_instruct"):
+        assert folders == TRAINING_FOLDERS
+
+
+def test_a_training_depends_on_no_test_split_and_no_report(stages):
+    for stage in ("pretrain", "finetune_classifier", "finetune_instruct"):
+        assert {dep for dep in stages[stage]["deps"] if dep.startswith(("reports", "metrics", "plots")) or "test" in dep} == set()
+        assert stages[stage]["deps"].isdisjoint({"data/spam", "data/instructions"})
 
 
 @pytest.mark.parametrize("stage", ORDER)
 def test_each_stage_declares_the_params_that_it_reads_and_no_other(stages, built, stage):
-    read, declared = built.read[stage], stages[stage]["params"]
-
-    def within(inner: str, outer: str) -> bool:
-        return inner == outer or inner.startswith(f"{outer}.")
-
-    assert {key for key in read if not any(within(key, known) for known in declared)} == set(), "read, but not declared"
-    assert {key for key in declared if not any(within(key, known) or within(known, key) for known in read)} == set(), (
-        "declared, but not read"
-    )
+    assert deps.undeclared(built.read[stage], stages[stage]["params"]) == set(), "read, but not declared: make deps"
+    assert deps.unread(built.read[stage], stages[stage]["params"]) == set(), "declared, but not read: make deps"
 
 
 def test_every_declared_param_is_one_of_params_yaml(stages, root):
@@ -148,6 +126,7 @@ def test_every_param_of_a_stage_is_declared_by_some_stage(stages, root):
         for key, _, _ in params.describe(params.load(root / "params.yaml"))
         if not any(key == d or key.startswith(f"{d}.") for d in declared)
         and not key.startswith("promotion.")  # promoting changes the registry: it is no stage
+        and key != "compute.checkpoint_minutes"
     }
     assert unused == set()
 
@@ -164,8 +143,6 @@ def test_what_a_stage_reads_is_made_by_another_one(stages):
 
 def test_no_path_and_no_command_comes_from_a_parameter(root):
     """DVC removes outputs before a stage runs, wherever they are, and hands commands to a shell: `${…}` stands for items of the graph."""
-    from ruamel.yaml import YAML
-
     graph = YAML(typ="safe").load((root / "dvc.yaml").read_text())
     assert set(graph) == {"stages"}  # no `vars`, whose files are parameters too
     templates = set(re.findall(r"\$\{([^}]*)\}", (root / "dvc.yaml").read_text()))
@@ -209,8 +186,6 @@ def test_every_stage_has_a_file_and_every_file_is_a_stage(stages):
 
 
 def test_metrics_and_plots_are_declared(stages, root):
-    from ruamel.yaml import YAML
-
     graph = YAML(typ="safe").load((root / "dvc.yaml").read_text())["stages"]
     for name in stages:
         stage = graph[name.partition("@")[0]]
@@ -229,6 +204,7 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
     assert upstream["download@spam"] == set()
     assert upstream["validate"] == {"download@corpus", "download@spam", "download@instructions"}
     assert upstream["finetune_classifier"] == {"pretrain", "split_spam", "tokenize", "download@spam"}
+    assert upstream["evaluate_classifier"] == {"finetune_classifier", "split_spam"}
     assert {"validate", "split_spam", "split_instructions", "tokenize"} <= upstream["data_cards"] and "pretrain" not in upstream[
         "data_cards"
     ]
@@ -239,19 +215,25 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
 
 # --- who may import whom ---
 
-LEVELS = {
-    **dict.fromkeys(["errors", "paths", "files", "fingerprint", "params", "network", "ranks", "compute", "terminal"], 0),
-    **dict.fromkeys(["tokenizer", "model"], 1),
-    **dict.fromkeys(["data", "training", "evaluation", "tracking", "registry", "report", "lineage"], 2),
-    **dict.fromkeys(["serving", "mlflow_model"], 3),  # models that answer: for the command line and for MLflow's server
-    "promotion": 3,  # who may be the champion: for the command line
-    "launcher": 3,  # several processes of a stage
-    "exchange": 3,  # models in and out: for the command line
-    "stages": 4,
-    **dict.fromkeys(["summary", "doctor", "refresh", "own_data", "provenance"], 5),  # verbs of their own
-    "commands": 6,  # the command line's verbs
-    **dict.fromkeys(["cli", "__main__"], 7),
-}
+# From the ground up. A folder imports from its own floor and those below.
+FLOORS = [
+    ["core"],
+    ["params"],
+    ["net", "runtime"],
+    ["text"],
+    ["model"],
+    ["data"],
+    ["ingest"],
+    ["pretrained", "inference"],
+    ["training"],
+    ["evaluation"],
+    ["tracking", "registry"],
+    ["report"],
+    ["stages"],
+    ["commands"],
+    ["cli", "__main__"],
+]
+LEVELS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
@@ -271,14 +253,14 @@ def test_stages_know_nothing_of_one_another():
 
 
 MLFLOW = {f"tracking/{name}.py" for name in ("machine", "pipelines", "sending", "stores")}
-PROMOTION = {f"promotion/{name}.py" for name in ("claims", "promote", "versions")}
+REGISTRY = {f"registry/{name}.py" for name in ("claims", "log_model", "mlflow_model", "promote", "provenance", "versions")}
 
 
 @pytest.mark.parametrize(("tool", "allowed"), [
-    ("mlflow", {*MLFLOW, "registry.py", "mlflow_model.py", "provenance.py", *PROMOTION}),
+    ("mlflow", {*MLFLOW, *REGISTRY}),
     ("great_expectations", {"data/quality.py", "data/data_docs_view.py"}),
     ("prefect", set()), ("dvc", set()), ("ray", set()), ("transformers", set()),
-    ("typer", {"cli.py", "terminal.py", *(f"commands/{path.name}" for path in (PACKAGE / "commands").glob("*.py"))}),
+    ("typer", {"cli.py", "core/terminal.py", *(f"commands/{path.name}" for path in (PACKAGE / "commands").glob("*.py"))}),
     ("pickle", {"model/checkpoints.py"}),  # for the name of the error that torch.load raises
 ])  # fmt: skip
 def test_only_those_modules_know_a_tool(tool, allowed):

@@ -12,8 +12,9 @@ import time
 import httpx
 import pytest
 
-from gptmill import params, paths
-from gptmill.promotion.promote import promote
+from gptmill import params
+from gptmill.core import paths
+from gptmill.registry.promote import promote
 
 TEXTS = ["WINNER!! Claim your prize now", "see you at seven", "Naïve 猫 <b>£5</b>"]
 
@@ -65,7 +66,7 @@ def test_the_served_champion_answers_as_gptmill_classify_does(champion, in_built
     said = subprocess.run(["gptmill", "classify", TEXTS[0]], capture_output=True, text=True, check=True).stdout
     label, percent = re.fullmatch(r"(\w+) \(([\d.]+)%\)\n", said).groups()
     assert rows[0]["label"] == label and rows[0]["probability"] * 100 == pytest.approx(float(percent), abs=0.06)
-    from gptmill.serving import TextClassifier
+    from gptmill.inference.serving import TextClassifier
 
     assert [(row["label"], row["probability"]) for row in rows] == [
         (label, pytest.approx(sure, abs=1e-4)) for label, sure in TextClassifier(paths.CLASSIFIER_MODEL).classify(TEXTS)

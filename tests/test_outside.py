@@ -19,17 +19,17 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
-from gptmill import params, refresh, stages
-from gptmill.errors import GptmillError
+from gptmill import params, stages
+from gptmill.core.errors import GptmillError
+from gptmill.ingest import refresh
+from gptmill.params import profiles
 from pipelines import isolation
 
 MARK = "PRECIOUS-7f3a"
-KEYS = [key for key, *_ in params.describe(params.load(Path(__file__).parents[1] / "profiles/mini.yaml"))]
-TEXTS = [
-    key for key, value, _ in params.describe(params.load(Path(__file__).parents[1] / "profiles/mini.yaml")) if isinstance(value, str | list)
-]
+DESCRIBED = list(params.describe(profiles.load("mini", Path(__file__).parents[1])))
+KEYS = [key for key, *_ in DESCRIBED]
+TEXTS = [key for key, value, _ in DESCRIBED if isinstance(value, str | list)]
 PLACES = [
     "../precious.txt", "../../precious.txt", "../../../precious.txt", "../folder", "..", "../", "/", ".", "~", "~/precious.txt", "link",
     "link/kept.txt", "data/link/kept.txt", "models/link", "{parent}/precious.txt", "{parent}/folder", 
@@ -102,7 +102,7 @@ class World:
 
     def set(self, values: dict[str, Any]) -> None:
         """Write params.yaml with these values: as JSON, which is YAML that can hold any text."""
-        document = YAML(typ="safe").load((self.project / "profiles/mini.yaml").read_text())
+        document = profiles.load("mini", self.project).model_dump()
         for key, new in values.items():
             *sections, name = key.split(".")
             place: Any = document
@@ -146,7 +146,7 @@ def world(root, tmp_path_factory) -> Iterator[World]:
         shutil.copytree(root / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("link", "data/link", "models/link"):
         (project / name).symlink_to(parent / "folder")
-    shutil.copy(project / "profiles/mini.yaml", project / "params.yaml")
+    (project / "params.yaml").write_text(profiles.text("mini", project))
     environment = os.environ | {
         "HOME": str(home), "PYTHONPATH": str(project / "src"), "GPTMILL_CACHE": str(elsewhere / "cache"), "COLUMNS": "200",
         "DVC_GLOBAL_CONFIG_DIR": str(elsewhere), "DVC_SITE_CACHE_DIR": str(elsewhere), "XDG_CACHE_HOME": str(elsewhere),

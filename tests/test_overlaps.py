@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gptmill import params, paths
+from gptmill import params
 from gptmill.cli import app
-from gptmill.errors import GptmillError
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
 from gptmill.params import overlaps
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import files, own_data, params, paths, refresh, stages
-from gptmill.errors import GptmillError
+from gptmill import params, stages
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.ingest import own_data, refresh
+from gptmill.params import profiles
 
 WITH_COLUMNS, NO_COLUMNS = "columns: [label, text]", "columns: []  # it has a header"
 TABLE = "label,text\n" + "".join(f"ham,see you at {n}\nspam,WIN {n} NOW\n" for n in range(9))
@@ -173,7 +176,7 @@ def test_what_was_corrected_in_place_is_pinned_once(project, kind, monkeypatch):
     def told() -> list[str]:
         return list(refresh.refresh_local(params.load()))
 
-    monkeypatch.setattr("gptmill.data.fetching.download", lambda *_, **__: pytest.fail("a server was asked"))
+    monkeypatch.setattr("gptmill.ingest.fetching.download", lambda *_, **__: pytest.fail("a server was asked"))
     assert "pinned as data.spam.sha256" in told()[0] and told() == []
     first = params.load().data.spam.sha256
     mine.write_text(TABLE + "ham,bye\n")
@@ -194,7 +197,7 @@ def test_a_server_that_stands_before_a_path_decides(project, monkeypatch):
 def test_the_old_bytes_never_come_back_from_dvcs_cache(repository):
     """To the sample and back to a file that was corrected meanwhile: DVC knows a run with these very parameters."""
     own = paths.PARAMS.read_text().replace("- a.tsv\n    - b.tsv", "- mine.csv").replace("file: spam.tsv", "file: mine.csv")
-    sample = (paths.PROFILES / "mini.yaml").read_text()
+    sample = profiles.text("mini")
     for content in (TABLE, TABLE + "ham,bye\n"):
         if paths.raw_folder("spam").exists():
             paths.PARAMS.write_text(sample)

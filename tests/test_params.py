@@ -9,13 +9,15 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from gptmill import params, paths, stages, tokenizer
+from gptmill import params, stages
 from gptmill.cli import app
-from gptmill.data import prompts
-from gptmill.errors import GptmillError
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
+from gptmill.params import completing, profiles
+from gptmill.text import prompts, tokenizer
 
 JUDGE = {"model": "llama3", "base_url": "http://host/v1", "api_key_env": "", "input_price": 0.0, "output_price": 0.0}
-PROFILES = sorted((Path(__file__).parents[1] / "profiles").glob("*.yaml"))
+PROFILES = sorted(path.stem for path in (Path(__file__).parents[1] / "profiles").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -46,21 +48,38 @@ def problems(path: Path = paths.PARAMS) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
-def test_every_profile_loads(path):
-    assert params.load(path).seed >= 0
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_gives_a_whole_file_with_its_values_that_explains_each_line(project, name):
+    paths.PARAMS.write_text(profiles.text(name))
+    assert params.load() == profiles.load(name)
+    keys = [line for line in paths.PARAMS.read_text().splitlines() if re.match(r" *(- )?\w+: ", line) and "  # " not in line]
+    lines = paths.PARAMS.read_text().splitlines()
+    assert [line for line in keys if not lines[lines.index(line) - 1].lstrip().startswith("# ")] == []
 
 
-@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
-def test_every_profile_but_shakespeare_has_room_for_an_answer(path):
-    values = params.load(path)
+def test_a_profile_is_an_overlay_that_names_only_what_differs():
+    def leaves(values: dict, prefix: str = "") -> dict:
+        found = {}
+        for key, value in values.items():
+            found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        return found
+
+    defaults = leaves(params.Params().model_dump())
+    for name in PROFILES:
+        overlay = leaves(YAML(typ="safe").load((Path(__file__).parents[1] / "profiles" / f"{name}.yaml").read_text()) or {})
+        assert {key: value for key, value in overlay.items() if defaults[key] == value} == {}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_but_shakespeare_has_room_for_an_answer(name):
+    values = profiles.load(name)
     prompt = prompts.STYLES[values.instruct.prompt_style].prompt("", "")
     least = len(prompt.encode()) if values.tokenizer.vocab_size == 257 else tokenizer.count_pieces(prompt)  # tokens of any prompt
-    assert (least < values.instruct.max_length) == (path.stem != "shakespeare")
+    assert (least < values.instruct.max_length) == (name != "shakespeare")
 
 
-def test_the_committed_params_are_profile_sample(root):
-    assert (root / "params.yaml").read_bytes() == (root / "profiles" / "sample.yaml").read_bytes()
+def test_the_committed_params_are_written_from_the_schema(root):
+    assert (root / "params.yaml").read_text() == profiles.text("sample", root)
 
 
 @pytest.mark.parametrize(("key", "value", "said"), [
@@ -177,8 +196,8 @@ def test_the_memory_of_a_model_is_compared_with_this_machines_before_work_begins
     said = "takes 50.4 GB for the weights alone, 202 GB to train; this machine has 24.0 GB of memory"
     with pytest.raises(GptmillError, match=said):
         CliRunner().invoke(app, ["params", "check"], catch_exceptions=False)
-    monkeypatch.setattr("gptmill.tokenizer.load", lambda folder: SimpleNamespace(vocab_size=257))
-    monkeypatch.setattr("gptmill.data.tokens.read", lambda folder, split: [])
+    monkeypatch.setattr("gptmill.text.tokenizer.load", lambda folder: SimpleNamespace(vocab_size=257))
+    monkeypatch.setattr("gptmill.text.tokens.read", lambda folder, split: [])
     with pytest.raises(GptmillError, match=said):
         stages.run("pretrain", values)
 
@@ -239,7 +258,7 @@ def test_a_pipe_or_a_device_is_refused(project, make):
     make(paths.PARAMS)
     assert problems() == "params.yaml is a pipe, a socket or a device: a regular file is expected"
     with pytest.raises(GptmillError, match="a regular file is expected"):
-        params.use_profile("sample")
+        profiles.use("sample")
 
 
 def test_a_missing_file_says_how_to_get_it_back(project):
@@ -276,43 +295,81 @@ def test_describe_has_every_key_of_the_file_with_its_value_and_what_it_means(pro
 
 
 def test_a_profile_replaces_another_profile(project):
-    assert "is now a copy of profiles/sample.yaml" in params.use_profile("sample")
-    assert paths.PARAMS.read_bytes() == Path("profiles/sample.yaml").read_bytes()
-    assert "is profile sample already" in params.use_profile("sample")
+    profiles.use("mini", force=True)
+    assert "now has profile sample, the default" in profiles.use("sample")
+    assert params.load() == params.Params()
+    assert "is profile sample already" in profiles.use("sample")
 
 
 def test_a_profile_is_put_where_there_are_no_params(project):
     paths.PARAMS.unlink()
-    params.use_profile("mini")
-    assert params.load() == params.load(Path("profiles/mini.yaml"))
+    profiles.use("mini")
+    assert params.load() == profiles.load("mini")
 
 
 def test_a_profile_replaces_changes_of_ones_own_only_by_force(changed):
     before = changed({"seed": 77}).read_bytes()
     with pytest.raises(GptmillError, match="has changes of your own.*--force"):
-        params.use_profile("sample")
+        profiles.use("sample")
     assert paths.PARAMS.read_bytes() == before
-    params.use_profile("sample", force=True)
-    assert paths.PARAMS.read_bytes() == Path("profiles/sample.yaml").read_bytes()
+    profiles.use("sample", force=True)
+    assert params.load() == params.Params()
 
 
 def test_a_hash_that_refresh_pinned_is_no_change_of_ones_own(project):
+    profiles.use("mini", force=True)
     pinned = paths.PARAMS.read_text().replace('sha256: ""', f'sha256: "{"0" * 64}"', 1)
     paths.PARAMS.write_text(pinned)
-    assert "is profile mini already" in params.use_profile("mini") and paths.PARAMS.read_text() == pinned
-    params.use_profile("sample")
-    assert paths.PARAMS.read_bytes() == Path("profiles/sample.yaml").read_bytes()
+    assert "is profile mini already" in profiles.use("mini") and paths.PARAMS.read_text() == pinned
+    profiles.use("sample")
+    assert params.load() == params.Params()
 
 
 @pytest.mark.parametrize("name", ["huge", "../params", ""])
 def test_an_unknown_profile_names_those_that_there_are(project, name):
     with pytest.raises(GptmillError, match="there is no profile .*; profiles/ has book.*, mini, sample"):
-        params.use_profile(name)
+        profiles.use(name)
 
 
 def test_a_profile_that_is_not_in_order_replaces_nothing(project):
-    Path("profiles/bad.yaml").write_text("seed: 1\n")
+    Path("profiles/bad.yaml").write_text("seeds: 1\nmodel: {n_heads: 5}\n")
     before = paths.PARAMS.read_bytes()
-    with pytest.raises(GptmillError, match="profiles/bad.yaml has .* problems"):
-        params.use_profile("bad")
+    with pytest.raises(GptmillError, match="profiles/bad.yaml has 2 problems"):
+        profiles.use("bad")
+    assert paths.PARAMS.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "lines", ["seed: .*", "    labels: .*", "  dropout: .*", "  (?:init|keep): .*", r"generate:\n(?:  .*\n)*", r"      api_key_env: .*"]
+)
+def test_missing_keys_are_added_with_their_defaults_and_comments_and_nothing_else_changes(project, lines):
+    profiles.use("sample", force=True)
+    whole = paths.PARAMS.read_text().replace("  epochs: 6 ", "  epochs: 77")
+    paths.PARAMS.write_text("# mine\n" + re.sub(rf"^{lines}\n?", "", whole, flags=re.MULTILINE) + "# also mine\n")
+    told = problems()
+    assert "missing; " in told and "`gptmill params complete` adds what is missing" in told
+    added = list(completing.complete())
+    assert added and all(f"{line.partition(' ')[0]}: missing; " in told for line in added)
+    assert params.load().instruct.epochs == 77
+    now = paths.PARAMS.read_text()
+    assert now.startswith("# mine\n") and now.endswith("# also mine\n")
+    assert sorted(line for line in now.splitlines() if line) == sorted(["# mine", "# also mine", *filter(None, whole.splitlines())])
+
+
+def test_keys_are_added_to_sections_on_one_line(changed):
+    changed({"base.keep": ..., "judge": ...})
+    list(completing.complete())
+    assert params.load() == profiles.load("mini")
+
+
+def test_a_whole_file_is_complete(project):
+    before = paths.PARAMS.read_bytes()
+    assert list(completing.complete()) == ["params.yaml is complete."]
+    assert paths.PARAMS.read_bytes() == before
+
+
+def test_what_is_wrong_otherwise_keeps_the_file_as_it_is(changed):
+    before = changed({"seed": ..., "classifier.epochs": 0}).read_bytes()
+    with pytest.raises(GptmillError, match="classifier.epochs: 0"):
+        list(completing.complete())
     assert paths.PARAMS.read_bytes() == before

@@ -63,7 +63,7 @@ def test_make_has_the_targets_that_the_documents_name():
     ids=lambda path: path.name,
 )
 def test_yaml_files_are_readable(path):
-    assert isinstance(YAML(typ="safe").load(path.read_text()), dict)
+    assert isinstance(YAML(typ="safe").load(path.read_text()) or {}, dict)  # the default profile has nothing but its comment
 
 
 def test_ci_runs_what_people_run():

@@ -3,10 +3,12 @@ import subprocess
 
 import pytest
 
-from gptmill import files, params, paths, provenance
-from gptmill.errors import GptmillError
-from gptmill.lineage import record
-from gptmill.promotion.promote import promote
+from gptmill import params
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.model.lineage import Lineage
+from gptmill.registry import provenance
+from gptmill.registry.promote import promote
 from gptmill.tracking.context import dvc_hash
 
 
@@ -45,12 +47,12 @@ def test_the_way_back_leads_from_the_weights_to_the_run(project_with_history):
     said = told("classifier")
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     for part in (
-        f"weights: SHA-256 {files.digest(paths.CLASSIFIER_MODEL / record.WEIGHTS)}, as they were trained",
+        f"weights: SHA-256 {files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)}, as they were trained",
         "made by the stage finetune_classifier",
         "classifier.epochs: 1",
         f"data/spam/train.parquet: MD5 {files.digest(paths.SPAM_SPLITS / 'train.parquet', 'md5')}",
-        "spam: embedded sample: spam, licence MIT, from gptmill.data.sample.make_messages(123, 500)",
-        f"began as the model of pretrain, weights SHA-256 {files.digest(paths.BASE_MODEL / record.WEIGHTS)}",
+        "spam: embedded sample: spam, licence MIT, from the sample in gptmill, the first 500 messages",
+        f"began as the model of pretrain, weights SHA-256 {files.digest(paths.BASE_MODEL / Lineage.WEIGHTS)}",
         "corpus: embedded sample: corpus, licence MIT",
         "dvc.lock has it, as an output of finetune_classifier",
         f"git: its receipt is in commit {commit} the receipt",
@@ -79,8 +81,8 @@ def test_data_that_changed_since_is_said(project_with_history):
     ("change", "said"),
     [
         (lambda: paths.PARAMS.write_text(paths.PARAMS.read_text().replace("seed: 123", "seed: 5")), "seed: 123, and 5 in params.yaml now"),
-        (lambda: (paths.BASE_MODEL / record.WEIGHTS).write_bytes(b"x"), "models/base is another one now"),
-        (lambda: (paths.CLASSIFIER_MODEL / record.WEIGHTS).write_bytes(b"x"), "damaged, or changed by hand"),
+        (lambda: (paths.BASE_MODEL / Lineage.WEIGHTS).write_bytes(b"x"), "models/base is another one now"),
+        (lambda: (paths.CLASSIFIER_MODEL / Lineage.WEIGHTS).write_bytes(b"x"), "damaged, or changed by hand"),
         (lambda: files.write_text(paths.Path("src/code.py"), "x = 2\n"), "src/code.py: the code has changed since"),
         (
             lambda: files.write_json(paths.source_record("spam"), files.read_json(paths.source_record("spam")) | {"licence": "CC0"}),
@@ -101,14 +103,14 @@ def test_what_can_not_be_followed_is_said(project_with_history, monkeypatch):
     for part in ("dvc.lock knows no output with these bytes", "git: no commit has its receipt", "run: MLflow at http://127.0.0.1:9"):
         assert part in unknown
     for file in paths.CLASSIFIER_MODEL.iterdir():
-        if file.name != record.WEIGHTS:
+        if file.name != Lineage.WEIGHTS:
             file.unlink()
     assert "no lineage.json: whoever made this folder did not write down of what" in told("classifier", "unknown")
 
 
 def test_a_model_from_the_registry_brings_its_way_back_to_another_machine(project_with_history, tmp_path, monkeypatch):
     [outcome] = promote(params.load(), ["classifier"])
-    weights = files.digest(paths.CLASSIFIER_MODEL / record.WEIGHTS)
+    weights = files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)
     here = told("gptmill-classifier@champion")
     assert "registered as gptmill-classifier version 1 (champion)" in here and "Everything is here as it was." in here
     (tmp_path / "elsewhere").mkdir()
@@ -137,8 +139,8 @@ def test_an_address_without_a_model_is_said_so(project_with_history, address, wh
 def test_what_a_source_calls_itself_is_shown_as_it_is(project_with_history, capsys):
     from rich.console import Console
 
-    said = files.read_json(paths.CLASSIFIER_MODEL / record.NAME)
+    said = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
     said["sources"]["spam"]["name"] = "[red]mine[/red] \x1b[2J"
-    files.write_json(paths.CLASSIFIER_MODEL / record.NAME, said)
+    files.write_json(paths.CLASSIFIER_MODEL / Lineage.FILE, said)
     Console(width=400).print(provenance.trace("classifier"))
     assert "[red]mine[/red] \N{REPLACEMENT CHARACTER}[2J" in capsys.readouterr().out

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from pipelines import pull_request
 
 ROOT = Path(__file__).parents[1]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import params, paths, refresh, stages
-from gptmill.data import sources
-from gptmill.errors import GptmillError
+from gptmill import params, stages
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
+from gptmill.ingest import refresh, sources
 
 TABLE = b"label,text\nham,see you\nspam,WIN\n"
 
@@ -30,9 +31,7 @@ def use(url: str) -> None:
 
 
 def test_the_sample_has_nothing_upstream(project):
-    assert told() == [
-        f"{name}: made by code (the embedded sample); there is nothing upstream." for name in ("corpus", "spam", "instructions")
-    ]
+    assert told() == [f"{name}: the embedded sample; there is nothing upstream." for name in ("corpus", "spam", "instructions")]
     with pytest.raises(GptmillError, match="there is no data set spma; there are corpus, spam, instructions"):
         told("spma")
 

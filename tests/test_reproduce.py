@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import files
-from gptmill.errors import GptmillError
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
 from pipelines import reproduce
 
 

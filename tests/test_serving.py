@@ -2,12 +2,12 @@
 
 import pytest
 
-from gptmill import exchange
-from gptmill.data import prompts
-from gptmill.data.prompts import STYLES
-from gptmill.evaluation.responses import complete
+from gptmill.inference.responses import complete
+from gptmill.inference.serving import Assistant
 from gptmill.model import weights
-from gptmill.serving import Assistant
+from gptmill.pretrained import exchange
+from gptmill.text import prompts
+from gptmill.text.prompts import STYLES
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def given(monkeypatch):
         seen.extend(words.decode(ids) for ids in encoded)
         return complete(model, words, style, encoded, decoding)
 
-    monkeypatch.setattr("gptmill.serving.complete", noted)
+    monkeypatch.setattr("gptmill.inference.serving.complete", noted)
     return seen
 
 
@@ -52,7 +52,7 @@ def test_answers_to_many_are_the_answers_to_each(folders, monkeypatch):
     assistant = Assistant(folders["phi3"])
     questions = [(f"Say {'mill ' * i}", "" if i % 2 else "now") for i in range(7)]
     alone = [assistant.answer(*question, 8) for question in questions]
-    monkeypatch.setattr("gptmill.serving.SIDE_BY_SIDE", 3)
+    monkeypatch.setattr("gptmill.inference.serving.SIDE_BY_SIDE", 3)
     assert assistant.answers(questions, 8) == alone and len(set(alone)) > 1
     assert assistant.answers([]) == []
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill import tokenizer
-from gptmill.errors import GptmillError
-from gptmill.tokenizer import END_OF_TEXT, Tokenizer
+from gptmill.core.errors import GptmillError
+from gptmill.text import tokenizer
+from gptmill.text.tokenizer import END_OF_TEXT, Tokenizer
 
 TEXTS = [
     "Hello, world", "don't stop: they'll, I'VE", "  two  spaces \n\n\ttabs\r\n", "£100 naïve 猫🐈 e\u0301", "abc123def 4567", "...!?--",

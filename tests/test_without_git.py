@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from pipelines import graph, isolation
 
 ROOT = Path(__file__).parents[1]

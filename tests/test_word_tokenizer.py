@@ -1,6 +1,6 @@
 """The first rung of tokenizers: whole words."""
 
-from gptmill.tokenizer import END_OF_TEXT, UNKNOWN, WordTokenizer
+from gptmill.text.tokenizer import END_OF_TEXT, UNKNOWN, WordTokenizer
 
 TEXT = "I HAD always thought Jack Gisburn a cheap genius, though a good fellow enough. It's so!"
 

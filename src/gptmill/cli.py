@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from gptmill import paths
 from gptmill.commands import data, judging, report
 from gptmill.commands import models as models_commands
 from gptmill.commands import tracking as tracking_commands
-from gptmill.errors import GptmillError
-from gptmill.terminal import errors_shown, say, visible_prints
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.core.terminal import errors_shown, say
 
 app = typer.Typer(
     help="From raw text to GPT models that a team can defend. `make run` (or `dvc repro`) runs the whole pipeline.",
@@ -43,19 +43,16 @@ def main() -> None:
 @app.command()
 def stage(name: str, item: Annotated[str | None, typer.Argument(help="which data set, for download")] = None) -> None:
     """Run one stage of dvc.yaml here and now. DVC calls this; `dvc repro STAGE` also runs what the stage depends on."""
-    from gptmill import params, stages
-    from gptmill.commands import stage_process
+    from gptmill.commands import stage as stage_command
 
-    values = params.load()
-    with visible_prints(), stage_process.entered(name, item):
-        stages.run(name, values, item)
+    stage_command.run(name, item)
 
 
 @params_app.command("check")
 def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     """Stop with every bad value and unknown key, a source that a run would remove, and a mirror that can't be used."""
-    from gptmill import params, refresh
-    from gptmill.data import fetching, sources
+    from gptmill import params
+    from gptmill.ingest import fetching, refresh, sources
     from gptmill.params import memory
 
     values = params.load(path)
@@ -70,7 +67,7 @@ def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None
 def params_show(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     """Print every parameter with what it means."""
     from gptmill import params
-    from gptmill.params import addresses
+    from gptmill.core import addresses
 
     for key, value, description in params.describe(params.load(path)):
         say(addresses.without_secrets(f"{key}: {value}").ljust(46) + f" # {description}")
@@ -81,10 +78,19 @@ def params_use(
     profile: Annotated[str, typer.Argument(help="the name of a file in profiles/, without .yaml")],
     force: Annotated[bool, typer.Option(help="replace a params.yaml that has changes of your own")] = False,
 ) -> None:
-    """Copy a profile onto params.yaml."""
-    from gptmill import params
+    """Write params.yaml: the defaults with a profile laid over them, and what each key means."""
+    from gptmill.params import profiles
 
-    say(params.use_profile(profile, force=force))
+    say(profiles.use(profile, force=force))
+
+
+@params_app.command("complete")
+def params_complete() -> None:
+    """Add the keys that params.yaml lacks, with their defaults. What it says stays as it is."""
+    from gptmill.params import completing
+
+    for line in completing.complete():
+        say(line)
 
 
 @weights_app.command("import")
@@ -99,7 +105,7 @@ def weights_import(
     n_heads: Annotated[int | None, typer.Option(min=1, help="attention heads, where the source does not say, as the book's .pth")] = None,
 ) -> None:
     """Make a model folder of weights from elsewhere, and say what was found."""
-    from gptmill.exchange import import_weights
+    from gptmill.pretrained.exchange import import_weights
 
     say(import_weights(source, to, n_heads))
 
@@ -111,9 +117,14 @@ def weights_export(
     format: Annotated[Literal["huggingface", "book"], typer.Option(help="whose names and layout")] = "huggingface",
 ) -> None:
     """Write a model for Hugging Face's tools, or for the book's GPTModel."""
-    from gptmill.exchange import export_weights
+    from gptmill.pretrained.exchange import export_weights
+    from gptmill.registry import model_card
+    from gptmill.registry.trials import TRIALS
 
     say(export_weights(model, to, format))
+    trained_here = next((trial for trial in TRIALS.values() if trial.folder.resolve() == model.resolve()), None)
+    if format == "huggingface" and trained_here:
+        files.write_text(to / model_card.NAME, trained_here.card())
 
 
 @model_app.command("show")
@@ -121,7 +132,7 @@ def model_show(
     model: Annotated[str, typer.Argument(help="a model folder, or a published size: gpt2, gpt2-xl, gpt2-355M")] = str(paths.BASE_MODEL),
 ) -> None:
     """Print a model's sizes, and the memory that it takes."""
-    from gptmill.exchange import show_model
+    from gptmill.pretrained.exchange import show_model
 
     say(show_model(model))
 
@@ -140,8 +151,8 @@ def generate(
     model: Annotated[Path, typer.Option(help="a model folder")] = paths.BASE_MODEL,
 ) -> None:
     """Continue PROMPT with the base model, up to the end of the text."""
-    from gptmill.model.generation import Decoding
-    from gptmill.serving import TextGenerator
+    from gptmill.inference.generation import Decoding
+    from gptmill.inference.serving import TextGenerator
 
     try:  # before the model is loaded
         decoding = Decoding(max_new_tokens, temperature, top_k, top_p, repetition_penalty, min_new_tokens, seed=seed)
@@ -165,8 +176,8 @@ def ask(
     model: Annotated[Path, typer.Option(help="a model folder")] = paths.INSTRUCT_MODEL,
 ) -> None:
     """Have the instruct model follow INSTRUCTION."""
+    from gptmill.inference.serving import Assistant
     from gptmill.params import memory
-    from gptmill.serving import Assistant
 
     if problem := memory.new_tokens_problem(max_new_tokens):
         raise GptmillError(problem)
@@ -176,7 +187,7 @@ def ask(
 @app.command()
 def classify(text: str, model: Annotated[Path, typer.Option(help="a model folder")] = paths.CLASSIFIER_MODEL) -> None:
     """Tell the class of TEXT, and how sure the classifier is."""
-    from gptmill.serving import TextClassifier
+    from gptmill.inference.serving import TextClassifier
 
     [(label, probability)] = TextClassifier(model).classify([text])
     say(f"{label} ({probability:.1%})")
@@ -185,7 +196,7 @@ def classify(text: str, model: Annotated[Path, typer.Option(help="a model folder
 @app.command()
 def summary() -> None:
     """The numbers of the last run, where its report is, and what to do next."""
-    from gptmill.summary import show
+    from gptmill.commands.summary import show
 
     paths.require_root()
     show()
@@ -194,7 +205,7 @@ def summary() -> None:
 @app.command()
 def doctor() -> None:
     """What is installed, where data, models and servers are, and what is wrong."""
-    from gptmill.doctor import examine
+    from gptmill.commands.doctor import examine
 
     paths.require_root()
     sys.exit(0 if examine() else 1)

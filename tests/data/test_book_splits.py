@@ -5,8 +5,8 @@ import random
 import pandas as pd
 import pytest
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import instructions, spam
-from gptmill.errors import GptmillError
 from gptmill.params import InstructionSplitParams, SpamSplitParams
 
 BOOK = SpamSplitParams(train=0.7, validation=0.1, method="book", balance="undersample")

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from gptmill.data import download_cache
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
+from gptmill.ingest import download_cache
 
 FETCH = """
 import sys
 from pathlib import Path
-from gptmill.data import custom, sources
-from gptmill.errors import GptmillError
+from gptmill.ingest import custom, sources
+from gptmill.core.errors import GptmillError
 
 kind, url, sha256, archive_sha256, to = sys.argv[1:]
 try:

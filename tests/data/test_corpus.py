@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill import tokenizer
+from gptmill.core.errors import GptmillError
 from gptmill.data import corpus, rawtext
 from gptmill.data.corpus import END_OF_TEXT, Piece
-from gptmill.errors import GptmillError
+from gptmill.text import tokenizer
 
 
 def read(tmp_path, content: str | bytes) -> list[tuple[int, str]]:
@@ -262,7 +262,7 @@ def test_a_missing_file_or_a_folder_says_how_to_bring_it(tmp_path):
 PROGRAM = """
 import resource, sys, threading
 from pathlib import Path
-from gptmill import tokenizer
+from gptmill.text import tokenizer
 from gptmill.data import corpus, encoding, measures
 
 folder, before = Path(sys.argv[1]), None

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import files
-from gptmill.data import custom, fetching
-from gptmill.data.custom import Wanted
-from gptmill.errors import GptmillError
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
+from gptmill.ingest import custom, fetching
+from gptmill.ingest.custom import Wanted
 
 DATA = b"body,topic\n" + b"".join(b'"Text %d, it says",food\n' % n for n in range(2000))
 

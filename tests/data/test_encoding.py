@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill.data import corpus, encoding, tokens
+from gptmill.data import corpus, encoding
 from gptmill.data.corpus import END_OF_TEXT, Piece
+from gptmill.text import tokens
 
 TEXTS = ["Once upon a time.", "", "The cat and the mill. " * 40, f"It says {END_OF_TEXT} here", "£100 naïve 猫🐈", "the\n\nmill"]
 

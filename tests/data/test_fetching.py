@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from gptmill import cli
-from gptmill.data import fetching
-from gptmill.errors import GptmillError
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
+from gptmill.ingest import fetching
+from gptmill.params import profiles
 
 CONTENT = b"".join(b"%06d The Verdict\n" % n for n in range(3000))
 OTHER = CONTENT.replace(b"Verdict", b"Tribune")  # as long as the first
@@ -261,7 +263,8 @@ def test_a_mirror_is_a_folder_or_an_address(tmp_path, monkeypatch):
 def test_params_check_minds_the_mirror_where_something_is_fetched(project, monkeypatch, profile, fetches):
     monkeypatch.setenv("GPTMILL_MIRROR", "nowhere")
     try:
-        cli.params_check(Path(f"profiles/{profile}.yaml"))
+        profiles.use(profile, force=True)
+        cli.params_check(paths.PARAMS)
     except GptmillError as error:
         assert fetches and str(error).startswith("GPTMILL_MIRROR is nowhere: there is no such folder")
     else:

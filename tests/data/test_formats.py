@@ -5,8 +5,8 @@ import os
 
 import pytest
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import corpus, formats, instructions, spam
-from gptmill.errors import GptmillError
 from gptmill.params import CorpusParams, InstructionsParams, SpamParams
 from gptmill.params.sources import STANDARD
 

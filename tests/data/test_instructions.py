@@ -3,8 +3,8 @@ import json
 import pandas as pd
 import pytest
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import instructions
-from gptmill.errors import GptmillError
 from gptmill.params import InstructionsParams
 from gptmill.params.sources import STANDARD
 

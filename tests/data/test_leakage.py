@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import leakage, similar, spam
-from gptmill.errors import GptmillError
 from gptmill.params import SpamSplitParams
 
 LONG = "the miller and his three sons went down to the river at dawn"

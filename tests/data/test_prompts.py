@@ -2,10 +2,10 @@ import typing
 
 import pytest
 
-from gptmill import files
-from gptmill.data.prompts import FILE, STYLES, style_of, write_style
-from gptmill.errors import GptmillError
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
 from gptmill.params import InstructParams
+from gptmill.text.prompts import FILE, STYLES, style_of, write_style
 
 TASK = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
 ALPACA, OPEN, PHI3 = (STYLES[name] for name in ("alpaca", "alpaca_model_header", "phi3"))

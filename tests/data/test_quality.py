@@ -4,9 +4,10 @@ import re
 import pandas as pd
 import pytest
 
-from gptmill.data import corpus, expectations, measures, prompts, quality, tables
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
+from gptmill.data import corpus, expectations, measures, quality, tables
 from gptmill.params import ExpectationParams
+from gptmill.text import prompts
 
 ALPACA = prompts.STYLES["alpaca"]
 WANTED = ExpectationParams(

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from gptmill.data import fetching, redirects
+from gptmill.ingest import fetching, redirects
 
 CONTENT = b"The Verdict\n" * 50
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill.data import rawtext, scripts, similar
+from gptmill.data import rawtext, similar
+from gptmill.text import scripts
 
 CHINESE, JAPANESE, THAI = "我昨天去了学校，然后回家吃午饭。", "今日はラーメンを食べました。", "วันนี้อากาศดีมาก"
 UNSPACED = [CHINESE, JAPANESE, THAI, "ພາສາລາວ", "ភាសាខ្មែរ", "မြန်မာဘာသာ", "ラーメン", "ㄅㄆㄇ"]

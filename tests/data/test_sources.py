@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import files
-from gptmill.data import fetching, sources
-from gptmill.data.sources import Source, fetch, provenance
-from gptmill.errors import GptmillError, Unavailable
+from gptmill.core import files
+from gptmill.core.errors import GptmillError, Unavailable
+from gptmill.ingest import fetching, sources
+from gptmill.ingest.sources import Source, fetch, provenance
 
 CONTENT = b"The Verdict\n" * 5000
 

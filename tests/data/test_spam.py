@@ -1,7 +1,7 @@
 import pytest
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import spam
-from gptmill.errors import GptmillError
 from gptmill.params import SpamParams
 from gptmill.params.sources import STANDARD
 

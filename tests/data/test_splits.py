@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import instructions, rawtext, similar, spam, splits
-from gptmill.errors import GptmillError
 from gptmill.params import InstructionSplitParams, SpamSplitParams
 
 LABELS = ["ham", "spam"]

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 import spoiled
-from gptmill import files, params, paths, stages
-from gptmill.errors import GptmillError
+from gptmill import params, stages
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.params import profiles
 from gptmill.params.sources import STANDARD
 
 STORY = "Once upon a time there was a miller. He had a mill.\n" * 40
@@ -18,7 +20,7 @@ NOT_FOR_PEOPLE = re.compile(r"Traceback|[A-Z]\w+(Error|Exception)\b|<class|objec
 
 def project_with(data_set: str, changes: dict) -> params.Params:
     """Profile mini with one data set of one's own, and thresholds under which one bad row of forty is no catastrophe."""
-    values = params.load(paths.PROFILES / "mini.yaml").model_dump()
+    values = profiles.load("mini").model_dump()
     values["data"]["source"] = "custom"
     values["data"][data_set] |= {"max_megabytes": 300, **changes}
     values["data"]["expectations"] |= {"min_corpus_characters": 10, "min_records": 1, "min_messages": 1} | dict.fromkeys(

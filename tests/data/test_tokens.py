@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill import files
-from gptmill.data import tokens
-from gptmill.errors import GptmillError
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
+from gptmill.text import tokens
 
 
 def write(folder, ids, vocab_size=70_000, share=0.1, context_length=1, parts=3, **settings):

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kendalltau, pearsonr, spearmanr
 from sklearn.metrics import cohen_kappa_score
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.agreement import agreement, measure
 from gptmill.evaluation.judges import fitting, reference
 from gptmill.evaluation.judges.reference import ReferenceJudge

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation import answer_files
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation import judging
 from gptmill.evaluation.judges.reference import ReferenceJudge
 

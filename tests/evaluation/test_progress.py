@@ -1,6 +1,6 @@
 import pytest
 
-from gptmill.evaluation.progress import Progress
+from gptmill.inference.progress import Progress
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from gptmill.data.prompts import STYLES
-from gptmill.evaluation import responses
-from gptmill.evaluation.progress import Progress
-from gptmill.evaluation.responses import Answer, complete, respond
-from gptmill.model.generation import Decoding, generate
+from gptmill.inference import responses
+from gptmill.inference.generation import Decoding, generate
+from gptmill.inference.progress import Progress
+from gptmill.inference.responses import Answer, complete, respond
 from gptmill.params import GenerateParams
+from gptmill.text.prompts import STYLES
 
 ALPACA = STYLES["alpaca"]
 QUESTIONS = ["Name the cat.", "Translate into French, please, and take your time: the mill", "Hi"]

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.tfidf import tfidf_classifier, tfidf_of
 
 TRAIN = ["win a prize now", "claim your prize", "free cash prize", "see you at home", "home for tea", "tea at ours then"]

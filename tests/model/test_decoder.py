@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from gptmill.inference.decoder import Decoder
+from gptmill.inference.generation import Decoding, generate
 from gptmill.model import lora
-from gptmill.model.decoder import Decoder
-from gptmill.model.generation import Decoding, generate
 from gptmill.params import LoRAParams
 
 ROWS = [[3, 1, 4, 1, 5, 9, 2], [6, 5], [3, 5, 8, 9, 7]]

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
-from gptmill import exchange
-from gptmill.errors import GptmillError
-from gptmill.model import exporting, folders, lora, weights
+from gptmill.core.errors import GptmillError
+from gptmill.inference.serving import Assistant, TextClassifier, TextGenerator
+from gptmill.model import folders, lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.params import LoRAParams
-from gptmill.serving import Assistant, TextClassifier, TextGenerator
+from gptmill.pretrained import exchange, exporting
 
 D, LAYERS, HEADS, VOCAB, CONTEXT = 32, 2, 2, 304, 64
 TOKENS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6], [300, 0, 7, 7, 303, 8, 2, 1]])
@@ -170,7 +170,7 @@ def test_nanogpts_model_opens_in_transformers_and_not_in_the_book(tmp_path):
 
 @torch.inference_mode()
 def test_exact_gelu_is_the_same_in_bf16_decoding(tmp_path):
-    from gptmill.model.decoder import Decoder
+    from gptmill.inference.decoder import Decoder
 
     imported(nanogpt(bias=True), tmp_path)
     model = weights.load(tmp_path / "in").eval()
@@ -364,7 +364,7 @@ def test_a_tokenizer_larger_than_the_model_is_refused(make_gpt, words, tmp_path,
 
 
 def test_a_base_of_another_tokenizer_is_not_tuned(make_gpt, words, tmp_path):
-    from gptmill import tokenizer
+    from gptmill.text import tokenizer
 
     weights.save(make_gpt(vocab_size=words.vocab_size), words, tmp_path / "model")
     folders.load_base(tmp_path / "model", words)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gptmill.model.generation import Completion, Decoding, generate, stream
+from gptmill.inference.generation import Completion, Decoding, generate, stream
 
 PROMPTS = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7, 9], [3, 2]]
 CONTEXT = 16

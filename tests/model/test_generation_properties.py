@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gptmill import tokenizer
-from gptmill.model.generation import Decoding, TextStream, _choose, generate, stream
+from gptmill.inference.generation import Decoding, TextStream, _choose, generate, stream
 from gptmill.model.gpt import GPT, GPTConfig
+from gptmill.text import tokenizer
 
 WORDS = tokenizer.train(["naïve café, the quick brown fox — jumps over the lazy dog. ### End ### " * 30], 320)
 

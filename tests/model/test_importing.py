@@ -10,13 +10,14 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
 from transformers import GPT2LMHeadModel
 
-from gptmill import exchange
-from gptmill.data import sources
-from gptmill.errors import GptmillError
-from gptmill.lineage import card, record
-from gptmill.model import exporting, importing, weights
-from gptmill.model.generation import Decoding, generate
+from gptmill.core.errors import GptmillError
+from gptmill.inference.generation import Decoding, generate
+from gptmill.ingest import sources
+from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
+from gptmill.model.lineage import Lineage
+from gptmill.pretrained import exchange, exporting, importing
+from gptmill.registry import model_card
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/gpt2-tiny"
 HEADS = 4
@@ -164,10 +165,10 @@ def test_out_to_the_book_and_back_is_the_same_model(tmp_path, tie, bias):
 
 def test_export_to_huggingface_is_a_copy_that_was_checked(broken, tmp_path):
     exchange.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
-    for name in (card.NAME, record.NAME):
+    for name in (model_card.NAME, Lineage.FILE):
         (tmp_path / "model" / name).write_text("where it comes from")
     exchange.export_weights(tmp_path / "model", tmp_path / "out", "huggingface")
-    for name in (card.NAME, record.NAME):
+    for name in (model_card.NAME, Lineage.FILE):
         assert (tmp_path / "out" / name).read_text() == "where it comes from"
     assert (tmp_path / "out/model.safetensors").read_bytes() == (tmp_path / "model/model.safetensors").read_bytes()
     with pytest.raises(GptmillError, match="there already"):
@@ -354,7 +355,7 @@ def test_every_published_size_has_its_hash():
 
 
 def test_a_tokenizer_beside_the_weights_comes_along(broken, tmp_path):
-    from gptmill import tokenizer
+    from gptmill.text import tokenizer
 
     words = tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 300)
     words.save(broken / "huggingface")

@@ -8,11 +8,11 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
 
-from gptmill import tokenizer
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.model import lora, weights
 from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
 from gptmill.params import LoRAParams
+from gptmill.text import tokenizer
 
 WORDS = tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 280)
 CONFIG = GPTConfig(WORDS.vocab_size, 32, 3, 2, 24)

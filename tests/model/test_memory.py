@@ -18,7 +18,8 @@ import re, sys
 from pathlib import Path
 import pytest
 import torch
-from gptmill import compute, params
+from gptmill import params
+from gptmill.runtime import compute
 from gptmill.model import weights
 
 def peak():

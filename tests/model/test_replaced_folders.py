@@ -11,20 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import exchange, files, tokenizer
-from gptmill.data import prompts, tokens
-from gptmill.errors import GptmillError
-from gptmill.lineage import record
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
+from gptmill.inference.serving import Assistant, TextClassifier
 from gptmill.model import weights
 from gptmill.model.gpt import GPTClassifier
-from gptmill.serving import Assistant, TextClassifier
+from gptmill.model.lineage import Lineage
+from gptmill.pretrained import exchange
+from gptmill.text import prompts, tokenizer, tokens
 
 CONTEXTS = {"a": 16, "b": 24}  # by which the versions' weights are told apart
 WRITER = """
 import shutil, sys
 from itertools import cycle
 from pathlib import Path
-from gptmill import files
+from gptmill.core import files
 
 target, exchange, *versions = sys.argv[1:]
 if exchange == "False":
@@ -38,14 +39,14 @@ for version in cycle(versions):
 @pytest.fixture
 def versions(make_gpt, words, tmp_path) -> list[Path]:
     """Two versions of a folder that differ in everything that is read of it."""
-    from gptmill.lineage.record import Lineage
+    from gptmill.model.lineage import Lineage
 
     made = []
     for (name, context), size, style in zip(CONTEXTS.items(), (300, 280), ("alpaca", "phi3"), strict=True):
         own = tokenizer.train(["the miller had a mill, a cat and three sons " * 9], size)
         model = make_gpt(vocab_size=own.vocab_size, context_length=context)
         lineage = Lineage(name, "", {}, {}, {})
-        also = [lambda to, style=style: prompts.write_style(to, prompts.STYLES[style]), lambda to, made=lineage: record.write(made, to)]
+        also = [lambda to, style=style: prompts.write_style(to, prompts.STYLES[style]), lambda to, made=lineage: Lineage.write(made, to)]
         weights.save(model, own, tmp_path / name, context - 1, also)
         weights.save(GPTClassifier(model.trunk, [name, "other"]), own, tmp_path / f"{name}-classifier", context - 1)
         made.append(tmp_path / name)
@@ -68,8 +69,8 @@ def classifier(folder: Path) -> set[str]:
 def exported(folder: Path) -> set[str]:
     to = folder.parent / f"out-{threading.get_ident()}-{time.monotonic_ns()}"
     exchange.export_weights(folder, to, "huggingface")
-    lineage = record.read(to)
-    assert files.digest(to / record.WEIGHTS) == lineage.weights
+    lineage = Lineage.read(to)
+    assert files.digest(to / Lineage.WEIGHTS) == lineage.weights
     return {lineage.stage} | assistant(to)
 
 

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill.errors import GptmillError
-from gptmill.model.tensorflow_checkpoint import TensorFlowCheckpoint, crc32c, find_index
+from gptmill.core.errors import GptmillError
+from gptmill.pretrained.tensorflow_checkpoint import TensorFlowCheckpoint, crc32c, find_index
 
 FOLDER = Path(__file__).parents[1] / "fixtures/gpt2-tiny/openai"
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gptmill.errors import GptmillError
-from gptmill.model import exporting, weights
+from gptmill.core.errors import GptmillError
+from gptmill.model import weights
 from gptmill.model.gpt import GPTClassifier
+from gptmill.pretrained import exporting
 
 KINDS = [{}, {"tie_weights": False}, {"qkv_bias": False}, {"tie_weights": False, "qkv_bias": False, "n_layers": 1, "n_heads": 4}]
 TEXT = torch.tensor([[5, 9, 2, 7, 30, 1], [11, 3, 8, 8, 299, 299]])
@@ -93,7 +94,7 @@ def test_transformers_finds_every_weight_that_it_wants(model_of, words, tmp_path
 def test_transformers_generates_with_model_and_tokenizer_from_one_folder(saved, model_of):
     from transformers import AutoTokenizer
 
-    from gptmill.model.generation import Decoding, generate
+    from gptmill.inference.generation import Decoding, generate
 
     words, theirs = AutoTokenizer.from_pretrained(saved), hub("GPT2LMHeadModel", saved)
     prompt = words("the miller", return_tensors="pt")

@@ -22,6 +22,8 @@ import httpx
 import psutil
 import pytest
 
+from gptmill.params import profiles
+
 NOT_COPIED = shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".mlflow.lock", ".git", "data_docs", "__pycache__")
 
 
@@ -49,7 +51,9 @@ def clone(root, tmp_path_factory) -> Callable[[], Clone]:
         (folder / ".dvc").mkdir()
         for name in ("dvc.yaml", "prefect.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
             shutil.copy(root / name, folder / name)
-        shutil.copy(root / "profiles" / "mini.yaml", folder / "params.yaml")
+        # Without what the keys mean, so that a test can look for a line as it is written.
+        text = re.sub(r" +# .*$", "", profiles.text("mini", root), flags=re.MULTILINE)
+        (folder / "params.yaml").write_text(text, encoding="utf-8")
         unset = ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "DVC_EXP_NAME")
         environment = {name: value for name, value in os.environ.items() if name not in unset and not name.startswith("GIT_")}
         environment |= {

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 STAGES = [
-    "download@corpus", "download@spam", "download@instructions", "validate", "split_spam", "split_instructions", "tokenize",
-    "data_cards", "pretrain", "finetune_classifier", "finetune_instruct", "generate_responses", "judge_responses", "report",
+    "download@corpus", "download@spam", "download@instructions", "download_base", "validate", "split_spam", "split_instructions",
+    "tokenize", "data_cards", "pretrain", "evaluate_base", "finetune_classifier", "evaluate_classifier", "finetune_instruct",
+    "generate_responses", "judge_responses", "report",
 ]  # fmt: skip
 
 
@@ -70,19 +71,19 @@ def test_a_stage_that_fails_fails_the_flow_and_says_why(failed):
 def test_what_depends_on_a_failed_stage_is_not_run(project, failed):
     states = table(failed)
     assert set(states) == set(STAGES)
-    assert {states[stage][0] for stage in STAGES[:3]} == {"Completed"}
-    assert {states[stage][0] for stage in STAGES[4:]} == {"NotReady"}
+    assert {states[stage][0] for stage in STAGES[:4]} == {"Completed"}
+    assert {states[stage][0] for stage in STAGES[5:]} == {"NotReady"}
 
 
 def test_a_whole_run_completes_every_stage_under_its_own_name(whole):
     assert whole.returncode == 0, whole.stdout + whole.stderr
     states = table(whole)
     assert set(states) == set(STAGES)
-    assert {states[stage][0] for stage in STAGES[3:]} == {"Completed"}
+    assert {states[stage][0] for stage in STAGES[4:]} == {"Completed"}
 
 
 def test_stages_that_succeeded_before_the_failure_are_not_run_again(whole):
-    assert {table(whole)[stage][0] for stage in STAGES[:3]} == {"Cached"}
+    assert {table(whole)[stage][0] for stage in STAGES[:4]} == {"Cached"}
 
 
 def test_a_second_run_finds_everything_cached(again):
@@ -111,7 +112,7 @@ def test_git_tracks_nothing_that_a_run_made_but_metrics_and_lock(project, again)
     new = {line[3:] for line in listed if line.startswith("??")}
     assert {path for path in new if not path.endswith(".gitignore")} == {
         "dvc.lock",
-        *(f"metrics/{name}.json" for name in ("pretrain", "classifier", "instruct", "judge")),
+        *(f"metrics/{name}.json" for name in ("pretrain", "base", "finetune_classifier", "classifier", "instruct", "judge")),
     }
 
 

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from gptmill.errors import Unavailable
+from gptmill.core.errors import Unavailable
 
 GRAPH = """\
 stages:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import own_data, params, paths, refresh
-from gptmill.data import fetching, local_files
+from gptmill import params
+from gptmill.core import paths
+from gptmill.ingest import fetching, local_files, own_data, refresh
 from pipelines import flow, graph, isolation
 from pipelines.processes import Processes
 

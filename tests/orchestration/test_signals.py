@@ -24,7 +24,7 @@ stages:
 SLOW = """\
 import pathlib, sys, time
 from gptmill.commands import stage_process
-from gptmill.training.interruption import Interruption
+from gptmill.runtime.interruption import Interruption
 with stage_process.entered("slow"), Interruption() as interruption:
     print("at work", flush=True)
     while not interruption.came:

@@ -114,7 +114,7 @@ def stack(settled, api, tmp_path_factory) -> Iterator[SimpleNamespace]:
         settings = {key: here(value) for key, value in SERVICES[name]["environment"].items()}
         return servers.Server(name, tuple(here(word) for word in SERVICES[name]["command"]), url, url + health, settings)
 
-    project = settled("finetune_classifier", "report")
+    project = settled("evaluate_classifier", "report")
     log = tmp_path_factory.mktemp("stack") / "log"
     s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=ports["minio"], verbose=False)
     s3.start()
@@ -150,7 +150,7 @@ def test_the_same_flow_passes_through_the_worker(stack):
     assert stack.run["work_pool_name"] == "gptmill" and stack.health == 200
     [pipeline] = stack.prefect.children(stack.run)
     states = {task["name"]: task["state_name"] for task in stack.prefect.tasks(pipeline)}
-    assert states["finetune_classifier"] == states["report"] == "Completed" and states["pretrain"] == "Cached"
+    assert states["evaluate_classifier"] == states["report"] == "Completed" and states["pretrain"] == "Cached"
 
 
 def test_both_keep_what_they_know_in_postgres(stack):

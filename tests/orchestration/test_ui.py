@@ -70,7 +70,7 @@ def test_a_store_that_is_a_server_already_is_not_served_again(tmp_path, environm
 
 
 def test_a_server_that_ends_early_is_no_endless_wait(tmp_path, environment):
-    from gptmill.errors import GptmillError
+    from gptmill.core.errors import GptmillError
     from pipelines import servers
 
     port = servers.free_port()

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import paths, tokenizer
-from gptmill.lineage import card, record
+from gptmill.core import paths
 from gptmill.model import weights
+from gptmill.model.lineage import Lineage
+from gptmill.text import tokenizer
 
 LEFT_OUT = ("mlartifacts", "mlflow.db*", ".git", "data_docs", "quarantine", "clean", ".gptmill", ".mlflow.lock")
 
@@ -63,7 +64,7 @@ def challenger(heads) -> Callable[..., None]:
         with torch.no_grad():
             model.head.weight.mul_(scale)
         model.labels = labels or model.labels
-        lineage = record.read(folder)
-        weights.save(model, words, folder, most, [card.beside(lineage, card.CLASSIFY, {"test": {"accuracy": 1.0}}, model.labels)])
+        lineage = Lineage.read(folder)
+        weights.save(model, words, folder, most, [lineage.write])
 
     return make

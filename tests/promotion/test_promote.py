@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gptmill import cli, files, params, paths
-from gptmill.errors import GptmillError
-from gptmill.lineage import record
-from gptmill.promotion import claims, versions
-from gptmill.promotion.deciding import Decision
-from gptmill.promotion.promote import Outcome, promote, rollback
+from gptmill import cli, params
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.model.lineage import Lineage
+from gptmill.registry import claims, versions
+from gptmill.registry.deciding import Decision
+from gptmill.registry.promote import Outcome, promote, rollback
 
 NAME = "gptmill-classifier"
 
@@ -51,15 +52,15 @@ def test_the_first_one_is_promoted_when_the_guards_hold_and_all_that_is_known_st
         outcome.decision.figures["challenger recall spam"], abs=1e-3
     )
     assert version.description.startswith("# A text classifier") and "## Limits" in version.description
-    # It is the model that the training has logged, not another copy of it.
-    assert client.get_run(version.run_id).data.tags["dvc.stage"] == "finetune_classifier"
+    # It is the model that its evaluation has logged, not another copy of it.
+    assert client.get_run(version.run_id).data.tags["dvc.stage"] == "evaluate_classifier"
     run = client.get_run(version.tags["promotion.run"])
     assert client.get_experiment(run.info.experiment_id).name == versions.EXPERIMENT
     assert run.info.status == "FINISHED" and run.data.tags["promotion.decision"] == "promoted"
     assert "challenger" in run.data.metrics and run.data.params["promotion.margin"] == "0.0"
     with versions.folder_of(version) as folder:
-        assert files.digest(folder / record.WEIGHTS) == files.digest(paths.CLASSIFIER_MODEL / record.WEIGHTS)
-        assert (folder / "README.md").exists()
+        assert files.digest(folder / Lineage.WEIGHTS) == files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)
+        assert (folder / Lineage.FILE).exists()
     assert promoted().decision.reasons == ["it is the champion"] and alias(client, "champion") == "1"
 
 
@@ -104,26 +105,26 @@ def test_roll_back_brings_back_the_one_before_once_and_what_was_rolled_back_stay
 def spoil_numbers() -> None:
     from safetensors.numpy import load_file, save_file
 
-    weights = load_file(paths.CLASSIFIER_MODEL / record.WEIGHTS)
+    weights = load_file(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)
     weights["score.weight"][0, 0] = float("nan")
-    save_file(weights, paths.CLASSIFIER_MODEL / record.WEIGHTS)
+    save_file(weights, paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)
     accept_weights()
 
 
 def accept_weights() -> None:
     """As if the weights had been trained like that."""
-    said = files.read_json(paths.CLASSIFIER_MODEL / record.NAME)
-    files.write_json(paths.CLASSIFIER_MODEL / record.NAME, said | {"weights": files.digest(paths.CLASSIFIER_MODEL / record.WEIGHTS)})
+    said = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
+    files.write_json(paths.CLASSIFIER_MODEL / Lineage.FILE, said | {"weights": files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)})
 
 
 def cut_weights() -> None:
-    path = paths.CLASSIFIER_MODEL / record.WEIGHTS
+    path = paths.CLASSIFIER_MODEL / Lineage.WEIGHTS
     path.write_bytes(path.read_bytes()[:-1000])
     accept_weights()
 
 
 def change_weights() -> None:
-    path = paths.CLASSIFIER_MODEL / record.WEIGHTS
+    path = paths.CLASSIFIER_MODEL / Lineage.WEIGHTS
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
 
 
@@ -185,9 +186,9 @@ def test_a_refused_challenger_is_in_the_registry_with_its_reason_and_the_champio
 def test_a_champion_that_learnt_from_other_data_is_compared_and_it_is_said(client, challenger):
     promoted()
     change_data()
-    said = files.read_json(paths.CLASSIFIER_MODEL / record.NAME)
+    said = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
     said["data"]["data/spam/train.parquet"] = files.digest(paths.SPAM_SPLITS / "train.parquet", "md5")
-    files.write_json(paths.CLASSIFIER_MODEL / record.NAME, said)
+    files.write_json(paths.CLASSIFIER_MODEL / Lineage.FILE, said)
     challenger("right")
     assert "the champion was trained on other data" in promoted().decision.reasons[1]
 
@@ -248,7 +249,7 @@ def test_what_was_decided_before_something_went_wrong_is_shown(arena, monkeypatc
         yield Outcome("gptmill-base", Decision("promoted", ["the first of its name"], {}), "1")
         raise GptmillError("the disk is full")
 
-    monkeypatch.setattr("gptmill.promotion.promote.promote", decide)
+    monkeypatch.setattr("gptmill.registry.promote.promote", decide)
     said = CliRunner().invoke(cli.app, ["promote"])
     assert "gptmill-base" in said.output and "the first of its name" in said.output and "the disk is full" in str(said.exception)
 
@@ -257,7 +258,7 @@ def test_a_file_that_can_not_be_read_is_not_blamed_on_the_registry(arena, monkey
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "model.safetensors")
 
-    monkeypatch.setattr("gptmill.promotion.versions.of_content", refuse)
+    monkeypatch.setattr("gptmill.registry.versions.of_content", refuse)
     with pytest.raises(PermissionError):
         promoted()
 
@@ -293,7 +294,7 @@ BOTH = """
 import json, sys, time
 from pathlib import Path
 from gptmill import params
-from gptmill.promotion import promote
+from gptmill.registry import promote
 
 compared = promote._beside
 def together(*args):

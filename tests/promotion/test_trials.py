@@ -3,11 +3,13 @@ import math
 import pytest
 import torch
 
-from gptmill import params, paths, tokenizer
+from gptmill import params
+from gptmill.core import paths
 from gptmill.evaluation.judges.reference import ReferenceJudge
 from gptmill.model import weights
-from gptmill.promotion import trials
-from gptmill.promotion.trials import TRIALS, Unfit
+from gptmill.registry import trials
+from gptmill.registry.trials import TRIALS, Unfit
+from gptmill.text import tokenizer
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def spoilt(folder, tmp_path):
 
 
 def test_a_classifiers_scores_are_those_of_its_stage(values, in_built):
-    from gptmill import files
+    from gptmill.core import files
 
     found, metrics = TRIALS["classifier"].take(paths.CLASSIFIER_MODEL, values), files.read_json(paths.METRICS / "classifier.json")
     assert found.mean == pytest.approx(metrics["test"]["accuracy"], abs=1e-4) and len(found.scores) == metrics["test"]["rows"]
@@ -63,7 +65,7 @@ def test_a_base_model_with_another_tokenizer_is_measured_on_the_same_text(values
 
 
 def test_an_instruct_models_scores_are_the_judges(values, in_built):
-    from gptmill import files
+    from gptmill.core import files
 
     found = TRIALS["instruct"].take(paths.INSTRUCT_MODEL, values)
     answers = files.read_jsonl(paths.RESPONSES)  # what the stage wrote with the same params

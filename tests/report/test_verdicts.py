@@ -1,17 +1,15 @@
 import pytest
 
 from gptmill.report import verdicts
-from gptmill.report.inputs import ClassifierMetrics, JudgeMetrics, PretrainMetrics, Scores
+from gptmill.report.inputs import BaseMetrics, ClassifierMetrics, JudgeMetrics, Scores
 
 
-def pretrain(ratio: float) -> PretrainMetrics:
-    return PretrainMetrics(
+def pretrain(ratio: float) -> BaseMetrics:
+    return BaseMetrics(
         validation_loss=2.0,
         validation_perplexity=7.4,
         trigram_perplexity=7.4 / ratio,
         perplexity_to_trigram=ratio,
-        parameters=1000,
-        tokens_trained_on=10,
     )
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from gptmill import files, params, paths, stages
+from gptmill import params, stages
+from gptmill.core import files, paths
 
 KILLS, BATCH = 5, 2
 UNDER_WAY = ".gptmill/responses/*/*.jsonl"
@@ -20,7 +21,7 @@ UNDER_WAY = ".gptmill/responses/*/*.jsonl"
 SERVER = """
 import json, os, sys
 from gptmill import params, stages
-from gptmill.evaluation import responses
+from gptmill.inference import responses
 from gptmill.stages import generate_responses
 
 complete = responses.complete

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from gptmill import files, params, paths, stages, summary
-from gptmill.serving import TextClassifier
+from gptmill import params, stages
+from gptmill.commands import summary
+from gptmill.core import files, paths
+from gptmill.inference.serving import TextClassifier
 
 WORDS = {
     "weather": "rain snow wind cloud storm frost sun fog hail thunder".split(),  # noqa: SIM905
@@ -51,7 +53,7 @@ def trained(request, built, tmp_path_factory):
             yaml.dump(values, file)
         loaded = params.load()
         stages.run("download", loaded, "spam")
-        for stage in ("validate", "split_spam", "finetune_classifier", "report"):
+        for stage in ("validate", "split_spam", "finetune_classifier", "evaluate_classifier", "report"):
             stages.run(stage, loaded)
         yield request.param
 
@@ -116,6 +118,7 @@ def test_the_baseline_of_chinese_classes_is_of_characters_and_is_called_so(copy_
     with paths.PARAMS.open("w") as file:
         yaml.dump(values, file)
     stages.run("finetune_classifier", params.load())
+    stages.run("evaluate_classifier", params.load())
     stages.run("report", params.load())
     summary.show()
     metrics = files.read_json(paths.METRICS / "classifier.json")

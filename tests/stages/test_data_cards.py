@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gptmill import files, params, paths
-from gptmill.data import prompts, tables, tokens
-from gptmill.errors import GptmillError
+from gptmill import params
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.data import tables
 from gptmill.params import Params
 from gptmill.stages import data_cards
+from gptmill.text import prompts, tokens
 
 EVIL = "<script>alert('x')</script>"
 CHECK = {"expectation": "no text is empty", "level": "row", "success": True, "observed": 2, "allowed": "at most 2% of the rows"}

@@ -5,9 +5,11 @@ import warnings
 import pytest
 import torch
 
-from gptmill import params, paths, stages, tokenizer
+from gptmill import params, stages
+from gptmill.core import paths
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTClassifier
+from gptmill.text import tokenizer
 
 TEXT = "Once upon a time there was a miller who had a mill, a cat and three sons. “I shall win £100!” said the cat. "
 TEXTS = [TEXT[: 3 + 5 * i] for i in range(20)]

@@ -16,8 +16,10 @@ from ruamel.yaml import YAML
 
 import language_model as language_model_of_a_package
 from chats import RECORD, digest, reply
-from gptmill import files, params, paths, stages, tracking
-from gptmill.errors import GptmillError
+from gptmill import params, stages
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.core.run import Run
 
 KILLS = 5
 
@@ -34,14 +36,13 @@ def configure(url: str, **changes: object) -> None:
 def test_tokens_seconds_and_cost_go_to_the_run_and_into_no_tracked_file(project, serve, monkeypatch, capsys):
     logged: dict[str, float] = {}
 
-    class Recording(tracking.Run):
+    class Recording(Run):
         def metrics(self, values):
             logged.update(values)
 
-    monkeypatch.setattr(tracking, "run", lambda *_: nullcontext(Recording()))
     configure(serve(lambda request: reply("85", usage={"prompt_tokens": 400, "completion_tokens": 2})).url)
     files.write_jsonl(paths.RESPONSES, [RECORD | {"id": 0}])
-    stages.run("judge_responses", params.load())
+    stages.run("judge_responses", params.load(), track=lambda *_: nullcontext(Recording()))
     assert (logged["judge_requests"], logged["judge_input_tokens"], logged["judge_output_tokens"], logged["judge_cost"]) == (1, 400, 2, 0)
     assert logged["judge_seconds"] > 0 and "judging took 1 request, 0 replies known already, 400 tokens sent" in capsys.readouterr().out
     tracked = paths.JUDGEMENTS.read_text() + (paths.METRICS / "judge.json").read_text()

@@ -5,7 +5,6 @@ import datetime
 import hashlib
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -15,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import files, params, paths, stages
-from gptmill.errors import GptmillError
+from gptmill import params, stages
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.model.lineage import Lineage
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,7 +91,7 @@ def test_outputs_hold_no_time_host_path_or_run_id(outputs, built):
 
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{built.folder}/mlflow.db")
     ids = [run.info.run_id for run in client.search_runs([found.experiment_id for found in client.search_experiments()])]
-    assert len(ids) == 4
+    assert len(ids) == 6
     today = datetime.datetime.now(tz=datetime.UTC).date()
     days = {str(today + datetime.timedelta(days=shift)) for shift in (-1, 0, 1)}
     forbidden = {str(built.folder), str(Path.home()) + "/", str(ROOT) + "/", *ids, *days}
@@ -100,10 +101,10 @@ def test_outputs_hold_no_time_host_path_or_run_id(outputs, built):
 
 
 @pytest.mark.parametrize(("name", "keys"), [
-    ("pretrain", {"validation_loss", "validation_perplexity", "trigram_perplexity", "perplexity_to_trigram", "parameters",
-                  "tokens_trained_on"}),
-    ("classifier", {"test", "tfidf", "natural", "natural_tfidf", "scores_of", "tfidf_of", "validation_accuracy", "best_epoch",
-                    "parameters_trained", "tokens_read"}),
+    ("pretrain", {"parameters", "tokens_trained_on"}),
+    ("base", {"validation_loss", "validation_perplexity", "trigram_perplexity", "perplexity_to_trigram"}),
+    ("finetune_classifier", {"validation_accuracy", "best_epoch", "parameters_trained", "tokens_read"}),
+    ("classifier", {"test", "tfidf", "natural", "natural_tfidf", "scores_of", "tfidf_of"}),
     ("instruct", {"validation_loss", "validation_perplexity", "validation_token_accuracy", "best_epoch", "parameters_trained",
                   "tokens_read"}),
     ("judge", {"judge", "mean_score", "mean_score_low", "mean_score_high", "median_score", "exactly_right", "judged", "failed",
@@ -115,8 +116,8 @@ def test_metrics_have_the_keys_that_people_compare(in_built, name, keys):
 
 
 def test_metrics_lie_within_their_range(in_built):
-    base, classifier, instruct, judge = (
-        files.read_json(paths.METRICS / f"{name}.json") for name in ("pretrain", "classifier", "instruct", "judge")
+    base, training, classifier, instruct, judge = (
+        files.read_json(paths.METRICS / f"{name}.json") for name in ("base", "finetune_classifier", "classifier", "instruct", "judge")
     )
     assert 1 < base["validation_perplexity"] < params.load().tokenizer.vocab_size and base["trigram_perplexity"] > 1
     assert base["perplexity_to_trigram"] == pytest.approx(base["validation_perplexity"] / base["trigram_perplexity"], rel=1e-3)
@@ -124,10 +125,10 @@ def test_metrics_lie_within_their_range(in_built):
         assert all(0 <= classifier[group][share] <= 1 for share in ("accuracy", "precision", "recall", "f1"))
     assert classifier["test"]["rows"] == classifier["tfidf"]["rows"] > 0
     assert classifier["natural"]["rows"] == classifier["natural_tfidf"]["rows"] > classifier["test"]["rows"]
-    for share in (classifier["validation_accuracy"], instruct["validation_token_accuracy"], judge["exactly_right"]):
+    for share in (training["validation_accuracy"], instruct["validation_token_accuracy"], judge["exactly_right"]):
         assert 0 <= share <= 1
     assert 0 <= judge["mean_score"] <= 100
-    assert 0 < classifier["best_epoch"] <= params.load().classifier.epochs
+    assert 0 < training["best_epoch"] <= params.load().classifier.epochs
 
 
 def test_metrics_are_those_of_the_files_beside_them(in_built):
@@ -168,8 +169,8 @@ def test_curves_have_as_many_points_as_were_asked_for(in_built):
 
 
 def test_tokens_are_the_corpus(in_built):
-    from gptmill import tokenizer
-    from gptmill.data import corpus, tokens
+    from gptmill.data import corpus
+    from gptmill.text import tokenizer, tokens
 
     words = tokenizer.load(paths.TOKENIZER)
     ids = [*tokens.read(paths.TOKENS, "train"), *tokens.read(paths.TOKENS, "validation")]
@@ -187,8 +188,8 @@ def test_model_folders_load_in_transformers_with_the_tokenizer_beside_them(in_bu
     import torch
     import transformers
 
-    from gptmill import tokenizer
     from gptmill.model import weights
+    from gptmill.text import tokenizer
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -204,18 +205,15 @@ def test_model_folders_load_in_transformers_with_the_tokenizer_beside_them(in_bu
         torch.testing.assert_close(theirs(ids).logits, ours, rtol=1e-4, atol=1e-4)
 
 
-def test_the_provenance_of_the_sample_says_how_to_make_it_again(in_built):
-    from gptmill.data import sample
-
+def test_the_provenance_of_the_sample_says_how_much_of_it_was_taken(in_built):
+    origins = [files.read_json(paths.source_record(name))["origin"] for name in ("corpus", "spam", "instructions")]
+    assert origins == [f"the sample in gptmill, the first {size}" for size in ("60,000 characters", "500 messages", "150 records")]
     for name, file in (("corpus", "corpus.txt"), ("spam", "spam.tsv"), ("instructions", "instructions.json")):
-        record, path = files.read_json(paths.source_record(name)), paths.raw_file(name, file)
-        assert record["sha256"] == files.digest(path)
-        call, seed, size = re.fullmatch(r"gptmill\.data\.sample\.(\w+)\((\d+), (\d+)\)", record["origin"]).groups()
-        assert getattr(sample, call)(int(seed), int(size)) == path.read_text()
+        assert files.read_json(paths.source_record(name))["sha256"] == files.digest(paths.raw_file(name, file))
 
 
 def test_the_books_data_comes_from_a_mirror(project, serve, monkeypatch):
-    from gptmill.data import sources
+    from gptmill.ingest import sources
 
     content = b"The Verdict, by nobody in particular\n" * 50
     source = sources.Source("a text", "https://example.org/a.txt", hashlib.sha256(content).hexdigest(), "public domain", "a.txt")
@@ -260,7 +258,9 @@ def test_a_missing_input_says_what_to_run_and_leaves_nothing(copy_of_built):
         ("tokenize", paths.CLEAN_CORPUS, [paths.TOKENIZER, paths.TOKENS]),
         ("data_cards", paths.QUARANTINE, [paths.DATA_CARDS]),
         ("pretrain", paths.TOKENS, [paths.BASE_MODEL, paths.METRICS / "pretrain.json", paths.PLOTS / "pretrain.csv"]),
-        ("finetune_classifier", paths.SPAM_SPLITS, [paths.CLASSIFIER_MODEL, paths.METRICS / "classifier.json"]),
+        ("finetune_classifier", paths.SPAM_SPLITS, [paths.CLASSIFIER_MODEL, paths.METRICS / "finetune_classifier.json"]),
+        ("evaluate_base", paths.BASE_MODEL, [paths.METRICS / "base.json", paths.BASE_SAMPLES]),
+        ("evaluate_classifier", paths.CLASSIFIER_MODEL, [paths.METRICS / "classifier.json"]),
         ("finetune_instruct", paths.BASE_MODEL, [paths.INSTRUCT_MODEL, paths.METRICS / "instruct.json"]),
         ("generate_responses", paths.INSTRUCT_MODEL, [paths.RESPONSES]),
         ("judge_responses", paths.RESPONSES, [paths.JUDGEMENTS, paths.METRICS / "judge.json"]),
@@ -289,11 +289,11 @@ def test_a_disk_that_fills_up_leaves_no_model(copy_of_built, monkeypatch):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(weights, "write_safetensors", full_disk)
-    forget(paths.CLASSIFIER_MODEL, paths.METRICS / "classifier.json", paths.PLOTS / "classifier.csv")
+    forget(paths.CLASSIFIER_MODEL, paths.METRICS / "finetune_classifier.json", paths.PLOTS / "classifier.csv")
     with pytest.raises(OSError, match="No space left"):
         stages.run("finetune_classifier", params.load())
     assert [path.name for path in paths.CLASSIFIER_MODEL.parent.iterdir() if path.name.startswith((".", "classifier"))] == []
-    assert not (paths.METRICS / "classifier.json").exists() and not (paths.PLOTS / "classifier.csv").exists()
+    assert not (paths.METRICS / "finetune_classifier.json").exists() and not (paths.PLOTS / "classifier.csv").exists()
 
 
 def test_a_judge_that_is_not_there_gives_no_scores(copy_of_built, waits):
@@ -351,7 +351,7 @@ def test_an_llm_as_judge_is_counted_with_its_failures(copy_of_built, serve):
 
 def test_gpt2s_weights_are_loaded_and_not_trained(copy_of_built, monkeypatch):
     """A small GPT-2 stands for the published one: the stage's own path, without 500 MB."""
-    from gptmill.data import sources
+    from gptmill.ingest import sources
 
     published = (paths.BASE_MODEL / "model.safetensors").read_bytes()
     Path("mirror").mkdir()
@@ -361,7 +361,10 @@ def test_gpt2s_weights_are_loaded_and_not_trained(copy_of_built, monkeypatch):
     monkeypatch.setenv("GPTMILL_MIRROR", "mirror")
     before = files.read_json(paths.METRICS / "pretrain.json")
     forget(paths.BASE_MODEL)
+    stages.run("download_base", change("base", init="gpt2-124M"))
+    monkeypatch.setenv("GPTMILL_MIRROR", "http://127.0.0.1:9")  # the stages that follow ask nobody
     stages.run("pretrain", change("base", init="gpt2-124M"))
+    assert Lineage.read(paths.BASE_MODEL).sources["model.safetensors"]["origin"] == "https://example.org"
     assert (paths.BASE_MODEL / "model.safetensors").read_bytes() == published
     assert files.read_json(paths.METRICS / "pretrain.json") == before | {"tokens_trained_on": 0}
     assert (paths.PLOTS / "pretrain.csv").read_text().count("\n") == 1

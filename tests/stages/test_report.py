@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import paths
 from gptmill.commands import report as extended
-from gptmill.errors import GptmillError
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
 from gptmill.stages import report
 
 EVIL = "<script>alert('x')</script>"
@@ -28,9 +28,12 @@ def project(tmp_path, monkeypatch):
     findings = {"kept": 9, "quarantined": 2, "duplicates": 3, "success": True, "expectations": [check]}
     put(paths.VALIDATION, {**{name: {"sha256": name * 9, **counts, **findings} for name, counts in COUNTS.items()}, "success": True})
     put(paths.METRICS / "pretrain.json", {
-        "validation_loss": 2.0, "validation_perplexity": 7.389, "trigram_perplexity": 18.0, "perplexity_to_trigram": 0.4105,
         "parameters": 1234567, "tokens_trained_on": 46080,
     })  # fmt: skip
+    put(paths.METRICS / "base.json", {
+        "validation_loss": 2.0, "validation_perplexity": 7.389, "trigram_perplexity": 18.0, "perplexity_to_trigram": 0.4105,
+    })  # fmt: skip
+    put(paths.METRICS / "finetune_classifier.json", {})
     put(paths.METRICS / "classifier.json", {
         "test": {"accuracy": 0.75, "precision": 1.0, "recall": 0.5, "f1": 0.6667, "rows": 4},
         "tfidf": {"accuracy": 0.5, "precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 4},
@@ -40,8 +43,7 @@ def project(tmp_path, monkeypatch):
     })  # fmt: skip
     put(paths.METRICS / "instruct.json", {"validation_loss": 1.5, "validation_perplexity": 4.482, "validation_token_accuracy": 0.6})
     put_answers([answer("yes", "yes", 100), answer("no", "perhaps", 12)])
-    for path in (paths.BASE_SAMPLES, paths.INSTRUCT_SAMPLES):
-        put(path, {"step": 10, "prompt": "Once upon", "text": f" a {path.stem}"})
+    put(paths.BASE_SAMPLES, {"prompt": "Once upon", "text": " a time"})
     for name in ("pretrain", "classifier", "instruct"):
         put_curve(name, [(10, 1, 3.0, 3.1, 0.4, 0.5), (20, 2, 1.5, 2.0, 0.8, 0.75)])
     put_predictions([("ham", "ham", 0.9, "hi"), ("spam", "ham", 0.8, "WIN"), ("spam", "spam", 1, "£££"), ("ham", "ham", 0.7, "ok")])
@@ -105,7 +107,7 @@ def test_the_page_shows_the_numbers_of_every_stage():
                  "Tokens trained on 46,080", "75.0% test accuracy", "F1 66.7% 50.0%", "50.0% exactly right", "Mean score, of 100 56",
                  "Judged / failed 2 / 0", "The judge is no LLM", "in quarantine 9 / 2", "Of class spam 10", "Near duplicates 7",
                  "across splits, exact / near 8 / 12", "Accuracy 87.5% 81.2%", "1,234 texts", "its precision 62.5%",
-                 "1 of 1 expectations met", "step 10 a base_samples", "step 10 a instruct_samples"):  # fmt: skip
+                 "1 of 1 expectations met", "prompt Once upon a time"):  # fmt: skip
         assert said in text
 
 
@@ -171,7 +173,7 @@ def test_a_base_model_that_was_loaded_has_no_empty_chart():
 
 
 def test_models_that_are_worse_than_simple_ones_are_said_to_be():
-    change(paths.METRICS / "pretrain.json", perplexity_to_trigram=2.4667)
+    change(paths.METRICS / "base.json", perplexity_to_trigram=2.4667)
     scores = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 100}
     change(paths.METRICS / "classifier.json", **{"test": {"accuracy": 0.8, **scores}, "tfidf": {"accuracy": 0.9, **scores}})
     put_predictions([("ham", "ham", 0.9, "hi")] * 80 + [("spam", "ham", 0.9, "WIN")] * 20)
@@ -210,7 +212,7 @@ def test_a_missing_or_malformed_input_says_what_to_run(path, stage):
 
 
 def test_a_number_that_is_none_names_its_key():
-    change(paths.METRICS / "pretrain.json", validation_loss="much")
+    change(paths.METRICS / "base.json", validation_loss="much")
     with pytest.raises(GptmillError, match="validation_loss"):
         report.run(None)
 

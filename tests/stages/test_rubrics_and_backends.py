@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from chats import RECORD, asked, reply
-from gptmill import files, paths
 from gptmill.cli import app
+from gptmill.core import files, paths
 from gptmill.evaluation import judging
 from gptmill.stages import judge_responses
 

@@ -9,12 +9,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from gptmill import files, paths, tokenizer
-from gptmill.data import prompts, rawtext, similar, tokens
-from gptmill.errors import GptmillError
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.data import rawtext, similar
 from gptmill.params import CorpusParams, ExpectationParams, InstructionsParams, InstructionSplitParams, SpamParams, SpamSplitParams
 from gptmill.params.sources import STANDARD
 from gptmill.stages import split_instructions, split_spam, tokenize, validate
+from gptmill.text import prompts, tokenizer, tokens
 
 RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (paths.raw_file(Path(name).stem, name) for name in ("corpus.txt", "spam.tsv", "instructions.json"))
 SOURCE = {"urls": [], "member": "", "sha256": "", "licence": "", "max_megabytes": 1}

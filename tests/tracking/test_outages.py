@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gptmill import registry, tracking
+from gptmill import tracking
+from gptmill.registry import log_model as registry
 from gptmill.tracking import journal, places, stores, syncing
 
 
@@ -107,10 +108,10 @@ def test_a_model_that_does_not_fit_leaves_nothing_and_is_sent_when_there_is_room
 
     full = [True]
     monkeypatch.setattr(
-        registry, "log_model", lambda folder, _: log_model(store.client, mlflow.active_run().info.run_id, folder, half=full[0])
+        registry, "log_model", lambda folder, *_: log_model(store.client, mlflow.active_run().info.run_id, folder, half=full[0])
     )
     with tracking.run("pretrain", {"seed": 1}, []) as run:
-        run.model(weights, "generate")
+        run.model(weights, "generate", {})
     assert "has no room" in caplog.text and uploaded() == [] and len(kept()) == 1
     for _ in range(2):
         assert "No space left" in syncing.sync().left[0]
@@ -123,11 +124,11 @@ def test_a_model_that_does_not_fit_leaves_nothing_and_is_sent_when_there_is_room
 
 def test_without_room_an_upload_is_not_begun(store, weights, kept, monkeypatch, caplog):
     begun: list[Path] = []
-    monkeypatch.setattr(registry, "log_model", lambda folder, _: begun.append(folder))
+    monkeypatch.setattr(registry, "log_model", lambda folder, *_: begun.append(folder))
     with monkeypatch.context() as patch:
         patch.setattr(registry.shutil, "disk_usage", lambda _: SimpleNamespace(free=1500))  # two copies are made
         with tracking.run("pretrain", {"seed": 1}, []) as run:
-            run.model(weights, "generate")
+            run.model(weights, "generate", {})
     assert begun == [] and len(kept()) == 1 and "has no room: [Errno 28] no space left: 0 MB needed" in caplog.text
     assert syncing.sync().left == [] and len(begun) == 1
 

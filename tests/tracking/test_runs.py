@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import files, params, paths, tracking
-from gptmill.errors import Interrupted
-from gptmill.serving import TextClassifier
+from gptmill import params, tracking
+from gptmill.core import files, paths
+from gptmill.core.errors import Interrupted
+from gptmill.inference.serving import TextClassifier
 from gptmill.tracking import syncing
 
 TRAINED = ["pretrain", "finetune_classifier", "finetune_instruct"]
 MODELS = [paths.BASE_MODEL, paths.TOKENIZER]
 INPUTS = {
     "pretrain": [paths.TOKENS, paths.TOKENIZER],
-    "finetune_classifier": [*(paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "validation", "test", "natural")), *MODELS],
+    "evaluate_base": [paths.BASE_MODEL, paths.TOKENS],
+    "finetune_classifier": [*(paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "validation")), *MODELS],
+    "evaluate_classifier": [paths.CLASSIFIER_MODEL, *(paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "test", "natural"))],
     "finetune_instruct": [*(paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")), *MODELS],
     "judge_responses": [paths.RESPONSES],
 }
@@ -48,8 +51,9 @@ def test_a_run_has_the_params_that_the_stage_read(runs, built):
     known = {key: str(value) for key, value, _ in params.describe(params.load(built.folder / "params.yaml"))}
     for stage, run in runs.items():
         assert {key: value for key, value in run.data.params.items() if known.get(key, value) != value} == {}
-        # What decides the outputs is in the run: every key that the stage read itself.
-        assert {key for key in built.read[stage] if key in known} <= set(run.data.params)
+        # What decides the outputs is in the run: every key that the stage read itself, but for those that change no byte.
+        read = {key for key in built.read[stage] if key in known}
+        assert read - {f"compute.{key}" for key in ("launcher", "checkpoint_activations", "checkpoint_minutes")} <= set(run.data.params)
 
 
 def test_a_run_knows_its_commit(runs, built):
@@ -77,7 +81,8 @@ def test_a_run_has_its_inputs_by_the_hash_that_dvc_knows_them_by(runs, built):
 
 def test_a_run_has_its_outputs_by_the_hash_that_dvc_knows_them_by(runs, built):
     outputs = {
-        "pretrain": {"models/base", "metrics/pretrain.json", "plots/pretrain.csv", "reports/base_samples.jsonl"},
+        "pretrain": {"models/base", "metrics/pretrain.json", "plots/pretrain.csv"},
+        "evaluate_base": {"metrics/base.json", "reports/base_samples.jsonl"},
         "judge_responses": {"reports/judgements.jsonl", "metrics/judge.json"},
     }
     for stage, named in outputs.items():
@@ -96,14 +101,14 @@ def test_nothing_is_kept_of_what_mlflow_has(runs, built):
     assert list((built.folder / ".gptmill" / "journal").glob("*-*")) == []
 
 
-@pytest.mark.parametrize(("stage", "file"), [("pretrain", "pretrain"), ("finetune_instruct", "instruct"), ("judge_responses", "judge")])
+@pytest.mark.parametrize(("stage", "file"), [("evaluate_base", "base"), ("finetune_instruct", "instruct"), ("judge_responses", "judge")])
 def test_a_run_has_the_figures_of_the_metrics_file(runs, built, stage, file):
     metrics = {
         name: value
         for name, value in files.read_json(built.folder / paths.METRICS / f"{file}.json").items()
         if isinstance(value, int | float)
     }
-    if stage == "finetune_instruct" or stage == "pretrain":
+    if stage == "finetune_instruct":
         assert runs[stage].data.metrics["seconds"] > 0  # a time: here, and in no tracked output
     for name, value in metrics.items():
         assert runs[stage].data.metrics[name] == pytest.approx(value, rel=1e-3), name
@@ -111,7 +116,7 @@ def test_a_run_has_the_figures_of_the_metrics_file(runs, built, stage, file):
 
 def test_the_classifiers_run_has_both_models_figures(runs, built):
     metrics = files.read_json(built.folder / paths.METRICS / "classifier.json")
-    logged = runs["finetune_classifier"].data.metrics
+    logged = runs["evaluate_classifier"].data.metrics
     assert logged["test_accuracy"] == metrics["test"]["accuracy"]
     assert logged["tfidf_f1"] == metrics["tfidf"]["f1"]
 
@@ -128,8 +133,8 @@ def test_a_run_has_the_curve(client, runs, built, stage, plot):
 
 
 def test_a_run_has_its_plots(client, runs):
-    plots = {item.path for item in client.list_artifacts(runs["finetune_classifier"].info.run_id, "plots")}
-    assert plots == {"plots/classifier.csv", "plots/classifier_predictions.csv"}
+    for stage, plot in (("finetune_classifier", "classifier"), ("evaluate_classifier", "classifier_predictions")):
+        assert [item.path for item in client.list_artifacts(runs[stage].info.run_id, "plots")] == [f"plots/{plot}.csv"]
 
 
 def test_judgements_are_an_artifact(client, runs):
@@ -140,9 +145,10 @@ def test_judgements_are_an_artifact(client, runs):
 def test_a_language_models_run_has_what_it_said_at_each_evaluation(client, runs, built, stage, plot):
     import mlflow
 
-    text = mlflow.artifacts.load_text(f"{runs[stage].info.artifact_uri}/samples.txt")
     steps = [row.split(",")[0] for row in (built.folder / paths.PLOTS / f"{plot}.csv").read_text().splitlines()[1:]]
-    assert [line.split(":")[0] for line in text.splitlines()] == [f"step {step}" for step in steps]
+    names = [Path(item.path).name for item in client.list_artifacts(runs[stage].info.run_id, "samples")]
+    assert names == [f"step-{int(step):06d}.txt" for step in steps]
+    assert "→" in mlflow.artifacts.load_text(f"{runs[stage].info.artifact_uri}/samples/{names[0]}")
 
 
 def test_artifacts_stay_in_the_project(client, runs, built):
@@ -208,7 +214,7 @@ def test_the_logged_classifier_answers_as_ours_does(served, in_built):
 
 
 def test_the_logged_language_models_answer_with_text(served, in_built):
-    from gptmill.serving import Assistant
+    from gptmill.inference.serving import Assistant
 
     assert served["base"]["columns"] == served["instruct"]["columns"] == ["text"]
     assert [row[0].startswith(prompt) for row, prompt in zip(served["base"]["rows"], ["Claim your prize", "see you"], strict=True)] == [
@@ -220,7 +226,7 @@ def test_the_logged_language_models_answer_with_text(served, in_built):
 def test_a_logged_model_brings_its_own_code_and_nothing_pickled(served, client, built_store):
     for model in client.search_logged_models(built_store.experiments()):
         folder = Path(model.artifact_location.removeprefix("file://"))
-        assert (folder / "code" / "gptmill" / "serving.py").exists()
+        assert (folder / "code" / "gptmill" / "inference" / "serving.py").exists()
         assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".bin")]
         assert "torch==" in (folder / "requirements.txt").read_text()
     assert {Path(answer["code"]).parts[-3:] for answer in served.values()} == {("code", "gptmill", "__init__.py")}
@@ -268,7 +274,7 @@ def test_sections_become_dotted_params(store, project):
 def test_what_is_not_there_stops_nothing(store, caplog):
     with tracking.run("pretrain", {"seed": 1}, [Path("not/here.bin")]) as run:
         run.artifact(Path("not/here.txt"))
-        run.model(Path("not/here"), "generate")
+        run.model(Path("not/here"), "generate", {})
         run.metrics({"loss": 2.0})
     assert store.latest().info.status == "FINISHED" and store.latest().data.metrics["loss"] == 2.0
     assert caplog.text.count("not/here") >= 3
@@ -338,7 +344,7 @@ def test_a_server_that_is_dead_stops_nothing_and_is_told_of_once(dead_server, ca
         run.curve([(3, {"loss": 1.0})])
         run.text("a.txt", "x")
         run.artifact(tmp_path / "a")
-        run.model(tmp_path / "a", "generate")
+        run.model(tmp_path / "a", "generate", {})
         done.append(True)
     assert done == [True]
     assert caplog.text.count("MLflow (http://127.0.0.1:9) cannot be reached") == 1 and "gptmill sync" in caplog.text

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import params, stages
+from gptmill.commands import stage
 from gptmill.tracking import syncing
 from gptmill.training import curves
 from pipelines import servers
@@ -89,23 +89,24 @@ def test_a_server_killed_in_the_middle_of_a_training_costs_nothing(copy_of_built
         server.kill()
 
     monkeypatch.setattr(curves.Live, "__call__", killing)
-    stages.run("pretrain", params.load())
+    stage.run("pretrain")
     assert server.process is None and "cannot be reached" in caplog.text
     assert contents(Path()) == contents(built.folder)  # of a run with a server, or a file, that never failed
-    assert [line.split(" of ")[0] for line in syncing.sync().left] == ["pretrain"]
+    stage.run("evaluate_base")
+    assert [line.split(" of ")[0] for line in syncing.sync().left] == ["pretrain", "evaluate_base"]
     server.start()
     done = syncing.sync()
-    assert done.left == [] and len(done.sent) == 1
+    assert done.left == [] and len(done.sent) == 2
     assert list(Path(".gptmill/journal").glob("*-*")) == []
 
     client = mlflow.MlflowClient(server.url)
     experiment = client.get_experiment_by_name("gptmill-base").experiment_id
-    [late] = client.search_runs([experiment])
+    late, evaluated = sorted(client.search_runs([experiment]), key=lambda run: run.info.start_time)
     [undisturbed] = [run for run in built_store.runs() if run.info.run_name == "pretrain"]
     assert everything(client, late) == everything(built_store.client, undisturbed)
     assert late.info.status == "FINISHED"
     [model] = client.search_logged_models([experiment])
-    assert (model.name, model.source_run_id, str(model.status)) == ("base", late.info.run_id, "READY")
+    assert (model.name, model.source_run_id, str(model.status)) == ("base", evaluated.info.run_id, "READY")
 
 
 # --- three experiments ---
@@ -153,7 +154,7 @@ def test_three_experiments_are_three_runs_that_can_be_compared(experiments):
     assert {run.info.status for run in experiments} == {"FINISHED"}
     differing = {name for name in experiments[0].data.params if len({run.data.params[name] for run in experiments}) > 1}
     assert differing == {"classifier.learning_rate"}
-    assert all({"test_accuracy", "natural_f1", "validation_loss"} <= set(run.data.metrics) for run in experiments)
+    assert all({"validation_accuracy", "best_epoch", "validation_loss"} <= set(run.data.metrics) for run in experiments)
     assert len({run.data.tags["output.models/classifier"] for run in experiments}) == 3
     assert len({run.data.tags["dvc.experiment"] for run in experiments}) == 3  # as DVC named them
 
@@ -177,7 +178,7 @@ def test_mlflows_page_compares_them(experiments, server, browser, tmp_path):
     page.get_by_text("classifier.learning_rate").first.wait_for(timeout=60_000)
     text = page.inner_text("body")
     assert all(run.info.run_name in text for run in experiments)
-    assert "natural_accuracy" in text and "compute.threads" in text
+    assert "validation_accuracy" in text and "compute.threads" in text
     page.get_by_text("Visualizations").first.click()  # away with it, so that the tables are in the picture
     for switch in page.get_by_text("Show diff only").all():
         switch.click()
@@ -186,7 +187,7 @@ def test_mlflows_page_compares_them(experiments, server, browser, tmp_path):
     assert re.search(r"classifier\.learning_rate\s+0\.004\s+0\.002\s+0\.0005", text) or re.search(
         r"classifier\.learning_rate\s+0\.0005\s+0\.002\s+0\.004", text
     )
-    assert "natural_accuracy" in text
+    assert "validation_accuracy" in text
     shot = Path(os.environ.get("GPTMILL_SCREENSHOTS") or tmp_path) / "mlflow-compare.png"
     page.screenshot(path=shot)
     assert shot.stat().st_size > 20_000

@@ -9,8 +9,9 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
-from gptmill import cli, registry, tracking
-from gptmill.errors import Interrupted
+from gptmill import cli, tracking
+from gptmill.core.errors import Interrupted
+from gptmill.registry import log_model
 from gptmill.tracking import journal, places, sending, syncing
 
 DEAD = "http://me:secret@127.0.0.1:9"
@@ -207,19 +208,19 @@ def test_a_line_that_was_half_written_when_the_process_was_killed_is_left_out(st
 def test_a_model_is_kept_as_it_was_and_logged_once(store, offline, tmp_path, monkeypatch):
     logged = []
 
-    def log_model(folder: Path, task: str) -> None:
+    def logging(folder: Path, task: str, card: str) -> None:
         import mlflow
 
         logged.append((folder.name, (folder / "model.safetensors").read_text(), task))
         mlflow.log_dict({}, f"{folder.name}.json")
 
-    monkeypatch.setattr(registry, "log_model", log_model)
+    monkeypatch.setattr(log_model, "log_model", logging)
     offline()
     weights = tmp_path / "models" / "base"
     weights.mkdir(parents=True)
     (weights / "model.safetensors").write_text("old")
     with tracking.run("pretrain", {"seed": 1}, []) as run:
-        run.model(weights, "generate")
+        run.model(weights, "generate", {})
     (weights / "new").write_text("new")
     (weights / "new").replace(weights / "model.safetensors")  # as files.atomic does
     offline(False)

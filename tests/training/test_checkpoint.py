@@ -6,8 +6,10 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from gptmill import fingerprint, params, paths
-from gptmill.errors import GptmillError
+from gptmill import params
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
+from gptmill.runtime import compute, fingerprint
 from gptmill.training import checkpoint
 
 TENSORS = {"weight/a": torch.arange(6.0).reshape(2, 3), "optimizer/a.step": torch.tensor(3.0), "best/a": torch.tensor([1.5, float("nan")])}
@@ -102,8 +104,8 @@ def values(project) -> params.Params:
 
 
 def name_of(values: params.Params, **changes: object) -> str:
-    sections = {"seed": values.seed, "base": values.base, "compute": values.compute} | changes
-    return fingerprint.of_stage("pretrain", sections, [Path("inputs")], checkpoint.CODE)
+    sections = {"seed": values.seed, "base": values.base, **compute.settings(values.compute)} | changes
+    return fingerprint.of_stage("pretrain", sections, [Path("inputs")])
 
 
 def test_the_fingerprint_is_the_same_each_time(values):
@@ -114,7 +116,7 @@ def test_the_fingerprint_changes_with_params_and_data(values):
     seen = {name_of(values)}
     seen.add(name_of(values, seed=values.seed + 1))
     seen.add(name_of(values, base=values.base.model_copy(update={"micro_batch_size": 1})))
-    seen.add(name_of(values, compute=values.compute.model_copy(update={"precision": "bf16"})))
+    seen.add(name_of(values, **compute.settings(values.compute.model_copy(update={"precision": "bf16"}))))
     Path("inputs/a.bin").write_bytes(b"abd")
     seen.add(name_of(values))
     Path("inputs/b.bin").write_bytes(b"")  # one more shard
@@ -126,16 +128,16 @@ def test_the_fingerprint_changes_with_params_and_data(values):
 
 def test_the_fingerprint_does_not_change_with_how_fast_or_in_how_much_memory(values):
     changed = {"threads": 7, "checkpoint_activations": True, "checkpoint_minutes": 1.0}
-    assert name_of(values, compute=values.compute.model_copy(update=changed)) == name_of(values)
+    assert name_of(values, **compute.settings(values.compute.model_copy(update=changed))) == name_of(values)
 
 
 def test_the_fingerprint_changes_with_the_code_that_computes(values, tmp_path, monkeypatch):
-    copy = tmp_path / "package"
-    shutil.copytree(Path(fingerprint.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = tmp_path / "gptmill"
+    shutil.copytree(fingerprint.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     before = name_of(values)
-    monkeypatch.setattr(fingerprint, "__file__", str(copy / "fingerprint.py"))
+    monkeypatch.setattr(fingerprint, "PACKAGE", copy)
     assert name_of(values) == before  # wherever it is installed
-    for name in ("training/loop.py", "model/attention.py", "stages/pretrain.py", "compute.py"):
+    for name in ("training/loop.py", "model/attention.py", "stages/pretrain.py", "runtime/compute.py"):
         with (copy / name).open("a") as file:
             file.write("# changed\n")
         assert name_of(values) != before
@@ -151,20 +153,15 @@ def test_the_fingerprint_changes_with_torch(values, monkeypatch):
     assert name_of(values) != before
 
 
-# What a training imports and what plays no part in its weights: files, words to people, and what is measured afterwards.
-BESIDE = {"errors.py", "files.py", "fingerprint.py", "lineage", "network.py", "params", "paths.py", "registry.py", "tracking", "evaluation"}
-
-
-@pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct"])
-def test_the_fingerprint_knows_all_the_code_that_a_training_imports(root, stage):
+@pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct", "generate_responses"])
+def test_the_fingerprint_is_of_the_code_that_the_graph_names(project, root, stage):
     deps = YAML(typ="safe").load((root / "dvc.yaml").read_text())["stages"][stage]["deps"]
-    code = {dep.removeprefix("src/gptmill/") for dep in deps if dep.startswith("src/gptmill/")}
-    known = {*checkpoint.CODE, *BESIDE}
-    assert {name for name in code if name.split("/")[0] not in known} == {f"stages/{stage}.py"}
+    assert fingerprint.code(stage) == sorted(dep.removeprefix("src/gptmill/") for dep in deps if dep.startswith("src/gptmill/"))
+    assert f"stages/{stage}.py" in fingerprint.code(stage) and "model" in fingerprint.code(stage)
 
 
 def test_what_was_half_written_when_a_process_was_killed_is_removed(values):
-    sections = {"seed": 1, "compute": values.compute}
+    sections = {"seed": 1}
     kept = checkpoint.of_stage("pretrain", sections, [], 5)
     kept.save(1, TENSORS, NUMBERS)
     half = kept.folder / ".step-00000002.77.part"

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gptmill.compute import Compute
 from gptmill.model.gpt import GPTClassifier
+from gptmill.runtime.compute import Compute
 from gptmill.training import frozen, loop
 from gptmill.training.frozen import FrozenClassification
 from gptmill.training.objectives import Classification

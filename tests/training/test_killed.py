@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from gptmill import params, paths, stages
+from gptmill import params, stages
+from gptmill.core import paths
 
 KILLS = 4  # of each stage
 OUTPUTS = {
-    "pretrain": ["models/base", "plots/pretrain.csv", "metrics/pretrain.json", "reports/base_samples.jsonl"],
-    "finetune_classifier": ["models/classifier", "plots/classifier.csv", "metrics/classifier.json", "plots/classifier_predictions.csv"],
-    "finetune_instruct": ["models/instruct", "plots/instruct.csv", "metrics/instruct.json", "reports/instruct_samples.jsonl"],
+    "pretrain": ["models/base", "plots/pretrain.csv", "metrics/pretrain.json"],
+    "finetune_classifier": ["models/classifier", "plots/classifier.csv", "metrics/finetune_classifier.json"],
+    "finetune_instruct": ["models/instruct", "plots/instruct.csv", "metrics/instruct.json"],
 }
 CHANGES = {
     "model": {"dropout": 0.1},

@@ -230,7 +230,7 @@ def test_a_batch_in_which_nothing_counts_teaches_nothing_and_breaks_nothing(fres
 
 
 def test_half_precision_trains_too(fresh, training):
-    from gptmill.compute import Compute
+    from gptmill.runtime.compute import Compute
 
     model = fresh()
     trained = loop.train(model, objective(), training(epochs=20), Compute(torch.device("cpu"), bf16=True), name="t")
@@ -240,7 +240,7 @@ def test_half_precision_trains_too(fresh, training):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_bf16_weights_learn_as_float32_weights_do(fresh, cpu, training, optimizer):
-    from gptmill.compute import Compute
+    from gptmill.runtime.compute import Compute
 
     random = np.random.default_rng(0)
     tokens = [0]
@@ -257,7 +257,7 @@ def test_bf16_weights_learn_as_float32_weights_do(fresh, cpu, training, optimize
 
 
 def test_bf16_gives_the_same_bytes_twice(fresh, training):
-    from gptmill.compute import Compute
+    from gptmill.runtime.compute import Compute
 
     finals = []
     for _ in range(2):

@@ -7,10 +7,10 @@ import threading
 import pytest
 import torch
 
-from gptmill import files
-from gptmill.errors import GptmillError, Interrupted
+from gptmill.core import files
+from gptmill.core.errors import GptmillError, Interrupted
+from gptmill.runtime.interruption import Interruption
 from gptmill.training import checkpoint, loop
-from gptmill.training.interruption import Interruption
 
 TASKS = [("next_token", "muon"), ("instruction", "adamw"), ("classification", "adamw"), ("lora", "muon")]
 

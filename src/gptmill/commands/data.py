@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gptmill.terminal import say
+from gptmill.core.terminal import say
 
 app = typer.Typer(help="Look after the data.", no_args_is_help=True)
 
@@ -17,7 +17,7 @@ def add(
     replace: Annotated[bool, typer.Option(help="replace files of the same names that have other bytes")] = False,
 ) -> None:
     """Copy files to data/sources/SET, have DVC version them, and name them in params.yaml."""
-    from gptmill import own_data
+    from gptmill.ingest import own_data
 
     for line in own_data.add(name, files, replace=replace):
         say(line)
@@ -30,7 +30,7 @@ def refresh(
 ) -> None:
     """Ask where the data came from whether it has changed; pin what is new, so that the next `dvc repro` takes it."""
     from gptmill import params
-    from gptmill import refresh as refreshing
+    from gptmill.ingest import refresh as refreshing
 
     values = params.load()
     for line in refreshing.refresh_local(values, name) if local else refreshing.refresh(values, name):
@@ -40,6 +40,6 @@ def refresh(
 @app.command("bench")
 def bench(size: Annotated[str, typer.Option(help="of the corpus that is made for it: 100MB, 1GB")] = "100MB") -> None:
     """Measure how fast a corpus of that size is tokenized, and in how much memory. Everything is made in a temporary folder."""
-    from gptmill.data import benchmark
+    from gptmill.commands import bench as benchmark
 
     say(benchmark.run(benchmark.parse_size(size)))

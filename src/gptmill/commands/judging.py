@@ -8,8 +8,8 @@ import click
 import typer
 from typer.core import TyperGroup
 
-from gptmill import paths
-from gptmill.terminal import say
+from gptmill.core import paths
+from gptmill.core.terminal import say
 
 SCORE = "file"
 
@@ -45,7 +45,7 @@ def judge_file(
     as_json: AsJson = False,
 ) -> None:
     """Score the answers in FILE (the verb's name, `file`, may be left out)."""
-    from gptmill import files
+    from gptmill.core import files
     from gptmill.evaluation.answer_files import read_answers, same_questions
     from gptmill.evaluation.judging import judge_all
     from gptmill.evaluation.statistics import compare, summarise
@@ -78,7 +78,7 @@ def judge_agreement(
     as_json: AsJson = False,
 ) -> None:
     """How far a judge's scores agree with the given ones. Written to reports/agreement.json and agreement.html as well."""
-    from gptmill import files
+    from gptmill.core import files
     from gptmill.evaluation.agreement import measure
     from gptmill.report.agreement import render
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gptmill import paths, terminal
+from gptmill.core import paths, terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,7 +25,7 @@ def promote(
     from rich.text import Text
 
     from gptmill import params
-    from gptmill.promotion.promote import promote
+    from gptmill.registry.promote import promote
 
     paths.require_root()
     colours = {"promoted": "green", "kept": "yellow", "refused": "red"}
@@ -51,7 +51,7 @@ def promote(
 
 def rollback(model: Annotated[str, typer.Argument(help="base, classifier or instruct")]) -> None:
     """Make the champion before this one the champion again."""
-    from gptmill.promotion.promote import rollback
+    from gptmill.registry.promote import rollback
 
     paths.require_root()
     terminal.say(rollback(model))
@@ -64,7 +64,7 @@ def lineage(
     ],
 ) -> None:
     """Print the way back from a model: its weights, stage, params, data, sources and licences, commit and run; and where it ends."""
-    from gptmill.provenance import trace
+    from gptmill.registry.provenance import trace
 
     paths.require_root()
     _print(trace(model))

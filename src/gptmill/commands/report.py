@@ -1,7 +1,7 @@
 """`gptmill report`: the report with what lies outside the graph, as it is today."""
 
-from gptmill import files, paths
-from gptmill.terminal import say
+from gptmill.core import files, paths
+from gptmill.core.terminal import say
 
 
 def report() -> None:

@@ -16,8 +16,8 @@ from urllib.parse import quote
 import psutil
 from filelock import FileLock, Timeout
 
-from gptmill import ranks
-from gptmill.terminal import say
+from gptmill.core.terminal import say
+from gptmill.runtime import ranks
 
 LOCKS = Path(".gptmill/locks")
 POLL = 0.5  # seconds

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from gptmill import paths
-from gptmill.terminal import say
+from gptmill.core import paths
+from gptmill.core.terminal import say
 
 
 def sync(

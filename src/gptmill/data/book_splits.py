@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.params import SharesParams
 
 USE_GROUPS = "Use split.spam.method: groups."

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gptmill.data import corpus, tokens
+from gptmill.data import corpus
 from gptmill.data.corpus import PIECE_CHARACTERS, Piece
-from gptmill.tokenizer import Tokenizer
+from gptmill.text import tokens
+from gptmill.text.tokenizer import Tokenizer
 
 LONGEST_TRAINING_TEXT = 1 << 28  # characters; more of a corpus than that hardly changes which pairs are frequent
 AHEAD = 3  # stretches of text for each worker that are under way or wait for their turn

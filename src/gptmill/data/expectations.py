@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from gptmill import tokenizer
-from gptmill.data import instructions, prompts, rawtext, repeats
+from gptmill.data import instructions, rawtext, repeats
 from gptmill.data.instructions import FIELDS
 from gptmill.params import ExpectationParams
+from gptmill.text import prompts, tokenizer
 
 
 @dataclass(frozen=True)

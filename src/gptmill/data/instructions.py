@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from gptmill import files
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
 from gptmill.data import book_splits, formats, splits
-from gptmill.errors import GptmillError
 from gptmill.params import InstructionsParams, InstructionSplitParams
 
 FIELDS = ("instruction", "input", "output")

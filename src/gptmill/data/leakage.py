@@ -7,8 +7,8 @@ from itertools import combinations
 
 import pandas as pd
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import rawtext, similar
-from gptmill.errors import GptmillError
 
 SHOWN = 100  # characters
 

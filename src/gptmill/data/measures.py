@@ -10,8 +10,9 @@ from hashlib import blake2b
 
 import pandas as pd
 
-from gptmill.data import rawtext, scripts
+from gptmill.data import rawtext
 from gptmill.data.corpus import Piece
+from gptmill.text import scripts
 
 SHORTEST_LINE = 20  # characters: shorter lines, such as names and headings, may come back as often as they like
 LINES_REMEMBERED = 1 << 18

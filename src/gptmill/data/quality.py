@@ -15,10 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from gptmill import files
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
 from gptmill.data import data_docs
 from gptmill.data.expectations import DataSet, Rule
-from gptmill.errors import GptmillError
 
 ROWS_SHOWN = 5
 SECTIONS = ("expectations", "validations")  # of the Data Docs: what is expected, and what was found

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from gptmill import files
-from gptmill.errors import GptmillError
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
 
 # C0 except its white space, DEL, and the mark that decoders leave where they could not read. Form feeds divide the pages of sources and of
 # what pdftotext writes, vertical tabs are word processors' line breaks within a paragraph. C1 is left alone: in real files it is

@@ -17,7 +17,8 @@ from functools import cache
 
 import pandas as pd
 
-from gptmill.data import rawtext, scripts
+from gptmill.data import rawtext
+from gptmill.text import scripts
 
 SHINGLE, DENSE_SHINGLE = 5, 2  # characters
 SHORT, DENSE_SHORT = 50, 20  # characters of a key: in a shorter one, a changed character in the middle leaves a similarity below 0.8

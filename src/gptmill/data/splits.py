@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.params import SharesParams
 
 GROUP = "group"

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 
 
 def write(path: Path, frame: pd.DataFrame) -> None:

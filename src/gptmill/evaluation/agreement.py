@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gptmill import files
-from gptmill.errors import GptmillError
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.answer_files import given_scores, read_answers
 from gptmill.evaluation.judges import Judge
 from gptmill.evaluation.judges.reference import ReferenceJudge, coefficients

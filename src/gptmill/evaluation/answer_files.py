@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from gptmill import files
-from gptmill.errors import GptmillError, shown
+from gptmill.core import files
+from gptmill.core.errors import GptmillError, shown
 
 ANSWER_COLUMNS = ("response", "model_response")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from gptmill.errors import GptmillError, Unavailable
+from gptmill.core.errors import GptmillError, Unavailable
 from gptmill.evaluation.judges import Judge
 
 

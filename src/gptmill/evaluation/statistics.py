@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gptmill.data import scripts
+from gptmill.text import scripts
 
 RESAMPLES = 2000
 AT_ONCE = 4_000_000  # numbers of a resample's indices in memory

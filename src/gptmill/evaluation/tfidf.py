@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from gptmill.data import rawtext, scripts
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
+from gptmill.data import rawtext
+from gptmill.text import scripts
 
 
 def tfidf_of(texts: Sequence[str]) -> str:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from gptmill import files, tokenizer
-from gptmill.errors import GptmillError, listing
+from gptmill.core import files
+from gptmill.core.errors import GptmillError, listing
 from gptmill.model import hub_config, weights
 from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
-from gptmill.tokenizer import Tokenizer
+from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 
 
 def load_with_tokenizer(folder: Path) -> tuple[GPT, Tokenizer]:

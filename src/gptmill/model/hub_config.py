@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gptmill import files
-from gptmill.errors import GptmillError, listing
+from gptmill.core import files
+from gptmill.core.errors import GptmillError, listing
 from gptmill.model.gpt import INIT_STD, NORM_EPSILON, GPTConfig
 from gptmill.params.memory import MOST_LAYERS
 

@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gptmill import files
-from gptmill.errors import GptmillError, listing
+from gptmill.core import files
+from gptmill.core.errors import GptmillError, listing
 from gptmill.model import weights
 from gptmill.model.checkpoints import Safetensors, Spec, demand_finite
 from gptmill.model.gpt import GPT, Block, GPTClassifier

@@ -13,13 +13,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gptmill import files
-from gptmill.errors import GptmillError, listing
+from gptmill.core import files
+from gptmill.core.errors import GptmillError, listing
 from gptmill.model import hub_config
 from gptmill.model.checkpoints import Checkpoint, Safetensors, Spec, demand_finite, write_safetensors
 from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig, Trunk
 from gptmill.params import memory
-from gptmill.tokenizer import Tokenizer
+from gptmill.text.tokenizer import Tokenizer
 
 WEIGHTS = "model.safetensors"
 

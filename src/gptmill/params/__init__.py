@@ -4,19 +4,18 @@ An unknown key, a wrong type or a value out of range raises one `GptmillError` t
 allowed, before any work is done. The `description` of a field is the help that `gptmill params show` prints.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from gptmill import files, paths
-from gptmill.errors import GptmillError
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
 from gptmill.params import memory, safe_yaml, sources
 from gptmill.params.base import PositiveInt, Section, Share
 from gptmill.params.compute import ComputeParams
-from gptmill.params.explaining import explain
+from gptmill.params.explaining import explain, missing
 from gptmill.params.judging import JudgeParams
 from gptmill.params.sources import CorpusParams, InstructionsParams, SpamParams
 
@@ -26,42 +25,51 @@ GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH = 50257, 1024
 
 
 class SampleParams(Section):
-    corpus_characters: Annotated[int, Field(ge=20_000)] = Field(description="length of the stories, at least")
-    messages: Annotated[int, Field(ge=100)] = Field(description="SMS messages, 13.4% of them spam")
-    instructions: Annotated[int, Field(ge=60)] = Field(description="instruction records")
+    corpus_characters: Annotated[int, Field(ge=20_000, le=1_300_000)] = Field(
+        1_300_000, description="the first stories, as many as are that long"
+    )
+    messages: Annotated[int, Field(ge=100, le=5574)] = Field(5574, description="the first SMS messages; of all, 13.4% are spam")
+    instructions: Annotated[int, Field(ge=60, le=1100)] = Field(1100, description="the first instruction records")
 
 
 class ExpectationParams(Section):
-    min_corpus_characters: PositiveInt = Field(description="a shorter corpus stops the graph")
-    max_unbroken_characters: PositiveInt = Field(description="a document with a longer run without white space goes to quarantine")
-    max_repeated_line_share: Share = Field(description="more lines of the corpus that stood before, but for short ones, stop the graph")
-    min_messages: PositiveInt = Field(description="fewer messages stop the graph")
-    min_records: PositiveInt = Field(description="fewer instruction records stop the graph")
-    min_class_share: Share = Field(description="a class with a smaller share of the kept messages stops the graph")
-    max_text_characters: PositiveInt = Field(description="longest message, or field of a record; longer ones go to quarantine")
-    max_duplicate_share: Share = Field(description="more rows that repeat another but for case and spacing stop the graph")
-    max_near_duplicate_share: Share = Field(description="more rows that are nearly the same as another, but no repetition, stop the graph")
+    min_corpus_characters: PositiveInt = Field(10_000, description="a shorter corpus stops the graph")
+    max_unbroken_characters: PositiveInt = Field(10_000, description="a document with a longer run without white space goes to quarantine")
+    max_repeated_line_share: Share = Field(
+        0.3, description="more lines of the corpus that stood before, but for short ones, stop the graph"
+    )
+    min_messages: PositiveInt = Field(1000, description="fewer messages stop the graph")
+    min_records: PositiveInt = Field(200, description="fewer instruction records stop the graph")
+    min_class_share: Share = Field(0.05, description="a class with a smaller share of the kept messages stops the graph")
+    max_text_characters: PositiveInt = Field(20_000, description="longest message, or field of a record; longer ones go to quarantine")
+    max_duplicate_share: Share = Field(0.5, description="more rows that repeat another but for case and spacing stop the graph")
+    max_near_duplicate_share: Share = Field(
+        0.5, description="more rows that are nearly the same as another, but no repetition, stop the graph"
+    )
     # Below 0.75 MinHash would miss pairs: see data/similar.py.
     near_duplicate_similarity: Annotated[float, Field(ge=0.75, le=1)] = Field(
-        description="texts whose runs of five letters or digits are as alike as this (Jaccard) are near-duplicates, which no split parts"
+        0.8,
+        description="texts whose runs of five letters or digits are as alike as this (Jaccard) are near-duplicates, which no split parts",
     )
-    max_quarantined_share: Share = Field(description="more bad rows than this in one data set stop the graph")
+    max_quarantined_share: Share = Field(0.02, description="more bad rows than this in one data set stop the graph")
 
 
 class DataParams(Section):
     source: Literal["sample", "book", "custom"] = Field(
-        description="sample: made by code, offline; book: the public files that the book uses; custom: what the urls below name"
+        "sample", description="sample: embedded, offline; book: the public files that the book uses; custom: what the urls below name"
     )
-    sample: SampleParams = Field(description="sizes of the embedded sample")
-    corpus: CorpusParams = Field(description="what the base model and the tokenizer learn from")
-    spam: SpamParams = Field(description="the labelled texts that the classifier learns from; spam is the first use, any classes will do")
-    instructions: InstructionsParams = Field(description="what the instruct model learns from")
-    expectations: ExpectationParams = Field(description="what the data must meet before anything is trained on it")
+    sample: SampleParams = Field(SampleParams(), description="how much of the embedded sample is taken")
+    corpus: CorpusParams = Field(CorpusParams(), description="what the base model and the tokenizer learn from")
+    spam: SpamParams = Field(
+        SpamParams(), description="the labelled texts that the classifier learns from; spam is the first use, any classes will do"
+    )
+    instructions: InstructionsParams = Field(InstructionsParams(), description="what the instruct model learns from")
+    expectations: ExpectationParams = Field(ExpectationParams(), description="what the data must meet before anything is trained on it")
 
 
 class SharesParams(Section):
-    train: Share = Field(description="share of the rows to train on")
-    validation: Share = Field(description="share to choose the best epoch by; the rest is the test split")
+    train: Share = Field(0.7, description="share of the rows to train on")
+    validation: Share = Field(0.1, description="share to choose the best epoch by; the rest is the test split")
 
     @model_validator(mode="after")
     def _leave_a_test_split(self) -> Self:
@@ -76,9 +84,9 @@ METHOD = "groups: seeded, by class, no near-duplicate on two sides; book: the bo
 
 
 class SpamSplitParams(SharesParams):
-    method: Literal["groups", "book"] = Field(description=METHOD)
+    method: Literal["groups", "book"] = Field("groups", description=METHOD)
     balance: Literal["undersample", "weights", "none"] = Field(
-        description="undersample: as many of each class as the rarest has; weights: all, and rare classes weigh more; none: all"
+        "weights", description="undersample: as many of each class as the rarest has; weights: all, and rare classes weigh more; none: all"
     )
 
     @model_validator(mode="after")
@@ -89,22 +97,24 @@ class SpamSplitParams(SharesParams):
 
 
 class InstructionSplitParams(SharesParams):
-    method: Literal["groups", "book"] = Field(description=METHOD)
+    method: Literal["groups", "book"] = Field("groups", description=METHOD)
 
 
 class CorpusSplitParams(Section):
-    validation: Annotated[float, Field(gt=0, lt=1)] = Field(description="end of the corpus that is kept for validation")
+    validation: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="end of the corpus that is kept for validation")
 
 
 class SplitParams(Section):
-    corpus: CorpusSplitParams = Field(description="how the corpus' tokens are divided")
-    spam: SpamSplitParams = Field(description="how the messages are divided")
-    instructions: InstructionSplitParams = Field(description="how the records are divided")
+    corpus: CorpusSplitParams = Field(CorpusSplitParams(), description="how the corpus' tokens are divided")
+    spam: SpamSplitParams = Field(SpamSplitParams(), description="how the messages are divided")
+    instructions: InstructionSplitParams = Field(
+        InstructionSplitParams(train=0.85, validation=0.05), description="how the records are divided"
+    )
 
 
 class TokenizerParams(Section):
-    ranks: Literal["corpus", "gpt2"] = Field(description="corpus: byte pairs trained on the corpus; gpt2: GPT-2's own")
-    vocab_size: Annotated[int, Field(ge=257, le=65536)] = Field(description="bytes, merges and the end-of-text token together")
+    ranks: Literal["corpus", "gpt2"] = Field("corpus", description="corpus: byte pairs trained on the corpus; gpt2: GPT-2's own")
+    vocab_size: Annotated[int, Field(ge=257, le=65536)] = Field(2048, description="bytes, merges and the end-of-text token together")
 
     @model_validator(mode="after")
     def _gpt2_has_its_own_size(self) -> Self:
@@ -114,13 +124,13 @@ class TokenizerParams(Section):
 
 
 class ModelParams(Section):
-    n_layers: PositiveInt = Field(description="transformer blocks")
-    n_heads: PositiveInt = Field(description="attention heads a block")
-    d_model: PositiveInt = Field(description="width of the residual stream; a multiple of n_heads")
-    context_length: Annotated[int, Field(ge=8)] = Field(description="tokens that the model can look back on, itself included")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="after the embeddings, in attention and before each residual sum")
-    qkv_bias: bool = Field(description="bias of the query, key and value projections (GPT-2: true)")
-    tie_weights: bool = Field(description="one matrix for token embedding and output (GPT-2: true)")
+    n_layers: PositiveInt = Field(4, description="transformer blocks")
+    n_heads: PositiveInt = Field(4, description="attention heads a block")
+    d_model: PositiveInt = Field(192, description="width of the residual stream; a multiple of n_heads")
+    context_length: Annotated[int, Field(ge=8)] = Field(256, description="tokens that the model can look back on, itself included")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="after the embeddings, in attention and before each residual sum")
+    qkv_bias: bool = Field(True, description="bias of the query, key and value projections (GPT-2: true)")
+    tie_weights: bool = Field(True, description="one matrix for token embedding and output (GPT-2: true)")
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Self:
@@ -130,22 +140,24 @@ class ModelParams(Section):
 
 
 class TrainingParams(Section):
-    optimizer: Literal["adamw", "muon"] = Field(description="adamw; or muon for matrices and adamw for embeddings, norms and biases")
-    epochs: PositiveInt = Field(description="passes over the training split")
-    batch_size: PositiveInt = Field(description="sequences a step")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="adamw; or muon for matrices and adamw for embeddings, norms and biases"
+    )
+    epochs: PositiveInt = Field(3, description="passes over the training split")
+    batch_size: PositiveInt = Field(16, description="sequences a step")
     micro_batch_size: Annotated[int, Field(ge=0)] = Field(
-        description="of these, how many are in memory at once; their gradients add up to the batch's; 0: all"
+        0, description="of these, how many are in memory at once; their gradients add up to the batch's; 0: all"
     )
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(description="peak, after the warm-up")
-    warmup_steps: Annotated[int, Field(ge=0)] = Field(description="steps in which the learning rate rises from 0 to its peak")
-    min_learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(description="where the cosine ends")
-    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(description="on matrices only: not on embeddings, norms and biases")
-    gradient_clip: Annotated[float, Field(gt=0)] = Field(description="largest norm of the gradient")
-    evaluations: PositiveInt = Field(description="how many times a validation loss is measured, evenly spaced, the end included")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.0006, description="peak, after the warm-up")
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(20, description="steps in which the learning rate rises from 0 to its peak")
+    min_learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(0.00001, description="where the cosine ends")
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(0.1, description="on matrices only: not on embeddings, norms and biases")
+    gradient_clip: Annotated[float, Field(gt=0)] = Field(1.0, description="largest norm of the gradient")
+    evaluations: PositiveInt = Field(6, description="how many times a validation loss is measured, evenly spaced, the end included")
     patience: Annotated[int, Field(ge=0)] = Field(
-        description="evaluations in a row that may bring nothing better before the training stops early; 0: it never does"
+        0, description="evaluations in a row that may bring nothing better before the training stops early; 0: it never does"
     )
-    keep: Literal["best", "last"] = Field(description="best: the weights that did best on validation; last: those of the last step")
+    keep: Literal["best", "last"] = Field("best", description="best: the weights that did best on validation; last: those of the last step")
 
     @model_validator(mode="after")
     def _cosine_goes_down(self) -> Self:
@@ -155,11 +167,12 @@ class TrainingParams(Section):
 
 
 class LoRAParams(Section):
-    rank: Annotated[int, Field(ge=0)] = Field(description="width of the adapters, which alone learn then; 0: no LoRA, the weights learn")
-    alpha: Annotated[float, Field(gt=0)] = Field(description="what an adapter adds is scaled by alpha / rank")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="of an adapter's input, in training")
+    rank: Annotated[int, Field(ge=0)] = Field(0, description="width of the adapters, which alone learn then; 0: no LoRA, the weights learn")
+    alpha: Annotated[float, Field(gt=0)] = Field(16.0, description="what an adapter adds is scaled by alpha / rank")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of an adapter's input, in training")
     layers: Annotated[list[Literal["qkv", "projection", "expand", "contract"]], Field(min_length=1)] = Field(
-        description="which layers of each block get an adapter: qkv and projection (attention), expand and contract (feed-forward)"
+        ["qkv", "projection", "expand", "contract"],
+        description="which layers of each block get an adapter: qkv and projection (attention), expand and contract (feed-forward)",
     )
 
     @model_validator(mode="after")
@@ -170,33 +183,42 @@ class LoRAParams(Section):
 
 
 class BaseParams(TrainingParams):
-    init: Literal["scratch", *GPT2_SIZES] = Field(description="scratch: pretrain here; gpt2-…: load OpenAI's weights and pretrain nothing")
+    init: Literal["scratch", *GPT2_SIZES] = Field(
+        "scratch", description="scratch: pretrain here; gpt2-…: load OpenAI's weights and pretrain nothing"
+    )
 
 
 class ClassifierParams(TrainingParams):
-    trainable: Literal["head", "last_block", "all"] = Field(description="what learns beside the new head; last_block is the book's choice")
-    max_length: PositiveInt = Field(description="tokens of a message that are read; the rest is cut")
-    cache_activations: bool = Field(
-        description="true: what a frozen trunk makes of a text is worked out once, not once an epoch; same bits. Not with model.dropout"
+    trainable: Literal["head", "last_block", "all"] = Field(
+        "all", description="what learns beside the new head; last_block is the book's choice"
     )
-    lora: LoRAParams = Field(description="low-rank adapters in place of the weights; with a rank above 0 they and the head learn")
+    max_length: PositiveInt = Field(128, description="tokens of a message that are read; the rest is cut")
+    cache_activations: bool = Field(
+        True,
+        description="true: what a frozen trunk makes of a text is worked out once, not once an epoch; same bits. Not with model.dropout",
+    )
+    lora: LoRAParams = Field(
+        LoRAParams(), description="low-rank adapters in place of the weights; with a rank above 0 they and the head learn"
+    )
 
 
 class InstructParams(TrainingParams):
-    max_length: PositiveInt = Field(description="tokens of prompt and answer that are read; the rest is cut")
+    max_length: PositiveInt = Field(256, description="tokens of prompt and answer that are read; the rest is cut")
     prompt_style: Literal["alpaca", "alpaca_model_header", "phi3"] = Field(
-        description="alpaca; alpaca_model_header: as the book does, the model learns to write the answer's header itself; phi3"
+        "alpaca", description="alpaca; alpaca_model_header: as the book does, the model learns to write the answer's header itself; phi3"
     )
-    loss_on: Literal["all", "response"] = Field(description="all: prompt and answer, as the book does; response: the answer alone")
-    lora: LoRAParams = Field(description="low-rank adapters in place of the weights; with a rank above 0 they alone learn")
+    loss_on: Literal["all", "response"] = Field(
+        "response", description="all: prompt and answer, as the book does; response: the answer alone"
+    )
+    lora: LoRAParams = Field(LoRAParams(), description="low-rank adapters in place of the weights; with a rank above 0 they alone learn")
 
 
 class GenerateParams(Section):
-    max_new_tokens: PositiveInt = Field(description="longest answer")
-    temperature: Annotated[float, Field(ge=0, le=10)] = Field(description="0: always the likeliest token; higher: bolder")
-    top_k: Annotated[int, Field(ge=0)] = Field(description="sample among the k likeliest tokens; 0: among all")
-    batch_size: PositiveInt = Field(description="prompts decoded side by side")
-    compare_base: bool = Field(description="true: the base model answers too, so that one sees what the tuning brought")
+    max_new_tokens: PositiveInt = Field(64, description="longest answer")
+    temperature: Annotated[float, Field(ge=0, le=10)] = Field(0.0, description="0: always the likeliest token; higher: bolder")
+    top_k: Annotated[int, Field(ge=0)] = Field(0, description="sample among the k likeliest tokens; 0: among all")
+    batch_size: PositiveInt = Field(32, description="prompts decoded side by side")
+    compare_base: bool = Field(True, description="true: the base model answers too, so that one sees what the tuning brought")
 
     @model_validator(mode="after")
     def _answers_fit_into_memory(self) -> Self:
@@ -207,30 +229,30 @@ class GenerateParams(Section):
 
 class PromotionParams(Section):
     margin: Annotated[float, Field(ge=0)] = Field(
-        description="how much better than the champion, at least: a share of right answers, a share of the judge's 100, bits a byte"
+        0.0, description="how much better than the champion, at least: a share of right answers, a share of the judge's 100, bits a byte"
     )
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(description="of the interval that must lie above the margin as a whole")
-    min_recall: Share = Field(description="a classifier that finds a smaller share of any class is refused")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="of the interval that must lie above the margin as a whole")
+    min_recall: Share = Field(0.8, description="a classifier that finds a smaller share of any class is refused")
     max_calibration_error: Share = Field(
-        description="a classifier whose probabilities are further than this from how often it is right, on average, is refused"
+        0.1, description="a classifier whose probabilities are further than this from how often it is right, on average, is refused"
     )
 
 
 class Params(Section):
     """The whole of `params.yaml`."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(description="every random choice comes from it")
-    data: DataParams
-    split: SplitParams
-    tokenizer: TokenizerParams
-    model: ModelParams
-    base: BaseParams
-    classifier: ClassifierParams
-    instruct: InstructParams
-    generate: GenerateParams
-    judge: JudgeParams
-    promotion: PromotionParams
-    compute: ComputeParams
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(123, description="every random choice comes from it")
+    data: DataParams = DataParams()
+    split: SplitParams = SplitParams()
+    tokenizer: TokenizerParams = TokenizerParams()
+    model: ModelParams = ModelParams()
+    base: BaseParams = BaseParams(optimizer="muon", batch_size=8, learning_rate=0.009, warmup_steps=30, min_learning_rate=0.0001)
+    classifier: ClassifierParams = ClassifierParams()
+    instruct: InstructParams = InstructParams(epochs=6, batch_size=8, learning_rate=0.001, min_learning_rate=0.0001)
+    generate: GenerateParams = GenerateParams()
+    judge: JudgeParams = JudgeParams()
+    promotion: PromotionParams = PromotionParams()
+    compute: ComputeParams = ComputeParams()
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
@@ -269,22 +291,35 @@ class Params(Section):
         return self
 
 
-PINNED = re.compile(rb'^( +sha256: )"[0-9a-f]{64}"', re.MULTILINE)
-DEFAULT = "sample"  # the profile that params.yaml is a copy of in the repository
-
-
 def load(path: Path = paths.PARAMS) -> Params:
-    """Read and check a params file. Raises `GptmillError` with one line for each problem."""
+    """Read and check a whole params file. Raises `GptmillError` with one line for each problem."""
+    return checked(read(path), path)
+
+
+def read(path: Path) -> Any:
+    """What a YAML file holds. Raises `GptmillError` when it can't be read."""
     try:
-        values = safe_yaml.read(path)
+        return safe_yaml.read(path)
     except FileNotFoundError:
         raise GptmillError(
             f"{path} is not here. Run gptmill from the project's root, or bring it back: gptmill params use sample"
         ) from None
+
+
+def checked(values: Any, path: Path) -> Params:
+    """The parameters that a file holds, none missing: DVC compares values, and does not know the defaults. Raises `GptmillError`."""
+    absent = [f"{key}: missing; {meaning}" for key, meaning in missing(Params, values)]
+    problems: list[str] = []
     try:
-        return Params.model_validate(values)
+        params = Params.model_validate(values)
     except ValidationError as error:
-        raise GptmillError(explain(Params, path, error)) from None
+        problems = explain(Params, error)
+    if problems or absent:
+        found = [*problems, *absent]
+        count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        add = ["`gptmill params complete` adds what is missing, with its default"] if absent else []
+        raise GptmillError("\n".join([f"{path} has {count}:", *(f"  {problem}" for problem in found), *add]))
+    return params
 
 
 def parse(text: str) -> Params:
@@ -320,32 +355,3 @@ def flatten(sections: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from flatten({f"{name}.{key}": value for key, value in section.items()})
         else:
             yield name, section
-
-
-def use_profile(name: str, *, force: bool = False) -> str:
-    """Copy `profiles/<name>.yaml` onto `params.yaml`; returns what to tell the person.
-
-    Raises `GptmillError` when there is no such profile, when it is not in order, or when params.yaml holds changes that no profile has.
-    """
-    profiles = {path.stem: path.read_bytes() for path in sorted(paths.PROFILES.glob("*.yaml")) if path.is_file()}
-    if name not in profiles:
-        raise GptmillError(f"there is no profile {name}; profiles/ has {', '.join(profiles) or 'nothing'}")
-    load(paths.PROFILES / f"{name}.yaml")
-    if paths.PARAMS.exists():
-        files.refuse_special(paths.PARAMS)
-    current = paths.PARAMS.read_bytes() if paths.PARAMS.exists() else None
-    if current is not None:
-        current = PINNED.sub(rb'\1""', current)  # a hash that `gptmill data refresh` wrote is not a change of the person's
-    if current == profiles[name]:
-        return f"{paths.PARAMS} is profile {name} already."
-    if current is not None and current not in profiles.values() and not force:
-        raise GptmillError(
-            f"{paths.PARAMS} has changes of your own, which profile {name} would replace. Keep them: cp {paths.PARAMS} "
-            f"{paths.PROFILES}/mine.yaml. Or drop them: gptmill params use {name} --force"
-        )
-    with files.atomic(paths.PARAMS) as beside:
-        beside.write_bytes(profiles[name])
-    told = f"{paths.PARAMS} is now a copy of profiles/{name}.yaml"
-    if name == DEFAULT:
-        return f"{told}, the default."
-    return f"{told}; a run then rewrites dvc.lock and metrics/ too. Back to the default: gptmill params use {DEFAULT}"

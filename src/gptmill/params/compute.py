@@ -16,15 +16,15 @@ TORCHRUN_OPTIONS = (
 
 
 class ComputeParams(Section):
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(description="auto: the fastest that is there")
-    precision: Literal["auto", "float32", "bf16"] = Field(description="auto: bf16 where the device is known to be fast at it")
-    threads: Annotated[int, Field(ge=0)] = Field(description="CPU threads of torch in each process and of tokenizing; 0: one a core")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: the fastest that is there")
+    precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the device is known to be fast at it")
+    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of torch in each process and of tokenizing; 0: one a core")
     launcher: str = Field(
-        description='"": a training is one process; or a command line such as torchrun --standalone --nproc-per-node 2, that starts several'
+        "", description='"": a training is one process; or a command such as torchrun --standalone --nproc-per-node 2, that starts several'
     )
-    checkpoint_activations: bool = Field(description="true: train in less memory, a third slower, with the same result")
+    checkpoint_activations: bool = Field(False, description="true: train in less memory, a third slower, with the same result")
     checkpoint_minutes: Annotated[float, Field(ge=0)] = Field(
-        description="a training that is killed loses no more than this; 0: a checkpoint after every step. No influence on the result"
+        5.0, description="a training that is killed loses no more than this; 0: a checkpoint after every step. No influence on the result"
     )
 
     @field_validator("launcher")

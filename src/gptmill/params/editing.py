@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 
 Key = tuple[str, ...]
 

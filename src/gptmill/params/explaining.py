@@ -1,17 +1,30 @@
-"""What pydantic found wrong with a params file, as one message: each problem with its key, its value and what is allowed."""
+"""What is wrong with a params file: each problem with its key, its value and what is allowed."""
 
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from gptmill import errors
-from gptmill.params import addresses
+from gptmill.core import addresses, errors
 
 
-def explain(root: type[BaseModel], path: Path, error: ValidationError) -> str:
-    """`root` is the section that the whole file is."""
+def missing(section: type[BaseModel], values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted key, what it means) of what a file does not name. What is no section is none of this function's business."""
+    if not isinstance(values, Mapping):
+        return
+    for name, field in section.model_fields.items():
+        inner = get_args(field.annotation)[0] if get_origin(field.annotation) is list else field.annotation
+        if name not in values:
+            yield f"{prefix}{name}", field.description or "a section of its own"
+        elif isinstance(inner, type) and issubclass(inner, BaseModel):
+            found = values[name]
+            for place, item in enumerate(found) if isinstance(found, list) else [(None, found)]:
+                yield from missing(inner, item, f"{prefix}{name}." + ("" if place is None else f"{place}."))
+
+
+def explain(root: type[BaseModel], error: ValidationError) -> list[str]:
+    """What pydantic found, a line for each problem. `root` is the section that the whole file is."""
     problems = []
     for item in error.errors():
         location = item["loc"]
@@ -19,8 +32,6 @@ def explain(root: type[BaseModel], path: Path, error: ValidationError) -> str:
         match item["type"]:
             case "extra_forbidden":
                 problems.append(f"{key}: unknown key{_neighbours(root, location)}")
-            case "missing":
-                problems.append(f"{key}: missing; {_describe(root, location)}")
             case "model_type" | "model_attributes_type":
                 known = ", ".join(_section(root, location).model_fields)
                 problems.append(f"{key}: {_shown(item['input'])} is not a section; allowed are the keys {known}")
@@ -28,8 +39,7 @@ def explain(root: type[BaseModel], path: Path, error: ValidationError) -> str:
                 problems.append(f"{key}: {item['ctx']['error']}")
             case _:
                 problems.append(f"{key}: {_shown(item['input'])} is not allowed: {item['msg']}; {_describe(root, location)}")
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"{path} has {count}:\n" + "\n".join(f"  {problem}" for problem in problems)
+    return problems
 
 
 def _shown(value: Any) -> str:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from gptmill.params import addresses
+from gptmill.core import addresses
 from gptmill.params.base import PositiveInt, Section
 
 OLLAMA_ENDPOINTS = ("/api/chat", "/api/generate", "/api/tags")
@@ -14,11 +14,11 @@ Price = Annotated[float, Field(ge=0)]
 
 
 class JudgeModelParams(Section):
-    model: Annotated[str, Field(min_length=1)] = Field(description="the name under which the server knows the judge")
-    base_url: str = Field(description="the server's address, up to /v1; Ollama: http://127.0.0.1:11434/v1")
-    api_key_env: str = Field(description='environment variable that holds the key; "": the server needs none')
-    input_price: Price = Field(description="of a million tokens sent, in any currency; 0: not known, or nothing")
-    output_price: Price = Field(description="of a million tokens received")
+    model: Annotated[str, Field(min_length=1)] = Field("llama3", description="the name under which the server knows the judge")
+    base_url: str = Field("http://127.0.0.1:11434/v1", description="the server's address, up to /v1; Ollama: http://127.0.0.1:11434/v1")
+    api_key_env: str = Field("", description='environment variable that holds the key; "": the server needs none')
+    input_price: Price = Field(0.0, description="of a million tokens sent, in any currency; 0: not known, or nothing")
+    output_price: Price = Field(0.0, description="of a million tokens received")
 
     @field_validator("base_url")
     @classmethod
@@ -42,20 +42,21 @@ class JudgeModelParams(Section):
 
 class JudgeParams(Section):
     backend: Literal["reference", "openai"] = Field(
-        description="reference: compares with the reference answer, no LLM; openai: the models below, on any OpenAI-compatible server"
+        "reference",
+        description="reference: compares with the reference answer, no LLM; openai: the models below, on any OpenAI-compatible server",
     )
-    rubric: str = Field(description="what the models are asked: the name of a file in prompts/, without .md")
+    rubric: str = Field("score-0-100", description="what the models are asked: the name of a file in prompts/, without .md")
     models: Annotated[list[JudgeModelParams], Field(min_length=1)] = Field(
-        description="the judges; with several of them an answer's score is the median of theirs"
+        [JudgeModelParams()], description="the judges; with several of them an answer's score is the median of theirs"
     )
-    max_characters: PositiveInt = Field(description="of each text that a judge is shown; the rest is cut, and the judge is told so")
-    max_reply_tokens: Annotated[int, Field(ge=0)] = Field(description="longest reply of a judge; 0: as long as the server allows")
-    attempts: PositiveInt = Field(description="requests for one reply, at most, while the server is busy, failing or silent")
-    timeout_seconds: Annotated[float, Field(gt=0)] = Field(description="longest wait for one reply")
+    max_characters: PositiveInt = Field(8000, description="of each text that a judge is shown; the rest is cut, and the judge is told so")
+    max_reply_tokens: Annotated[int, Field(ge=0)] = Field(512, description="longest reply of a judge; 0: as long as the server allows")
+    attempts: PositiveInt = Field(4, description="requests for one reply, at most, while the server is busy, failing or silent")
+    timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, description="longest wait for one reply")
     concurrency: PositiveInt = Field(
-        description="requests under way at once, for each judge, at most: one at first, more while the server answers as fast"
+        4, description="requests under way at once, for each judge, at most: one at first, more while the server answers as fast"
     )
-    requests_per_minute: Annotated[int, Field(ge=0)] = Field(description="evenly spaced, for each judge; 0: as many as it takes")
+    requests_per_minute: Annotated[int, Field(ge=0)] = Field(0, description="evenly spaced, for each judge; 0: as many as it takes")
 
     @model_validator(mode="after")
     def _each_judge_once(self) -> Self:

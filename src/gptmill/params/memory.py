@@ -4,7 +4,7 @@ from typing import Protocol
 
 import psutil
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 
 FLOAT32 = 4  # bytes
 TRAINING = 4  # times the weights: weights, gradients and AdamW's two moments

@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 
-from gptmill import paths
-from gptmill.params import addresses
+from gptmill.core import addresses, paths
 
 
 def output_of(address: str) -> Path | None:

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gptmill import files
-from gptmill.errors import Unreadable
+from gptmill.core import files
+from gptmill.core.errors import Unreadable
 
 MOST_BYTES = 1 << 20
 MOST_VALUES = 50_000  # with aliases as what they stand for

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from gptmill import paths
-from gptmill.params import addresses, overlaps
+from gptmill.core import addresses, paths
+from gptmill.params import overlaps
 from gptmill.params.base import PositiveInt, Section
 
 if TYPE_CHECKING:
@@ -16,21 +16,24 @@ LONGEST_NAME = 200  # bytes; file systems allow 255, and a name gets some more w
 FILE = re.compile(r"[A-Za-z0-9][\w.-]*\.(txt|csv|tsv|jsonl|json|parquet)")
 RECORDS = ("csv", "tsv", "jsonl", "json", "parquet")  # the files of which each row is a record; a txt is for the corpus alone
 Name = Annotated[str, Field(min_length=1)]
+FILE_HELP = "its name in data/raw/<set>/; the ending says how it is read: txt, csv, tsv, jsonl, json or parquet"
+COLUMNS_HELP = "names of the columns of a csv or tsv without a header line"
 
 
 class SourceParams(Section):
     """What the three data sets have in common."""
 
-    file: str = Field(description="its name in data/raw/<set>/; the ending says how it is read: txt, csv, tsv, jsonl, json or parquet")
+    file: str = Field("", description=FILE_HELP)
     urls: list[str] = Field(
-        description="source custom: path, glob, folder or address (http, https, s3), tried in order until one answers; none: the sample's"
+        [],
+        description="source custom: path, glob, folder or address (http, https, s3), tried in order until one answers; none: the sample's",
     )
-    member: str = Field(description="which file of an archive (zip or tar), empty when there is only one; may be a glob for the corpus")
-    sha256: str = Field(description="of what is fetched; empty takes what comes, and says what it was")
-    licence: str = Field(description="what one may do with it; goes into source.json and the data card")
-    max_megabytes: PositiveInt = Field(description="neither download nor what it unpacks to may be larger")
-    columns: list[Name] = Field(description="names of the columns of a csv or tsv without a header line")
-    quotes: bool = Field(description='csv and tsv: whether "…" keeps separators and line ends inside a field')
+    member: str = Field("", description="which file of an archive (zip or tar), empty when there is only one; may be a glob for the corpus")
+    sha256: str = Field("", description="of what is fetched; empty takes what comes, and says what it was")
+    licence: str = Field("", description="what one may do with it; goes into source.json and the data card")
+    max_megabytes: PositiveInt = Field(1024, description="neither download nor what it unpacks to may be larger")
+    columns: list[Name] = Field([], description=COLUMNS_HELP)
+    quotes: bool = Field(False, description='csv and tsv: whether "…" keeps separators and line ends inside a field')
 
     @model_validator(mode="after")
     def _can_be_fetched_and_read(self) -> Self:
@@ -75,7 +78,8 @@ class SourceParams(Section):
 
 
 class CorpusParams(SourceParams):
-    text: Name = Field(description="the column that holds the documents; a txt has none")
+    file: str = Field("corpus.txt", description=FILE_HELP)
+    text: Name = Field("text", description="the column that holds the documents; a txt has none")
 
     def wanted(self) -> dict[str, str]:
         return {"text": self.text}
@@ -86,10 +90,13 @@ class CorpusParams(SourceParams):
 
 
 class SpamParams(SourceParams):
-    text: Name = Field(description="the column that holds the messages")
-    label: Name = Field(description="the column that holds their classes")
+    file: str = Field("spam.tsv", description=FILE_HELP)
+    columns: list[Name] = Field(["label", "text"], description=COLUMNS_HELP)
+    text: Name = Field("text", description="the column that holds the messages")
+    label: Name = Field("label", description="the column that holds their classes")
     labels: Annotated[list[Name], Field(min_length=2)] = Field(
-        description="the classes, in the order of their numbers; the last one is what precision and recall are about when there are two"
+        ["ham", "spam"],
+        description="the classes, in the order of their numbers; the last one is what precision and recall are about when there are two",
     )
 
     @model_validator(mode="after")
@@ -103,9 +110,10 @@ class SpamParams(SourceParams):
 
 
 class InstructionsParams(SourceParams):
-    instruction: Name = Field(description="the column or key that holds the instructions")
-    input: Name = Field(description="the column or key that holds what an instruction is about; it may be missing")
-    output: Name = Field(description="the column or key that holds the answers")
+    file: str = Field("instructions.json", description=FILE_HELP)
+    instruction: Name = Field("instruction", description="the column or key that holds the instructions")
+    input: Name = Field("input", description="the column or key that holds what an instruction is about; it may be missing")
+    output: Name = Field("output", description="the column or key that holds the answers")
 
     def wanted(self) -> dict[str, str]:
         return {"instruction": self.instruction, "input": self.input, "output": self.output}

@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow.parquet as pq
 from pydantic import ConfigDict
 
-from gptmill import paths, tokenizer
-from gptmill.data import prompts, tokens
+from gptmill.core import paths
 from gptmill.report import documents, inputs, records
 from gptmill.report.inputs import Count
 from gptmill.report.lengths import Lengths
+from gptmill.text import prompts, tokenizer, tokens
 
 KEPT_SHOWN, MOST_SHOWN, QUARANTINED_SHOWN = 4, 12, 12
 DOCUMENT_TOKENS = 160  # as many of a document are shown

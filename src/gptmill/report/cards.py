@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gptmill import paths
+from gptmill.core import paths
 from gptmill.report import charts, rendering
 from gptmill.report.card_inputs import Card, Contents
 from gptmill.report.inputs import DATA_SETS

@@ -8,7 +8,7 @@ not read again because it is remembered, are left out: it is an estimate.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gptmill.report.inputs import ClassifierMetrics, Inputs, InstructMetrics, Point
+from gptmill.report.inputs import Inputs, Point, TuningMetrics
 
 FORWARD, BACKWARD, WEIGHTS = 2, 2, 2  # operations a parameter and token
 
@@ -40,7 +40,7 @@ def of(inputs: Inputs) -> list[Cost]:
             parameters if read else None,
             _trained(parameters, parameters, read),
         ),
-        _tuned("finetune_classifier", inputs.classifier, inputs.classifier_curve, parameters),
+        _tuned("finetune_classifier", inputs.classifier_training, inputs.classifier_curve, parameters),
         _tuned("finetune_instruct", inputs.instruct, inputs.instruct_curve, parameters),
         Cost(
             "generate_responses",
@@ -51,7 +51,7 @@ def of(inputs: Inputs) -> list[Cost]:
     ]
 
 
-def _tuned(stage: str, metrics: ClassifierMetrics | InstructMetrics, curve: Sequence[Point], parameters: int) -> Cost:
+def _tuned(stage: str, metrics: TuningMetrics, curve: Sequence[Point], parameters: int) -> Cost:
     learning, tokens = metrics.parameters_trained, metrics.tokens_read
     return Cost(stage, "tokens read", _steps(curve), tokens, learning, _trained(parameters, learning, tokens))
 

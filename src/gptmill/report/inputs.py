@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from gptmill import paths
+from gptmill.core import paths
 from gptmill.report import records
 from gptmill.report.records import Record
 
@@ -65,11 +65,14 @@ class Validation(Record):
     instructions: Findings
 
 
-class PretrainMetrics(Record):
+class BaseMetrics(Record):
     validation_loss: float
     validation_perplexity: Positive
     trigram_perplexity: Positive
     perplexity_to_trigram: Positive
+
+
+class PretrainMetrics(Record):
     parameters: Count
     tokens_trained_on: Count
 
@@ -95,16 +98,19 @@ class ClassifierMetrics(Record):
     natural_tfidf: Scores
     scores_of: str  # what precision, recall and F1 are about
     tfidf_of: Literal["words", "characters"] = "words"
+
+
+class TuningMetrics(Record):
+    """What a fine-tuning knows of itself."""
+
     parameters_trained: Count | None = None
     tokens_read: Count | None = None  # in training, padding left out
 
 
-class InstructMetrics(Record):
+class InstructMetrics(TuningMetrics):
     validation_loss: float
     validation_perplexity: float
     validation_token_accuracy: Share
-    parameters_trained: Count | None = None
-    tokens_read: Count | None = None
 
 
 class Group(Record):
@@ -152,9 +158,8 @@ class Point(Record):
 
 
 class Sample(Record):
-    """What a model said at an evaluation: its prompt, continued."""
+    """A prompt, continued by the finished model."""
 
-    step: Count
     prompt: str
     text: str
 
@@ -212,13 +217,14 @@ class Inputs:
     validation: Validation
     pretrain: PretrainMetrics
     pretrain_curve: list[Point]
+    base: BaseMetrics
     base_samples: list[Sample]
+    classifier_training: TuningMetrics
     classifier: ClassifierMetrics
     classifier_curve: list[Point]
     predictions: list[Prediction]
     instruct: InstructMetrics
     instruct_curve: list[Point]
-    instruct_samples: list[Sample]
     judge: JudgeMetrics
     judgements: list[Judgement]
 
@@ -230,13 +236,14 @@ def read() -> Inputs:
         validation=records.read_json(paths.VALIDATION, Validation, "validate"),
         pretrain=records.read_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
         pretrain_curve=records.read_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
-        base_samples=records.read_jsonl(paths.BASE_SAMPLES, Sample, "pretrain"),
-        classifier=records.read_json(paths.METRICS / "classifier.json", ClassifierMetrics, "finetune_classifier"),
+        base=records.read_json(paths.METRICS / "base.json", BaseMetrics, "evaluate_base"),
+        base_samples=records.read_jsonl(paths.BASE_SAMPLES, Sample, "evaluate_base"),
+        classifier_training=records.read_json(paths.METRICS / "finetune_classifier.json", TuningMetrics, "finetune_classifier"),
+        classifier=records.read_json(paths.METRICS / "classifier.json", ClassifierMetrics, "evaluate_classifier"),
         classifier_curve=records.read_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
-        predictions=records.read_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "finetune_classifier"),
+        predictions=records.read_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "evaluate_classifier"),
         instruct=records.read_json(paths.METRICS / "instruct.json", InstructMetrics, "finetune_instruct"),
         instruct_curve=records.read_csv(paths.PLOTS / "instruct.csv", Point, "finetune_instruct"),
-        instruct_samples=records.read_jsonl(paths.INSTRUCT_SAMPLES, Sample, "finetune_instruct"),
         judge=records.read_json(paths.METRICS / "judge.json", JudgeMetrics, "judge_responses"),
         judgements=records.read_jsonl(paths.JUDGEMENTS, Judgement, "judge_responses"),
     )

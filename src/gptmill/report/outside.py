@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict
 
-from gptmill import paths
+from gptmill.core import paths
 from gptmill.report import records
 from gptmill.report.records import Record
 

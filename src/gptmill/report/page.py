@@ -4,16 +4,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from gptmill import paths
+from gptmill.core import paths
 from gptmill.evaluation.calibration import BINS
 from gptmill.report import charts, classified, costs, judged, quality_charts, rendering, verdicts
 from gptmill.report.classified import Calibration, Sweep
-from gptmill.report.inputs import DATA_SETS, Inputs, Point, Sample
+from gptmill.report.inputs import DATA_SETS, Inputs, Point
 from gptmill.report.outside import Outside
 
 MISTAKES_SHOWN = 12
 FAILURES_SHOWN = 5
-SAMPLES_SHOWN = 6
 
 
 def render(inputs: Inputs, outside: Outside | None = None) -> str:
@@ -25,7 +24,7 @@ def render(inputs: Inputs, outside: Outside | None = None) -> str:
         inputs=inputs,
         outside=outside,
         extended=paths.EXTENDED_REPORT.name,
-        base=verdicts.base(inputs.pretrain),
+        base=verdicts.base(inputs.base),
         classifier=verdicts.classifier(inputs.classifier),
         instruct=verdicts.instruct(inputs.judge, len(inputs.judgements)),
         tuning=verdicts.tuning(inputs.judge),
@@ -45,22 +44,14 @@ def render(inputs: Inputs, outside: Outside | None = None) -> str:
         failures_shown=FAILURES_SHOWN,
         cut=sum(record.stopped == "length" for record in inputs.judgements),
         costs=costs.of(inputs),
-        base_samples=along(inputs.base_samples),
-        instruct_samples=along(inputs.instruct_samples),
     )
-
-
-def along(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Some of them, evenly spaced from the first to the last."""
-    steps = min(SAMPLES_SHOWN, len(samples)) - 1
-    return [samples[i * (len(samples) - 1) // steps] for i in range(steps + 1)] if steps > 0 else samples
 
 
 def _charts(inputs: Inputs, calibration: Calibration, sweep: Sweep | None) -> dict[str, Any]:
     """The charts that there is something to draw for."""
     drawn: dict[str, Any] = {}
     if inputs.pretrain_curve:
-        trigram = math.log(inputs.pretrain.trigram_perplexity)
+        trigram = math.log(inputs.base.trigram_perplexity)
         title = _story("Loss of the base model", inputs.pretrain_curve) + f" A trigram model's loss is {trigram:.3f}."
         drawn["pretrain"] = charts.loss(inputs.pretrain_curve, "pretrain-loss", title, ("trigram", trigram))
     if curve := inputs.classifier_curve:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gptmill.report.inputs import ClassifierMetrics, JudgeMetrics, PretrainMetrics
+from gptmill.report.inputs import BaseMetrics, ClassifierMetrics, JudgeMetrics
 
 # The two-sided exact McNemar test reaches p < 0.05 from six texts on (2 / 2^6 = 0.03), when no text goes the other way.
 FEWEST_THAT_CAN_TELL = 6
@@ -17,7 +17,7 @@ class Verdict:
     reason: str
 
 
-def base(metrics: PretrainMetrics) -> Verdict:
+def base(metrics: BaseMetrics) -> Verdict:
     """Perplexity beside that of an interpolated trigram model on the same tokens."""
     ratio = metrics.perplexity_to_trigram
     reason = f"Its perplexity is {ratio:.3g} times that of an interpolated trigram model on the same tokens."

@@ -1,24 +1,30 @@
 """The stages of `dvc.yaml`, one file each: read, call the library, write, say what was done."""
 
+from collections.abc import Mapping
 from importlib import import_module
+from inspect import signature
 from pkgutil import iter_modules
+from typing import Any
 
-from gptmill import launcher, ranks
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.params import Params
+from gptmill.runtime import launcher, ranks
 
 
-def run(name: str, params: Params, item: str | None = None) -> None:
-    """Run the stage in the file of that name; `item` is what comes after the @ of a stage that DVC runs for each of several items."""
+def run(name: str, params: Params, item: str | None = None, **tools: Any) -> None:
+    """Run the stage in the file of that name; `item` is what comes after the @ of a stage that DVC runs for each of several items.
+
+    `tools` (`track`, `watch`: see `core.run`) go to those stages that have a parameter of that name.
+    """
     known = sorted(module.name for module in iter_modules(__path__))
     if name not in known:
         raise GptmillError(f"there is no stage {name}; there are {', '.join(known)}")
     if ranks.started():
-        launcher.as_rank(lambda: _run(name, params, item))
+        launcher.as_rank(lambda: _run(name, params, item, tools))
     elif _trains(name, params) and params.compute.launcher:
         launcher.launch(params.compute.launcher, name, ["-m", "gptmill", "stage", name])
     else:
-        _run(name, params, item)
+        _run(name, params, item, tools)
 
 
 def _trains(name: str, params: Params) -> bool:
@@ -26,8 +32,10 @@ def _trains(name: str, params: Params) -> bool:
     return name in ("finetune_classifier", "finetune_instruct") or (name == "pretrain" and params.base.init == "scratch")
 
 
-def _run(name: str, params: Params, item: str | None) -> None:
+def _run(name: str, params: Params, item: str | None, tools: Mapping[str, Any]) -> None:
+    stage = import_module(f"{__name__}.{name}").run
+    given = {tool: value for tool, value in tools.items() if tool in signature(stage).parameters}
     try:
-        import_module(f"{__name__}.{name}").run(params, *([item] if item else []))
+        stage(params, *([item] if item else []), **given)
     except FileNotFoundError as error:
         raise GptmillError(f"{error.filename} is not here. `dvc repro {name}` also runs the stages that make it.") from error

@@ -1,12 +1,12 @@
 """data_cards: a page for each data set, with its rows, lengths, duplicates, splits, and what was set aside."""
 
-from gptmill import files, paths
+from gptmill.core import files, paths
 from gptmill.params import Params
 
 
 def run(params: Params) -> None:
-    from gptmill.data import prompts
     from gptmill.report import card_inputs, cards
+    from gptmill.text import prompts
 
     limits = params.model.context_length, params.classifier.max_length, params.instruct.max_length
     with files.atomic(paths.DATA_CARDS) as folder:

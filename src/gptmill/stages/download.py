@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from gptmill import files, paths
-from gptmill.data import custom, fetching, sample, sources
-from gptmill.errors import GptmillError
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.ingest import custom, fetching, sample, sources
 from gptmill.params import Params
 
 
@@ -39,13 +39,13 @@ def _download(params: Params, wanted: custom.Wanted, path: Path) -> dict[str, An
 
 
 def _write_sample(params: Params, name: str, path: Path) -> str:
-    """Make the sample; returns the call that made it, which is its origin."""
-    makers = {
-        "corpus": (sample.make_corpus, "corpus_characters"),
-        "spam": (sample.make_messages, "messages"),
-        "instructions": (sample.make_instructions, "instructions"),
+    """Write the first part of the sample, of the size that the parameters ask for; returns what to call it as an origin."""
+    takers = {
+        "corpus": (sample.corpus, "corpus_characters", "characters"),
+        "spam": (sample.messages, "messages", "messages"),
+        "instructions": (sample.instructions, "instructions", "records"),
     }
-    make, key = makers[name]
+    take, key, unit = takers[name]
     size = getattr(params.data.sample, key)
-    files.write_text(path, make(params.seed, size))
-    return f"gptmill.data.sample.{make.__name__}({params.seed}, {size})"
+    files.write_text(path, take(size))
+    return f"the sample in gptmill, the first {size:,} {unit}"

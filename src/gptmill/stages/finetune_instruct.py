@@ -2,18 +2,19 @@
 
 import math
 
-from gptmill import compute, files, paths, ranks, tokenizer, tracking
-from gptmill.data import prompts
-from gptmill.errors import GptmillError
-from gptmill.lineage import card, record
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.core.run import Track, Watch, untracked, unwatched
 from gptmill.model import folders, lora, weights
+from gptmill.model.lineage import Lineage
 from gptmill.params import Params
+from gptmill.runtime import compute, ranks
+from gptmill.text import prompts, tokenizer
 from gptmill.training import checkpoint, curves, loop
 from gptmill.training.objectives import Example, Instruction
-from gptmill.training.samples import Samples
 
 
-def run(params: Params) -> None:
+def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> None:
     machine = compute.prepare(params.compute, params.seed)
     words, style = tokenizer.load(paths.TOKENIZER), prompts.STYLES[params.instruct.prompt_style]
     files_of = {name: paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")}
@@ -44,14 +45,14 @@ def run(params: Params) -> None:
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    sections = {"seed": params.seed, "instruct": settings, "compute": params.compute}
+    sections = {"seed": params.seed, "instruct": settings, **compute.settings(params.compute)}
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
     checkpoints = checkpoint.of_stage("finetune_instruct", sections, inputs, params.compute.checkpoint_minutes)
-    with tracking.run("finetune_instruct", sections, inputs, checkpoints.folder.name) as run:
-        samples = Samples(model, words, objective.validation[0].prompt, machine, lambda text: run.text("samples.txt", text))
+    with track("finetune_instruct", sections, inputs, checkpoints.folder.name) as run:
+        shown = watch(model, words, objective.validation[0].prompt, machine, run)
         with curves.Live(run.curve) as live:
             trained = loop.train(
-                model, objective, settings, machine, name="finetune_instruct", checkpoints=checkpoints, on_evaluation=[live, samples]
+                model, objective, settings, machine, name="finetune_instruct", checkpoints=checkpoints, on_evaluation=[live, *shown]
             )
         if not ranks.leads():
             return
@@ -63,17 +64,15 @@ def run(params: Params) -> None:
             "parameters_trained": parameters_trained,
             "tokens_read": round(trained.curve[-1].epoch * tokens_an_epoch),
         }
-        lineage = record.of_stage("finetune_instruct", sections, files_of.values(), ["instructions"], paths.BASE_MODEL)
+        lineage = Lineage.of_stage("finetune_instruct", sections, files_of.values(), ["instructions"], paths.BASE_MODEL)
         also = [
             lambda folder: prompts.write_style(folder, style),
             lora.detach(model, str(paths.BASE_MODEL)),
-            card.beside(lineage, card.ASK, metrics),
+            lineage.write,
         ]
         weights.save(model, words, paths.INSTRUCT_MODEL, also=also)
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
-        files.write_jsonl(paths.INSTRUCT_SAMPLES, samples.records(trained))
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
-        run.model(paths.INSTRUCT_MODEL, "ask")
     checkpoints.clear()
     print(f"instruct: validation loss {metrics['validation_loss']} in epoch {metrics['best_epoch']:.0f}")

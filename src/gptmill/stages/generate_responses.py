@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-from gptmill import compute, files, fingerprint, paths
-from gptmill.data import prompts
-from gptmill.evaluation import progress, responses
+from gptmill.core import files, paths
+from gptmill.inference import progress, responses
 from gptmill.model import folders
 from gptmill.params import Params
-
-# Under src/gptmill, with what is in them: what an answer comes from.
-CODE = ("compute.py", "ranks.py", "tokenizer.py", "data/prompts.py", "evaluation/responses.py", "evaluation/progress.py", "model")
+from gptmill.runtime import compute, fingerprint
+from gptmill.text import prompts
 
 
 def run(params: Params) -> None:
@@ -17,9 +15,9 @@ def run(params: Params) -> None:
     test = paths.INSTRUCTION_SPLITS / "test.jsonl"
     records = files.read_jsonl(test)
     style = prompts.style_of(paths.INSTRUCT_MODEL)
-    sections = {"seed": params.seed, "generate": params.generate, "compute": params.compute, "machine": machine.kind()}
+    sections = {"seed": params.seed, "generate": params.generate, **compute.settings(params.compute), "machine": machine.kind()}
     models = {"": paths.INSTRUCT_MODEL} | ({"base_": paths.BASE_MODEL} if params.generate.compare_base else {})
-    under_way = paths.RESPONSES_UNDER_WAY / fingerprint.of_stage("generate_responses", sections, [test, *models.values()], CODE)
+    under_way = paths.RESPONSES_UNDER_WAY / fingerprint.of_stage("generate_responses", sections, [test, *models.values()])
 
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
         model, words = folders.load_with_tokenizer(folder)

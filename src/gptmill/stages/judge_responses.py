@@ -1,19 +1,20 @@
 """judge_responses: a score for each answer, from the judge that `judge.backend` names."""
 
-from gptmill import files, paths, tracking
-from gptmill.errors import GptmillError
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.core.run import Track, untracked
 from gptmill.evaluation import statistics
 from gptmill.evaluation.judges import make_judge
 from gptmill.evaluation.judging import judge_all
 from gptmill.params import Params
 
 
-def run(params: Params) -> None:
+def run(params: Params, track: Track = untracked) -> None:
     responses = files.read_jsonl(paths.RESPONSES)
     if not responses:
         raise GptmillError(f"{paths.RESPONSES} has no answers to judge: run `dvc repro --force --single-item generate_responses`")
     judge = make_judge(params.judge)
-    with tracking.run("judge_responses", {"judge": params.judge}, [paths.RESPONSES]) as run:
+    with track("judge_responses", {"judge": params.judge}, [paths.RESPONSES]) as run:
         try:
             judgements = judge_all(judge, responses)
         except GptmillError as error:
@@ -26,6 +27,7 @@ def run(params: Params) -> None:
             run.metrics(judge.usage.metrics())
             print(f"judging took {judge.usage}")
         run.artifact(paths.JUDGEMENTS)
+        run.model(paths.INSTRUCT_MODEL, "ask", metrics)
     print(
         f"judge {judge.name}: mean score {metrics['mean_score']} of 100 ({metrics['mean_score_low']} to {metrics['mean_score_high']}), "
         f"{metrics['exactly_right']:.1%} exactly right, {metrics['failed']} failed"

@@ -1,6 +1,6 @@
 """report: one page with the numbers, the curves, answers and mistakes."""
 
-from gptmill import files, paths
+from gptmill.core import files, paths
 from gptmill.params import Params
 
 

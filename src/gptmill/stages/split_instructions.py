@@ -1,6 +1,6 @@
 """Divide the clean instruction records into train, validation and test."""
 
-from gptmill import files, paths
+from gptmill.core import files, paths
 from gptmill.params import Params
 
 

@@ -1,6 +1,6 @@
 """Divide the clean messages into train, validation and test, and keep the test split as it was before the classes were balanced."""
 
-from gptmill import files, paths
+from gptmill.core import files, paths
 from gptmill.params import Params
 
 

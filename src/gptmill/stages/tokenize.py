@@ -1,14 +1,15 @@
 """tokenize: the corpus as token files, with GPT-2's byte pairs or byte pairs of its own."""
 
-from gptmill import files, paths, tokenizer
-from gptmill.data import corpus, encoding, sources
+from gptmill.core import files, paths
+from gptmill.data import corpus, encoding
 from gptmill.params import Params
+from gptmill.text import tokenizer
 
 
 def run(params: Params) -> None:
     share = params.split.corpus.validation
     if params.tokenizer.ranks == "gpt2":
-        words = tokenizer.from_gpt2_files(sources.fetch(sources.GPT2_VOCABULARY))
+        words = tokenizer.from_gpt2_files(paths.BASE_VOCABULARY)
     else:
         # The end of the corpus is there to judge by: it teaches the tokenizer nothing.
         characters = sum(len(piece.text) for piece in corpus.read(paths.CLEAN_CORPUS, cleaned=True))

@@ -2,14 +2,15 @@
 
 from collections import Counter
 
-from gptmill import files, paths
+from gptmill.core import files, paths
 from gptmill.params import Params
 
 MARKERS_SHOWN = 8
 
 
 def run(params: Params) -> None:
-    from gptmill.data import corpus, expectations, instructions, leakage, measures, prompts, quality, rawtext, spam, tables
+    from gptmill.data import corpus, expectations, instructions, leakage, measures, quality, rawtext, spam, tables
+    from gptmill.text import prompts
 
     wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
     raw = {name: paths.raw_file(name, getattr(params.data, name).file) for name in paths.DATA_SETS}

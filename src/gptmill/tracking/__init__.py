@@ -15,36 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
-from gptmill import ranks
-from gptmill.errors import Interrupted
+from gptmill.core.errors import Interrupted
+from gptmill.core.run import Run, Sections
 from gptmill.params import flatten
 from gptmill.tracking.places import EXPERIMENTS, PIPELINES, store
 
 if TYPE_CHECKING:
     from gptmill.tracking.journal import Journal
 
-__all__ = ["EXPERIMENTS", "PIPELINES", "Run", "run", "store"]
-Sections = Mapping[str, BaseModel | int | str | list[str]]
+__all__ = ["EXPERIMENTS", "PIPELINES", "run", "store"]
 
 log = logging.getLogger(__name__)
-
-
-class Run:
-    """What a stage may tell about itself. This one keeps nothing: it stands in for all processes of a stage but the first."""
-
-    def metrics(self, values: Mapping[str, float]) -> None: ...
-
-    def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
-        """Values at many steps in one call. A point that this run has already, before it was killed and went on, is left out."""
-
-    def artifact(self, path: Path) -> None: ...
-
-    def text(self, name: str, text: str) -> None:
-        """A text file among the run's artifacts, in place of what was there under that name."""
-
-    def model(self, folder: Path, task: str) -> None: ...
 
 
 class JournalRun(Run):
@@ -74,19 +55,20 @@ class JournalRun(Run):
     def _artifact(self, path: Path, folder: str) -> None:
         self._journal.add("artifact", file=self._journal.keep(path, link=False), folder=folder)
 
-    def model(self, folder: Path, task: str) -> None:
-        _careful(self._model, folder, task)
+    def model(self, folder: Path, task: str, metrics: Mapping[str, Any], labels: Sequence[str] = ()) -> None:
+        _careful(self._model, folder, task, metrics, labels)
 
-    def _model(self, folder: Path, task: str) -> None:
+    def _model(self, folder: Path, task: str, metrics: Mapping[str, Any], labels: Sequence[str]) -> None:
         # A link to each file: models are large, and always written anew.
-        self._journal.add("model", folder=self._journal.keep(folder, link=True), task=task)
+        saved = self._journal.keep(folder, link=True)
+        self._journal.add("model", folder=saved, task=task, metrics=dict(metrics), labels=list(labels))
 
     def outputs(self, stage: str) -> None:
         """The hashes of what the stage wrote, so that whoever has these bytes finds the run; and its plots, to look at."""
         _careful(self._outputs, stage)
 
     def _outputs(self, stage: str) -> None:
-        from gptmill import paths
+        from gptmill.core import paths
         from gptmill.tracking import context
 
         hashes = context.outputs(stage)
@@ -101,12 +83,8 @@ def run(stage: str, sections: Sections, inputs: list[Path], training: str = "") 
     """A run of that stage: `sections` of params as flat MLflow params, `inputs` as datasets with the hash that DVC knows them by as digest.
 
     `training` tells trainings apart that come to something different, as the folder of their checkpoints does: when the last one was killed
-    or failed, and this is the same one, it goes on in that one's run. Of several processes that work on the same stage, the first one has
-    the run; the others' keeps nothing.
+    or failed, and this is the same one, it goes on in that one's run.
     """
-    if not ranks.leads():
-        yield Run()
-        return
     tracked = _careful(_Tracked, stage, sections, inputs, training)
     if tracked is None:
         yield Run()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gptmill import files, paths
+from gptmill.core import files, paths
 from gptmill.tracking import places
 
 OUTPUT = "output."  # a tag for each output: output.models/base = its hash

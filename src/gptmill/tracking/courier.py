@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 
-from gptmill.params import addresses
+from gptmill.core import addresses
 from gptmill.tracking import places, stores
 from gptmill.tracking.journal import Journal
 from gptmill.tracking.machine import Machine

@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from gptmill import files
+from gptmill.core import files
 from gptmill.tracking import places
 
 EVENTS, SENT, LOCK, FILES = "events.jsonl", "sent.json", "lock", "files"

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from gptmill import files
+from gptmill.core import files
 from gptmill.tracking import context, places, stores
 from gptmill.tracking.journal import now
 

@@ -6,7 +6,9 @@ from pathlib import Path
 # An experiment for each task: runs of one can be compared with each other.
 EXPERIMENTS = {
     "pretrain": "gptmill-base",
+    "evaluate_base": "gptmill-base",
     "finetune_classifier": "gptmill-classifier",
+    "evaluate_classifier": "gptmill-classifier",
     "finetune_instruct": "gptmill-instruct",
     "judge_responses": "gptmill-instruct",
 }

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptmill.params import addresses
+from gptmill.core import addresses
 from gptmill.tracking import pipelines, places, stores
 from gptmill.tracking.journal import Event, Journal
 
@@ -171,15 +171,16 @@ class Sender:
     def _model(self, event: Event) -> None:
         import mlflow
 
-        from gptmill import registry
+        from gptmill.registry import log_model, model_card
 
         folder: Path = self.journal.folder / event["folder"]
         if self._has_model(folder.name):
             return
-        registry.require_room(folder, self._client.get_experiment(self.journal.sent["experiment_id"]).artifact_location)
+        log_model.require_room(folder, self._client.get_experiment(self.journal.sent["experiment_id"]).artifact_location)
+        card = model_card.of_folder(folder, event["task"], event["metrics"], event["labels"])
         try:
             with mlflow.start_run(run_id=self._run, log_system_metrics=False):
-                registry.log_model(folder, event["task"])
+                log_model.log_model(folder, event["task"], card)
         except Exception:
             with suppress(Exception):  # it is tried again before the next try
                 self._has_model(folder.name)
@@ -188,7 +189,7 @@ class Sender:
 
     def _has_model(self, name: str) -> bool:
         """Whether it was logged before; what was only begun is removed, with its files: on a full disk they would fill what is freed."""
-        from gptmill import registry
+        from gptmill.registry import log_model
 
         where = [self.journal.sent["experiment_id"]]
         whole = False
@@ -196,7 +197,7 @@ class Sender:
             if model.name == name and str(model.status) == "READY":
                 whole = True
             elif model.name == name:
-                registry.remove_files(model)
+                log_model.remove_files(model)
                 self._client.delete_logged_model(model.model_id)
         return whole
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from gptmill import files
+from gptmill.core import files
 from gptmill.tracking import places
 
 if TYPE_CHECKING:

@@ -17,19 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel
 from torch import Tensor
 
-from gptmill import files, fingerprint, paths
-from gptmill.errors import GptmillError
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.core.run import Sections
 from gptmill.model.checkpoints import Safetensors, Spec, write_safetensors
+from gptmill.runtime import fingerprint
 
 TENSORS, NUMBERS = "state.safetensors", "state.json"
 KEPT = 2  # the last one, and the one before in case that the last is damaged
 MOST_OF_THE_TIME = 0.02  # share of it that may go into writing
-
-# Under src/gptmill, with what is in them; and the stage's own file. More than strictly computes: rather start again than go on wrongly.
-CODE = ("compute.py", "ranks.py", "tokenizer.py", "data", "model", "training")
 
 log = logging.getLogger(__name__)
 
@@ -129,12 +127,12 @@ class DiskCheckpoints:
         return [found[step] for step in sorted(found)]
 
 
-def of_stage(stage: str, sections: Mapping[str, BaseModel | int], inputs: Iterable[Path], minutes: float) -> DiskCheckpoints:
+def of_stage(stage: str, sections: Sections, inputs: Iterable[Path], minutes: float) -> DiskCheckpoints:
     """The checkpoints of a stage with those parameters and input files (or folders of them), written every so many minutes.
 
     What a process that was killed while it wrote has left behind is removed.
     """
-    folder = paths.CHECKPOINTS / stage / fingerprint.of_stage(stage, sections, inputs, CODE)
+    folder = paths.CHECKPOINTS / stage / fingerprint.of_stage(stage, sections, inputs)
     for half in folder.glob(".*.part"):
         shutil.rmtree(half, ignore_errors=True)
     return DiskCheckpoints(folder, minutes)

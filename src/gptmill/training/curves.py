@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from gptmill import files
+from gptmill.core import files
 from gptmill.training.loop import Evaluation, Trained
 
 

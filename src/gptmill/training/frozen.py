@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gptmill.compute import Compute
 from gptmill.model.gpt import GPTClassifier
+from gptmill.runtime.compute import Compute
 from gptmill.training.objectives import Batch, Classification
 from gptmill.training.precision import Weights
 

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from gptmill.compute import Compute
-from gptmill.errors import GptmillError, Interrupted
+from gptmill.core.errors import GptmillError, Interrupted
 from gptmill.params import TrainingParams
-from gptmill.training import distributed
+from gptmill.runtime import distributed
+from gptmill.runtime.compute import Compute
+from gptmill.runtime.distributed import ALONE, Team
+from gptmill.runtime.interruption import Interruption
 from gptmill.training.checkpoint import Checkpoint, Checkpoints, NoCheckpoints
-from gptmill.training.distributed import ALONE, Team
-from gptmill.training.interruption import Interruption
 from gptmill.training.objectives import Batch, Objective
 from gptmill.training.optimizer import Optimizer, learning_rate
 
@@ -48,7 +48,6 @@ class Trained:
     by_accuracy: bool  # what makes an evaluation the best: accuracy, and the loss between equals; or the loss alone
     keep_last: bool  # whether the weights are those of the last step instead of those that did best
     curve: list[Evaluation] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)  # by the model at each evaluation, if somebody makes it speak; checkpoints keep it
     seconds: float = 0.0  # for MLflow only: tracked outputs hold no times
 
     @property
@@ -199,7 +198,7 @@ class _Training:
         tensors |= {f"best/{name}": weight for name, weight in zip(self.names, self.best or [], strict=bool(self.best))}
         tensors |= {f"optimizer/{name}": tensor for name, tensor in self.optimizer.state().items()}
         curve = [asdict(evaluation) for evaluation in self.trained.curve]
-        numbers = {"targets": self.targets, "tally": asdict(self.tally), "curve": curve, "said": self.trained.said}
+        numbers = {"targets": self.targets, "tally": asdict(self.tally), "curve": curve}
         return tensors, numbers | {"seconds": self.trained.seconds, "machine": self.compute.kind()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -216,7 +215,7 @@ class _Training:
         numbers: Mapping[str, Any] = checkpoint.numbers
         self.step, self.targets, self.tally = checkpoint.step, numbers["targets"], _Tally(**numbers["tally"])
         self.trained.curve = [Evaluation(**values) for values in numbers["curve"]]
-        self.trained.said, self.trained.seconds = list(numbers["said"]), numbers["seconds"]
+        self.trained.seconds = numbers["seconds"]
         self.rows = self._rows()
 
     def finish(self) -> None:

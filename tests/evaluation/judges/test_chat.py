@@ -8,8 +8,8 @@ from email.utils import format_datetime
 import pytest
 
 from chats import RECORD, asked, reply, settings
-from gptmill import paths
-from gptmill.errors import GptmillError
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges.limits import Pace
 from gptmill.evaluation.judges.panel import Panel
 

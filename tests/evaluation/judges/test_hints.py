@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from chats import RECORD, reply, settings
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges.panel import Panel
 
 WANTED = "base_url must be that of an OpenAI-compatible API, which ends with /v1"

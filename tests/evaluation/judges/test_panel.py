@@ -5,7 +5,7 @@ import pytest
 
 from adversaries import ADVERSARIES
 from chats import RECORD, asked, reply, settings
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import make_judge, panel
 from gptmill.evaluation.judges.panel import Panel
 from gptmill.evaluation.judges.reference import ReferenceJudge

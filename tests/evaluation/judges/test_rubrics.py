@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from chats import RECORD
-from gptmill import paths
-from gptmill.errors import GptmillError
+from gptmill.core import paths
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import rubrics
 
 ROOT = Path(__file__).parents[3]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gptmill.core.errors import GptmillError
 from gptmill.data.formats import json_records, parquet, separated
 from gptmill.data.formats.wanted import LONGEST_RECORD, Field, Layout, Row
-from gptmill.errors import GptmillError
 from gptmill.params.sources import SourceParams
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import rawtext
 from gptmill.data.formats.wanted import LONGEST_RECORD, Layout, Row, missing, shown, text
-from gptmill.errors import GptmillError
 
 KEYS_SEEN = 1000  # records whose keys are looked at to say what there is
 

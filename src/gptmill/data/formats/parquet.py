@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from gptmill import files
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
 from gptmill.data import rawtext
 from gptmill.data.formats.wanted import Field, Layout, Row, places, shown, text
-from gptmill.errors import GptmillError
 
 ROWS = 1024
 

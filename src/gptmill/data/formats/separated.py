@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import rawtext
 from gptmill.data.formats.wanted import LONGEST_RECORD, Layout, Row, places, shown
-from gptmill.errors import GptmillError
 
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}

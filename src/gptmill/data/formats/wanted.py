@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from gptmill.core.errors import GptmillError
 from gptmill.data import rawtext
-from gptmill.errors import GptmillError
 
 Row = tuple[int, tuple[str | None, ...]]  # the record's number, from 1, and its wanted fields
 NAMES_SHOWN, NAME_LENGTH = 20, 60

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gptmill import files, paths
+from gptmill.core import files, paths
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import hints
 from gptmill.evaluation.judges.cache import Replies, Reply
 from gptmill.evaluation.judges.limits import AdaptiveConcurrency, Closed, Pace
@@ -131,7 +131,7 @@ class ChatModel:
     def _ask(self, messages: Messages, schema: Schema) -> Reply:
         import httpx
 
-        from gptmill import network
+        from gptmill.net import network
 
         alone = False
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import regex
 
-from gptmill.data import scripts
+from gptmill.text import scripts
 
 LONGEST = 20_000  # characters of an answer that are looked at: more of them could only lower its score
 FILLER, IN_INSTRUCTION, IN_INPUT, NUMBER = 0.2, 0.1, 0.4, 2.0  # what a word's weight, 1, is multiplied by

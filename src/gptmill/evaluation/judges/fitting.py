@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gptmill import files
+from gptmill.core import files
+from gptmill.core.terminal import say
 from gptmill.evaluation.answer_files import given_scores, read_answers
 from gptmill.evaluation.judges import Record
 from gptmill.evaluation.judges.features import Question
 from gptmill.evaluation.judges.reference import COEFFICIENTS, FEATURES, FLOOR, UNRELATED, nearness, rounded
-from gptmill.terminal import say
 
 FOLDS, REPEATS = 10, 20
 # Not fitted but set: the answers that were scored hold no heaps of keywords, from which it could be learnt what those are worth.

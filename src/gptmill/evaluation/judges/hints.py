@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from gptmill.params import addresses
+from gptmill.core import addresses
 
 if TYPE_CHECKING:
     import httpx

@@ -9,7 +9,7 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Any
 
-from gptmill.errors import GptmillError
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import Record, replies, rubrics
 from gptmill.evaluation.judges.chat import ChatModel, Usage
 from gptmill.params import JudgeParams

@@ -11,9 +11,9 @@ from importlib import resources
 from math import prod
 from typing import Any
 
-from gptmill.data import scripts
 from gptmill.evaluation.judges import Record
 from gptmill.evaluation.judges.features import Question
+from gptmill.text import scripts
 
 COEFFICIENTS = "reference.json"
 FEATURES = ("order", "numbers", "own", "pairs")

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from gptmill import files, paths
-from gptmill.errors import GptmillError
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import material, replies
 from gptmill.params import safe_yaml
 from gptmill.params.base import Section

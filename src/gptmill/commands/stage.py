@@ -1,0 +1,28 @@
+"""`gptmill stage`: gives a stage what it may not import: its run in MLflow, and what a training shows on the way."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gptmill import params, stages, tracking
+from gptmill.commands import stage_process
+from gptmill.core.run import Run, untracked
+from gptmill.core.terminal import visible_prints
+from gptmill.runtime import ranks
+
+if TYPE_CHECKING:
+    from gptmill.model.gpt import GPT
+    from gptmill.runtime.compute import Compute
+    from gptmill.text.tokenizer import Tokenizer
+
+
+def run(name: str, item: str | None = None, values: params.Params | None = None) -> None:
+    """Of several processes of one training, the first has the run in MLflow. `values`: else those of params.yaml."""
+    values = values or params.load()
+    with visible_prints(), stage_process.entered(name, item):
+        stages.run(name, values, item, track=tracking.run if ranks.leads() else untracked, watch=_samples)
+
+
+def _samples(model: "GPT", words: "Tokenizer", prompt: Sequence[int], compute: "Compute", run: Run) -> list[Callable[[Any], None]]:
+    from gptmill.inference.samples import Samples
+
+    return [Samples(model, words, prompt, compute, run.text)]

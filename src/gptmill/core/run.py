@@ -1,0 +1,44 @@
+"""What a stage tells about itself while it runs. The command line gives it a run that goes to MLflow; without one, nothing is kept."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+Sections = Mapping[str, BaseModel | int | float | bool | str | list[str]]
+
+
+class Run:
+    """The null run: it takes everything and keeps nothing."""
+
+    def metrics(self, values: Mapping[str, float]) -> None: ...
+
+    def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Values at many steps in one call. A point that this run has already, from before it was killed and resumed, is left out."""
+
+    def artifact(self, path: Path) -> None: ...
+
+    def text(self, name: str, text: str) -> None:
+        """A text file among the run's artifacts, in place of an earlier one of that name."""
+
+    def model(self, folder: Path, task: str, metrics: Mapping[str, Any], labels: Sequence[str] = ()) -> None:
+        """A model folder, with its card: `metrics` are numbers, in groups or not, and `labels` a classifier's classes."""
+
+
+# track(stage, sections of params, input files, training): a run of that stage. `training` names the folder of a training's checkpoints.
+Track = Callable[..., AbstractContextManager[Run]]
+
+
+@contextmanager
+def untracked(stage: str, sections: Sections, inputs: Sequence[Path], training: str = "") -> Iterator[Run]:
+    yield Run()
+
+
+# watch(model, tokenizer, prompt ids, runtime, run): callbacks that a training calls at each evaluation.
+Watch = Callable[..., Sequence[Callable[[Any], None]]]
+
+
+def unwatched(*of_the_training: Any) -> Sequence[Callable[[Any], None]]:
+    return ()

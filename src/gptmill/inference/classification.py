@@ -1,0 +1,37 @@
+"""A classifier's answers: the probability of each class."""
+
+from collections.abc import Sequence
+
+import torch
+
+from gptmill.model.gpt import GPTClassifier
+from gptmill.runtime.compute import Compute
+from gptmill.text.tokenizer import Tokenizer
+
+
+@torch.inference_mode()
+def probabilities(
+    model: GPTClassifier, tokenizer: Tokenizer, texts: Sequence[str], max_length: int, compute: Compute, batch_size: int = 64
+) -> list[list[float]]:
+    """For each text, in order, how probable each class is, in the order of the model's labels. An empty text is read as an end of text."""
+    model.to(compute.device).eval()
+    rows = [tokenizer.encode(text)[:max_length] or [tokenizer.end_of_text] for text in texts]
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # batched by length
+    found: list[list[float]] = [[]] * len(rows)
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        lengths = torch.tensor([len(rows[i]) for i in batch])
+        tokens = torch.full((len(batch), int(lengths.max())), tokenizer.end_of_text)
+        for j, i in enumerate(batch):
+            tokens[j, : lengths[j]] = torch.tensor(rows[i])
+        with compute.autocast():
+            logits = model(tokens.to(compute.device), lengths.to(compute.device)).float()
+        for i, row in zip(batch, logits.softmax(1).tolist(), strict=True):
+            found[i] = row
+    return found
+
+
+def likeliest(row: Sequence[float], labels: Sequence[str]) -> tuple[str, float]:
+    """The first of equals."""
+    place = max(range(len(row)), key=row.__getitem__)
+    return labels[place], row[place]

@@ -1,0 +1,46 @@
+"""Text sampled from a language model: while it trains, so that a person sees it learn, and when it is finished."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tqdm import tqdm
+
+from gptmill.inference.generation import Decoding, generate
+from gptmill.model.gpt import GPT
+from gptmill.runtime.compute import Compute
+from gptmill.text.tokenizer import Tokenizer
+
+NEW_TOKENS = 24
+PROMPT_CHARACTERS = 40  # of its end, that are shown
+
+
+class Curve(Protocol):
+    """A training, as far as it has got: its last evaluation knows the step."""
+
+    curve: Sequence
+
+
+def continuation(model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Compute, new_tokens: int = NEW_TOKENS) -> str:
+    """The top-1 tokens after a prompt, decoded. Nothing is drawn at random: a training does not notice."""
+    with compute.autocast():
+        [completion] = generate(model, [list(prompt)], Decoding(new_tokens, stop=words.end_of_text, vocab_size=words.vocab_size))
+    return words.decode(completion.tokens)
+
+
+class Samples:
+    """A callback of `loop.train`: continues the same prompt at each evaluation, prints it, and gives it to `log` as a named text."""
+
+    def __init__(self, model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Compute, log: Callable[[str, str], None]) -> None:
+        self._model, self._words, self._prompt, self._compute, self._log = model, words, list(prompt), compute, log
+
+    def __call__(self, trained: Curve) -> None:
+        step = trained.curve[-1].step
+        text = continuation(self._model, self._words, self._prompt, self._compute)
+        prompt = self._words.decode(self._prompt)
+        tqdm.write(f"  step {step}: … {_line(prompt)[-PROMPT_CHARACTERS:].strip()} → {_line(text).strip()}")
+        self._log(f"samples/step-{step:06d}.txt", f"{prompt}\n→\n{text}\n")
+
+
+def _line(text: str) -> str:
+    """As one line that any terminal can show: whatever would move its cursor is a space."""
+    return "".join(character if character.isprintable() else " " for character in text)

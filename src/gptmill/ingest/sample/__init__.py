@@ -1,0 +1,43 @@
+"""The embedded sample: a corpus, an inbox and an instruction set, as compressed files of this package. Nothing is asked of a network.
+
+The texts are the project's own. `tools/sample` in the repository writes these files, and a test holds that they are what it writes.
+
+    from gptmill.data import sample
+    print(sample.corpus(2_000))
+"""
+
+import json
+from importlib import resources
+
+from gptmill.data.rawtext import SEPARATOR
+
+
+def corpus(characters: int) -> str:
+    """The first stories, separated by `<|endoftext|>` lines: at least `characters` of text, or all 1,300,000."""
+    length, taken = 0, []
+    for story in stories():
+        if length >= characters:
+            break
+        taken.append(story)
+        length += len(story) + len(SEPARATOR)
+    return SEPARATOR.join(taken) + "\n"
+
+
+def stories() -> list[str]:
+    return _read("corpus.txt").removesuffix("\n").split(SEPARATOR)
+
+
+def messages(rows: int) -> str:
+    """The first `rows` lines `label<TAB>text` of 5,574, of which 13.4% are spam."""
+    return "".join(_read("messages.tsv").splitlines(keepends=True)[:rows])
+
+
+def instructions(rows: int) -> str:
+    """A JSON list of the first `rows` of 1,100 records {"instruction", "input", "output"}, one key a line, ending with a newline."""
+    return json.dumps(json.loads(_read("instructions.json"))[:rows], indent=4) + "\n"
+
+
+def _read(name: str) -> str:
+    import zstandard
+
+    return zstandard.decompress(resources.files(__name__).joinpath(f"{name}.zst").read_bytes()).decode()

@@ -1,0 +1,241 @@
+"""TensorFlow's V2 checkpoints without TensorFlow: an index, which is a LevelDB table of names, and shards of plain bytes.
+
+The index is checked block by block, the tensors one by one as they are read, each against its CRC-32C. Sources: LevelDB's
+doc/table_format.md, TensorFlow's core/protobuf/tensor_bundle.proto and core/lib/hash/crc32c.h.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
+from gptmill.model.checkpoints import Spec, read_bytes
+
+_MAGIC = 0xDB4775248B80FB57
+_FOOTER, _TRAILER = 48, 5  # bytes; the trailer of a block is its compression and its checksum
+_MASK_DELTA = 0xA282EAD8
+_DTYPES = {1: torch.float32, 2: torch.float64, 3: torch.int32, 9: torch.int64, 14: torch.bfloat16, 19: torch.float16}  # types.proto
+
+
+@dataclass(frozen=True)
+class _Entry:
+    spec: Spec
+    shard: int
+    offset: int
+    size: int
+    crc: int
+
+
+class TensorFlowCheckpoint:
+    """The checkpoint in a folder, or the one whose `.index` file is given. Raises `GptmillError` when it is not whole."""
+
+    container = "TensorFlow checkpoint"
+
+    def __init__(self, path: Path) -> None:
+        self._index = find_index(path) if path.is_dir() else path
+        try:
+            files.refuse_special(self._index)
+            entries = dict(_table(self._index.read_bytes(), self._index))
+            shards, self._entries = _bundle(entries, self._index)
+        except (OSError, ValueError, IndexError, struct.error, OverflowError) as error:
+            raise GptmillError(f"{self._index} is no TensorFlow checkpoint index, or it is cut ({error}): get it again") from None
+        prefix = self._index.name.removesuffix(".index")
+        self._shards = [self._index.with_name(f"{prefix}.data-{i:05d}-of-{shards:05d}") for i in range(shards)]
+        self.specs = {name: entry.spec for name, entry in self._entries.items()}
+        self._check_lengths()
+
+    def _check_lengths(self) -> None:
+        problems = []
+        for i, shard in enumerate(self._shards):
+            wanted = max((entry.offset + entry.size for entry in self._entries.values() if entry.shard == i), default=0)
+            if not shard.is_file():
+                problems.append(f"{shard.name} is missing")
+            elif shard.stat().st_size < wanted:
+                problems.append(f"{shard.name} has {shard.stat().st_size:,} bytes, not {wanted:,}: it is cut")
+        if problems:
+            raise GptmillError(f"the TensorFlow checkpoint {self._index} is not whole: {'; '.join(problems)}. Get it again.")
+
+    def read(self, name: str) -> Tensor:
+        entry = self._entries[name]
+        data = read_bytes(self._shards[entry.shard], entry.offset, entry.size)
+        if _masked(crc32c(data.numpy())) != entry.crc:
+            raise GptmillError(f"{self._shards[entry.shard]}: the checksum of {name} is wrong: its bytes were damaged. Get the file again.")
+        return data.view(entry.spec.dtype).view(entry.spec.shape)
+
+
+def find_index(folder: Path) -> Path:
+    """The `.index` that a folder's `checkpoint` file points at, else the only one that is there."""
+    found = sorted(folder.glob("*.index"))
+    pointer = folder / "checkpoint"
+    if pointer.is_file():
+        for line in pointer.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            named = folder / (Path(value.strip(' "')).name + ".index")
+            if key.strip() == "model_checkpoint_path" and named in found:
+                return named
+    if len(found) != 1:
+        raise GptmillError(f"{folder} has {len(found)} TensorFlow checkpoints: name one, as in {folder}/model.ckpt.index")
+    return found[0]
+
+
+def _table(data: bytes, where: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of a LevelDB table, in order."""
+    footer = data[-_FOOTER:]
+    if len(footer) < _FOOTER or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
+        raise GptmillError(f"{where} is no TensorFlow checkpoint index, or it is cut: get it again")
+    list(_block(data, footer, 0, where))  # the meta index, which says nothing; its checksum may
+    at = _varint(footer, _varint(footer, 0)[1])[1]
+    for _, handle in _block(data, footer, at, where):
+        yield from _block(data, handle, 0, where)
+
+
+def _block(data: bytes, handle: bytes, at: int, where: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Entries of the block that a handle (offset and size, as varints) points at."""
+    offset, at = _varint(handle, at)
+    size, _ = _varint(handle, at)
+    block, trailer = data[offset : offset + size], data[offset + size : offset + size + _TRAILER]
+    compression, crc = struct.unpack("<BI", trailer)
+    if _masked(crc32c(np.frombuffer(block + trailer[:1], dtype=np.uint8))) != crc:
+        raise GptmillError(f"{where}: a checksum is wrong, so the index was damaged. Get the file again.")
+    if compression:
+        raise GptmillError(f"{where} is compressed (kind {compression}), which TensorFlow does not do by itself: save the checkpoint anew")
+    (restarts,) = struct.unpack("<I", block[-4:])
+    end = len(block) - 4 * (restarts + 1)
+    at, key = 0, b""
+    while at < end:
+        shared, at = _varint(block, at)  # how much of the key before this one also starts this one
+        own, at = _varint(block, at)
+        length, at = _varint(block, at)
+        key = key[:shared] + block[at : at + own]
+        yield key, block[at + own : at + own + length]
+        at += own + length
+
+
+def _bundle(entries: dict[bytes, bytes], where: Path) -> tuple[int, dict[str, _Entry]]:
+    """Number of shards, and the tensors by name, from a table's `BundleHeaderProto` (the empty key) and `BundleEntryProto`s."""
+    header = dict(_fields(entries.pop(b"", b"")))
+    if header.get(2):
+        raise GptmillError(f"{where} was written on a big-endian machine, whose checkpoints gptmill does not read")
+    tensors = {}
+    for key, value in entries.items():
+        name = key.decode("utf-8", errors="replace")
+        fields = list(_fields(value))
+        entry = dict(fields)
+        if any(number == 7 for number, _ in fields):
+            raise GptmillError(f"{where}: {name} is saved in slices, which gptmill does not read: save the checkpoint unpartitioned")
+        if entry.get(1) not in _DTYPES:
+            raise GptmillError(f"{where}: {name} is of TensorFlow's type {entry.get(1)}, which is no number that gptmill reads")
+        sizes = [dict(_fields(dimension)).get(1, 0) for number, dimension in _fields(entry.get(2, b"")) if number == 2]
+        spec = Spec(tuple(sizes), _DTYPES[entry[1]])
+        if entry.get(5, 0) != int(np.prod(sizes, dtype=np.int64)) * spec.dtype.itemsize:
+            raise GptmillError(f"{where}: {name} has {entry.get(5, 0)} bytes, which do not make the shape {spec.shape}")
+        tensors[name] = _Entry(spec, entry.get(3, 0), entry.get(4, 0), entry.get(5, 0), entry.get(6, 0))
+    shards = header.get(1, 1)
+    if any(entry.shard >= shards for entry in tensors.values()):
+        raise GptmillError(f"{where} names a shard that it does not have: get the file again")
+    return shards, tensors
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Numbers and values of a protocol buffer's fields (protobuf.dev, "Encoding")."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            value, at = _varint(message, at)
+        elif wire == 2:
+            length, at = _varint(message, at)
+            value, at = message[at : at + length], at + length
+        elif wire in (1, 5):
+            size = 8 if wire == 1 else 4
+            value, at = int.from_bytes(message[at : at + size], "little"), at + size
+        else:
+            raise IndexError(f"wire type {wire}")
+        yield number, value
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A base-128 integer and where it ends. Raises `IndexError` when the data ends before."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+
+
+def _masked(crc: int) -> int:
+    """As stored: rotated and shifted, so that a checksum of data that holds checksums stays a good one."""
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+# CRC-32C (Castagnoli), reflected. A byte after the other would take Python minutes for a model. The sum is linear, so the data is cut into
+# rows of equal length, the rows' sums are computed side by side, and then joined: moving a sum past n zero bytes is a matrix over GF(2).
+
+_POLYNOMIAL = 0x82F63B78
+_ROW = 1024
+
+
+@cache
+def _byte_table() -> np.ndarray:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(_POLYNOMIAL), table >> 1)
+    return table
+
+
+@cache
+def _pair_table() -> np.ndarray:
+    """What the low half of a state becomes when two bytes pass: one look-up in place of two."""
+    table, states = _byte_table(), np.arange(1 << 16, dtype=np.uint32)
+    for _ in range(2):
+        states = table[states & 0xFF] ^ (states >> 8)
+    return states
+
+
+@cache
+def _past_zeros(count: int) -> np.ndarray:
+    """(4, 256): what each byte of a state becomes when `count` zero bytes pass. A power of two times `_ROW`, or one."""
+    table = _byte_table()
+    if count == 1:
+        states = np.arange(256, dtype=np.uint32) << (8 * np.arange(4, dtype=np.uint32)[:, None])
+        return table[states & 0xFF] ^ (states >> 8)
+    half = _past_zeros(count // 2)
+    return _move(half, half)
+
+
+def _move(tables: np.ndarray, states: np.ndarray) -> np.ndarray:
+    return tables[0][states & 0xFF] ^ tables[1][states >> 8 & 0xFF] ^ tables[2][states >> 16 & 0xFF] ^ tables[3][states >> 24]
+
+
+def crc32c(data: np.ndarray) -> int:
+    """CRC-32C of (n,) bytes, as RFC 3720, appendix B.4, has it."""
+    table = _byte_table()
+    rows = len(data) // _ROW
+    state = 0xFFFFFFFF
+    if rows:
+        table_of_pairs = _pair_table()
+        pairs = data[: rows * _ROW].view("<u2").reshape(rows, _ROW // 2).T
+        states = np.zeros(rows, dtype=np.uint32)
+        states[0] = state
+        for pair in pairs:  # two bytes of every row at a time
+            states = table_of_pairs[(states ^ pair) & 0xFFFF] ^ (states >> 16)
+        length = _ROW
+        while len(states) > 1:
+            if len(states) % 2:  # a row of nothing in front changes nothing
+                states = np.concatenate([np.zeros(1, dtype=np.uint32), states])
+            states = _move(_past_zeros(length), states[::2]) ^ states[1::2]
+            length *= 2
+        state = int(states[0])
+    for byte in data[rows * _ROW :].tolist():
+        state = int(table[(state ^ byte) & 0xFF]) ^ (state >> 8)
+    return state ^ 0xFFFFFFFF

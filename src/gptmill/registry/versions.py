@@ -1,0 +1,213 @@
+"""MLflow's registry, as promotion needs it: versions of a registered model, their aliases, and the model folder in each."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from gptmill.core import addresses
+from gptmill.core.errors import GptmillError
+from gptmill.registry import log_model, model_card
+from gptmill.registry.trials import TRIALS, Trial
+from gptmill.tracking import places, sending, stores
+from gptmill.tracking.context import dvc_hash
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+EXPERIMENT = "gptmill-promotion"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+LONGEST_DESCRIPTION = 5000  # characters that MLflow takes
+LONGEST_TAG = 5000
+
+
+def trials(names: list[str]) -> list[Trial]:
+    """The trials of those models (classifier, gptmill-classifier); of all that stand in models/ when none is named."""
+    if not names:
+        return [trial for trial in TRIALS.values() if trial.folder.exists()]
+    found = [TRIALS.get(name.removeprefix("gptmill-")) for name in names]
+    if None in found:
+        raise GptmillError(f"there is no model {names[found.index(None)]}; there are {', '.join(TRIALS)}")
+    return [trial for trial in found if trial]
+
+
+def exists() -> bool:
+    """Whether there is a registry already. Asking for one that lies in this folder would make it."""
+    return not places.is_local() or (places.home() / "mlflow.db").exists()
+
+
+@contextmanager
+def opened() -> Iterator["MlflowClient"]:
+    """The registry. What goes wrong with it is a `GptmillError` that names it."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    store = places.store()
+    try:
+        stores.forget_silence()  # whoever promotes, waits
+        yield stores.connect(store)
+    except (MlflowException, RequestException, stores.NotAnswering) as error:
+        raise GptmillError(
+            f"MLflow at {addresses.shown(store)} did not do it: {sending.said(error)}. "
+            "Start it, or unset MLFLOW_TRACKING_URI for the store in this folder"
+        ) from None
+
+
+def at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
+    """The version under an alias, if there is one."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def named(client: "MlflowClient", name: str, alias: str | None, number: str | None) -> "ModelVersion":
+    """The version under that alias or number. Raises `GptmillError` when there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, number)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise GptmillError(
+            f"the registry has no {name}{'@' + alias if alias else '/' + str(number)}: `gptmill promote` makes versions"
+        ) from None
+
+
+def of_content(client: "MlflowClient", name: str, content: str) -> "ModelVersion | None":
+    """The newest version with that content."""
+    found = [version for version in client.search_model_versions(f"name='{name}'") if version.tags.get(log_model.CONTENT) == content]
+    return max(found, key=lambda version: int(version.version), default=None)
+
+
+@contextmanager
+def folder_of(version: "ModelVersion") -> Iterator[Path]:
+    """The model folder in a version, on this machine while the block lasts."""
+    with downloaded(f"models:/{version.name}/{version.version}") as whole:
+        yield within(whole)
+
+
+@contextmanager
+def downloaded(uri: str) -> Iterator[Path]:
+    """An MLflow model, whole, on this machine while the block lasts."""
+    from mlflow import artifacts
+
+    with TemporaryDirectory(prefix="gptmill-") as folder:
+        yield Path(artifacts.download_artifacts(uri, dst_path=folder))
+
+
+def within(whole: Path) -> Path:
+    """The model folder inside of an MLflow model. Raises `GptmillError` when there is none."""
+    found = [path for path in (whole / "artifacts").glob("*") if path.is_dir()]
+    if len(found) != 1:
+        raise GptmillError(f"{whole} is no model that gptmill logged: it has no folder under artifacts/")
+    return found[0]
+
+
+def register(client: "MlflowClient", trial: Trial, content: str, run: "Run") -> "ModelVersion":
+    """The challenger: the version with the folder's content, made when there is none.
+
+    The model is the one that the run which trained it has logged; when no run has, it is logged to `run`.
+    """
+    version = of_content(client, trial.registered, content)
+    if version is None:
+        logged = logged_model(client, content) or _log(trial, run)
+        _demand_registered(client, trial.registered)
+        version = client.create_model_version(
+            trial.registered,
+            source=logged.artifact_location,
+            run_id=logged.source_run_id,
+            model_id=logged.model_id,
+            description=_description(trial.card()),
+            tags={log_model.CONTENT: content},
+        )
+    point(client, trial.registered, CHALLENGER, version.version)
+    return version
+
+
+def point(client: "MlflowClient", name: str, alias: str, version: str) -> None:
+    """Let the alias be that version's.
+
+    Of two that do so at once with an alias that is not there yet, MLflow's store fails one: both insert it. Again, it finds it.
+    """
+    from mlflow.exceptions import MlflowException
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+
+    again = Retrying(retry=retry_if_exception_type(MlflowException), stop=stop_after_attempt(4), wait=wait_random(0, 0.5), reraise=True)
+    again(client.set_registered_model_alias, name, alias, version)
+
+
+def experiments(client: "MlflowClient") -> list[str]:
+    """The ids of all of gptmill's experiments."""
+    return [found.experiment_id for found in client.search_experiments(filter_string="name LIKE 'gptmill%'")]
+
+
+def logged_model(client: "MlflowClient", content: str) -> Any:
+    """A model of that content that some run has logged, whole; None when there is none."""
+    ids = experiments(client)
+    if not ids:
+        return None
+    for model in client.search_logged_models(ids, filter_string=f"tags.`{log_model.CONTENT}` = '{content}'"):
+        if model.status == "READY":
+            with downloaded(f"models:/{model.model_id}") as whole:
+                if dvc_hash(within(whole)) == content:  # what is registered is what was measured
+                    return model
+    return None
+
+
+def _log(trial: Trial, run: "Run") -> Any:
+    import mlflow
+
+    with mlflow.start_run(run_id=run.info.run_id, log_system_metrics=False):
+        info = log_model.log_model(trial.folder, trial.task, trial.card())
+    return mlflow.MlflowClient().get_logged_model(info.model_id)
+
+
+def _demand_registered(client: "MlflowClient", name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, description="Promoted by `gptmill promote`: the alias champion is the one in use.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _description(card: str) -> str:
+    text = model_card.without_head(card)
+    cut = "\n\n(The whole card is README.md among the model's artifacts.)"
+    return text if len(text) <= LONGEST_DESCRIPTION else text[: LONGEST_DESCRIPTION - len(cut)] + cut
+
+
+def tag(client: "MlflowClient", version: "ModelVersion", tags: Mapping[str, Any]) -> None:
+    for key, value in tags.items():
+        client.set_model_version_tag(version.name, version.version, key, str(value)[:LONGEST_TAG])
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a version stands."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+
+
+def registered(client: "MlflowClient", content: str) -> list[Registered]:
+    """Every registered version with that content."""
+    # A search tells no aliases: each version is read again.
+    return [
+        Registered(name, found.version, tuple(sorted(client.get_model_version(name, found.version).aliases)))
+        for name in (trial.registered for trial in TRIALS.values())
+        for found in client.search_model_versions(f"name='{name}'")
+        if found.tags.get(log_model.CONTENT) == content
+    ]

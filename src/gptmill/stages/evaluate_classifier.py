@@ -1,0 +1,72 @@
+"""evaluate_classifier: the classifier and TF-IDF on the same test texts.
+
+They are measured twice: on the test split as the split stage balanced it, and on that split as the classes really are spread (`natural`).
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+
+from gptmill.core import files, paths
+from gptmill.core.errors import GptmillError
+from gptmill.core.run import Track, untracked
+from gptmill.evaluation import scores
+from gptmill.evaluation.tfidf import tfidf_classifier, tfidf_of
+from gptmill.inference import classification
+from gptmill.model import folders
+from gptmill.params import Params
+from gptmill.runtime import compute
+
+SPLITS = ("train", "test", "natural")
+FIGURES = ("accuracy", "precision", "recall", "f1", "rows")
+
+
+def run(params: Params, track: Track = untracked) -> None:
+    import pandas as pd
+
+    machine = compute.prepare(params.compute, params.seed)
+    model, words, max_length = folders.load_classifier_with_tokenizer(paths.CLASSIFIER_MODEL)
+    classes = model.labels
+    files_of = {name: paths.SPAM_SPLITS / f"{name}.parquet" for name in SPLITS}
+    splits = {name: pd.read_parquet(path) for name, path in files_of.items()}
+    for name, split in splits.items():
+        if unknown := sorted(set(split["label"]) - set(classes)):
+            raise GptmillError(
+                f"{files_of[name]} has the label {unknown[0]!r}, which the classifier has not: dvc repro finetune_classifier"
+            )
+    # Most texts of the test split are in the natural one too: each is read once.
+    texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
+    sections = {"seed": params.seed, "split.spam.balance": params.split.spam.balance, **compute.settings(params.compute)}
+    with track("evaluate_classifier", sections, [paths.CLASSIFIER_MODEL, *files_of.values()]) as run:
+        train = splits["train"]["text"].tolist(), splits["train"]["label"].tolist()
+        tfidf = tfidf_classifier(train, texts, params.seed, weigh_classes=params.split.spam.balance == "weights")
+        tfidf = dict(zip(texts, tfidf, strict=True))
+        rows = classification.probabilities(model, words, texts, max_length, machine)
+        probabilities = dict(zip(texts, rows, strict=True))
+        metrics = {}
+        for name, baseline in (("test", "tfidf"), ("natural", "natural_tfidf")):
+            labels, asked = splits[name]["label"].tolist(), splits[name]["text"]
+            predicted = [classification.likeliest(probabilities[text], classes)[0] for text in asked]
+            metrics[name] = scores.scores(labels, predicted, classes)
+            metrics[baseline] = scores.scores(labels, [tfidf[text] for text in asked], classes)
+        figures = {f"{group}_{figure}": metrics[group][figure] for group in metrics for figure in FIGURES}
+        metrics |= {"scores_of": scores.scores_of(classes), "tfidf_of": tfidf_of(train[0])}
+        test = splits["test"]
+        _write_predictions(test["text"], test["label"], [probabilities[text] for text in test["text"]], classes)
+        files.write_json(paths.METRICS / "classifier.json", metrics)
+        run.metrics(figures)
+        run.model(paths.CLASSIFIER_MODEL, "classify", metrics, classes)
+    ours, baseline = metrics["test"]["accuracy"], metrics["tfidf"]["accuracy"]
+    print(f"classifier: test accuracy {ours:.1%} (TF-IDF of {metrics['tfidf_of']} with logistic regression: {baseline:.1%})")
+    ours, baseline = metrics["natural"]["accuracy"], metrics["natural_tfidf"]["accuracy"]
+    print(f"classifier: accuracy as the classes are spread {ours:.1%} (TF-IDF: {baseline:.1%})")
+
+
+def _write_predictions(texts: Sequence[str], labels: Sequence[str], rows: Sequence[Sequence[float]], classes: Sequence[str]) -> None:
+    with files.atomic(paths.PLOTS / "classifier_predictions.csv") as tmp, tmp.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # a message may hold a bare \r
+        writer.writerow(["actual", "predicted", "probability", "probabilities", "text"])
+        for text, label, row in zip(texts, labels, rows, strict=True):
+            predicted, probability = classification.likeliest(row, classes)
+            every = {name: round(value, 4) for name, value in zip(classes, row, strict=True)}
+            writer.writerow([label, predicted, f"{probability:.4f}", json.dumps(every, ensure_ascii=False), text])
