@@ -55,7 +55,8 @@ def outputs(folder: Path) -> dict[str, dict[str, str]]:
 
 def _hashes(path: Path) -> dict[str, str]:
     if path.is_dir():
-        return {file.relative_to(path).as_posix(): files.digest(file) for file in sorted(path.rglob("*")) if file.is_file()}
+        found = {file.relative_to(path).as_posix(): files.digest(file) for file in sorted(path.rglob("*")) if file.is_file()}
+        return found or {"": hashlib.sha256().hexdigest()}  # an empty folder was written all the same
     return {"": files.digest(path)} if path.exists() else {}
 
 

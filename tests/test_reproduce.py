@@ -41,6 +41,14 @@ def test_an_output_that_neither_run_wrote_is_no_success(tmp_path, capsys):
     assert "nothing there" in capsys.readouterr().out
 
 
+def test_an_empty_folder_is_an_output_that_was_written(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "dvc.yaml").write_text("stages: {a: {cmd: a, outs: [empty]}}\n")
+    subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=tmp_path, check=True)
+    found = reproduce.outputs(tmp_path)
+    assert reproduce.compare(found, found) == [] and "same" in capsys.readouterr().out
+
+
 ROOT = Path(__file__).parents[1]
 
 
