@@ -37,7 +37,11 @@ def ours_pretrain(work: SimpleNamespace) -> dict[str, object]:
 
     machine = _machine()
     count = WARM_UP + work.steps + 1
-    tokens = np.random.default_rng(0).integers(0, work.model["vocab_size"], count * work.rows * work.tokens + 1).astype(np.uint16)
+    tokens = (
+        np.random.default_rng(0)
+        .integers(0, work.model["vocab_size"], count * work.rows * work.tokens + 1)
+        .astype(np.uint16)
+    )
     task = NextToken(tokens, tokens[: work.tokens + 1], work.tokens, work.rows, 0)
     return {"seconds": _steps_of_the_loop(GPT(GPTConfig(**work.model)), task, machine)}
 
@@ -66,13 +70,19 @@ def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
     from gptmill.training.objectives import Classification
 
     machine = _machine()
-    train, validation, test = ([*zip(texts, labels, strict=True)] for texts, labels in zip(work.messages, work.labels, strict=True))
+    train, validation, test = (
+        [*zip(texts, labels, strict=True)] for texts, labels in zip(work.messages, work.labels, strict=True)
+    )
     model = GPTClassifier(GPT(GPTConfig(**work.model)).trunk, ["ham", "spam"])
     model.freeze_all_but("last_block")
     started = time.perf_counter()
     task = Classification(train, validation, work.model["context_length"], 8, 0)
     loop.train(
-        model, FrozenClassification.of(task, model, machine, keep=True), _settings(work.epochs, work.epochs), machine, name="classifier"
+        model,
+        FrozenClassification.of(task, model, machine, keep=True),
+        _settings(work.epochs, work.epochs),
+        machine,
+        name="classifier",
     )
     with torch.inference_mode():
         loop.evaluate(model, Classification(train[:1], test, work.model["context_length"], 64, 0), machine)
@@ -94,7 +104,11 @@ def ours_shakespeare(work: SimpleNamespace) -> dict[str, object]:
     model = GPT(GPTConfig(vocab_size=values.tokenizer.vocab_size, **values.model.model_dump()))
     task = NextToken(text[:cut], text[cut:], values.model.context_length, values.base.batch_size, values.seed)
     trained = loop.train(model, task, values.base, machine, name="shakespeare")
-    return {"seconds": [trained.seconds], "loss": trained.curve[-1].validation_loss, "targets": trained.curve[-1].targets}
+    return {
+        "seconds": [trained.seconds],
+        "loss": trained.curve[-1].validation_loss,
+        "targets": trained.curve[-1].targets,
+    }
 
 
 def ours_generation(work: SimpleNamespace) -> dict[str, object]:
@@ -118,7 +132,13 @@ def _settings(epochs: int, evaluations: int):
     from gptmill import params
     from gptmill.params import profiles
 
-    changes = {"optimizer": "adamw", "epochs": epochs, "batch_size": 8, "evaluations": evaluations, "learning_rate": RATE}
+    changes = {
+        "optimizer": "adamw",
+        "epochs": epochs,
+        "batch_size": 8,
+        "evaluations": evaluations,
+        "learning_rate": RATE,
+    }
     changes |= {"min_learning_rate": RATE, "warmup_steps": 0}
     base = profiles.load("book").base
     return params.TrainingParams(**{name: getattr(base, name) for name in params.TrainingParams.model_fields} | changes)
@@ -226,7 +246,9 @@ def textbook_pretrain(work: SimpleNamespace) -> dict[str, object]:
 
     model, optimizer = _textbook(work)
     tokens = torch.randint(work.model["vocab_size"], (work.rows, work.tokens + 1))
-    steps = [lambda: textbook.language_step(model, optimizer, tokens[:, :-1], tokens[:, 1:])] * (WARM_UP + max(2, work.steps - 3))
+    steps = [lambda: textbook.language_step(model, optimizer, tokens[:, :-1], tokens[:, 1:])] * (
+        WARM_UP + max(2, work.steps - 3)
+    )
     return {"seconds": seconds_of(steps)}
 
 
@@ -239,7 +261,10 @@ def textbook_instruct(work: SimpleNamespace) -> dict[str, object]:
     def step(batch: dict) -> None:
         textbook.language_step(model, optimizer, batch["inputs"][:, :-1], batch["labels"][:, 1:])
 
-    return {"seconds": seconds_of([lambda b=b: step(b) for b in batches]), "tokens": [batch["real"] for batch in batches[WARM_UP:]]}
+    return {
+        "seconds": seconds_of([lambda b=b: step(b) for b in batches]),
+        "tokens": [batch["real"] for batch in batches[WARM_UP:]],
+    }
 
 
 def textbook_classifier(work: SimpleNamespace) -> dict[str, object]:
@@ -308,7 +333,10 @@ def machine_peak(work: SimpleNamespace) -> dict[str, object]:
 
     tokens, C = work.rows * work.tokens, work.model["d_model"]
     square = 4096 if C >= 768 else 128
-    shapes = {(square, square, square), *((tokens, inner, outer) for inner, outer in ((C, C), (C, 3 * C), (C, 4 * C), (4 * C, C)))}
+    shapes = {
+        (square, square, square),
+        *((tokens, inner, outer) for inner, outer in ((C, C), (C, 3 * C), (C, 4 * C), (4 * C, C))),
+    }
     found = {}
     for rows, inner, columns in shapes:
         a, b = torch.randn(rows, inner).bfloat16(), torch.randn(columns, inner).bfloat16()

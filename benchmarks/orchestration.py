@@ -57,7 +57,10 @@ def measure(repository: Path) -> Overhead:
         server = servers.prefect(servers.free_port())
         home = _environment(Path(temporary, "server"), clones[FLOW], {})
         with servers.running(server, environment=home, log=Path(temporary, "server.log")):
-            environments = {way: _environment(Path(temporary, "home-" + way[0]), clone, server.settings) for way, clone in clones.items()}
+            environments = {
+                way: _environment(Path(temporary, "home-" + way[0]), clone, server.settings)
+                for way, clone in clones.items()
+            }
 
             def seconds(way: tuple[str, ...]) -> float:
                 return _seconds(way, clones[way], environments[way])
@@ -76,13 +79,18 @@ def _environment(home: Path, clone: Path, settings: Mapping[str, str]) -> dict[s
     """A clone's own code, caches and stores; nothing of the person who measures."""
     unset = ("MLFLOW_TRACKING_URI", "GPTMILL_RUN", "DVC_ROOT", "DVC_STAGE", "GPTMILL_MIRROR", "PREFECT_API_URL")
     own = {"PYTHONPATH": str(clone / "src"), "GPTMILL_CACHE": str(home), "PREFECT_HOME": str(home)}
-    own |= {"DVC_GLOBAL_CONFIG_DIR": str(home), "DVC_SITE_CACHE_DIR": str(home / "dvc")}  # with no cache that both ways share
+    own |= {
+        "DVC_GLOBAL_CONFIG_DIR": str(home),
+        "DVC_SITE_CACHE_DIR": str(home / "dvc"),
+    }  # with no cache that both ways share
     return {name: value for name, value in os.environ.items() if name not in unset} | own | dict(settings)
 
 
 def _seconds(command: tuple[str, ...], folder: Path, environment: dict[str, str], check: bool = True) -> float:
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if check and done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
     return time.perf_counter() - started

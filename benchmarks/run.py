@@ -43,19 +43,30 @@ def measure(work: Work, rounds: int) -> dict[tuple[str, str], Measured]:
                 if done.returncode:
                     sys.exit(f"{who} {what} failed:\n{done.stderr}")
                 found.setdefault((who, what), Measured()).runs.append(json.loads(done.stdout.splitlines()[-1]))
-                print(f"round {turn + 1}: {who} {what} ({time.perf_counter() - started:.0f} s)", file=sys.stderr, flush=True)
+                print(
+                    f"round {turn + 1}: {who} {what} ({time.perf_counter() - started:.0f} s)",
+                    file=sys.stderr,
+                    flush=True,
+                )
     return found
 
 
 def _environment(who: str) -> dict[str, str]:
     """What gptmill sets before torch starts is gptmill's alone: importing it here set it for the processes to come."""
     own = {"GOMP_SPINCOUNT"} if who != "ours" else set()
-    return {name: value for name, value in os.environ.items() if name not in own} | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+    return {name: value for name, value in os.environ.items() if name not in own} | {
+        "HF_HUB_OFFLINE": "1",
+        "TQDM_DISABLE": "1",
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Measure speed beside transformers and a textbook.")
-    parser.add_argument("--small", action="store_true", help="a miniature that says nothing about speed: to see that everything runs")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run", description="Measure speed beside transformers and a textbook."
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="a miniature that says nothing about speed: to see that everything runs"
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="the file to write")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="fewer take less time and say less")
     given = parser.parse_args()

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from benchmarks.work import LENGTH, Work
 
-NANOGPT_SECONDS = 119  # of 2,000 steps of 12 x 64 characters to 1.886, measured once on a machine of this kind: 12,900 tokens/s
+NANOGPT_SECONDS = (
+    119  # of 2,000 steps of 12 x 64 characters to 1.886, measured once on a machine of this kind: 12,900 tokens/s
+)
 SHAKESPEARE_LOSS = 1.88
 IDLE_ROUNDS = 3  # of a flow with nothing to do
 
@@ -119,10 +121,12 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, over
         )
     else:
         notes.append("What Prefect costs was not measured: a miniature of it would say nothing.")
-    texts = "the public ones, from `GPTMILL_MIRROR`" if work.real else "the sample's, as many of them: no `GPTMILL_MIRROR` was set"
-    size = (
-        f"{work.model['n_layers']} layers, {work.model['n_heads']} heads, {work.model['d_model']} wide, {work.model['vocab_size']:,} tokens"
+    texts = (
+        "the public ones, from `GPTMILL_MIRROR`"
+        if work.real
+        else "the sample's, as many of them: no `GPTMILL_MIRROR` was set"
     )
+    size = f"{work.model['n_layers']} layers, {work.model['n_heads']} heads, {work.model['d_model']} wide, {work.model['vocab_size']:,} tokens"
     text = [
         "# Benchmarks",
         "",
@@ -130,7 +134,10 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, over
         "",
         "| work | gptmill | beside | | ratio | target |",
         "|---|---:|---|---:|---:|---:|",
-        *(f"| {row.what} | {row.ours} | {row.beside} | {row.theirs} | {row.ratio:.2f} | {row.target:g} |" for row in rows),
+        *(
+            f"| {row.what} | {row.ours} | {row.beside} | {row.theirs} | {row.ratio:.2f} | {row.target:g} |"
+            for row in rows
+        ),
         "",
         *_machine(),
         "",
@@ -162,7 +169,11 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, over
 
 def _generation(work: Work, found: dict[tuple[str, str], Measured]) -> list[Row]:
     ours, theirs, textbook = (found[who, "generation"] for who in ("ours", "transformers", "textbook"))
-    rows, together, alone = len(work.prompts), len(work.prompts) * work.new / ours.seconds, work.new / ours.median("alone")
+    rows, together, alone = (
+        len(work.prompts),
+        len(work.prompts) * work.new / ours.seconds,
+        work.new / ours.median("alone"),
+    )
     return [
         Row(
             f"generation, {rows} prompts, tokens/s", _speed(together), "transformers, bf16", _speed(rows * work.new / theirs.seconds),

@@ -39,7 +39,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         B, T, C = x.shape
-        q, k, v = (layer(x).view(B, T, self.n_heads, self.d_head).transpose(1, 2) for layer in (self.query, self.key, self.value))
+        q, k, v = (
+            layer(x).view(B, T, self.n_heads, self.d_head).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
         scores = (q @ k.transpose(2, 3) / math.sqrt(self.d_head)).masked_fill(self.mask[:T, :T], -torch.inf)
         return self.out((torch.softmax(scores, dim=-1) @ v).transpose(1, 2).contiguous().view(B, T, C))
 
@@ -57,7 +60,15 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    def __init__(self, vocab_size: int, context_length: int, n_layers: int, n_heads: int, d_model: int, outputs: int | None = None) -> None:
+    def __init__(
+        self,
+        vocab_size: int,
+        context_length: int,
+        n_layers: int,
+        n_heads: int,
+        d_model: int,
+        outputs: int | None = None,
+    ) -> None:
         """`outputs`: classes, for a classifier; without it, a language model."""
         super().__init__()
         self.tokens, self.positions = nn.Embedding(vocab_size, d_model), nn.Embedding(context_length, d_model)

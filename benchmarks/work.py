@@ -22,7 +22,9 @@ MESSAGES = (1045, 149, 300)  # training, validation, test: 747 of each class, sp
 INSTRUCTIONS = 935
 LENGTH = 120  # of a padded message
 
-Texts = tuple["Tokenizer", list[list[str]], list[dict[str, str]]]  # a tokenizer, [label, message] pairs, instruction records
+Texts = tuple[
+    "Tokenizer", list[list[str]], list[dict[str, str]]
+]  # a tokenizer, [label, message] pairs, instruction records
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,22 @@ def prepare(*, small: bool = False) -> Work:
     random = np.random.default_rng(1)
     classes = [[text for label, text in messages if label == name] for name in ("ham", "spam")]
     fewest = min(map(len, classes))
-    chosen = [(text, label) for label, texts in enumerate(classes) for text in random.permutation(texts)[:fewest].tolist()]
+    chosen = [
+        (text, label) for label, texts in enumerate(classes) for text in random.permutation(texts)[:fewest].tolist()
+    ]
     chosen = [(words.encode(text)[:LENGTH], label) for text, label in chosen]
     chosen = [chosen[i] for i in random.permutation(len(chosen))]
     sizes = (12, 6, 6) if small else MESSAGES
     ends = np.cumsum(sizes)
     splits = [chosen[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-    records = random.permutation(np.array(records, dtype=object))[: 60 if small else INSTRUCTIONS]  # shuffled, as a training's loader does
+    records = random.permutation(np.array(records, dtype=object))[
+        : 60 if small else INSTRUCTIONS
+    ]  # shuffled, as a training's loader does
     alpaca = prompts.STYLES["alpaca"]
-    instructions = [(words.encode(alpaca.prompt(r["instruction"], r["input"])), [*words.encode(r["output"]), 50256]) for r in records]
+    instructions = [
+        (words.encode(alpaca.prompt(r["instruction"], r["input"])), [*words.encode(r["output"]), 50256])
+        for r in records
+    ]
     shakespeare = str(mirror / SHAKESPEARE) if mirror and (mirror / SHAKESPEARE).is_file() else ""
     return Work(
         model=MINIATURE if small else GPT2,
@@ -84,7 +93,11 @@ def _public(mirror: Path) -> Texts:
 
     lines = (mirror / "SMSSpamCollection").read_text(encoding="utf-8").splitlines()
     records = json.loads((mirror / "instruction-data.json").read_text(encoding="utf-8"))
-    return tokenizer.from_gpt2_files(mirror / "gpt2" / "encoder.json"), [line.split("\t", 1) for line in lines if line], records
+    return (
+        tokenizer.from_gpt2_files(mirror / "gpt2" / "encoder.json"),
+        [line.split("\t", 1) for line in lines if line],
+        records,
+    )
 
 
 def _sample() -> Texts:

@@ -29,15 +29,23 @@ RUN = "PREFECT__FLOW_RUN_ID"  # a variable that Prefect sets for the process of 
 AT_ONCE = 1  # runs: they work in one folder, whichever deployment they belong to
 
 
-@task(name="refresh", task_run_name="refresh", description="asks the sources whether they have changed; pins what is new in params.yaml")
+@task(
+    name="refresh",
+    task_run_name="refresh",
+    description="asks the sources whether they have changed; pins what is new in params.yaml",
+)
 def refresh_sources() -> None:
     """`gptmill data refresh`, as a process: what it says is the task's log. Raises `GptmillError` with its reason when it fails."""
-    done = subprocess.run([sys.executable, "-m", "gptmill", "data", "refresh"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "gptmill", "data", "refresh"], capture_output=True, text=True, check=False
+    )
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     for line in said:
         get_run_logger().info(line)
     if done.returncode:
-        raise GptmillError(said[-1].removeprefix("error: ") if said else f"gptmill data refresh ended with {done.returncode}")
+        raise GptmillError(
+            said[-1].removeprefix("error: ") if said else f"gptmill data refresh ended with {done.returncode}"
+        )
 
 
 @flow(name="gptmill-scheduled", validate_parameters=True)
@@ -78,7 +86,9 @@ def main() -> None:
     """Serve the deployments until Ctrl-C. Their schedules pause with it, so that no runs pile up meanwhile."""
     with errors_shown():
         if not PREFECT_API_URL.value():  # a server that lives as long as a flow keeps no schedule
-            raise GptmillError("schedules need a Prefect server that stays: start one (`make ui`), and set PREFECT_API_URL as it says")
+            raise GptmillError(
+                "schedules need a Prefect server that stays: start one (`make ui`), and set PREFECT_API_URL as it says"
+            )
         api.require_server()
         serve(*planned(), limit=AT_ONCE)
 

@@ -62,7 +62,12 @@ class Work:
     def task(self, stage: graph.Stage, values: Params) -> Task:
         """The Prefect task of one stage. Its state says whether it ran, was cached, was stopped, or failed and why."""
         pauses = PAUSES if stage.asks_the_network(values) else []
-        options = {"name": stage.name, "task_run_name": stage.name, "description": stage.description, "cache_policy": NO_CACHE}
+        options = {
+            "name": stage.name,
+            "task_run_name": stage.name,
+            "description": stage.description,
+            "cache_policy": NO_CACHE,
+        }
         return task(lambda: self._tried(stage, pauses), **options)
 
     def _tried(self, stage: graph.Stage, pauses: Sequence[float]) -> State:
@@ -92,7 +97,9 @@ class Work:
             return Completed(name="Cached", message="nothing that it reads has changed")
         self.ran.add(stage.name)
         if not ended.code and any(FROM_CACHE in line for line in said):
-            return Completed(name="Cached", message="an earlier run read the same: its outputs were taken from DVC's cache")
+            return Completed(
+                name="Cached", message="an earlier run read the same: its outputs were taken from DVC's cache"
+            )
         return _state(command, ended, said, self.processes.stopped, stage.minutes)
 
     def promote(self) -> State:
@@ -100,7 +107,9 @@ class Work:
         command = ["gptmill", "promote"]
         ended, said = self._run(command)
         if ended.code == REFUSED:
-            return Completed(name="Refused", message="not every new model is surely better than its champion, which stays")
+            return Completed(
+                name="Refused", message="not every new model is surely better than its champion, which stays"
+            )
         return _state(command, ended, said, self.processes.stopped)
 
     def _run(self, command: list[str], minutes: float | None = None) -> tuple[Ended, deque[str]]:
@@ -114,7 +123,9 @@ class Work:
             logger.info(line)
 
         seconds = minutes * 60 if minutes else None
-        return self.processes.run([sys.executable, "-m", *command], self.place.folder, self.environment, say, seconds), said
+        return self.processes.run(
+            [sys.executable, "-m", *command], self.place.folder, self.environment, say, seconds
+        ), said
 
 
 @flow(name="gptmill", task_runner=ThreadPoolTaskRunner(), validate_parameters=True)
@@ -142,7 +153,9 @@ def pipeline(
         if profile is None and not overrides:
             where = isolation.workspace(root, processes, say)
         else:
-            where = isolation.copy(root, refresh.pinned(text), "-".join([profile or "", *(overrides or [])]), processes, say)
+            where = isolation.copy(
+                root, refresh.pinned(text), "-".join([profile or "", *(overrides or [])]), processes, say
+            )
         try:
             with where as place:
                 if not place.experiment:
@@ -202,7 +215,11 @@ def _conclude(work: Work, states: dict[str, State], promote: bool) -> State:
     done = all(state.is_completed() for state in states.values())
     if any(outcome.kind(state) in ("ran", "failed", "stopped") for state in states.values()):
         _tell_mlflow(work, done)
-    unfinished = f" The next run with these parameters goes on in {place.folder.relative_to(place.root)}." if place.experiment else ""
+    unfinished = (
+        f" The next run with these parameters goes on in {place.folder.relative_to(place.root)}."
+        if place.experiment
+        else ""
+    )
     if work.processes.stopped:
         return Cancelled(message=f"{work.processes.stopped}. {told}{unfinished}")
     if not done:
@@ -232,7 +249,13 @@ def _tell_mlflow(work: Work, done: bool) -> None:
     seconds = MLFLOW_HASTE if work.processes.stopped else MLFLOW_PATIENCE
     try:
         ended = subprocess.run(
-            command, cwd=work.place.folder, env=work.environment, capture_output=True, text=True, check=False, timeout=seconds
+            command,
+            cwd=work.place.folder,
+            env=work.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
         )
     except subprocess.TimeoutExpired:
         get_run_logger().warning("MLflow did not answer in time: `gptmill sync` tells it later")
@@ -256,7 +279,9 @@ def _state(command: list[str], ended: Ended, said: deque[str], stopped: str, min
 def main(
     targets: Annotated[list[str] | None, typer.Argument(help="stages; without any, all")] = None,
     profile: Annotated[str | None, typer.Option(help="the name of a file in profiles/, without .yaml")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", "-S", help="a parameter to change, as in classifier.epochs=3")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", "-S", help="a parameter to change, as in classifier.epochs=3")
+    ] = None,
     force: Annotated[bool, typer.Option(help="run every stage, cached or not")] = False,
     promote: Annotated[bool, typer.Option(help="let models that are better take the champions' place")] = False,
 ) -> None:

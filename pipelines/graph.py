@@ -48,7 +48,9 @@ def read(root: str = ".", *, check: bool = False) -> list[Stage]:
     except LockError as error:
         raise Busy(str(error)) from error
     except SCMError as error:
-        raise GptmillError(f"{error}. Make it one (git init), or run without git: dvc config --local core.no_scm true") from None
+        raise GptmillError(
+            f"{error}. Make it one (git init), or run without git: dvc config --local core.no_scm true"
+        ) from None
     except DvcException as error:
         raise GptmillError(f"DVC can't read the stages: {error}") from None
 
@@ -59,7 +61,10 @@ def _read(root: str, check: bool) -> list[Stage]:
     with Repo(root, _wait_for_lock=True) as repo:
         graph = repo.index.graph  # an edge leads from a stage to one that it depends on
         changed = repo.status() if check else {stage.addressing: None for stage in graph.nodes}
-        names = {stage: getattr(stage, "name", None) or Path(stage.path).relative_to(repo.root_dir).as_posix() for stage in graph.nodes}
+        names = {
+            stage: getattr(stage, "name", None) or Path(stage.path).relative_to(repo.root_dir).as_posix()
+            for stage in graph.nodes
+        }
         stages = {
             name: Stage(
                 name,

@@ -16,7 +16,9 @@ Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MORE_NAMES = "GPTMILL_ALLOWED_HOSTS"  # other names that the server has: in compose.yaml, or behind a proxy; separated by commas
+MORE_NAMES = (
+    "GPTMILL_ALLOWED_HOSTS"  # other names that the server has: in compose.yaml, or behind a proxy; separated by commas
+)
 
 
 class Guard:
@@ -39,7 +41,13 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})  # before it was accepted: the server makes it a 403
         else:
             said = b"This server answers only to its own names (Host) and to its own pages (Origin).\n"
-            await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain; charset=utf-8")]})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 403,
+                    "headers": [(b"content-type", b"text/plain; charset=utf-8")],
+                }
+            )
             await send({"type": "http.response.body", "body": said})
 
     def _allowed(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -36,7 +36,16 @@ COPIES = Path(".dvc/tmp/exps")
 LOCK = Path(".gptmill/flow.lock")
 PAGES = Path(".gptmill/experiments")
 # A patch that `git apply` takes, however the user likes to see them.
-PATCH = ("diff", "--binary", "--unified=3", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+PATCH = (
+    "diff",
+    "--binary",
+    "--unified=3",
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+)
 
 
 @dataclass(frozen=True)
@@ -136,7 +145,9 @@ def copy(root: Path, text: str, label: str, processes: Processes, say: Callable[
     """A working copy with `text` as params.yaml, made, or found as the same run left it. `label` stands in the experiment's name."""
     head = git(root, "rev-parse", "--verify", "--quiet", "HEAD", must=False).strip()
     if not head:
-        raise GptmillError("a run with a profile or overrides is saved as a DVC experiment, which needs a commit to start from: git commit")
+        raise GptmillError(
+            "a run with a profile or overrides is saved as a DVC experiment, which needs a commit to start from: git commit"
+        )
     _version_sources(root)
     changes = git(root, *PATCH, "HEAD")
     # What runs write themselves makes no other run of it: one that was stopped is found again whatever has run meanwhile.
@@ -193,7 +204,13 @@ def _make(root: Path, folder: Path, changes: str, text: str) -> None:
     beside.rename(folder)
 
 
-def save(place: Place, stages: Sequence[str], processes: Processes, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+def save(
+    place: Place,
+    stages: Sequence[str],
+    processes: Processes,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+) -> None:
     """Make the copy an experiment of the workspace. Raises `GptmillError` when DVC can't, `Stopped` when the run is stopped meanwhile."""
     said: list[str] = []
     # Naming the stages keeps DVC from committing the outputs of others, which may be older than what they depend on.
@@ -204,7 +221,9 @@ def save(place: Place, stages: Sequence[str], processes: Processes, environment:
         raise GptmillError(f"dvc exp save ended with {ended.code}: {' '.join(said[-3:])}")
     ref = f"refs/exps/{place.baseline[:2]}/{place.baseline[2:]}/{place.experiment}"
     git(place.root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(place.folder), f"+{ref}:{ref}")
-    say(f"saved as the experiment {place.experiment}: `dvc exp show` compares it, `dvc exp apply {place.experiment}` brings it here")
+    say(
+        f"saved as the experiment {place.experiment}: `dvc exp show` compares it, `dvc exp apply {place.experiment}` brings it here"
+    )
 
 
 def keep(place: Place) -> Path:
@@ -258,6 +277,8 @@ def git(folder: Path, *words: str, stdin: str = "", must: bool = True) -> str:
     done = subprocess.run(["git", *words], cwd=folder, input=given, capture_output=True, check=False)
     if done.returncode and must:
         said = done.stderr.decode("utf-8", "replace").strip()
-        advice = ". Make this folder one: git init && git add --all && git commit" if "not a git repository" in said else ""
+        advice = (
+            ". Make this folder one: git init && git add --all && git commit" if "not a git repository" in said else ""
+        )
         raise GptmillError(f"git {words[0]} ended with {done.returncode}: {said}{advice}")
     return done.stdout.decode("utf-8", "surrogateescape")

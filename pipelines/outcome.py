@@ -59,7 +59,11 @@ def show(states: States) -> None:
     colours = {"ran": "green", "cached": "green", "failed": "red"}
     table = Table("stage", "state", "why")
     for name, state in states.items():
-        why = ["what it depends on did not complete"] if kind(state) == "not run" else (state.message or "").splitlines()[:1]
+        why = (
+            ["what it depends on did not complete"]
+            if kind(state) == "not run"
+            else (state.message or "").splitlines()[:1]
+        )
         table.add_row(name, Text(state.name or "", style=colours.get(kind(state), "yellow")), why[0] if why else "")
     terminal.console().print(table)
 
@@ -69,8 +73,12 @@ def publish(folder: Path, pages: Path, experiment: str) -> None:
     from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
     if rows := metrics(folder):
-        create_table_artifact(rows, key="metrics", description="The numbers of this run beside those of the last commit.")
-    create_markdown_artifact(places(pages, experiment), key="places", description="Where the report, Data Docs and MLflow are.")
+        create_table_artifact(
+            rows, key="metrics", description="The numbers of this run beside those of the last commit."
+        )
+    create_markdown_artifact(
+        places(pages, experiment), key="places", description="Where the report, Data Docs and MLflow are."
+    )
     if text := answers(folder):
         create_markdown_artifact(text, key="answers", description="What the instruct model answers to the test split.")
 
@@ -87,7 +95,15 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
             old, new = value.get("old"), value.get("new")
             numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (old, new))
             change = "" if not numbers else f"{new - old:+.4g}" if new != old else "0"
-            rows.append({"of": Path(file).stem, "metric": name, "value": _shown(new), "last commit": _shown(old), "change": change})
+            rows.append(
+                {
+                    "of": Path(file).stem,
+                    "metric": name,
+                    "value": _shown(new),
+                    "last commit": _shown(old),
+                    "change": change,
+                }
+            )
     return sorted(rows, key=lambda row: (row["of"], row["metric"]))
 
 
@@ -104,7 +120,10 @@ def places(pages: Path, experiment: str) -> str:
     else:
         lines.append("| MLflow | `make ui` shows it |")
     if experiment:
-        lines += ["", f"Saved as the DVC experiment `{experiment}`: `dvc exp apply {experiment}` brings it into the workspace."]
+        lines += [
+            "",
+            f"Saved as the DVC experiment `{experiment}`: `dvc exp apply {experiment}` brings it into the workspace.",
+        ]
     return "\n".join(lines)
 
 

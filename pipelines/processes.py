@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GRACE = 5.0  # seconds; somebody who cancels may expect an end within 10
-DEADLINE = 8.0  # seconds after a signal; then the process ends, whatever it still waits for, and the watchdog ends the rest
+DEADLINE = (
+    8.0  # seconds after a signal; then the process ends, whatever it still waits for, and the watchdog ends the rest
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class Watchdog:
     def __enter__(self) -> "Watchdog":
         command = [sys.executable, "-I", "-S", __file__]
         null = subprocess.DEVNULL
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null, text=True, start_new_session=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=null, stderr=null, text=True, start_new_session=True
+        )
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -37,7 +37,11 @@ class Receipt:
 def read_receipt(text: str) -> Receipt:
 
     stages = (safe_yaml.parse(text, "dvc.lock") or {}).get("stages", {})
-    outputs = {out["path"]: (out.get("md5", ""), out.get("size", 0)) for stage in stages.values() for out in stage.get("outs", [])}
+    outputs = {
+        out["path"]: (out.get("md5", ""), out.get("size", 0))
+        for stage in stages.values()
+        for out in stage.get("outs", [])
+    }
 
     def is_made(path: str) -> bool:
         """A stage may read one file of a folder that another one made."""
@@ -75,7 +79,11 @@ def difference(kind: str, base: str) -> str:
     run = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)
     if run.returncode:
         raise GptmillError(f"dvc {' '.join(words)} failed: {run.stderr.strip() or run.stdout.strip()}")
-    unread = [f"DVC: {_cell(line)}\n" for line in run.stderr.splitlines() if "failed to load" in line and "'workspace'" not in line]
+    unread = [
+        f"DVC: {_cell(line)}\n"
+        for line in run.stderr.splitlines()
+        if "failed to load" in line and "'workspace'" not in line
+    ]
     rows = []
     for path, changes in sorted(json.loads(run.stdout or "{}").items()):
         for key, change in sorted(changes.items()):
@@ -87,7 +95,12 @@ def difference(kind: str, base: str) -> str:
 
 def _cell(value: object) -> str:
     """As a cell of a table that can't end it, nor be taken for markup."""
-    return html.escape("–" if value is None else str(value), quote=False).replace("|", "&#124;").replace("\n", " ").replace("`", "&#96;")
+    return (
+        html.escape("–" if value is None else str(value), quote=False)
+        .replace("|", "&#124;")
+        .replace("\n", " ")
+        .replace("`", "&#96;")
+    )
 
 
 def _change(change: dict) -> str:
@@ -130,7 +143,9 @@ def run_beside(committed: Receipt, run: Receipt) -> str:
 def curves() -> list[str]:
     """The validation losses of the run as Mermaid charts, which GitHub draws in a comment; it shows no image that is not on the web."""
     return [
-        chart(f"{title}: validation loss", points) for name, title in CURVES.items() if (points := _losses(paths.PLOTS / f"{name}.csv"))
+        chart(f"{title}: validation loss", points)
+        for name, title in CURVES.items()
+        if (points := _losses(paths.PLOTS / f"{name}.csv"))
     ]
 
 
@@ -140,7 +155,14 @@ def chart(title: str, points: Sequence[tuple[int, float]]) -> str:
     shown = points[::-stride][::-1]
     steps = ", ".join(f'"{step}"' for step, _ in shown)  # quoted, they are names of places
     values = ", ".join(f"{value:g}" for _, value in shown)
-    lines = ["```mermaid", "xychart-beta", f'    title "{title}"', f'    x-axis "step" [{steps}]', f"    line [{values}]", "```"]
+    lines = [
+        "```mermaid",
+        "xychart-beta",
+        f'    title "{title}"',
+        f'    x-axis "step" [{steps}]',
+        f"    line [{values}]",
+        "```",
+    ]
     return "\n".join(lines)
 
 
@@ -172,11 +194,15 @@ def _git(*words: str, missing: str | None = None) -> str:
     """What git says. Raises `GptmillError` when it fails, unless `missing` says what to take instead."""
     run = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
     if run.returncode and missing is None:
-        raise GptmillError(f"git {' '.join(words)} failed: {run.stderr.strip()}. In a shallow clone, `git fetch --unshallow` first.")
+        raise GptmillError(
+            f"git {' '.join(words)} failed: {run.stderr.strip()}. In a shallow clone, `git fetch --unshallow` first."
+        )
     return missing if run.returncode else run.stdout
 
 
-def main(base: Annotated[str, typer.Argument(help="the commit to compare with: a branch, a tag, a hash")] = "main") -> None:
+def main(
+    base: Annotated[str, typer.Argument(help="the commit to compare with: a branch, a tag, a hash")] = "main",
+) -> None:
     """Print, as Markdown, what the last commit changes beside `base`."""
     with errors_shown():
         say(comment(base), nl=False)

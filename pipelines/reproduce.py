@@ -39,7 +39,9 @@ def run(folder: Path, cache: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in unset} | own
     # By force, for a cache that the user shares among projects (DVC's `cache.dir`) would know every run, the first one too.
     for module, *arguments in (["gptmill", "params", "check"], ["dvc", "repro", "--force"]):
-        code = subprocess.run([sys.executable, "-m", module, *arguments], cwd=folder, env=environment, check=False).returncode
+        code = subprocess.run(
+            [sys.executable, "-m", module, *arguments], cwd=folder, env=environment, check=False
+        ).returncode
         if code:
             raise GptmillError(f"the {folder.name} run ended with {code}; what it printed says why")
 
@@ -55,7 +57,9 @@ def outputs(folder: Path) -> dict[str, dict[str, str]]:
 
 def _hashes(path: Path) -> dict[str, str]:
     if path.is_dir():
-        found = {file.relative_to(path).as_posix(): files.digest(file) for file in sorted(path.rglob("*")) if file.is_file()}
+        found = {
+            file.relative_to(path).as_posix(): files.digest(file) for file in sorted(path.rglob("*")) if file.is_file()
+        }
         return found or {"": hashlib.sha256().hexdigest()}  # an empty folder was written all the same
     return {"": files.digest(path)} if path.exists() else {}
 
@@ -72,7 +76,15 @@ def compare(first: dict[str, dict[str, str]], second: dict[str, dict[str, str]])
     from rich.text import Text
 
     differing = []
-    table = Table("output", "files", *RUNS, "", title="SHA-256 of each output, in both runs", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        "output",
+        "files",
+        *RUNS,
+        "",
+        title="SHA-256 of each output, in both runs",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
     for name in sorted(first.keys() | second.keys()):
         one, other = first.get(name, {}), second.get(name, {})
         unlike = differences(one, other) if one or other else [""]
@@ -87,12 +99,17 @@ def _short(hashes: dict[str, str]) -> str:
     """One hash for an output: a file's own, or that of the list of a folder's files and hashes."""
     if not hashes:
         return "nothing there"
-    whole = hashes.get("") or hashlib.sha256("".join(f"{digest}  {path}\n" for path, digest in hashes.items()).encode()).hexdigest()
+    whole = (
+        hashes.get("")
+        or hashlib.sha256("".join(f"{digest}  {path}\n" for path, digest in hashes.items()).encode()).hexdigest()
+    )
     return whole[:12]
 
 
 def main(
-    changed: Annotated[str, typer.Option("--change", help="a parameter that the second run has otherwise, as in seed=124")] = "",
+    changed: Annotated[
+        str, typer.Option("--change", help="a parameter that the second run has otherwise, as in seed=124")
+    ] = "",
     profile: Annotated[str, typer.Option(help="the name of a file in profiles/, without .yaml")] = "",
 ) -> None:
     """Run the pipeline twice from the last commit, and compare every output. Exit code 1 when anything differs."""

@@ -37,8 +37,21 @@ class Server:
 def mlflow(port: int) -> Server:
     """MLflow's, on the store that the stages log to. Raises `GptmillError` when that is a server already."""
     if addresses.scheme(store := tracking.store()) in ("http", "https"):
-        raise GptmillError("MLFLOW_TRACKING_URI names a server already: open that one, or unset it for the store in this folder")
-    arguments = ("mlflow", "server", "--backend-store-uri", store, "--host", HOST, "--port", str(port), "--workers", "1")
+        raise GptmillError(
+            "MLFLOW_TRACKING_URI names a server already: open that one, or unset it for the store in this folder"
+        )
+    arguments = (
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        store,
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    )
     # Not a line for each thing that a page asks for. A page that is open does not keep the server from ending.
     arguments += ("--uvicorn-opts", "--log-level=warning --timeout-graceful-shutdown=1")
     # Without these, MLflow also answers to any name that begins as a private address does: 10.evil.example.
@@ -74,11 +87,15 @@ def check_free(server: Server) -> None:
     port = httpx.URL(server.url).port
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
-            raise GptmillError(f"port {port} is taken: stop what listens there, or choose another with --{server.name.lower()}-port")
+            raise GptmillError(
+                f"port {port} is taken: stop what listens there, or choose another with --{server.name.lower()}-port"
+            )
 
 
 @contextmanager
-def running(*servers: Server, environment: Mapping[str, str] | None = None, log: Path | None = None) -> Iterator[list[subprocess.Popen]]:
+def running(
+    *servers: Server, environment: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[list[subprocess.Popen]]:
     """The servers, started side by side; all answer when the body begins, all are gone when it ends.
 
     What they print goes to `log`, else to where this process prints. Raises `GptmillError` when one ends early or does not answer.
@@ -119,7 +136,9 @@ def await_answer(server: Server, process: subprocess.Popen) -> None:
             if httpx.get(server.health, timeout=5).is_success:
                 return
         time.sleep(0.2)
-    raise GptmillError(f"{server.name} did not answer at {server.health} within {PATIENCE} seconds; what it printed may say why")
+    raise GptmillError(
+        f"{server.name} did not answer at {server.health} within {PATIENCE} seconds; what it printed may say why"
+    )
 
 
 def stop(processes: list[subprocess.Popen], patience: float = GRACE) -> None:

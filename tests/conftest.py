@@ -37,7 +37,9 @@ TEXT = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--make-losses", action="store_true", help="write tests/assets/losses.json anew instead of comparing with it")
+    parser.addoption(
+        "--make-losses", action="store_true", help="write tests/assets/losses.json anew instead of comparing with it"
+    )
 
 
 SHARED = ("built", "prefect_server")  # session fixtures that take long to make: what needs one shares a worker
@@ -131,7 +133,9 @@ def in_built(built, monkeypatch) -> Built:
 @pytest.fixture
 def copy_of_built(built, tmp_path, monkeypatch) -> Path:
     """A copy of the project that was run, to be changed, as the working folder. Its runs go to no MLflow."""
-    shutil.copytree(built.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".git", "data_docs"))
+    shutil.copytree(
+        built.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".git", "data_docs")
+    )
     monkeypatch.chdir(tmp_path / "copy")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -189,8 +193,12 @@ def training() -> Callable[..., params.TrainingParams]:
     """Training parameters with defaults that suit a tiny task: `training(epochs=3)`."""
 
     def make(**changes: object) -> params.TrainingParams:
-        defaults = dict(optimizer="adamw", epochs=2, batch_size=4, micro_batch_size=0, learning_rate=0.01, warmup_steps=2)
-        defaults |= dict(min_learning_rate=0.001, weight_decay=0.1, gradient_clip=1.0, evaluations=4, patience=0, keep="best")
+        defaults = dict(
+            optimizer="adamw", epochs=2, batch_size=4, micro_batch_size=0, learning_rate=0.01, warmup_steps=2
+        )
+        defaults |= dict(
+            min_learning_rate=0.001, weight_decay=0.1, gradient_clip=1.0, evaluations=4, patience=0, keep="best"
+        )
         return params.TrainingParams(**(defaults | changes))
 
     return make
@@ -241,7 +249,9 @@ def serve() -> Iterator[Callable]:
         server.server_close()
 
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip

@@ -80,7 +80,9 @@ def test_an_unknown_stage_names_those_that_there_are(project, gptmill):
 def test_a_stage_without_its_input_says_what_to_run(project, gptmill):
     code, _, err = gptmill("stage", "split_spam")
     assert code == 1
-    assert err.startswith("error: ") and "data/clean/spam.parquet" in err and "dvc repro" in err and "Traceback" not in err
+    assert (
+        err.startswith("error: ") and "data/clean/spam.parquet" in err and "dvc repro" in err and "Traceback" not in err
+    )
 
 
 def test_a_stage_runs(project, gptmill):
@@ -95,7 +97,9 @@ def test_a_training_that_diverges_says_what_to_do(copy_of_built, gptmill):
 
     path = paths.BASE_MODEL / "model.safetensors"
     weights = load_file(path)
-    weights["transformer.ln_f.weight"] = torch.full_like(weights["transformer.ln_f.weight"], 3e38)  # finite: NaN is refused before
+    weights["transformer.ln_f.weight"] = torch.full_like(
+        weights["transformer.ln_f.weight"], 3e38
+    )  # finite: NaN is refused before
     save_file(weights, path)
     code, _, err = gptmill("stage", "finetune_instruct")
     assert code == 1
@@ -209,7 +213,10 @@ def test_doctor_makes_no_mark_at_what_is_not_there(project, gptmill, monkeypatch
     rows = [line for line in gptmill("doctor")[1].splitlines() if "✓" in line]
     for what in ("base model", "classifier", "instruct model", "report", "data", "MLflow"):
         assert not [row for row in rows if f" {what} " in row]
-    for uri, said in {"sqlite:///no/such.db": "does not exist yet", "postgresql://me:secret@127.0.0.1:9/m": "does not answer"}.items():
+    for uri, said in {
+        "sqlite:///no/such.db": "does not exist yet",
+        "postgresql://me:secret@127.0.0.1:9/m": "does not answer",
+    }.items():
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         out = gptmill("doctor")[1]
         assert said in out and "secret" not in out and not Path("no").exists()

@@ -30,7 +30,12 @@ def copy(copy_of_built) -> Path:
 
 def run(folder: Path, *command: str) -> str:
     done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env={"PYTHONPATH": f"{folder}/src:{folder}"}, capture_output=True, text=True, check=False
+        [sys.executable, *command],
+        cwd=folder,
+        env={"PYTHONPATH": f"{folder}/src:{folder}"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -38,7 +38,9 @@ def test_a_link_to_a_line_leads_to_its_symbol(page: Path):
     for match in relink.LINE_LINK.finditer(page.read_text()):
         line = (page.parent / match["path"]).read_text().split("\n")[int(match["line"]) - 1]
         assert match["symbol"].split(".")[-1] in line
-    assert page.read_text().count("#L") == len(relink.LINE_LINK.findall(page.read_text())), "a link to a line that names no `symbol`"
+    assert page.read_text().count("#L") == len(relink.LINE_LINK.findall(page.read_text())), (
+        "a link to a line that names no `symbol`"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -72,7 +72,9 @@ def installed(environment, monkeypatch) -> list[tuple[str, ...]]:
 
 
 def make(*words: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["make", "--silent", *words, f"PYTHON={sys.executable}"], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["make", "--silent", *words, f"PYTHON={sys.executable}"], capture_output=True, text=True, check=False
+    )
 
 
 def set_up(environment) -> str:

@@ -30,7 +30,9 @@ def test_an_error_of_the_system_is_one_line_that_names_the_path(number):
     assert "{" not in errors.explain(OSError(number, os.strerror(number)))
 
 
-@pytest.mark.parametrize("error", [RecursionError(), MemoryError(), OSError("odd"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")])
+@pytest.mark.parametrize(
+    "error", [RecursionError(), MemoryError(), OSError("odd"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")]
+)
 def test_what_has_no_path_says_how_to_find_it(error):
     assert "GPTMILL_DEBUG=1" in errors.explain(error)
 
@@ -60,7 +62,11 @@ def test_a_disk_that_fills_up_during_a_stage_is_one_message_and_leaves_nothing_h
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
     done = gptmill("stage", "download", "corpus", preexec_fn=limit, stdout=subprocess.DEVNULL)
-    assert done.returncode == 1 and done.stderr.startswith("error: a file grows larger") and "data/raw/corpus/corpus.txt" in done.stderr
+    assert (
+        done.returncode == 1
+        and done.stderr.startswith("error: a file grows larger")
+        and "data/raw/corpus/corpus.txt" in done.stderr
+    )
     assert len(done.stderr.splitlines()) == 1
     assert not paths.RAW.exists()
 
@@ -68,7 +74,9 @@ def test_a_disk_that_fills_up_during_a_stage_is_one_message_and_leaves_nothing_h
 def test_a_write_that_fails_names_its_file(tmp_path):
     with pytest.raises(OSError) as caught, files.atomic(tmp_path / "a.txt"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert errors.explain(caught.value) == f"no space left on the disk of {tmp_path}/a.txt. Free some, then run it again"
+    assert (
+        errors.explain(caught.value) == f"no space left on the disk of {tmp_path}/a.txt. Free some, then run it again"
+    )
 
 
 @pytest.mark.parametrize(("text", "said"), [
@@ -116,7 +124,10 @@ def test_summary_of_metrics_that_are_not_what_a_stage_writes(project, text):
 
 def test_control_characters_become_visible_and_text_stays():
     assert terminal.visible("a\tb\nc\r\n£ 猫 👩‍🔬") == "a\tb\nc\r\n£ 猫 👩‍🔬"
-    assert terminal.visible("\x1b[31m\r\x00\x7f\x9b\u2028\u202e\ud800") == "\\u001b[31m\\u000d\\u0000\\u007f\\u009b\\u2028\\u202e\\ud800"
+    assert (
+        terminal.visible("\x1b[31m\r\x00\x7f\x9b\u2028\u202e\ud800")
+        == "\\u001b[31m\\u000d\\u0000\\u007f\\u009b\\u2028\\u202e\\ud800"
+    )
     value = {"a": ESCAPE}
     assert json.loads(terminal.visible(json.dumps(value, ensure_ascii=False))) == value
 
@@ -139,9 +150,7 @@ def test_every_way_to_the_terminal_takes_control_characters_out(capsys):
 
 
 def test_warnings_take_control_characters_out():
-    program = (
-        f"from gptmill.core import terminal; import logging\nwith terminal.errors_shown(): logging.getLogger('gptmill').warning({ESCAPE!r})"
-    )
+    program = f"from gptmill.core import terminal; import logging\nwith terminal.errors_shown(): logging.getLogger('gptmill').warning({ESCAPE!r})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr.startswith("\\u001b]0;title\\u0007")
 
@@ -151,8 +160,16 @@ def test_names_and_contents_of_files_do_not_reach_the_terminal_as_they_are(proje
     Path(f"{ESCAPE}.json").write_text(json.dumps([record]))
     paths.RAW.mkdir(parents=True)
     files.write_json(paths.source_record("spam"), {"origin": ESCAPE})
-    paths.PARAMS.write_text(paths.PARAMS.read_text().replace("labels: [ham, spam]", json.dumps({"labels": ["ham", ESCAPE]})[1:-1]))
-    for words in (["judge", "file", f"{ESCAPE}.json"], ["doctor"], ["params", "check"], ["params", "show"], ["stage", ESCAPE]):
+    paths.PARAMS.write_text(
+        paths.PARAMS.read_text().replace("labels: [ham, spam]", json.dumps({"labels": ["ham", ESCAPE]})[1:-1])
+    )
+    for words in (
+        ["judge", "file", f"{ESCAPE}.json"],
+        ["doctor"],
+        ["params", "check"],
+        ["params", "show"],
+        ["stage", ESCAPE],
+    ):
         done = gptmill(*words, stdout=subprocess.PIPE)
         assert not set(done.stdout + done.stderr) & set("\x1b\x07\x9b\u202e"), words
         assert "Traceback" not in done.stderr

@@ -23,7 +23,9 @@ def test_weights_in_shown_and_out_again(tmp_path):
     told = gptmill("weights", "import", FIXTURE / "book/model.pth", "--to", tmp_path / "in", "--n-heads", 4)
     assert "book names" in told and "3 layers, 4 heads" in told and f"written to {tmp_path / 'in'}" in told
     assert "56,608" in gptmill("model", "show", tmp_path / "in")
-    assert '"emb_dim": 32, "n_heads": 4' in gptmill("weights", "export", tmp_path / "in", "--format", "book", "--to", tmp_path / "out.pth")
+    assert '"emb_dim": 32, "n_heads": 4' in gptmill(
+        "weights", "export", tmp_path / "in", "--format", "book", "--to", tmp_path / "out.pth"
+    )
     gptmill("weights", "import", tmp_path / "out.pth", "--to", tmp_path / "again", "--n-heads", 4)
     assert (tmp_path / "again/model.safetensors").read_bytes() == (tmp_path / "in/model.safetensors").read_bytes()
     gptmill("weights", "export", tmp_path / "in", "--to", tmp_path / "hub")
@@ -34,10 +36,16 @@ def test_a_model_that_was_trained_here_is_exported_with_its_card(in_built, tmp_p
     gptmill("weights", "export", paths.CLASSIFIER_MODEL, "--to", tmp_path / "hub")
     accuracy = files.read_json(paths.METRICS / "classifier.json")["test"]["accuracy"]
     card = (tmp_path / "hub/README.md").read_text()
-    assert card.startswith("---\n") and f"| test accuracy | {accuracy} |" in card and (tmp_path / "hub/lineage.json").exists()
+    assert (
+        card.startswith("---\n")
+        and f"| test accuracy | {accuracy} |" in card
+        and (tmp_path / "hub/lineage.json").exists()
+    )
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("gpt2", "124,439,808"), ("openai-community/gpt2-xl", "1,557,611,200")])
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("gpt2", "124,439,808"), ("openai-community/gpt2-xl", "1,557,611,200")]
+)
 def test_published_sizes_are_shown_without_a_download(name, parameters):
     assert parameters in gptmill("model", "show", name)
 
@@ -58,4 +66,6 @@ def test_more_tokens_than_any_machine_holds_are_refused_before_the_model_is_load
 @pytest.mark.parametrize("options", [["--temperature", "1e-320"], ["--top-p", "1e-320"], ["--temperature", "1e300"]])
 def test_odd_numbers_give_a_text(make_gpt, words, tmp_path, options):
     weights.save(make_gpt(vocab_size=words.vocab_size), words, tmp_path / "model")
-    assert gptmill("generate", "the mill", "--max-new-tokens", "5", *options, "--model", tmp_path / "model").startswith("the mill")
+    assert gptmill("generate", "the mill", "--max-new-tokens", "5", *options, "--model", tmp_path / "model").startswith(
+        "the mill"
+    )

@@ -40,7 +40,8 @@ def test_a_block_that_is_interrupted_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("nothing", "file"), ("file", "file"), ("nothing", "folder"), ("file", "folder"), ("folder", "folder")]
+    ("old", "new"),
+    [("nothing", "file"), ("file", "file"), ("nothing", "folder"), ("file", "folder"), ("folder", "folder")],
 )
 def test_what_is_new_replaces_whatever_was_there(tmp_path, old, new):
     path = tmp_path / "a"
@@ -69,7 +70,11 @@ def test_what_killed_runs_left_is_swept_and_what_others_write_now_is_not(tmp_pat
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     left = [tmp_path / f".a.txt.{gone.pid}.part", tmp_path / f".a.txt.{2**70}.part"]
-    others = [tmp_path / f".a.txt.{os.getppid()}.part", tmp_path / f".b.txt.{gone.pid}.part", tmp_path / ".a.txt.mine.part"]
+    others = [
+        tmp_path / f".a.txt.{os.getppid()}.part",
+        tmp_path / f".b.txt.{gone.pid}.part",
+        tmp_path / ".a.txt.mine.part",
+    ]
     left[0].mkdir()
     (left[0] / "half").touch()
     for path in (left[1], *others):

@@ -22,7 +22,9 @@ from gptmill.text.prompts import STYLES
 from gptmill.text.tokenizer import END_OF_TEXT, Tokenizer
 
 TEXTS = ["the quick brown Fox, jumps over 12345 lazy dogs; it's naïve 猫 🐈\n\n  and they'll say: the The THE\t" * 3]
-ODD = st.text(alphabet=st.sampled_from("theT quickFOX 0123'’.,!?;:\n\t £é猫🐈\u00a0\u3000<|>sdl")) | st.sampled_from(TEXTS)
+ODD = st.text(alphabet=st.sampled_from("theT quickFOX 0123'’.,!?;:\n\t £é猫🐈\u00a0\u3000<|>sdl")) | st.sampled_from(
+    TEXTS
+)
 
 
 def trained(special: list[str], vocab_size: int = 400, steps: Callable = lambda hub: None) -> object:
@@ -35,12 +37,17 @@ def trained(special: list[str], vocab_size: int = 400, steps: Callable = lambda 
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     steps(hub)
     hub.train_from_iterator(
-        TEXTS, trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+        TEXTS,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+        ),
     )
     return hub
 
 
-def folder_of(path: Path, hub: object, eos: str = END_OF_TEXT, more: list[str] | None = None, padding: int = 0, **settings: object) -> Path:
+def folder_of(
+    path: Path, hub: object, eos: str = END_OF_TEXT, more: list[str] | None = None, padding: int = 0, **settings: object
+) -> Path:
     """A Hugging Face folder as transformers saves it: that tokenizer, and a tiny GPT-2 with `padding` more rows than it has tokens."""
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -48,7 +55,9 @@ def folder_of(path: Path, hub: object, eos: str = END_OF_TEXT, more: list[str] |
     fast.add_special_tokens({"additional_special_tokens": more or []})
     torch.manual_seed(0)
     sizes = dict(vocab_size=len(fast) + padding, n_positions=64, n_embd=16, n_layer=1, n_head=2)
-    GPT2LMHeadModel(GPT2Config(**sizes, eos_token_id=fast.eos_token_id, bos_token_id=fast.eos_token_id)).save_pretrained(path)
+    GPT2LMHeadModel(
+        GPT2Config(**sizes, eos_token_id=fast.eos_token_id, bos_token_id=fast.eos_token_id)
+    ).save_pretrained(path)
     fast.save_pretrained(path)
     return path
 
@@ -176,7 +185,9 @@ def edited(name: str, **values: object) -> Callable[[Path], Path]:
 def _refused_cases() -> dict[str, tuple[Callable[[Path], Path], str]]:
     from tokenizers import decoders, normalizers, pre_tokenizers, processors
 
-    digits = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    digits = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     end = ("<|endoftext|>", 0)
     template = processors.TemplateProcessing(single=f"{end[0]} $A", special_tokens=[end])
     files = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -238,13 +249,18 @@ def test_everything_that_differs_is_one_error(tmp_path):
     folder = with_step(normalizer=normalizers.Lowercase())(tmp_path / "there")
     change(folder, "tokenizer_config.json", add_bos_token=True, pad_token="[PAD]")
     told = refused(folder, tmp_path / "here")
-    assert all(reason in told for reason in ("Lowercase", "add_bos_token", "pad_token '[PAD]'")) and "Weights alone can be imported" in told
+    assert (
+        all(reason in told for reason in ("Lowercase", "add_bos_token", "pad_token '[PAD]'"))
+        and "Weights alone can be imported" in told
+    )
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()
     assert "tokenizer   none" in exchange.import_weights(str(folder), tmp_path / "here")
 
 
-@pytest.mark.parametrize("name", ["spiece.model", "tokenizer.model", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"])
+@pytest.mark.parametrize(
+    "name", ["spiece.model", "tokenizer.model", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"]
+)
 def test_a_tokenizer_of_another_kind_is_not_taken_for_gpt2s(tmp_path, monkeypatch, name):
     folder = folder_of(tmp_path / "there", trained([]))
     for path in folder.glob("*token*"):
@@ -276,7 +292,10 @@ def test_merges_in_another_order_or_of_other_pairs_are_refused(tmp_path):
     change(folder, "tokenizer.json", model__merges="abc")
     assert "its merges" in refused(folder, tmp_path / "here")
     pairs = [("q", "u"), ("u", "i"), ("q", "ui")]  # "qui" is what q and ui make, but qu is made first
-    vocabulary = {token: i for i, token in enumerate([t for t in model["vocab"] if len(t) == 1] + [left + right for left, right in pairs])}
+    vocabulary = {
+        token: i
+        for i, token in enumerate([t for t in model["vocab"] if len(t) == 1] + [left + right for left, right in pairs])
+    }
     assert len(vocabulary) == 259
     change(folder, "tokenizer.json", model__vocab=vocabulary, model__merges=pairs, added_tokens=[])
     with pytest.raises(GptmillError, match="nothing merges into 1 of its tokens, as 'qui'"):
@@ -321,7 +340,9 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, words, cpu, tmp_
     from gptmill.training.loop import Evaluation, Trained
 
     for verb in ("generate", "ask"):
-        assert CliRunner().invoke(app, [verb, "the mill", "--model", str(padded), "--max-new-tokens", "5"]).exit_code == 0
+        assert (
+            CliRunner().invoke(app, [verb, "the mill", "--model", str(padded), "--max-new-tokens", "5"]).exit_code == 0
+        )
     assert Assistant(padded).answers([("Say it.", "")], 5)
     model, _ = folders.load_with_tokenizer(padded)
     params = GenerateParams(max_new_tokens=5, temperature=0.0, top_k=0, batch_size=2, compare_base=False)
@@ -337,6 +358,10 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, words, cpu, tmp_
 def test_a_model_of_its_tokenizers_size_gives_what_it_gave(make_gpt, words):
     model = make_gpt(vocab_size=words.vocab_size)
     prompts = [words.encode("the mill"), words.encode("cat")]
-    for settings in ({}, {"temperature": 0.9, "top_k": 20}, {"temperature": 1.3, "top_p": 0.8, "repetition_penalty": 1.2}):
+    for settings in (
+        {},
+        {"temperature": 0.9, "top_k": 20},
+        {"temperature": 1.3, "top_p": 0.8, "repetition_penalty": 1.2},
+    ):
         before = generate(model, prompts, Decoding(12, **settings))
         assert generate(model, prompts, Decoding(12, vocab_size=words.vocab_size, **settings)) == before

@@ -22,7 +22,9 @@ MADE = ("data/", "models/", "metrics/", "plots/", "reports/")
 def _stages() -> list[str]:
     written = YAML(typ="safe").load((SRC.parent / "dvc.yaml").read_text())["stages"]
     return [
-        one for name, stage in written.items() for one in ([f"{name}@{item}" for item in stage["foreach"]] if "do" in stage else [name])
+        one
+        for name, stage in written.items()
+        for one in ([f"{name}@{item}" for item in stage["foreach"]] if "do" in stage else [name])
     ]
 
 
@@ -38,9 +40,16 @@ def read_beside(files: set[Path]) -> set[Path]:
         text = file.read_text(encoding="utf-8")
         if file.suffix == ".py":
             nodes = ast.walk(ast.parse(text))
-            text = "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+            text = "\n".join(
+                node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            )
         for beside in file.parent.iterdir():
-            if beside.is_file() and beside.suffix not in (".py", ".pyc") and beside.name in text and beside not in found:
+            if (
+                beside.is_file()
+                and beside.suffix not in (".py", ".pyc")
+                and beside.name in text
+                and beside not in found
+            ):
                 found.add(beside)
                 todo.append(beside)
     return found
@@ -82,11 +91,19 @@ TRAINING_FOLDERS = ["core", "model", "runtime", "text", "training"]
 
 @pytest.mark.parametrize("stage", ORDER)
 def test_everything_that_a_stage_imports_lies_in_what_it_declares(stages, stage):
-    files = {file for file in closure(PACKAGE / "stages" / f"{stage.partition('@')[0]}.py") if not file.is_relative_to(deps.NO_DEPENDENCY)}
+    files = {
+        file
+        for file in closure(PACKAGE / "stages" / f"{stage.partition('@')[0]}.py")
+        if not file.is_relative_to(deps.NO_DEPENDENCY)
+    }
     needed = {str(file.relative_to(SRC.parent)) for file in files | read_beside(files)}
     declared = {dep for dep in stages[stage]["deps"] if dep.startswith("src/")}
-    assert {file for file in needed if not any(covers(dep, file) for dep in declared)} == set(), "imported, but not declared"
-    assert {dep for dep in declared if not any(covers(dep, file) for file in needed)} == set(), "declared, but not imported"
+    assert {file for file in needed if not any(covers(dep, file) for dep in declared)} == set(), (
+        "imported, but not declared"
+    )
+    assert {dep for dep in declared if not any(covers(dep, file) for file in needed)} == set(), (
+        "declared, but not imported"
+    )
     assert declared == set(deps.code(stage)), "make deps writes them"
 
 
@@ -102,7 +119,9 @@ def test_a_stage_declares_its_own_file_and_at_most_seven_folders_of_code(stages,
 
 def test_a_training_depends_on_no_test_split_and_no_report(stages):
     for stage in ("pretrain", "finetune_classifier", "finetune_instruct"):
-        assert {dep for dep in stages[stage]["deps"] if dep.startswith(("reports", "metrics", "plots")) or "test" in dep} == set()
+        assert {
+            dep for dep in stages[stage]["deps"] if dep.startswith(("reports", "metrics", "plots")) or "test" in dep
+        } == set()
         assert stages[stage]["deps"].isdisjoint({"data/spam", "data/instructions"})
 
 
@@ -136,7 +155,9 @@ def test_what_a_stage_reads_is_made_by_another_one(stages):
     for name, stage in stages.items():
         for dep in stage["deps"]:
             if dep.startswith(MADE) and not covers(str(paths.SOURCES), dep):
-                assert any(covers(out, dep) for out in outs - stage["outs"]), f"{name} reads {dep}, which no stage makes"
+                assert any(covers(out, dep) for out in outs - stage["outs"]), (
+                    f"{name} reads {dep}, which no stage makes"
+                )
             else:
                 assert (SRC.parent / dep).exists(), f"{name} reads {dep}, which is not here"
 
@@ -205,9 +226,9 @@ def test_the_graph_is_read_with_all_its_stages_each_after_what_it_needs(root):
     assert upstream["validate"] == {"download@corpus", "download@spam", "download@instructions"}
     assert upstream["finetune_classifier"] == {"pretrain", "split_spam", "tokenize", "download@spam"}
     assert upstream["evaluate_classifier"] == {"finetune_classifier", "split_spam"}
-    assert {"validate", "split_spam", "split_instructions", "tokenize"} <= upstream["data_cards"] and "pretrain" not in upstream[
+    assert {"validate", "split_spam", "split_instructions", "tokenize"} <= upstream[
         "data_cards"
-    ]
+    ] and "pretrain" not in upstream["data_cards"]
     assert upstream["generate_responses"] == {"pretrain", "finetune_instruct", "split_instructions"}
     assert all(stage.description for stage in read)
     assert [stage.name for stage in graph.read(str(root))] == [stage.name for stage in read]
@@ -243,17 +264,23 @@ def level(path: Path) -> int:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_nothing_from_above(path):
-    above = {file.relative_to(PACKAGE) for file in first_party(path) - {PACKAGE / "__init__.py"} if level(file) > level(path)}
+    above = {
+        file.relative_to(PACKAGE) for file in first_party(path) - {PACKAGE / "__init__.py"} if level(file) > level(path)
+    }
     assert above == set()
 
 
 def test_stages_know_nothing_of_one_another():
     for path in (PACKAGE / "stages").glob("*.py"):
-        assert not [file for file in first_party(path) if file.parent == path.parent and file.name != "__init__.py"], path
+        assert not [file for file in first_party(path) if file.parent == path.parent and file.name != "__init__.py"], (
+            path
+        )
 
 
 MLFLOW = {f"tracking/{name}.py" for name in ("machine", "pipelines", "sending", "stores")}
-REGISTRY = {f"registry/{name}.py" for name in ("claims", "log_model", "mlflow_model", "promote", "provenance", "versions")}
+REGISTRY = {
+    f"registry/{name}.py" for name in ("claims", "log_model", "mlflow_model", "promote", "provenance", "versions")
+}
 
 
 @pytest.mark.parametrize(("tool", "allowed"), [
@@ -264,7 +291,11 @@ REGISTRY = {f"registry/{name}.py" for name in ("claims", "log_model", "mlflow_mo
     ("pickle", {"model/checkpoints.py"}),  # for the name of the error that torch.load raises
 ])  # fmt: skip
 def test_only_those_modules_know_a_tool(tool, allowed):
-    knowing = {str(path.relative_to(PACKAGE)) for path in MODULES if any(name.split(".")[0] == tool for name in imported(path) if name)}
+    knowing = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if any(name.split(".")[0] == tool for name in imported(path) if name)
+    }
     assert knowing <= allowed
 
 
@@ -272,13 +303,28 @@ def test_the_package_knows_nothing_of_the_orchestration():
     assert not [path for path in MODULES if any(name.split(".")[0] == "pipelines" for name in imported(path) if name)]
 
 
-HEAVY = ["torch", "mlflow", "great_expectations", "prefect", "transformers", "pandas", "sklearn", "matplotlib", "tiktoken", "httpx"]
+HEAVY = [
+    "torch",
+    "mlflow",
+    "great_expectations",
+    "prefect",
+    "transformers",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+    "tiktoken",
+    "httpx",
+]
 
 
 def loaded_by(code: str) -> set[str]:
     """Which heavy packages a fresh Python has loaded after that code."""
     program = f"import sys\n{code}\nprint(*[name for name in {HEAVY} if name in sys.modules])"
-    return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.splitlines()[-1].split())
+    return set(
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        .stdout.splitlines()[-1]
+        .split()
+    )
 
 
 def test_the_command_line_loads_nothing_heavy():
@@ -288,7 +334,15 @@ def test_the_command_line_loads_nothing_heavy():
 def test_stages_without_a_model_load_no_torch_and_no_mlflow():
     light = [
         f"gptmill.stages.{name}"
-        for name in ("download", "validate", "split_spam", "split_instructions", "judge_responses", "data_cards", "report")
+        for name in (
+            "download",
+            "validate",
+            "split_spam",
+            "split_instructions",
+            "judge_responses",
+            "data_cards",
+            "report",
+        )
     ]
     assert loaded_by(f"import {', '.join(light)}") & {"torch", "mlflow", "great_expectations"} == set()
 
@@ -304,7 +358,9 @@ def test_telemetry_is_off_unless_the_user_turned_it_on():
     program = f"import gptmill, os; print(*[os.environ[name] for name in {names}])"
 
     def settings(environment: dict) -> list[str]:
-        return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True).stdout.split()
+        return subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
 
     assert settings({}) == ["true", "false", "false", "true", "1"]
     assert settings(dict.fromkeys(names, "mine")) == ["mine"] * 5

@@ -35,7 +35,16 @@ def champion(built, tmp_path_factory):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        serve = ["-m", "mlflow", "models", "serve", "-m", "models:/gptmill-classifier@champion", "--env-manager", "local"]
+        serve = [
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "-m",
+            "models:/gptmill-classifier@champion",
+            "--env-manager",
+            "local",
+        ]
         with (folder / "log").open("w") as log:
             server = subprocess.Popen(
                 [sys.executable, *serve, "--host", "127.0.0.1", "--port", str(port)],
@@ -57,7 +66,9 @@ def champion(built, tmp_path_factory):
 
 
 def test_the_served_champion_answers_as_gptmill_classify_does(champion, in_built):
-    answer = httpx.post(champion, json={"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}}, timeout=30)
+    answer = httpx.post(
+        champion, json={"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}}, timeout=30
+    )
     assert answer.status_code == 200, answer.text
     rows = answer.json()["predictions"]
     assert len(rows) == len(TEXTS)

@@ -47,9 +47,18 @@ ODD = [
 ENDINGS = ["", "", ".txt", ".csv", ".tsv", ".json", ".jsonl/../../made.txt", "\n.txt"]
 
 word = st.builds(
-    lambda parts, ending: "".join(parts) + ending, st.lists(st.sampled_from(PLACES + ODD), min_size=1, max_size=2), st.sampled_from(ENDINGS)
+    lambda parts, ending: "".join(parts) + ending,
+    st.lists(st.sampled_from(PLACES + ODD), min_size=1, max_size=2),
+    st.sampled_from(ENDINGS),
 )
-value = st.one_of(word, st.text(max_size=12), st.lists(word, max_size=2), st.dictionaries(word, word, max_size=1), st.integers(), st.none())
+value = st.one_of(
+    word,
+    st.text(max_size=12),
+    st.lists(word, max_size=2),
+    st.dictionaries(word, word, max_size=1),
+    st.integers(),
+    st.none(),
+)
 anything = st.dictionaries(st.sampled_from([*TEXTS, *TEXTS, *KEYS]), value, min_size=1, max_size=3)
 # What the check has nothing against more often.
 plausible = st.fixed_dictionaries(
@@ -87,7 +96,13 @@ class World:
                 folders.remove("project")
             for path in (Path(folder, name) for name in [*folders, *names]):
                 status = path.lstat()
-                held = os.readlink(path) if path.is_symlink() else path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+                held = (
+                    os.readlink(path)
+                    if path.is_symlink()
+                    else path.read_bytes()
+                    if stat.S_ISREG(status.st_mode)
+                    else b""
+                )
                 found[str(path.relative_to(self.parent))] = (status.st_mode, held)
         return found
 
@@ -98,7 +113,9 @@ class World:
     def run(self, *command: str, patience: float = 300) -> subprocess.CompletedProcess:
         """A command in the project, as a person would give it."""
         given = [sys.executable, "-m", *command] if command[0] in ("dvc", "gptmill", "pipelines.flow") else command
-        return subprocess.run(given, cwd=self.project, env=self.environment, capture_output=True, text=True, check=False, timeout=patience)
+        return subprocess.run(
+            given, cwd=self.project, env=self.environment, capture_output=True, text=True, check=False, timeout=patience
+        )
 
     def set(self, values: dict[str, Any]) -> None:
         """Write params.yaml with these values: as JSON, which is YAML that can hold any text."""
@@ -157,7 +174,12 @@ def world(root, tmp_path_factory) -> Iterator[World]:
     }  # fmt: skip
     made = World(parent, environment)
     made.clean()
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "-A"], ["git", "commit", "-qm", "start"]):
+    for command in (
+        ["git", "init", "-q"],
+        ["dvc", "init", "-q"],
+        ["git", "add", "-A"],
+        ["git", "commit", "-qm", "start"],
+    ):
         done = made.run(*command)
         assert done.returncode == 0, done.stderr
     with pytest.MonkeyPatch.context() as patch:
@@ -182,7 +204,14 @@ CUSTOM = {"data.source": "custom"}
 @example({"data.corpus.file": "../../../folder"})
 @example({"data.corpus.file": "../../../.env", **CUSTOM, "data.corpus.urls": ["{parent}/precious.txt"]})
 @example({**CUSTOM, "data.spam.urls": ["data/raw/own.csv"], "data.spam.file": "own.csv", "data.spam.columns": []})
-@example({**CUSTOM, "data.spam.urls": ["{parent}/folder/deep/kept.csv"], "data.spam.file": "own.csv", "data.spam.columns": []})
+@example(
+    {
+        **CUSTOM,
+        "data.spam.urls": ["{parent}/folder/deep/kept.csv"],
+        "data.spam.file": "own.csv",
+        "data.spam.columns": [],
+    }
+)
 @example({**CUSTOM, "data.corpus.urls": ["{parent}/folder"], "data.corpus.member": "../../made"})
 @example({"judge.rubric": "../../precious", "judge.backend": "openai"})
 @example({"compute.launcher": "torchrun --standalone --nproc-per-node 1 --log-dir ../made"})
@@ -229,7 +258,12 @@ WORST = [
         "key": "spam; touch ../made",  # names that dvc.yaml has for its items
         "item": {"size": "messages; touch ../made"},
     },
-    {**CUSTOM, "data.spam.urls": ["{parent}/folder/deep/kept.csv"], "data.spam.file": "own.csv", "data.spam.columns": []},
+    {
+        **CUSTOM,
+        "data.spam.urls": ["{parent}/folder/deep/kept.csv"],
+        "data.spam.file": "own.csv",
+        "data.spam.columns": [],
+    },
 ]
 
 
@@ -282,7 +316,11 @@ def test_dvc_repro_and_experiments_touch_nothing_outside(world, values):
 def test_the_flow_touches_nothing_outside(world, values, codes):
     world.clean()
     world.set({})
-    overrides = [part for key, new in values.items() for part in ("--set", f"{key}={new if isinstance(new, list) else repr(new)}")]
+    overrides = [
+        part
+        for key, new in values.items()
+        for part in ("--set", f"{key}={new if isinstance(new, list) else repr(new)}")
+    ]
     done = []
     unharmed(world, values, lambda: done.append(world.run("pipelines.flow", "download", *overrides)))
     world.set(values)

@@ -49,8 +49,14 @@ def test_an_address_that_an_output_is_in_or_that_is_in_an_output(places, address
 
 
 def use(address: str) -> None:
-    text = paths.PARAMS.read_text().replace("source: sample", "source: custom").replace("columns: [label, text]", "columns: []")
-    paths.PARAMS.write_text(text.replace("    file: spam.tsv\n    urls: []", f"    file: topics.csv\n    urls: ['{address}']"))
+    text = (
+        paths.PARAMS.read_text()
+        .replace("source: sample", "source: custom")
+        .replace("columns: [label, text]", "columns: []")
+    )
+    paths.PARAMS.write_text(
+        text.replace("    file: spam.tsv\n    urls: []", f"    file: topics.csv\n    urls: ['{address}']")
+    )
 
 
 @pytest.mark.parametrize("address", ["data/raw/topics.csv", "~/mine", "~/mine/*.csv", "~/mine/link.csv"])
@@ -75,8 +81,12 @@ def test_the_same_folder_under_another_name_is_found(project, monkeypatch):
 @pytest.mark.parametrize("address", ["a\\0b.csv", "file://%00", "\\uD800.csv", "x" * 5000, "y" * 300])
 def test_what_no_file_system_can_have_is_one_error(project, address):
     text = paths.PARAMS.read_text().replace("source: sample", "source: custom")
-    paths.PARAMS.write_text(text.replace("    file: spam.tsv\n    urls: []", f'    file: spam.tsv\n    urls: ["{address}"]'))
-    with pytest.raises(GptmillError, match="data.spam: urls: (.*can't be a path|.*is too long for a path|an address must not be empty)"):
+    paths.PARAMS.write_text(
+        text.replace("    file: spam.tsv\n    urls: []", f'    file: spam.tsv\n    urls: ["{address}"]')
+    )
+    with pytest.raises(
+        GptmillError, match="data.spam: urls: (.*can't be a path|.*is too long for a path|an address must not be empty)"
+    ):
         params.load()
 
 

@@ -29,9 +29,15 @@ def git(*words: str, at: Path = Path()) -> str:
 @pytest.fixture
 def repository(project, root) -> Path:
     """A project under git and DVC, with comments and a layout in its params.yaml that must stay."""
-    text = paths.PARAMS.read_text().replace("  source: sample", "  source:   custom   # mine").replace(WITH_COLUMNS, NO_COLUMNS)
+    text = (
+        paths.PARAMS.read_text()
+        .replace("  source: sample", "  source:   custom   # mine")
+        .replace(WITH_COLUMNS, NO_COLUMNS)
+    )
     paths.PARAMS.write_text(
-        text.replace("spam.tsv\n    urls: []", "spam.tsv   # as it is\n    urls: # where\n    - a.tsv\n    - b.tsv # last")
+        text.replace(
+            "spam.tsv\n    urls: []", "spam.tsv   # as it is\n    urls: # where\n    - a.tsv\n    - b.tsv # last"
+        )
     )
     Path("src").symlink_to(root / "src")
     for name in (".gitignore", ".dvcignore"):
@@ -60,7 +66,9 @@ def test_a_file_that_was_added_is_there_in_a_fresh_clone_and_nothing_runs_again(
     told = add("spam", mine)
     copy = paths.SOURCES / "spam/topics.csv"
     assert copy.read_text() == TABLE and "git gets topics.csv.dvc" in told and 'labels: ["ham", "spam"]' in told
-    wanted = before.replace("file: spam.tsv", 'file: "topics.csv"').replace("- a.tsv\n    - b.tsv", '- "data/sources/spam/topics.csv"')
+    wanted = before.replace("file: spam.tsv", 'file: "topics.csv"').replace(
+        "- a.tsv\n    - b.tsv", '- "data/sources/spam/topics.csv"'
+    )
     assert paths.PARAMS.read_text() == wanted
     staged = git("diff", "--cached", "--name-only").split()
     assert staged == ["data/sources/spam/.gitignore", "data/sources/spam/topics.csv.dvc"]
@@ -80,7 +88,11 @@ def test_a_file_that_was_added_is_there_in_a_fresh_clone_and_nothing_runs_again(
     (clone / copy).write_text(TABLE + "ham,bye\n")
     assert "Running stage 'download@spam'" in run("dvc", "repro", "download@spam", at=clone)
     assert (clone / paths.raw_file("spam", "topics.csv")).read_text() == TABLE + "ham,bye\n"
-    assert git("status", "--porcelain", at=clone).split()[1::2] == ["data/sources/spam/README.md", f"{copy}.dvc", "dvc.lock"]
+    assert git("status", "--porcelain", at=clone).split()[1::2] == [
+        "data/sources/spam/README.md",
+        f"{copy}.dvc",
+        "dvc.lock",
+    ]
 
 
 def test_many_texts_are_the_corpus_without_the_page_that_git_has_there(repository):
@@ -96,8 +108,12 @@ def test_many_texts_are_the_corpus_without_the_page_that_git_has_there(repositor
 
 def test_an_empty_folder_of_sources_holds_no_data(repository):
     text = paths.PARAMS.read_text()
-    paths.PARAMS.write_text(text.replace("corpus.txt\n    urls: []", "corpus.txt\n    urls: [data/sources/corpus, data/sources/corpus/*]"))
-    done = subprocess.run([sys.executable, "-m", "gptmill", "stage", "download", "corpus"], capture_output=True, text=True, check=False)
+    paths.PARAMS.write_text(
+        text.replace("corpus.txt\n    urls: []", "corpus.txt\n    urls: [data/sources/corpus, data/sources/corpus/*]")
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "gptmill", "stage", "download", "corpus"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1 and "there is no file in it" in done.stderr and "no file is there" in done.stderr
 
 
@@ -171,7 +187,9 @@ def test_what_was_corrected_in_place_is_pinned_once(project, kind, monkeypatch):
     mine = outside(project, "mine.csv")
     text = paths.PARAMS.read_text().replace("source: sample", "source: custom").replace(WITH_COLUMNS, NO_COLUMNS)
     address = corrected(kind, mine)
-    paths.PARAMS.write_text(text.replace("    file: spam.tsv\n    urls: []", f"    file: mine.csv\n    urls: ['{address}']"))
+    paths.PARAMS.write_text(
+        text.replace("    file: spam.tsv\n    urls: []", f"    file: mine.csv\n    urls: ['{address}']")
+    )
 
     def told() -> list[str]:
         return list(refresh.refresh_local(params.load()))
@@ -190,13 +208,19 @@ def test_a_server_that_stands_before_a_path_decides(project, monkeypatch):
     urls = "['http://127.0.0.1:9/a.csv', mine.csv]"
     paths.PARAMS.write_text(text.replace("    file: spam.tsv\n    urls: []", f"    file: mine.csv\n    urls: {urls}"))
     assert list(refresh.refresh_local(params.load())) == []
-    files.write_json(paths.source_record("spam"), {"origin": "mine.csv", "fetched": {"sha256": "0" * 64}})  # it did not answer then
+    files.write_json(
+        paths.source_record("spam"), {"origin": "mine.csv", "fetched": {"sha256": "0" * 64}}
+    )  # it did not answer then
     assert len(list(refresh.refresh_local(params.load()))) == 1
 
 
 def test_the_old_bytes_never_come_back_from_dvcs_cache(repository):
     """To the sample and back to a file that was corrected meanwhile: DVC knows a run with these very parameters."""
-    own = paths.PARAMS.read_text().replace("- a.tsv\n    - b.tsv", "- mine.csv").replace("file: spam.tsv", "file: mine.csv")
+    own = (
+        paths.PARAMS.read_text()
+        .replace("- a.tsv\n    - b.tsv", "- mine.csv")
+        .replace("file: spam.tsv", "file: mine.csv")
+    )
     sample = profiles.text("mini")
     for content in (TABLE, TABLE + "ham,bye\n"):
         if paths.raw_folder("spam").exists():

@@ -52,7 +52,9 @@ def problems(path: Path = paths.PARAMS) -> str:
 def test_a_profile_gives_a_whole_file_with_its_values_that_explains_each_line(project, name):
     paths.PARAMS.write_text(profiles.text(name))
     assert params.load() == profiles.load(name)
-    keys = [line for line in paths.PARAMS.read_text().splitlines() if re.match(r" *(- )?\w+: ", line) and "  # " not in line]
+    keys = [
+        line for line in paths.PARAMS.read_text().splitlines() if re.match(r" *(- )?\w+: ", line) and "  # " not in line
+    ]
     lines = paths.PARAMS.read_text().splitlines()
     assert [line for line in keys if not lines[lines.index(line) - 1].lstrip().startswith("# ")] == []
 
@@ -66,7 +68,9 @@ def test_a_profile_is_an_overlay_that_names_only_what_differs():
 
     defaults = leaves(params.Params().model_dump())
     for name in PROFILES:
-        overlay = leaves(YAML(typ="safe").load((Path(__file__).parents[1] / "profiles" / f"{name}.yaml").read_text()) or {})
+        overlay = leaves(
+            YAML(typ="safe").load((Path(__file__).parents[1] / "profiles" / f"{name}.yaml").read_text()) or {}
+        )
         assert {key: value for key, value in overlay.items() if defaults[key] == value} == {}
 
 
@@ -74,7 +78,9 @@ def test_a_profile_is_an_overlay_that_names_only_what_differs():
 def test_every_profile_but_shakespeare_has_room_for_an_answer(name):
     values = profiles.load(name)
     prompt = prompts.STYLES[values.instruct.prompt_style].prompt("", "")
-    least = len(prompt.encode()) if values.tokenizer.vocab_size == 257 else tokenizer.count_pieces(prompt)  # tokens of any prompt
+    least = (
+        len(prompt.encode()) if values.tokenizer.vocab_size == 257 else tokenizer.count_pieces(prompt)
+    )  # tokens of any prompt
     assert (least < values.instruct.max_length) == (name != "shakespeare")
 
 
@@ -125,11 +131,21 @@ def test_a_bad_value_names_its_key_the_value_and_what_is_allowed(changed, key, v
     assert [part for part in said if part not in text] == [] and "pass@" not in text and "key=pass" not in text
 
 
-CUSTOM = {"data.source": "custom", "data.spam.urls": ["mine.csv"], "data.spam.file": "mine.csv", "data.spam.columns": []}
+CUSTOM = {
+    "data.source": "custom",
+    "data.spam.urls": ["mine.csv"],
+    "data.spam.file": "mine.csv",
+    "data.spam.columns": [],
+}
 
 
 def test_ones_own_data_are_params(changed):
-    four = {"data.spam.text": "body", "data.spam.label": "topic", "data.spam.labels": ["a", "b", "c", "d"], "data.spam.quotes": True}
+    four = {
+        "data.spam.text": "body",
+        "data.spam.label": "topic",
+        "data.spam.labels": ["a", "b", "c", "d"],
+        "data.spam.quotes": True,
+    }
     assert params.load(changed(CUSTOM | four)).data.spam.wanted() == {"label": "topic", "text": "body"}
 
 
@@ -176,7 +192,10 @@ def test_values_that_do_not_fit_together_are_named(changed, changes, said):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model.n_layers": 100_000}, "a model of 100,000 layers, width 32, .* would take 5.1 GB for the weights and 20.3 GB to train"),
+        (
+            {"model.n_layers": 100_000},
+            "a model of 100,000 layers, width 32, .* would take 5.1 GB for the weights and 20.3 GB to train",
+        ),
         ({"model.d_model": 1 << 30}, "would take more than 1,000 PB for the weights"),
         ({"model.d_model": 10**30}, "width above 10.15, .* would take more than 1,000 PB"),
         ({"model.context_length": 1 << 50}, "would take 144 PB for the weights"),
@@ -219,7 +238,9 @@ def test_a_file_without_sections_is_an_error_that_says_what_belongs_there(projec
     assert re.search(r"is not a section; allowed are the keys seed, data, .*compute", problems())
 
 
-@pytest.mark.parametrize("content", [b"seed: [1\n", b"seed: 1\n\tdata: 2\n", b"a: b: c\n", b"seed: \x00\n", b"a: &b *c\n"])
+@pytest.mark.parametrize(
+    "content", [b"seed: [1\n", b"seed: 1\n\tdata: 2\n", b"a: b: c\n", b"seed: \x00\n", b"a: &b *c\n"]
+)
 def test_what_is_no_yaml_is_one_error(project, content):
     paths.PARAMS.write_bytes(content)
     assert "is not readable YAML" in problems()
@@ -340,7 +361,15 @@ def test_a_profile_that_is_not_in_order_replaces_nothing(project):
 
 
 @pytest.mark.parametrize(
-    "lines", ["seed: .*", "    labels: .*", "  dropout: .*", "  (?:init|keep): .*", r"generate:\n(?:  .*\n)*", r"      api_key_env: .*"]
+    "lines",
+    [
+        "seed: .*",
+        "    labels: .*",
+        "  dropout: .*",
+        "  (?:init|keep): .*",
+        r"generate:\n(?:  .*\n)*",
+        r"      api_key_env: .*",
+    ],
 )
 def test_missing_keys_are_added_with_their_defaults_and_comments_and_nothing_else_changes(project, lines):
     profiles.use("sample", force=True)
@@ -353,7 +382,9 @@ def test_missing_keys_are_added_with_their_defaults_and_comments_and_nothing_els
     assert params.load().instruct.epochs == 77
     now = paths.PARAMS.read_text()
     assert now.startswith("# mine\n") and now.endswith("# also mine\n")
-    assert sorted(line for line in now.splitlines() if line) == sorted(["# mine", "# also mine", *filter(None, whole.splitlines())])
+    assert sorted(line for line in now.splitlines() if line) == sorted(
+        ["# mine", "# also mine", *filter(None, whole.splitlines())]
+    )
 
 
 def test_keys_are_added_to_sections_on_one_line(changed):

@@ -17,21 +17,28 @@ def normalised(name: str) -> str:
 
 
 def pins(lock: str) -> dict[str, str]:
-    lines = [line for line in (ROOT / lock).read_text().splitlines() if line.strip() and not line.strip().startswith("#")]
+    lines = [
+        line for line in (ROOT / lock).read_text().splitlines() if line.strip() and not line.strip().startswith("#")
+    ]
     found = [re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.!]+)( *;.*)?", line) for line in lines]
-    assert [line for line, match in zip(lines, found, strict=True) if not match] == [], "not pinned by == to a version that anyone can get"
+    assert [line for line, match in zip(lines, found, strict=True) if not match] == [], (
+        "not pinned by == to a version that anyone can get"
+    )
     return {normalised(match[1]): match[2] for match in found}
 
 
 def tracked() -> list[Path]:
     """Files of the repository that are text."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
     paths = [ROOT / name for name in listed if name] or [path for path in (ROOT / "src").rglob("*.py")]
     return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()[:8000]]
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [("requirements.lock", ["build", "stack"]), ("requirements-dev.lock", ["build", "stack", "dev"])]
+    ("lock", "extras"),
+    [("requirements.lock", ["build", "stack"]), ("requirements-dev.lock", ["build", "stack", "dev"])],
 )
 def test_locks_pin_every_direct_dependency(lock, extras):
     wanted = PROJECT["dependencies"] + [name for extra in extras for name in PROJECT["optional-dependencies"][extra]]
@@ -54,16 +61,28 @@ def test_make_has_the_targets_that_the_documents_name():
     ]
     named = {target for text in texts for target in re.findall(r"(?:^|`|\n|# {2,})make (\w+)", text)}
     assert named | {"run", "test", "lint", "flow", "ui", "clean"} <= targets
-    assert targets - {"export"} <= set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()) | {"VENV", "READY"}
+    assert targets - {"export"} <= set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()) | {
+        "VENV",
+        "READY",
+    }
 
 
 @pytest.mark.parametrize(
     "path",
-    sorted([*ROOT.glob("*.y*ml"), *ROOT.glob(".github/**/*.y*ml"), *ROOT.glob("profiles/*.yaml"), *ROOT.glob("deploy/**/*.y*ml")]),
+    sorted(
+        [
+            *ROOT.glob("*.y*ml"),
+            *ROOT.glob(".github/**/*.y*ml"),
+            *ROOT.glob("profiles/*.yaml"),
+            *ROOT.glob("deploy/**/*.y*ml"),
+        ]
+    ),
     ids=lambda path: path.name,
 )
 def test_yaml_files_are_readable(path):
-    assert isinstance(YAML(typ="safe").load(path.read_text()) or {}, dict)  # the default profile has nothing but its comment
+    assert isinstance(
+        YAML(typ="safe").load(path.read_text()) or {}, dict
+    )  # the default profile has nothing but its comment
 
 
 def test_ci_runs_what_people_run():
@@ -101,7 +120,11 @@ def test_nothing_tells_of_the_machine_that_it_was_written_on():
         r"|^-[-i]\S*index|@ file:/",
         re.MULTILINE,
     )
-    found = {(str(path.relative_to(ROOT)), match[0]) for path in tracked() for match in machine.finditer(path.read_text(errors="replace"))}
+    found = {
+        (str(path.relative_to(ROOT)), match[0])
+        for path in tracked()
+        for match in machine.finditer(path.read_text(errors="replace"))
+    }
     assert {hit for hit in found if hit[0] != "tests/test_project.py"} == set()
 
 

@@ -16,7 +16,9 @@ from gptmill.tracking.context import dvc_hash
 def project_with_history(built, tmp_path, monkeypatch):
     """A copy of the project that was run, with its store, a receipt of the classifier, and that committed; as the working folder."""
     folder = tmp_path / "project"
-    shutil.copytree(built.folder, folder, ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", "data_docs", ".gptmill"))
+    shutil.copytree(
+        built.folder, folder, ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", "data_docs", ".gptmill")
+    )
     shutil.copy(built.folder / "mlflow.db", folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
@@ -80,12 +82,17 @@ def test_data_that_changed_since_is_said(project_with_history):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda: paths.PARAMS.write_text(paths.PARAMS.read_text().replace("seed: 123", "seed: 5")), "seed: 123, and 5 in params.yaml now"),
+        (
+            lambda: paths.PARAMS.write_text(paths.PARAMS.read_text().replace("seed: 123", "seed: 5")),
+            "seed: 123, and 5 in params.yaml now",
+        ),
         (lambda: (paths.BASE_MODEL / Lineage.WEIGHTS).write_bytes(b"x"), "models/base is another one now"),
         (lambda: (paths.CLASSIFIER_MODEL / Lineage.WEIGHTS).write_bytes(b"x"), "damaged, or changed by hand"),
         (lambda: files.write_text(paths.Path("src/code.py"), "x = 2\n"), "src/code.py: the code has changed since"),
         (
-            lambda: files.write_json(paths.source_record("spam"), files.read_json(paths.source_record("spam")) | {"licence": "CC0"}),
+            lambda: files.write_json(
+                paths.source_record("spam"), files.read_json(paths.source_record("spam")) | {"licence": "CC0"}
+            ),
             "says another origin or licence now",
         ),
     ],
@@ -100,7 +107,11 @@ def test_what_can_not_be_followed_is_said(project_with_history, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     (paths.CLASSIFIER_MODEL / "README.md").write_text("mine")  # other bytes than those of the receipt
     unknown = told("classifier", "unknown")
-    for part in ("dvc.lock knows no output with these bytes", "git: no commit has its receipt", "run: MLflow at http://127.0.0.1:9"):
+    for part in (
+        "dvc.lock knows no output with these bytes",
+        "git: no commit has its receipt",
+        "run: MLflow at http://127.0.0.1:9",
+    ):
         assert part in unknown
     for file in paths.CLASSIFIER_MODEL.iterdir():
         if file.name != Lineage.WEIGHTS:
@@ -116,7 +127,13 @@ def test_a_model_from_the_registry_brings_its_way_back_to_another_machine(projec
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     said, unknown = told("models:/gptmill-classifier/1"), told("models:/gptmill-classifier/1", "unknown")
-    for part in (weights, "classifier.epochs: 1", "licence MIT", "run: finetune_classifier", "gptmill-classifier version 1 (champion)"):
+    for part in (
+        weights,
+        "classifier.epochs: 1",
+        "licence MIT",
+        "run: finetune_classifier",
+        "gptmill-classifier version 1 (champion)",
+    ):
         assert part in said
     for part in ("data/spam/train.parquet: MD5", "dvc.lock is not here", "which is not in the repository here"):
         assert part in unknown

@@ -13,7 +13,9 @@ from gptmill.core.errors import GptmillError
 from pipelines import pull_request
 
 ROOT = Path(__file__).parents[1]
-WORKFLOWS = {path.name: YAML(typ="safe").load(path.read_text()) for path in sorted((ROOT / ".github/workflows").glob("*.yaml"))}
+WORKFLOWS = {
+    path.name: YAML(typ="safe").load(path.read_text()) for path in sorted((ROOT / ".github/workflows").glob("*.yaml"))
+}
 LOCK = """schema: '2.0'
 stages:
   train:
@@ -80,7 +82,9 @@ def test_metrics_parameters_and_outputs_are_compared_without_a_run(two_commits, 
 def test_what_is_the_same_is_said_to_be(two_commits, monkeypatch):
     monkeypatch.chdir(two_commits[0])
     said = pull_request.comment("HEAD")
-    assert "No metric differs." in said and "No parameter differs." in said and "Every output has the same bytes" in said
+    assert (
+        "No metric differs." in said and "No parameter differs." in said and "Every output has the same bytes" in said
+    )
 
 
 def test_a_commit_that_dvc_cannot_read_is_named(two_commits, tmp_path, monkeypatch):
@@ -120,7 +124,12 @@ def test_a_curve_is_drawn_to_its_last_point():
 
 
 def steps() -> list[tuple[str, str, dict]]:
-    return [(file, name, step) for file, flow in WORKFLOWS.items() for name, job in flow["jobs"].items() for step in job["steps"]]
+    return [
+        (file, name, step)
+        for file, flow in WORKFLOWS.items()
+        for name, job in flow["jobs"].items()
+        for step in job["steps"]
+    ]
 
 
 def test_workflows_use_no_action_of_strangers():
@@ -135,7 +144,9 @@ def test_only_the_job_that_comments_may_write_and_it_runs_nothing_of_the_pull_re
         for file, flow in WORKFLOWS.items()
         for name, job in flow["jobs"].items()
     }
-    assert {place for place, permissions in allowed.items() if "write" in permissions.values()} == {("pull-request.yaml", "comment")}
+    assert {place for place, permissions in allowed.items() if "write" in permissions.values()} == {
+        ("pull-request.yaml", "comment")
+    }
     assert all("permissions" in flow for flow in WORKFLOWS.values())
     assert not {"pull_request_target"} & {event for flow in WORKFLOWS.values() for event in flow["on"]}
     [step] = WORKFLOWS["pull-request.yaml"]["jobs"]["comment"]["steps"]
@@ -163,7 +174,12 @@ def test_a_comparison_that_fails_leaves_no_comment(tmp_path):
     python.chmod(0o755)
     # What GitHub starts for `shell: bash`; without a name it is `bash -e`.
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", compare["run"]]
-    assert subprocess.run(command, cwd=tmp_path, env=os.environ | {"GITHUB_STEP_SUMMARY": "summary"}, check=False).returncode == 1
+    assert (
+        subprocess.run(
+            command, cwd=tmp_path, env=os.environ | {"GITHUB_STEP_SUMMARY": "summary"}, check=False
+        ).returncode
+        == 1
+    )
 
 
 GH = """#!/bin/bash
@@ -182,8 +198,21 @@ def post(folder: Path, number: str, existing: str) -> list[str]:
     (folder / "bin").mkdir()
     (folder / "bin/gh").write_text(GH)
     (folder / "bin/gh").chmod(0o755)
-    known = {"GH_REPO": "a/b", "RUN": "7", "RUN_URL": "https://example.org/7", "COMMIT": "c" * 40, "OWNER": "o", "BRANCH": "x y"}
-    environment = {**os.environ, **known, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "NUMBER": number, "COMMENT": existing}
+    known = {
+        "GH_REPO": "a/b",
+        "RUN": "7",
+        "RUN_URL": "https://example.org/7",
+        "COMMIT": "c" * 40,
+        "OWNER": "o",
+        "BRANCH": "x y",
+    }
+    environment = {
+        **os.environ,
+        **known,
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "NUMBER": number,
+        "COMMENT": existing,
+    }
     [step] = WORKFLOWS["pull-request.yaml"]["jobs"]["comment"]["steps"]
     subprocess.run(["bash", "-e", "-c", step["run"]], cwd=folder, env=environment, check=True, capture_output=True)
     return (folder / "calls").read_text().splitlines()

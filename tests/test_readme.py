@@ -88,5 +88,7 @@ def test_the_picture_shows_every_stage_of_the_graph():
 def test_every_place_that_it_names_is_there():
     for name in re.findall(r"^\| `([^|]+)` \|", README, re.MULTILINE):
         for path in re.findall(r"[\w./]+", name):
-            if not (ROOT / "src/gptmill" / path).is_dir() and not path.startswith(("models/", "metrics/", "plots/", "reports/", "data/")):
+            if not (ROOT / "src/gptmill" / path).is_dir() and not path.startswith(
+                ("models/", "metrics/", "plots/", "reports/", "data/")
+            ):
                 assert (ROOT / path).exists(), path

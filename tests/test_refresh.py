@@ -25,13 +25,19 @@ def sha256(content: bytes) -> str:
 def use(url: str) -> None:
     """params.yaml takes the messages from there, with comments and a layout that must stay."""
     text = paths.PARAMS.read_text().replace("source: sample", "source:   custom   # mine")
-    text = text.replace("    file: spam.tsv\n    urls: []", f'    file: mine.csv\n    urls: # where they are\n    - "{url}"')
-    text = text.replace("columns: [label, text]", "columns: []").replace("labels: [ham, spam]", "labels: ['ham',  \"spam\"]")
+    text = text.replace(
+        "    file: spam.tsv\n    urls: []", f'    file: mine.csv\n    urls: # where they are\n    - "{url}"'
+    )
+    text = text.replace("columns: [label, text]", "columns: []").replace(
+        "labels: [ham, spam]", "labels: ['ham',  \"spam\"]"
+    )
     paths.PARAMS.write_text(text.replace('sha256: ""', "sha256: ''   # none yet"))
 
 
 def test_the_sample_has_nothing_upstream(project):
-    assert told() == [f"{name}: the embedded sample; there is nothing upstream." for name in ("corpus", "spam", "instructions")]
+    assert told() == [
+        f"{name}: the embedded sample; there is nothing upstream." for name in ("corpus", "spam", "instructions")
+    ]
     with pytest.raises(GptmillError, match="there is no data set spma; there are corpus, spam, instructions"):
         told("spma")
 
@@ -57,8 +63,13 @@ def test_what_has_changed_is_pinned_and_nothing_else_in_the_file(project, serve,
     assert f"has changed: {sha256(TABLE)} -> {sha256(content)}" in line and "dvc repro" in line
     assert params.load().data.spam.sha256 == sha256(content)
     place = before.index("sha256: ''", before.index("  spam:\n"))
-    assert paths.PARAMS.read_text() == before[:place] + f'sha256: "{sha256(content)}"' + before[place + len("sha256: ''") :]
-    assert paths.raw_file("spam", "mine.csv").read_bytes() == TABLE and paths.source_record("spam").read_bytes() == record
+    assert (
+        paths.PARAMS.read_text()
+        == before[:place] + f'sha256: "{sha256(content)}"' + before[place + len("sha256: ''") :]
+    )
+    assert (
+        paths.raw_file("spam", "mine.csv").read_bytes() == TABLE and paths.source_record("spam").read_bytes() == record
+    )
     stages.run("download", params.load(), "spam")
     assert paths.raw_file("spam", "mine.csv").read_bytes() == content
     assert told("spam")[0].startswith("spam: unchanged")
@@ -80,7 +91,10 @@ def test_a_hash_that_can_not_be_found_in_the_file_is_left_to_the_person(project)
     text = paths.PARAMS.read_text()
     paths.PARAMS.write_text(text.replace('    sha256: ""', "    sha256: >-\n"))
     assert params.load().data.spam.sha256 == ""
-    with pytest.raises(GptmillError, match=f"data.spam.sha256 can't be .* in params.yaml as it is written: set it to {'1' * 64} yourself"):
+    with pytest.raises(
+        GptmillError,
+        match=f"data.spam.sha256 can't be .* in params.yaml as it is written: set it to {'1' * 64} yourself",
+    ):
         refresh.pin("spam", "1" * 64)
 
 

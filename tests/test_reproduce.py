@@ -54,13 +54,20 @@ ROOT = Path(__file__).parents[1]
 
 def _repository(folder: Path, stage: str) -> Path:
     """A repository of one stage, with the real parameters and a package that shows whose code runs."""
-    files.write_text(folder / "dvc.yaml", f"stages:\n  only:\n    cmd: {stage}\n    params: [seed]\n    outs: [out.txt]\n")
+    files.write_text(
+        folder / "dvc.yaml", f"stages:\n  only:\n    cmd: {stage}\n    params: [seed]\n    outs: [out.txt]\n"
+    )
     for name in ("params.yaml", "profiles/mini.yaml"):
         files.write_text(folder / name, (ROOT / name).read_text(encoding="utf-8"))
     files.write_text(folder / "src/gptmill/__init__.py", "")
     files.write_text(folder / "src/gptmill/__main__.py", "")  # takes the place of `gptmill params check`
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"], ["git", "add", "."], [*git, "commit", "--quiet", "-m", "all"]):
+    for command in (
+        ["git", "init", "--quiet"],
+        ["dvc", "init", "--quiet"],
+        ["git", "add", "."],
+        [*git, "commit", "--quiet", "-m", "all"],
+    ):
         subprocess.run(command, cwd=folder, check=True)
     return folder
 

@@ -25,7 +25,9 @@ def folders(tmp_path_factory, words):
     made = {}
     for name, style in {**STYLES, "none": None}.items():
         made[name] = tmp_path_factory.mktemp("styles") / name
-        weights.save(model, words, made[name], also=[lambda to, style=style: prompts.write_style(to, style)] if style else [])
+        weights.save(
+            model, words, made[name], also=[lambda to, style=style: prompts.write_style(to, style)] if style else []
+        )
     return made
 
 

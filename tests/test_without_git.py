@@ -17,7 +17,14 @@ STAGE = "stages:\n  one:\n    cmd: python -c \"open('out','w')\"\n    outs: [out
 @pytest.fixture
 def unpacked(tmp_path, monkeypatch) -> Path:
     """The Makefile and DVC's configuration with a graph of one stage and a complete environment, as the working folder."""
-    for name in ("Makefile", "tools/environment.py", ".dvc/config", "requirements-dev.lock", "tests/models.lock", "pyproject.toml"):
+    for name in (
+        "Makefile",
+        "tools/environment.py",
+        ".dvc/config",
+        "requirements-dev.lock",
+        "tests/models.lock",
+        "pyproject.toml",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "dvc.yaml").write_text(STAGE)
@@ -38,7 +45,12 @@ def unpacked(tmp_path, monkeypatch) -> Path:
 def test_make_run_works(unpacked):
     done = subprocess.run(["make", "run", f"PYTHON={sys.executable}"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert Path("out").exists() and Path("verbs").read_text().splitlines() == ["params check", "data refresh --local", "sync", "summary"]
+    assert Path("out").exists() and Path("verbs").read_text().splitlines() == [
+        "params check",
+        "data refresh --local",
+        "sync",
+        "summary",
+    ]
     assert "no_scm" in Path(".dvc/config.local").read_text()
 
 
@@ -50,7 +62,9 @@ def test_a_repository_is_left_to_git(unpacked):
 
 
 def test_what_reads_the_graph_says_what_to_do(unpacked):
-    with pytest.raises(GptmillError, match="is not a git repository. Make it one .git init., or run without git: dvc config"):
+    with pytest.raises(
+        GptmillError, match="is not a git repository. Make it one .git init., or run without git: dvc config"
+    ):
         graph.read()
 
 

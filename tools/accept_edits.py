@@ -43,7 +43,9 @@ def accept(root: Path) -> list[str]:
                 dep.save()
                 renewed.setdefault(stage.addressing, []).append(dep)
         if refused:
-            raise GptmillError(f"these are changes of behaviour, or may be; run the stages: dvc repro\n{listing(sorted(set(refused)))}")
+            raise GptmillError(
+                f"these are changes of behaviour, or may be; run the stages: dvc repro\n{listing(sorted(set(refused)))}"
+            )
         if renewed:
             _write(root / LOCK, renewed)
     return sorted(renewed)
@@ -69,7 +71,10 @@ def _differences(root: Path, path: str, md5: str) -> Iterator[str]:
             yield f"{path}: no commit has the sources of its last run"
             return
         old, new = _files(before), _files(root / path)
-        yield from (f"{Path(path, name)} was {'added' if name in new else 'removed'}" for name in sorted(old.keys() ^ new.keys()))
+        yield from (
+            f"{Path(path, name)} was {'added' if name in new else 'removed'}"
+            for name in sorted(old.keys() ^ new.keys())
+        )
         for name in sorted(old.keys() & new.keys()):
             if _behaviour(old[name]) != _behaviour(new[name]):
                 yield f"{Path(path, name)} behaves differently"
@@ -97,7 +102,11 @@ def _git(root: Path, *command: str) -> bytes:
 def _files(place: Path) -> dict[str, Path]:
     if place.is_file():
         return {"": place}
-    return {str(path.relative_to(place)): path for path in place.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    return {
+        str(path.relative_to(place)): path
+        for path in place.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def _behaviour(path: Path) -> str | bytes:
@@ -106,7 +115,10 @@ def _behaviour(path: Path) -> str | bytes:
         return path.read_bytes()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:]
     return ast.dump(tree)
 
@@ -125,7 +137,11 @@ def main() -> None:
         stages = accept(Path.cwd())
     except GptmillError as error:
         sys.exit(f"error: {error}")
-    print(f"dvc.lock has the new hashes for {', '.join(stages)}" if stages else "No stage's code has changed since its last run.")
+    print(
+        f"dvc.lock has the new hashes for {', '.join(stages)}"
+        if stages
+        else "No stage's code has changed since its last run."
+    )
 
 
 if __name__ == "__main__":

@@ -143,7 +143,9 @@ def write(graph: Path, reads: dict[str, set[str]]) -> list[str]:
             for one in sorted(extra):
                 listed.remove(one)
             listed.extend(sorted(missing))
-            told += [f"{name}: {key} + {one}" for one in sorted(missing)] + [f"{name}: {key} - {one}" for one in sorted(extra)]
+            told += [f"{name}: {key} + {one}" for one in sorted(missing)] + [
+                f"{name}: {key} - {one}" for one in sorted(extra)
+            ]
         if not entry.get("params", True):
             del entry["params"]
     if told:

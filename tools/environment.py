@@ -17,7 +17,10 @@ from contextlib import contextmanager
 
 FOLDER, LINK = ".venvs", ".venv"
 INPUTS = ("requirements-dev.lock", "tests/models.lock", "pyproject.toml")
-READY, UNFINISHED = ".ready", ".unfinished"  # in an environment: it is complete; it is being installed, or that was interrupted
+READY, UNFINISHED = (
+    ".ready",
+    ".unfinished",
+)  # in an environment: it is complete; it is being installed, or that was interrupted
 OLDEST = (3, 11)
 STEPS = (
     ("-r", "requirements-dev.lock"),
@@ -56,7 +59,15 @@ def build(folder):
                 pass
         _run(sys.executable, "-m", "venv", folder)
         for step in STEPS:
-            _run(os.path.join(folder, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *step)
+            _run(
+                os.path.join(folder, "bin", "python"),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                *step,
+            )
         os.replace(unfinished, os.path.join(folder, READY))
 
 
@@ -70,9 +81,15 @@ def point(folder):
     else:
         ours = not os.path.exists(LINK)
     if not ours:
-        print(f"{LINK} is not a link that make created, so it stays as it is. make uses {folder}: . {folder}/bin/activate", file=sys.stderr)
+        print(
+            f"{LINK} is not a link that make created, so it stays as it is. make uses {folder}: . {folder}/bin/activate",
+            file=sys.stderr,
+        )
         if os.path.exists(os.path.join(LINK, READY)) and not os.path.islink(LINK):
-            print("It is an earlier version's environment: remove it when nothing uses it, for make to put the link there", file=sys.stderr)
+            print(
+                "It is an earlier version's environment: remove it when nothing uses it, for make to put the link there",
+                file=sys.stderr,
+            )
         return
     new = f"{LINK}.{os.getpid()}"
     os.symlink(folder, new)

@@ -102,7 +102,9 @@ def weights_import(
         ),
     ],
     to: Annotated[Path, typer.Option(help="the model folder to make")],
-    n_heads: Annotated[int | None, typer.Option(min=1, help="attention heads, where the source does not say, as the book's .pth")] = None,
+    n_heads: Annotated[
+        int | None, typer.Option(min=1, help="attention heads, where the source does not say, as the book's .pth")
+    ] = None,
 ) -> None:
     """Make a model folder of weights from elsewhere, and say what was found."""
     from gptmill.pretrained.exchange import import_weights
@@ -129,7 +131,9 @@ def weights_export(
 
 @model_app.command("show")
 def model_show(
-    model: Annotated[str, typer.Argument(help="a model folder, or a published size: gpt2, gpt2-xl, gpt2-355M")] = str(paths.BASE_MODEL),
+    model: Annotated[str, typer.Argument(help="a model folder, or a published size: gpt2, gpt2-xl, gpt2-355M")] = str(
+        paths.BASE_MODEL
+    ),
 ) -> None:
     """Print a model's sizes, and the memory that it takes."""
     from gptmill.pretrained.exchange import show_model
@@ -143,7 +147,9 @@ def generate(
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 100,
     temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token")] = 0.8,
     top_k: Annotated[int, typer.Option(min=0, help="sample among the k likeliest tokens; 0: among all")] = 50,
-    top_p: Annotated[float, typer.Option(max=1, help="sample among the likeliest tokens that together have this probability")] = 1.0,
+    top_p: Annotated[
+        float, typer.Option(max=1, help="sample among the likeliest tokens that together have this probability")
+    ] = 1.0,
     repetition_penalty: Annotated[float, typer.Option(help="above 1: say less of what was said before")] = 1.0,
     min_new_tokens: Annotated[int, typer.Option(min=0, help="no end of text before")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="a text to stop before; may be given more than once")] = None,

@@ -28,16 +28,28 @@ def small(tmp_path_factory) -> str:
     import subprocess
 
     out = tmp_path_factory.mktemp("bench") / "RESULTS.md"
-    subprocess.run([sys.executable, "-m", "benchmarks.run", "--small", "--out", str(out)], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.run", "--small", "--out", str(out)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     return out.read_text(encoding="utf-8")
 
 
 def test_a_run_measures_every_row_but_those_whose_data_are_not_here(small):
     found = rows(small)
     assert [target for _, _, target in found] == [target for _, target in PROMISED[:-3]]
-    assert all(what.startswith(name.replace("16 prompts", "3 prompts")) for (what, _, _), (name, _) in zip(found, PROMISED, strict=False))
+    assert all(
+        what.startswith(name.replace("16 prompts", "3 prompts"))
+        for (what, _, _), (name, _) in zip(found, PROMISED, strict=False)
+    )
     assert all(ratio > 0 for _, ratio, _ in found)
-    assert "tinyshakespeare was not measured" in small and "What Prefect costs was not measured" in small and "the sample's" in small
+    assert (
+        "tinyshakespeare was not measured" in small
+        and "What Prefect costs was not measured" in small
+        and "the sample's" in small
+    )
 
 
 def test_a_flow_that_takes_what_it_may_has_a_ratio_of_one():
@@ -69,7 +81,10 @@ def test_the_textbook_computes_what_our_model_computes(make_gpt):
                 layer.bias.copy_(state[f"blocks.{i}.{name}.bias"])
             parts = (block.attention.query, block.attention.key, block.attention.value)
             for layer, weight, bias in zip(
-                parts, state[f"blocks.{i}.attention.qkv.weight"].chunk(3), state[f"blocks.{i}.attention.qkv.bias"].chunk(3), strict=True
+                parts,
+                state[f"blocks.{i}.attention.qkv.weight"].chunk(3),
+                state[f"blocks.{i}.attention.qkv.bias"].chunk(3),
+                strict=True,
             ):
                 layer.weight.copy_(weight)
                 layer.bias.copy_(bias)

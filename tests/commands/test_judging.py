@@ -44,7 +44,8 @@ def test_a_file_of_answers_is_scored(elsewhere):
 
 def test_json_lines_and_the_books_name_of_the_answer_are_read(elsewhere):
     lines = [
-        {**{key: value for key, value in record.items() if key != "response"}, "model_response": record["response"]} for record in RECORDS
+        {**{key: value for key, value in record.items() if key != "response"}, "model_response": record["response"]}
+        for record in RECORDS
     ]
     (elsewhere / "answers.jsonl").write_text("\ufeff" + "\n".join(map(json.dumps, lines)) + "\n\n")
     assert told("answers.jsonl", "--json")["mean_score"] == told("answers.json", "--json")["mean_score"]
@@ -52,7 +53,9 @@ def test_json_lines_and_the_books_name_of_the_answer_are_read(elsewhere):
 
 
 def test_two_files_are_compared_question_by_question(elsewhere):
-    (elsewhere / "others.json").write_text(json.dumps([{**record, "response": "It is a goose."} for record in reversed(RECORDS)]))
+    (elsewhere / "others.json").write_text(
+        json.dumps([{**record, "response": "It is a goose."} for record in reversed(RECORDS)])
+    )
     found = told("answers.json", "--against-file", "others.json", "--json")["against_file"]
     assert found["gain"] > 0 and found["gain_low"] <= found["gain"] <= found["gain_high"] and found["win_rate"] == 0.625
     assert "gain over others.json: +" in run("answers.json", "--against-file", "others.json").stdout
@@ -62,12 +65,24 @@ def test_two_files_are_compared_question_by_question(elsewhere):
 
 def test_agreement_is_told_and_written(elsewhere):
     found = told("agreement", "answers.json", "--against", "points", "--json")
-    assert found["pearson"] > 0.9 and found["spearman_low"] <= found["spearman"] <= found["spearman_high"] and found["judged"] == 4
+    assert (
+        found["pearson"] > 0.9
+        and found["spearman_low"] <= found["spearman"] <= found["spearman_high"]
+        and found["judged"] == 4
+    )
     assert json.loads((elsewhere / "reports/agreement.json").read_text()) == found
     page = (elsewhere / "reports/agreement.html").read_text()
     assert "Pearson" in page and "The judge is no LLM" in page and found["sha256"] in page
     result = run("agreement", "answers.json", "--against", "points")
-    for said in ("Pearson", "Spearman", "Kendall", "kappa", "absolute error", "points of answers.json", "reports/agreement.html"):
+    for said in (
+        "Pearson",
+        "Spearman",
+        "Kendall",
+        "kappa",
+        "absolute error",
+        "points of answers.json",
+        "reports/agreement.html",
+    ):
         assert said in result.stdout
 
 

@@ -120,7 +120,9 @@ def no_rows() -> bytes:
     return parquet({name: pa.array([], "string") for name in ("body", "topic")})
 
 
-def sparse(head: bytes, character: bytes, megabytes: int, tail: bytes = b"", name: str = "topics.csv") -> Callable[[Path], None]:
+def sparse(
+    head: bytes, character: bytes, megabytes: int, tail: bytes = b"", name: str = "topics.csv"
+) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         with (folder / name).open("wb") as file:
             file.write(head)
@@ -151,7 +153,9 @@ def flipped(content: bytes, place: int) -> bytes:
 
 
 CSV_ROWS = (  # NUL, the mark of decoders, too many fields, too few, none, another case, white space, 10 MB, other spacing
-    b'"a\x00b",food\n"a\xef\xbf\xbdb",food\none,two,food\nalone\n\na,Sports\n"  ",food\n' + b"x" * 10_000_000 + b',food\n"a", food\n'
+    b'"a\x00b",food\n"a\xef\xbf\xbdb",food\none,two,food\nalone\n\na,Sports\n"  ",food\n'
+    + b"x" * 10_000_000
+    + b',food\n"a", food\n'
 )
 JSON_RECORDS = (  # a number, an object, a key twice, half a surrogate pair, no label, a list as label
     rb', {"body": 7, "topic": "food"}, {"body": {"en": "a"}, "topic": "food"}, {"body": "a", "body": "b", "topic": "food"}, '
@@ -177,34 +181,54 @@ INPUTS: dict[str, Spoiled] = {
     # another kind of file
     "an HTML page": Spoiled(PAGE, "topics.csv: it is an HTML or XML page"),
     "an HTML page, packed": Spoiled(gzip.compress(PAGE), "topics.csv .*is an HTML or XML page"),
-    "an XML error": Spoiled(b'\xef\xbb\xbf<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>', "topics.csv: it is an HTML or XML"),
-    "an Excel workbook": Spoiled(zipped(("[Content_Types].xml", b"<x/>"), ("xl/workbook.xml", b"<x/>")), "an Excel or Word file"),
-    "an old Excel workbook": Spoiled(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an Excel or Word file, which is not read here"),
+    "an XML error": Spoiled(
+        b'\xef\xbb\xbf<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>', "topics.csv: it is an HTML or XML"
+    ),
+    "an Excel workbook": Spoiled(
+        zipped(("[Content_Types].xml", b"<x/>"), ("xl/workbook.xml", b"<x/>")), "an Excel or Word file"
+    ),
+    "an old Excel workbook": Spoiled(
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an Excel or Word file, which is not read here"
+    ),
     "bzip2": Spoiled(b"BZh91AY&SY" + bytes(50), "bzip2-compressed, which is not read here"),
     "Parquet called csv": Spoiled(parquet({"body": ["a"], "topic": ["b"]}), "topics.csv is Parquet, not text"),
     "csv called Parquet": Spoiled(GOOD, "topics.parquet is not Parquet", name="topics.parquet", params=PARQUET),
     # encodings
-    "Latin-1": Spoiled(GOOD + "caf\xe9,food\n".encode("latin-1"), "topics.csv is not UTF-8: line 42, byte .* is 0xe9.*iconv"),
+    "Latin-1": Spoiled(
+        GOOD + "caf\xe9,food\n".encode("latin-1"), "topics.csv is not UTF-8: line 42, byte .* is 0xe9.*iconv"
+    ),
     "UTF-16": Spoiled(table().encode("utf-16"), "topics.csv is UTF-16"),
     "UTF-16 without a mark": Spoiled(table().encode("utf-16-le"), "topics.csv is UTF-16"),
     "cut within a character": Spoiled(GOOD + "caf\xe9".encode()[:-1], "topics.csv is not UTF-8: it ends in the middle"),
-    "a flipped bit": Spoiled(flipped(GOOD, 30), "topics.csv has SHA-256 .*, not .* data.spam.sha256", params={**CSV, "sha256": PINNED}),
-    "a file cut off": Spoiled(GOOD[:-20], "topics.csv has SHA-256 .*, not .* data.spam.sha256", params={**CSV, "sha256": PINNED}),
+    "a flipped bit": Spoiled(
+        flipped(GOOD, 30), "topics.csv has SHA-256 .*, not .* data.spam.sha256", params={**CSV, "sha256": PINNED}
+    ),
+    "a file cut off": Spoiled(
+        GOOD[:-20], "topics.csv has SHA-256 .*, not .* data.spam.sha256", params={**CSV, "sha256": PINNED}
+    ),
     "a record cut off": Spoiled(GOOD[:-6], quarantined={40: "label is missing"}),
     # tables
     "semicolons": Spoiled(table(separator=";").encode(), "topics.csv has no comma in its first line, but semicolons"),
-    "tabs": Spoiled(table(separator="\t").encode(), "topics.csv has no comma in its first line, but tabs.*call it .tsv"),
-    "Excel's sep line": Spoiled(b"sep=;\n" + table(separator=";").encode(), "topics.csv has no comma in its first line, but semicolons"),
+    "tabs": Spoiled(
+        table(separator="\t").encode(), "topics.csv has no comma in its first line, but tabs.*call it .tsv"
+    ),
+    "Excel's sep line": Spoiled(
+        b"sep=;\n" + table(separator=";").encode(), "topics.csv has no comma in its first line, but semicolons"
+    ),
     "a missing column": Spoiled(
         table(header="Body,topic").encode(), "no column body; it has Body, topic. Did you mean Body.*data.spam.text"
     ),
     "no header": Spoiled(table().partition("\n")[2].encode(), "topics.csv has no column (body|topic)"),
     "two columns of a name": Spoiled(b"body,topic,body\na,food,b\n", "topics.csv has two columns of the name body"),
-    "an unclosed quote": Spoiled(GOOD + b'"never ends,food\nand on,tech\n', "topics.csv: in the record that starts in line 42 the quote"),
+    "an unclosed quote": Spoiled(
+        GOOD + b'"never ends,food\nand on,tech\n', "topics.csv: in the record that starts in line 42 the quote"
+    ),
     "a quote within a field": Spoiled(
         GOOD + b'"he said "hi" to me",food\n', "topics.csv: in the record that starts in line 42 a quote inside"
     ),
-    "quotes that are not read": Spoiled(b'"body","topic"\n"a","food"\n', "set data.spam.quotes: true", params={**CSV, "quotes": False}),
+    "quotes that are not read": Spoiled(
+        b'"body","topic"\n"a","food"\n', "set data.spam.quotes: true", params={**CSV, "quotes": False}
+    ),
     "bad rows of a csv": Spoiled(
         GOOD + CSV_ROWS,
         quarantined={
@@ -232,7 +256,9 @@ INPUTS: dict[str, Spoiled] = {
         },
     ),
     "200 MB of one character": Spoiled(sparse(b"body,topic\n", b"x", 200), "topics.csv: line 2 has more than"),
-    "200 MB in quotes": Spoiled(sparse(b'body,topic\n"', b"x\n", 100, b'",food\n'), "topics.csv: .* a field has more than"),
+    "200 MB in quotes": Spoiled(
+        sparse(b'body,topic\n"', b"x\n", 100, b'",food\n'), "topics.csv: .* a field has more than"
+    ),
     "200 MB of quotes": Spoiled(sparse(b"body,topic\n", b'"', 200), "topics.csv: line 2 has more than"),
     "200 MB of one character in JSON": Spoiled(
         sparse(b'[{"body": "', b"x", 200, b'", "topic": "food"}]', "topics.json"),
@@ -247,16 +273,24 @@ INPUTS: dict[str, Spoiled] = {
         name="corpus.txt",
     ),
     # JSON
-    "JSON cut off": Spoiled(json.dumps(RECORDS).encode()[:-30], "topics.json is not JSON: ", name="topics.json", params=JSON),
+    "JSON cut off": Spoiled(
+        json.dumps(RECORDS).encode()[:-30], "topics.json is not JSON: ", name="topics.json", params=JSON
+    ),
     "JSON of one object": Spoiled(
         json.dumps({"data": RECORDS}).encode(), "no list: .*Its key data holds a list", name="topics.json", params=JSON
     ),
     "JSON of strings": Spoiled(b'["a", "b"]', "none of its 2 items is a record", name="topics.json", params=JSON),
-    "JSON of columns": Spoiled(b'{"body": {"0": "a"}, "topic": {"0": "b"}}', "is JSON, but no list", name="topics.json", params=JSON),
+    "JSON of columns": Spoiled(
+        b'{"body": {"0": "a"}, "topic": {"0": "b"}}', "is JSON, but no list", name="topics.json", params=JSON
+    ),
     "an empty JSON list": Spoiled(b"[]", "topics.json is an empty list", name="topics.json", params=JSON),
-    "JSON without the key": Spoiled(b'[{"txt": "a", "topic": "b"}]', "no column body; it has txt, topic", name="topics.json", params=JSON),
+    "JSON without the key": Spoiled(
+        b'[{"txt": "a", "topic": "b"}]', "no column body; it has txt, topic", name="topics.json", params=JSON
+    ),
     "JSON nested too deeply": Spoiled(b"[" * 200_000, "nested too deeply", name="topics.json", params=JSON),
-    "a number of 5,000 digits": Spoiled(b'[{"body": ' + b"9" * 5000 + b"}]", "more than 4,300 digits", name="topics.json", params=JSON),
+    "a number of 5,000 digits": Spoiled(
+        b'[{"body": ' + b"9" * 5000 + b"}]", "more than 4,300 digits", name="topics.json", params=JSON
+    ),
     "bad records of a json": Spoiled(
         json.dumps(RECORDS).encode()[:-1] + JSON_RECORDS,
         name="topics.json",
@@ -276,7 +310,9 @@ INPUTS: dict[str, Spoiled] = {
         name="topics.jsonl",
         params=JSONL,
     ),
-    "a JSON list called jsonl": Spoiled(json.dumps(RECORDS).encode(), "topics.jsonl is a JSON list", name="topics.jsonl", params=JSONL),
+    "a JSON list called jsonl": Spoiled(
+        json.dumps(RECORDS).encode(), "topics.jsonl is a JSON list", name="topics.jsonl", params=JSONL
+    ),
     "no JSON in any line": Spoiled(b"a\nb\n", "no record in any of its 2 lines", name="topics.jsonl", params=JSONL),
     "instructions without output": Spoiled(
         json.dumps([{"instruction": "a"}] * 40).encode(),
@@ -304,16 +340,30 @@ INPUTS: dict[str, Spoiled] = {
         params=PARQUET,
     ),
     "Parquet of numbers": Spoiled(
-        parquet({"body": [1, 2], "topic": ["food", "tech"]}), "its column body holds int64, not text", name="topics.parquet", params=PARQUET
+        parquet({"body": [1, 2], "topic": ["food", "tech"]}),
+        "its column body holds int64, not text",
+        name="topics.parquet",
+        params=PARQUET,
     ),
     "Parquet of lists": Spoiled(
-        parquet({"body": [["a"], ["b"]], "topic": ["food", "tech"]}), "its column body holds list", name="topics.parquet", params=PARQUET
+        parquet({"body": [["a"], ["b"]], "topic": ["food", "tech"]}),
+        "its column body holds list",
+        name="topics.parquet",
+        params=PARQUET,
     ),
     "Parquet without the column": Spoiled(
-        parquet({"txt": ["a"], "topic": ["food"]}), "topics.parquet has no column body", name="topics.parquet", params=PARQUET
+        parquet({"txt": ["a"], "topic": ["food"]}),
+        "topics.parquet has no column body",
+        name="topics.parquet",
+        params=PARQUET,
     ),
     "a null in Parquet": Spoiled(
-        parquet({"body": [*(body for body, _ in rows()), None], "topic": [*["food", "tech", "sports", "politics"] * 10, "food"]}),
+        parquet(
+            {
+                "body": [*(body for body, _ in rows()), None],
+                "topic": [*["food", "tech", "sports", "politics"] * 10, "food"],
+            }
+        ),
         quarantined={41: "text is missing"},
         name="topics.parquet",
         params=PARQUET,
@@ -324,14 +374,22 @@ INPUTS: dict[str, Spoiled] = {
     "a flipped bit in gzip": Spoiled(
         flipped(gzip.compress(os.urandom(2000)), 1000), "topics.csv can't be used: it is gzip, and it is damaged"
     ),
-    "more after gzip": Spoiled(gzip.compress(GOOD) + b"rubbish", "topics.csv can't be used: it is gzip, and it is damaged"),
+    "more after gzip": Spoiled(
+        gzip.compress(GOOD) + b"rubbish", "topics.csv can't be used: it is gzip, and it is damaged"
+    ),
     "a gzip bomb": Spoiled(bomb("gz"), "topics.csv can't be used: it is more than .* bytes when it is unpacked"),
     "a Zstandard bomb": Spoiled(bomb("zst"), "topics.csv can't be used: it is more than .* bytes when it is unpacked"),
     "a zip bomb": Spoiled(bomb("zip"), "topics.csv can't be used: it is more than .* bytes when it is unpacked"),
-    "a zip that lies about sizes": Spoiled(lying_zip(), "topics.csv can't be used: it is (more than|zip, and it is damaged)"),
-    "packed over and over": Spoiled(gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(GOOD))))), "more than 4 times"),
+    "a zip that lies about sizes": Spoiled(
+        lying_zip(), "topics.csv can't be used: it is (more than|zip, and it is damaged)"
+    ),
+    "packed over and over": Spoiled(
+        gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(GOOD))))), "more than 4 times"
+    ),
     "an empty gzip": Spoiled(gzip.compress(b""), "topics.csv.* is empty"),
-    "zip cut off": Spoiled(zipped(("topics.csv", GOOD))[:-30], "topics.csv can't be used: it is zip, and it is damaged or cut off"),
+    "zip cut off": Spoiled(
+        zipped(("topics.csv", GOOD))[:-30], "topics.csv can't be used: it is zip, and it is damaged or cut off"
+    ),
     "an empty zip": Spoiled(zipped(), "an archive without a file in it"),
     "an encrypted zip": Spoiled(encrypted(), "an encrypted zip"),
     "a zip with ../": Spoiled(
@@ -342,20 +400,35 @@ INPUTS: dict[str, Spoiled] = {
     "a zip with backslashes": Spoiled(zipped(("..\\evil.csv", GOOD)), "points outside"),
     "a zip with an absolute path": Spoiled(zipped(("/etc/evil.csv", GOOD)), "its member /etc/evil.csv points outside"),
     "a zip with a drive": Spoiled(zipped(("C:evil.csv", GOOD)), "its member C:evil.csv points outside"),
-    "a zip with a symlink": Spoiled(zipped(("topics.csv", b"/etc/passwd"), external_attr=LINK, create_system=3), "is a link or a device"),
-    "a zip with many files": Spoiled(zipped(("a.csv", GOOD), ("b.csv", GOOD)), "it has 2 files: set member to one of a.csv, b.csv"),
-    "a zip without the member": Spoiled(zipped(("a.csv", GOOD)), "it has no member c.csv; it has a.csv", params={**CSV, "member": "c.csv"}),
+    "a zip with a symlink": Spoiled(
+        zipped(("topics.csv", b"/etc/passwd"), external_attr=LINK, create_system=3), "is a link or a device"
+    ),
+    "a zip with many files": Spoiled(
+        zipped(("a.csv", GOOD), ("b.csv", GOOD)), "it has 2 files: set member to one of a.csv, b.csv"
+    ),
+    "a zip without the member": Spoiled(
+        zipped(("a.csv", GOOD)), "it has no member c.csv; it has a.csv", params={**CSV, "member": "c.csv"}
+    ),
     "a zip with a name twice": Spoiled(zipped(("a.csv", GOOD), ("a.csv", b"x")), "two members of the name a.csv"),
-    "a member of no archive": Spoiled(GOOD, "it is no archive, so there is no member", params={**CSV, "member": "c.csv"}),
+    "a member of no archive": Spoiled(
+        GOOD, "it is no archive, so there is no member", params={**CSV, "member": "c.csv"}
+    ),
     "a tar with ../": Spoiled(tarred(("../evil.csv", GOOD)), r"its member \.\./evil.csv points outside"),
-    "a tar with a symlink": Spoiled(tarred(("topics.csv", b""), type=tarfile.SYMTYPE, linkname="/etc/passwd"), "is a link or a device"),
-    "a tar with a hard link": Spoiled(tarred(("topics.csv", b""), type=tarfile.LNKTYPE, linkname="../x"), "is a link or a device"),
+    "a tar with a symlink": Spoiled(
+        tarred(("topics.csv", b""), type=tarfile.SYMTYPE, linkname="/etc/passwd"), "is a link or a device"
+    ),
+    "a tar with a hard link": Spoiled(
+        tarred(("topics.csv", b""), type=tarfile.LNKTYPE, linkname="../x"), "is a link or a device"
+    ),
     "a tar with a device": Spoiled(tarred(("topics.csv", b""), type=tarfile.CHRTYPE), "is a link or a device"),
     "tar cut off": Spoiled(tarred(("topics.csv", GOOD * 9))[:6000], "it is tar, and it is (damaged or )?cut off"),
     "tar.gz cut off": Spoiled(gzip.compress(tarred(("topics.csv", GOOD)))[:-20], "it is gzip, and it is cut off"),
     # the corpus
     "a corpus in Latin-1": Spoiled(
-        "Once upon a caf\xe9. ".encode("latin-1") * 99, "corpus.txt is not UTF-8: line 1, byte 15", data_set="corpus", name="corpus.txt"
+        "Once upon a caf\xe9. ".encode("latin-1") * 99,
+        "corpus.txt is not UTF-8: line 1, byte 15",
+        data_set="corpus",
+        name="corpus.txt",
     ),
     "an empty corpus": Spoiled(b"\n \n", "corpus.txt is empty", data_set="corpus", name="corpus.txt"),
     "a corpus of rubbish": Spoiled(

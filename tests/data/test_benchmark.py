@@ -19,7 +19,9 @@ def test_the_bench_measures_speed_and_memory_and_leaves_nothing(tmp_path, monkey
 
 
 def test_the_corpus_has_the_size_asked_for_and_the_same_bytes_each_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench.sample, "stories", lambda: ["One here. Two there.", "Three now. Four then.", "Five. Six. Seven."])
+    monkeypatch.setattr(
+        bench.sample, "stories", lambda: ["One here. Two there.", "Three now. Four then.", "Five. Six. Seven."]
+    )
     for name in ("one", "two"):
         bench._write_corpus(tmp_path / name, 20_000)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
@@ -34,7 +36,9 @@ def test_the_child_reports_numbers(tmp_path, words):
     assert made["peak"] > 10_000_000 and made["tokens"] > 1000 and made["documents"] > 10 and json.dumps(made)
 
 
-@pytest.mark.parametrize(("size", "count"), [("100MB", 10**8), ("1GB", 10**9), (" 1.5 gb", 1_500_000_000), ("200KB", 200_000)])
+@pytest.mark.parametrize(
+    ("size", "count"), [("100MB", 10**8), ("1GB", 10**9), (" 1.5 gb", 1_500_000_000), ("200KB", 200_000)]
+)
 def test_sizes_are_read_as_people_write_them(size, count):
     assert bench.parse_size(size) == count
 

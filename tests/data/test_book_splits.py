@@ -16,7 +16,9 @@ LABELS = ["ham", "spam"]
 def messages(count: int = 150) -> pd.DataFrame:
     """Messages of which two open a quote that later ones close, so that pandas reads fewer rows than there are lines."""
     rng = random.Random(4)
-    rows = [("spam" if rng.random() < 0.2 else "ham", f"message {n} says 'hi' to {rng.randrange(9)}") for n in range(count)]
+    rows = [
+        ("spam" if rng.random() < 0.2 else "ham", f"message {n} says 'hi' to {rng.randrange(9)}") for n in range(count)
+    ]
     rows[10], rows[12] = ("ham", '"open and'), ("ham", 'closed" here')
     rows[20], rows[40] = ("ham", '"whole"'), ("ham", "NA")
     frame = pd.DataFrame(rows, columns=["label", "text"])
@@ -67,7 +69,12 @@ def test_what_is_not_the_books_kind_of_file_is_refused(labels, change, said):
 
 @pytest.mark.parametrize(("count", "sizes"), [(1100, (935, 55, 110)), (200, (170, 10, 20)), (33, (28, 2, 3))])
 def test_records_are_split_as_the_notebook_splits_them(count, sizes):
-    frame = pd.DataFrame([{"row": n, "instruction": f"Double {n}", "input": "", "output": str(2 * n), "group": "g"} for n in range(count)])
+    frame = pd.DataFrame(
+        [
+            {"row": n, "instruction": f"Double {n}", "input": "", "output": str(2 * n), "group": "g"}
+            for n in range(count)
+        ]
+    )
     parts = instructions.split(frame, InstructionSplitParams(train=0.85, validation=0.05, method="book"), seed=7)
     assert tuple(len(parts[name]) for name in ("train", "validation", "test")) == sizes
     in_file_order = pd.concat([parts["train"], parts["test"], parts["validation"]])["output"].tolist()

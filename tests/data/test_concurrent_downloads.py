@@ -192,7 +192,11 @@ def test_eight_processes_killed_at_random_never_end_with_wrong_bytes(fetch, tmp_
         for kill in range(chance.randrange(2, 6)):
             sent = slow.sent
             pause = chance.uniform(0, 0.3)
-            while slow.sent == sent and any(process.poll() is None for process in processes.values()) and time.monotonic() < until:
+            while (
+                slow.sent == sent
+                and any(process.poll() is None for process in processes.values())
+                and time.monotonic() < until
+            ):
                 time.sleep(0.01)  # something is under way
             time.sleep(pause)
             if len(versions) > 1 and kill % 2:
@@ -265,7 +269,12 @@ def test_a_cache_that_cannot_be_locked_is_one_message(tmp_path, monkeypatch, err
     monkeypatch.setenv("GPTMILL_CACHE", str(tmp_path))
     monkeypatch.setattr("filelock.FileLock._acquire", refuse)
     for use in (lambda: download_cache.entry("a", "corpus"), download_cache.scratch):
-        with pytest.raises(GptmillError, match=f"the download cache {tmp_path} can't be used .{error.strerror}.*set GPTMILL_CACHE"), use():
+        with (
+            pytest.raises(
+                GptmillError, match=f"the download cache {tmp_path} can't be used .{error.strerror}.*set GPTMILL_CACHE"
+            ),
+            use(),
+        ):
             pass
 
 

@@ -56,7 +56,9 @@ def test_separators_at_either_end_separate_nothing(tmp_path):
 ])  # fmt: skip
 def test_a_marker_ends_a_document_wherever_it_stands(tmp_path, monkeypatch, text, documents):
     assert [document for _, document in read(tmp_path, text)] == documents
-    assert [document for _, document in corpus.whole(corpus.from_rows([(7, text)]))] == documents, "in a table as in a text"
+    assert [document for _, document in corpus.whole(corpus.from_rows([(7, text)]))] == documents, (
+        "in a table as in a text"
+    )
     for size in (3, 4, 5, 17):
         monkeypatch.setattr(rawtext, "CHUNK", size)
         monkeypatch.setattr(corpus, "PIECE_CHARACTERS", size)
@@ -67,11 +69,15 @@ def test_documents_on_one_line_have_one_row_and_go_to_quarantine_one_by_one(tmp_
     (tmp_path / "raw.txt").write_text("One.\nTwo.<|endoftext|>bad<|endoftext|>Three.\n<|endoftext|>Four.")
     corpus.write(corpus.read(tmp_path / "raw.txt"), {1: "why"}, tmp_path / "clean.txt", tmp_path / "bad.parquet")
     assert (tmp_path / "clean.txt").read_text() == "One.\nTwo.\n<|endoftext|>\nThree.\n<|endoftext|>\nFour."
-    assert pq.read_table(tmp_path / "bad.parquet").to_pylist() == [{"row": 2, "text": "bad", "characters": 3, "reasons": "why"}]
+    assert pq.read_table(tmp_path / "bad.parquet").to_pylist() == [
+        {"row": 2, "text": "bad", "characters": 3, "reasons": "why"}
+    ]
     assert [row for row, _ in corpus.whole(corpus.read(tmp_path / "raw.txt"))] == [1, 2, 2, 3]
 
 
-@pytest.mark.parametrize("space", [" " * 999, " " * 1000, " " * 1001, " " * 5000, "\n" + " " * 1000, "\n" + " " * 1001, "\n" * 1200])
+@pytest.mark.parametrize(
+    "space", [" " * 999, " " * 1000, " " * 1001, " " * 5000, "\n" + " " * 1000, "\n" + " " * 1001, "\n" * 1200]
+)
 def test_white_space_beyond_what_goes_with_a_marker_stays_wherever_chunks_end(space):
     text = f"One.{space}{END_OF_TEXT}{space}Two."
     found = [list(corpus._divided(in_chunks(text, size))) for size in (1, 7, 600, 10_000)]
@@ -84,7 +90,11 @@ def test_white_space_beyond_what_goes_with_a_marker_stays_wherever_chunks_end(sp
 def test_the_books_way_of_joining_gives_its_documents(tmp_path):
     """As prepare_dataset of the book's chapter 5 joins files: the marker stands right before the next one's first word."""
     books = ["First book.\n\nIt ends.\n", "\ufeffSecond book.\n", "Third."]
-    assert [text for _, text in read(tmp_path, END_OF_TEXT.join(books))] == ["First book.\n\nIt ends.", "Second book.", "Third."]
+    assert [text for _, text in read(tmp_path, END_OF_TEXT.join(books))] == [
+        "First book.\n\nIt ends.",
+        "Second book.",
+        "Third.",
+    ]
 
 
 def test_byte_order_mark_and_carriage_returns_are_no_text(tmp_path):
@@ -168,7 +178,12 @@ def test_a_text_may_be_cut_at_every_place_before_white_space(words, gpt2_like, t
 
 def test_a_text_without_white_space_is_cut_by_force_and_one_of_white_space_too():
     assert [piece.text for piece in in_pieces([(1, "x" * 25, True)], 10)] == ["x" * 10, "x" * 10, "x" * 5]
-    assert [piece.text for piece in in_pieces([(1, "a b" + " " * 25, True)], 10)] == ["a b", " " * 10, " " * 10, " " * 5]
+    assert [piece.text for piece in in_pieces([(1, "a b" + " " * 25, True)], 10)] == [
+        "a b",
+        " " * 10,
+        " " * 10,
+        " " * 5,
+    ]
 
 
 @given(st.text(st.sampled_from("ab \n"), max_size=60), st.integers(1, 20))
@@ -182,7 +197,12 @@ def test_where_a_document_is_cut_depends_on_the_document_alone(text, size):
 
 def test_rows_of_a_table_are_documents_as_a_file_would_hold_them():
     rows = [(2, "a\r\nb"), (3, None), (4, ""), (5, "half \ud83d")]
-    assert list(corpus.from_rows(rows)) == [Piece(2, "a\nb", True), Piece(3, None, True), Piece(4, "", True), Piece(5, "half \ufffd", True)]
+    assert list(corpus.from_rows(rows)) == [
+        Piece(2, "a\nb", True),
+        Piece(3, None, True),
+        Piece(4, "", True),
+        Piece(5, "half \ufffd", True),
+    ]
 
 
 def test_what_is_kept_divides_into_the_same_documents_and_the_rest_says_why(tmp_path, monkeypatch):

@@ -26,7 +26,9 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def wanted(*urls: str, name: str = "spam", file: str = "topics.csv", member: str = "", sha256: str = "", megabytes: int = 1) -> Wanted:
+def wanted(
+    *urls: str, name: str = "spam", file: str = "topics.csv", member: str = "", sha256: str = "", megabytes: int = 1
+) -> Wanted:
     return Wanted(name, file, urls, member, sha256, "CC BY 4.0", megabytes)
 
 
@@ -130,7 +132,9 @@ def test_members_of_an_archive_become_documents_and_lines_of_jsonl_stand_one_aft
     Path("a.zip").write_bytes(zipped(**{"b.txt": b"Two.", "a.txt": b"One.", "c.md": b"x"}))
     assert bring(wanted("a.zip", name="corpus", file="corpus.txt", member="*.txt"))[0] == b"One.\n<|endoftext|>\nTwo.\n"
     Path("b.zip").write_bytes(zipped(**{"b.jsonl": b'{"text": "b"}', "a.jsonl": b'{"text": "a"}\n'}))
-    assert bring(wanted("b.zip", name="corpus", file="corpus.jsonl", member="*"))[0] == b'{"text": "a"}\n{"text": "b"}\n'
+    assert (
+        bring(wanted("b.zip", name="corpus", file="corpus.jsonl", member="*"))[0] == b'{"text": "a"}\n{"text": "b"}\n'
+    )
     Path("c.zip").write_bytes(zipped(**{"b.csv": b"text\nb", "a.csv": b"text\na"}))
     with pytest.raises(GptmillError, match="many files are for txt and jsonl"):
         bring(wanted("c.zip", name="corpus", file="corpus.csv", member="*"))
@@ -219,7 +223,9 @@ def test_a_download_that_breaks_goes_on_and_a_file_that_changed_meanwhile_starts
         content, tag = (DATA, '"one"') if len(server.requests) < 3 else (other, '"two"')
         status, headers, body = ranged(request, content, tag)
         return (
-            (status, headers | {"Content-Length": str(len(body))}, body[:20_000]) if len(server.requests) < 3 else (status, headers, body)
+            (status, headers | {"Content-Length": str(len(body))}, body[:20_000])
+            if len(server.requests) < 3
+            else (status, headers, body)
         )
 
     server = serve(answer)
@@ -239,7 +245,10 @@ def test_the_next_run_goes_on_only_with_the_same_file(serve, waits, cache, monke
     assert "the connection broke" in refusal(wanted(f"{server.url}/topics.csv"))
     cut = False
     assert bring(wanted(f"{server.url}/topics.csv"))[0] == DATA
-    assert [(r.headers.get("range"), r.headers.get("if-range")) for r in server.requests] == [(None, None), ("bytes=20000-", '"one"')]
+    assert [(r.headers.get("range"), r.headers.get("if-range")) for r in server.requests] == [
+        (None, None),
+        ("bytes=20000-", '"one"'),
+    ]
     assert [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
@@ -276,15 +285,22 @@ def test_a_server_that_stalls_is_given_up(monkeypatch, pause, waits):
 
     threading.Thread(target=serve_all, daemon=True).start()
     try:
-        assert "the server has stopped sending" in refusal(wanted(f"http://127.0.0.1:{listener.getsockname()[1]}/topics.csv"))
+        assert "the server has stopped sending" in refusal(
+            wanted(f"http://127.0.0.1:{listener.getsockname()[1]}/topics.csv")
+        )
     finally:
         done.set()
         listener.close()
 
 
 def test_the_next_address_is_asked_when_one_has_nothing_or_a_page(serve):
-    pages = {"/page.csv": (200, {"Content-Type": "text/html; charset=utf-8"}, b"Log in"), "/xml.csv": (200, {}, b"<?xml version='1.0'?>")}
-    server = serve(lambda request: pages.get(request.path) or ((200, {}, DATA) if request.path == "/right.csv" else (404, {}, b"")))
+    pages = {
+        "/page.csv": (200, {"Content-Type": "text/html; charset=utf-8"}, b"Log in"),
+        "/xml.csv": (200, {}, b"<?xml version='1.0'?>"),
+    }
+    server = serve(
+        lambda request: pages.get(request.path) or ((200, {}, DATA) if request.path == "/right.csv" else (404, {}, b""))
+    )
     urls = [f"{server.url}/{name}.csv" for name in ("missing", "page", "xml")]
     content, record = bring(wanted("nowhere.csv", *urls, f"{server.url}/right.csv"))
     assert content == DATA and record["origin"] == f"{server.url}/right.csv"
@@ -297,7 +313,11 @@ def test_the_next_address_is_asked_when_one_has_nothing_or_a_page(serve):
         f"  {urls[0]}: the server answers 404 Not Found",
         f"  {urls[1]}: the server sends a web page (HTML), not data: is it a log-in or an error page?",
     ]
-    assert "xml.csv: the server sends an HTML or XML page" in said[4] and "data.spam.urls" in said[5] and "mozilla" not in "".join(said)
+    assert (
+        "xml.csv: the server sends an HTML or XML page" in said[4]
+        and "data.spam.urls" in said[5]
+        and "mozilla" not in "".join(said)
+    )
 
 
 def test_a_pinned_file_is_checked_and_downloaded_once(serve):
@@ -320,7 +340,9 @@ def test_an_address_that_gives_other_bytes_than_before_stops_and_a_path_does_not
     one = wanted(f"{server.url}/topics.csv")
     _, before = bring(one)
     content = DATA + b"x,food\n"
-    with pytest.raises(GptmillError, match=f"has changed: its SHA-256 was {sha256(DATA)} and is {sha256(content)}.*data refresh spam"):
+    with pytest.raises(
+        GptmillError, match=f"has changed: its SHA-256 was {sha256(DATA)} and is {sha256(content)}.*data refresh spam"
+    ):
         custom.bring(one, Path("data/raw/topics.csv"), before)
     assert Path("data/raw/topics.csv").read_bytes() == DATA
     assert bring(wanted(f"{server.url}/other.csv"), before)[0] == content
@@ -397,14 +419,18 @@ def test_objects_come_from_s3_one_or_many(bucket):
     assert content == DATA and record["origin"] == "s3://texts/topics.csv.gz"
     for address in ("s3://texts/many/", "s3://texts/many", "s3://texts/many/*.txt"):
         content, record = bring(wanted(address, name="corpus", file="corpus.txt"))
-        assert content == b"One.\n<|endoftext|>\nTwo.\n" and [part["name"] for part in record["files"]] == ["many/a.txt", "many/b.txt"]
+        assert content == b"One.\n<|endoftext|>\nTwo.\n" and [part["name"] for part in record["files"]] == [
+            "many/a.txt",
+            "many/b.txt",
+        ]
         Path("data/raw/corpus.txt").unlink()
 
 
 def test_what_is_not_in_s3_or_too_large_is_one_readable_error(bucket):
     for address in ("s3://texts/none.csv", "s3://nowhere/topics.csv", "s3://texts/*.parquet"):
         assert re.search(
-            r"spam could not be fetched from s3://.*: there is no such bucket or key\. Check data\.spam\.urls", refusal(wanted(address))
+            r"spam could not be fetched from s3://.*: there is no such bucket or key\. Check data\.spam\.urls",
+            refusal(wanted(address)),
         )
     assert "more than the 0 MB" in refusal(wanted("s3://texts/topics.csv.gz", megabytes=0))
 

@@ -6,7 +6,14 @@ from gptmill.data import corpus, encoding
 from gptmill.data.corpus import END_OF_TEXT, Piece
 from gptmill.text import tokens
 
-TEXTS = ["Once upon a time.", "", "The cat and the mill. " * 40, f"It says {END_OF_TEXT} here", "£100 naïve 猫🐈", "the\n\nmill"]
+TEXTS = [
+    "Once upon a time.",
+    "",
+    "The cat and the mill. " * 40,
+    f"It says {END_OF_TEXT} here",
+    "£100 naïve 猫🐈",
+    "the\n\nmill",
+]
 
 
 def ids(words, texts, workers=1, size=50) -> list[int]:
@@ -15,7 +22,9 @@ def ids(words, texts, workers=1, size=50) -> list[int]:
         patch.setattr(encoding, "PIECE_CHARACTERS", size)
         # As documents, not as rows of a table, which a marker would divide.
         return [
-            i for array in encoding.encode(words, corpus._in_pieces((0, text, True) for text in texts), workers) for i in array.tolist()
+            i
+            for array in encoding.encode(words, corpus._in_pieces((0, text, True) for text in texts), workers)
+            for i in array.tolist()
         ]
 
 

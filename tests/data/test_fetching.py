@@ -83,7 +83,9 @@ def test_of_a_file_without_a_hash_only_what_belongs_together_is_joined(serve, wa
     assert len(server.requests) == asked
 
 
-@pytest.mark.parametrize(("modified", "resumed"), [("Sat, 28 Nov 2026 04:00:01 GMT", True), (DATES["Date"], False), ("yesterday", False)])
+@pytest.mark.parametrize(
+    ("modified", "resumed"), [("Sat, 28 Nov 2026 04:00:01 GMT", True), (DATES["Date"], False), ("yesterday", False)]
+)
 def test_a_date_tells_versions_apart_unless_it_is_of_this_second(serve, waits, cache, modified, resumed, monkeypatch):
     from http.server import BaseHTTPRequestHandler
 
@@ -121,7 +123,9 @@ def test_a_file_with_a_hash_is_right_or_refused(serve, waits, cache, answers):
 
 def test_what_is_damaged_in_a_part_is_found_by_the_hash_and_fetched_anew(serve, waits, cache):
     (cache / "file.part").write_bytes(OTHER[:CUT])
-    server = serve(lambda request: part(f"{CUT}-{SIZE - 1}/{SIZE}", CONTENT[CUT:]) if "range" in request.headers else whole())
+    server = serve(
+        lambda request: part(f"{CUT}-{SIZE - 1}/{SIZE}", CONTENT[CUT:]) if "range" in request.headers else whole()
+    )
     assert download(f"{server.url}/file", cache, SHA256) == CONTENT
 
 
@@ -200,7 +204,12 @@ def raw() -> Iterator[Callable[[bytes], str]]:
 
 
 def chunked(content: bytes, end: bytes = b"0\r\n\r\n", headers: bytes = b"") -> bytes:
-    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n%s\r\n%x\r\n%s\r\n%s" % (headers, len(content), content, end)
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n%s\r\n%x\r\n%s\r\n%s" % (
+        headers,
+        len(content),
+        content,
+        end,
+    )
 
 
 ENDLESS = b"HTTP/1.0 200 OK\r\n\r\n"
@@ -259,7 +268,9 @@ def test_a_mirror_is_a_folder_or_an_address(tmp_path, monkeypatch):
         assert fetching.mirror() is None
 
 
-@pytest.mark.parametrize(("profile", "fetches"), [("mini", False), ("sample", False), ("book-tiny", True), ("shakespeare", True)])
+@pytest.mark.parametrize(
+    ("profile", "fetches"), [("mini", False), ("sample", False), ("book-tiny", True), ("shakespeare", True)]
+)
 def test_params_check_minds_the_mirror_where_something_is_fetched(project, monkeypatch, profile, fetches):
     monkeypatch.setenv("GPTMILL_MIRROR", "nowhere")
     try:

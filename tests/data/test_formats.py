@@ -32,7 +32,10 @@ def read(tmp_path, content: bytes | str, **changes) -> list[tuple]:
 
 def quoted(separator: str = ",", end: str = "\n") -> str:
     lines = [f"id{separator}topic{separator}body"]
-    lines += [f'{n}{separator}{topic}{separator}"{body.replace(chr(34), chr(34) * 2)}"' for n, (body, topic) in enumerate(ROWS)]
+    lines += [
+        f'{n}{separator}{topic}{separator}"{body.replace(chr(34), chr(34) * 2)}"'
+        for n, (body, topic) in enumerate(ROWS)
+    ]
     return end.join(lines) + end
 
 
@@ -52,11 +55,16 @@ def test_every_format_gives_the_same_rows(tmp_path):
 
     records = [{"id": n, "body": body, "topic": topic} for n, (body, topic) in enumerate(ROWS)]
     assert read(tmp_path, json.dumps(records), file="a.json") == WANTED
-    assert read(tmp_path, "\n".join(json.dumps(record, ensure_ascii=False) for record in records) + "\n\n", file="a.jsonl") == WANTED
+    assert (
+        read(tmp_path, "\n".join(json.dumps(record, ensure_ascii=False) for record in records) + "\n\n", file="a.jsonl")
+        == WANTED
+    )
     pq.write_table(pa.Table.from_pylist(records * 1000), tmp_path / "a.parquet", row_group_size=700)
     found = rows(spam.read(tmp_path / "a.parquet", labelled(file="a.parquet")))
     assert found[:3] == WANTED and found[-1] == (3000, *WANTED[-1][1:])
-    pq.write_table(pa.table({"body": pa.array(["a", "b"]).dictionary_encode(), "topic": ["x", "y"]}), tmp_path / "a.parquet")
+    pq.write_table(
+        pa.table({"body": pa.array(["a", "b"]).dictionary_encode(), "topic": ["x", "y"]}), tmp_path / "a.parquet"
+    )
     assert rows(spam.read(tmp_path / "a.parquet", labelled(file="a.parquet"))) == [(1, "x", "a"), (2, "y", "b")]
 
 
@@ -75,7 +83,9 @@ def test_columns_stand_in_for_a_header(tmp_path):
     columns = ["id", "topic", "body"]
     assert read(tmp_path, quoted().partition("\n")[2], file="a.csv", columns=columns, quotes=True) == WANTED
     assert read(tmp_path, "1,x,a, b\n2,y\n", file="a.csv", columns=columns) == [(1, "x", "a, b"), (2, "y", None)]
-    with pytest.raises(GptmillError, match="a.csv has no comma in any of its 2 lines: id,topic,body is expected. It has semicolons"):
+    with pytest.raises(
+        GptmillError, match="a.csv has no comma in any of its 2 lines: id,topic,body is expected. It has semicolons"
+    ):
         read(tmp_path, "1;x;a\n2;y;b\n", file="a.csv", columns=columns)
 
 
@@ -90,7 +100,10 @@ def test_a_record_keeps_its_number_whatever_stands_before_it(tmp_path):
 
 
 def test_instructions_without_input_have_an_empty_one_in_every_format(tmp_path):
-    for file, content in {"a.csv": "output,instruction\nb,a\n", "a.jsonl": '{"instruction": "a", "output": "b"}'}.items():
+    for file, content in {
+        "a.csv": "output,instruction\nb,a\n",
+        "a.jsonl": '{"instruction": "a", "output": "b"}',
+    }.items():
         params = InstructionsParams(**SOURCE, **STANDARD["instructions"] | {"file": file})
         (tmp_path / file).write_text(content)
         assert rows(instructions.read(tmp_path / file, params)) == [(1, "a", "", "b")]

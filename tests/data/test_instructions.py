@@ -33,7 +33,9 @@ def test_a_record_without_input_has_an_empty_one(tmp_path):
 
 
 def test_what_is_no_string_or_no_record_becomes_null_and_is_not_dropped(tmp_path):
-    frame = read(tmp_path, ["text", None, {"instruction": 7, "input": ["x"], "output": {"a": 1}}, {"input": "", "output": "b"}])
+    frame = read(
+        tmp_path, ["text", None, {"instruction": 7, "input": ["x"], "output": {"a": 1}}, {"input": "", "output": "b"}]
+    )
     assert rows(frame) == [(1, None, None, None), (2, None, None, None), (3, None, None, None), (4, None, "", "b")]
 
 
@@ -62,6 +64,9 @@ def test_what_is_no_list_of_records_is_refused_in_one_sentence(tmp_path, content
 
 
 def test_a_question_is_instruction_and_input_whatever_the_answer():
-    frame = pd.DataFrame({"instruction": ["Add.", None, "Say hi."], "input": ["1, 2", "x", None], "output": ["3", "4", "hi"]}, dtype="str")
+    frame = pd.DataFrame(
+        {"instruction": ["Add.", None, "Say hi."], "input": ["1, 2", "x", None], "output": ["3", "4", "hi"]},
+        dtype="str",
+    )
     asked = instructions.questions(frame)
     assert list(asked[[0, 2]]) == ["Add. 1, 2", "Say hi. "] and asked.isna()[1]

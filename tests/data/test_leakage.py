@@ -25,13 +25,22 @@ def test_pairs_across_splits_are_counted_each_once():
 
 
 def test_a_leak_stops_with_a_pair_that_shows_it():
-    with pytest.raises(GptmillError, match="spam: 0 pairs .* 1 near-duplicates .*'the miller .* in train and 'the miller .* in test"):
+    with pytest.raises(
+        GptmillError, match="spam: 0 pairs .* 1 near-duplicates .*'the miller .* in train and 'the miller .* in test"
+    ):
         leakage.demand_none(measure(train=[LONG], validation=["a"], test=[f"{LONG}s"]), "spam")
 
 
 def test_the_splits_have_no_leak_and_with_a_wrong_group_column_they_have():
-    texts = [f"{word} {LONG} {word}" for word in ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")]
-    texts = [text for number, text in enumerate(f"{text} {'xyz'[n]}!" for text in texts for n in range(3)) for _ in range(1 + number % 2)]
+    texts = [
+        f"{word} {LONG} {word}"
+        for word in ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    ]
+    texts = [
+        text
+        for number, text in enumerate(f"{text} {'xyz'[n]}!" for text in texts for n in range(3))
+        for _ in range(1 + number % 2)
+    ]
     texts += [f"message {chr(97 + n)}{chr(107 + n)}{chr(104 + n)}" * 3 for n in range(15)]
     frame = pd.DataFrame({"row": range(len(texts)), "label": ["ham", "spam"] * (len(texts) // 2), "text": texts})
     params = SpamSplitParams(train=0.5, validation=0.2, method="groups", balance="none")

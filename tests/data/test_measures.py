@@ -23,7 +23,9 @@ def test_numbers_of_pieces_are_those_of_whole_texts(texts, size):
     assert frame["text_characters"].tolist() == [len(text) for text in texts]
     assert frame["text_visible_characters"].tolist() == [len(text.strip()) for text in texts]
     assert frame["text_bytes"].tolist() == [len(text.encode()) for text in texts]
-    assert frame["text_control_characters"].tolist() == [len(rawtext.CONTROL_CHARACTERS.findall(text)) for text in texts]
+    assert frame["text_control_characters"].tolist() == [
+        len(rawtext.CONTROL_CHARACTERS.findall(text)) for text in texts
+    ]
     spaced = [text.replace("猫", " ").replace("ก", " ") for text in texts]  # nor do these scripts need white space
     assert frame["text_unbroken_characters"].tolist() == [max(map(len, text.split()), default=0) for text in spaced]
     assert frame["words"].tolist() == [len(text.split()) for text in texts]
@@ -59,12 +61,35 @@ def test_counts():
 
 def test_names_of_special_tokens_are_counted():
     markers = Counter()
-    texts = ["<|im_start|>user\nHi<|im_end|>", "<s>[INST] a [/INST]</s>", None, "[CLS] x [SEP]<pad><pad>", "a <| b |> c <|> [S] <sp> <S>"]
-    texts += ["<|begin_of_text|><|eot_id|>", "<start_of_turn>", "<<SYS>> <</SYS>>", "<｜begin▁of▁sentence｜>", "<extra_id_0>"]
+    texts = [
+        "<|im_start|>user\nHi<|im_end|>",
+        "<s>[INST] a [/INST]</s>",
+        None,
+        "[CLS] x [SEP]<pad><pad>",
+        "a <| b |> c <|> [S] <sp> <S>",
+    ]
+    texts += [
+        "<|begin_of_text|><|eot_id|>",
+        "<start_of_turn>",
+        "<<SYS>> <</SYS>>",
+        "<｜begin▁of▁sentence｜>",
+        "<extra_id_0>",
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus, "PIECE_CHARACTERS", 30)
         measures.measure(corpus.from_rows(enumerate(texts)), markers)
-    once = ["<|im_start|>", "<|im_end|>", "<s>", "[INST]", "[/INST]", "</s>", "[CLS]", "[SEP]", "<|begin_of_text|>", "<|eot_id|>"]
+    once = [
+        "<|im_start|>",
+        "<|im_end|>",
+        "<s>",
+        "[INST]",
+        "[/INST]",
+        "</s>",
+        "[CLS]",
+        "[SEP]",
+        "<|begin_of_text|>",
+        "<|eot_id|>",
+    ]
     once += ["<start_of_turn>", "<<SYS>>", "<</SYS>>", "<｜begin▁of▁sentence｜>", "<extra_id_0>"]
     assert markers == dict.fromkeys(once, 1) | {"<pad>": 2}
 

@@ -16,16 +16,27 @@ WANTED = ExpectationParams(
     near_duplicate_similarity=0.8, max_quarantined_share=0.5,
 )  # fmt: skip
 LABELS = ["ham", "spam"]
-SOUND = [("ham", "see you"), ("ham", "on my way"), ("ham", "ok"), ("ham", "lunch?"), ("spam", "WINNER"), ("spam", "Claim £100 now")]
+SOUND = [
+    ("ham", "see you"),
+    ("ham", "on my way"),
+    ("ham", "ok"),
+    ("ham", "lunch?"),
+    ("spam", "WINNER"),
+    ("spam", "Claim £100 now"),
+]
 
 
 def messages(rows: list[tuple]) -> pd.DataFrame:
     labels, texts = zip(*rows, strict=True)
-    return pd.DataFrame({"row": range(1, len(rows) + 1), "label": tables.strings(labels), "text": tables.strings(texts)})
+    return pd.DataFrame(
+        {"row": range(1, len(rows) + 1), "label": tables.strings(labels), "text": tables.strings(texts)}
+    )
 
 
 def examine(tmp_path, rows: list[tuple], labels=LABELS, **changes) -> quality.Findings:
-    return quality.examine([expectations.messages(messages(rows), labels, WANTED.model_copy(update=changes))], tmp_path / "docs")[0]
+    return quality.examine(
+        [expectations.messages(messages(rows), labels, WANTED.model_copy(update=changes))], tmp_path / "docs"
+    )[0]
 
 
 def failed(findings: quality.Findings) -> list[str]:
@@ -153,7 +164,9 @@ def test_documents_may_be_long_but_not_empty_and_the_corpus_not_short(tmp_path):
 
 
 def test_each_bad_document_goes_to_quarantine_with_every_reason(tmp_path):
-    frame = documents("fine", None, " \n", "a\nb\ufffd", "x" * 50_000, "a\n<|endoftext|>\nb", f"{'x' * 50_000}\n<|endoftext|>")
+    frame = documents(
+        "fine", None, " \n", "a\nb\ufffd", "x" * 50_000, "a\n<|endoftext|>\nb", f"{'x' * 50_000}\n<|endoftext|>"
+    )
     wanted = WANTED.model_copy(update={"max_quarantined_share": 1.0})
     findings = quality.examine([expectations.corpus(frame, wanted, 8, 0.1)], tmp_path / "docs")[0]
     long = "text has more than 40,000 characters without white space"
@@ -172,7 +185,8 @@ def test_records_need_instruction_and_output_but_no_input(tmp_path):
     rows = [(1, "a", "", "b"), (2, "a", "x", "b"), (3, None, "", "b"), (4, "a", None, " "), (5, "", "\x01", "b")]
     frame = pd.DataFrame(rows, columns=columns).astype({name: "str" for name in columns[1:]})
     findings = quality.examine(
-        [expectations.records(frame, WANTED.model_copy(update={"max_quarantined_share": 0.7}), 128, ALPACA)], tmp_path / "d"
+        [expectations.records(frame, WANTED.model_copy(update={"max_quarantined_share": 0.7}), 128, ALPACA)],
+        tmp_path / "d",
     )[0]
     assert list(findings.quarantine["reasons"]) == [
         "instruction is missing or no string",
@@ -186,7 +200,9 @@ def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine
     columns = ["row", "instruction", "input", "output"]
     texts = [f"Count to {n}" for n in range(8)]
     answers = ["one two", "it's 7 o'clock; they'd better go", *["word " * n for n in (60, 70, 86, 87, 100, 110)]]
-    frame = pd.DataFrame([(n, text, "", answer) for n, (text, answer) in enumerate(zip(texts, answers, strict=True), 1)], columns=columns)
+    frame = pd.DataFrame(
+        [(n, text, "", answer) for n, (text, answer) in enumerate(zip(texts, answers, strict=True), 1)], columns=columns
+    )
     frame = frame.astype({name: "str" for name in columns[1:]})
     found = quality.examine([expectations.records(frame, WANTED, 120, ALPACA)], tmp_path / "d")[0]
     reason = "prompt and output have more than 120 tokens, the model's context"
@@ -197,19 +213,34 @@ def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine
 
 def test_data_docs_need_no_network_and_show_what_is_expected(tmp_path):
     examine(tmp_path, [*SOUND, ("<script>alert(1)</script>", "x")])
-    pages = {page.relative_to(tmp_path / "docs").as_posix(): page.read_text() for page in (tmp_path / "docs").rglob("*.html")}
+    pages = {
+        page.relative_to(tmp_path / "docs").as_posix(): page.read_text() for page in (tmp_path / "docs").rglob("*.html")
+    }
     assert set(pages) == {"index.html", "spam.html", "expectations/spam.html"}
     for name, page in pages.items():
         assert "//" not in re.sub(r"<a [^>]*>", "", page), name
         assert "<script" not in page and "no text is empty" in page, name
         links = {link.partition("#")[0] for link in re.findall(r'<a [^>]*href="([^"]*)"', page)} - {""}
-        assert all((tmp_path / "docs" / name).parent.joinpath(link).resolve().is_file() for link in links), (name, links)
+        assert all((tmp_path / "docs" / name).parent.joinpath(link).resolve().is_file() for link in links), (
+            name,
+            links,
+        )
 
 
 def test_what_a_data_set_says_is_text_in_the_data_docs_and_nothing_runs_there(tmp_path):
-    hostile = ["<svg onload=alert(1)>", '<a href="javascript:alert(1)">', "<iframe src=//e.com>", "<script>alert(1)</script>", "<!-- "]
-    examine(tmp_path, [*SOUND, *((label, "x") for label in hostile)], labels=["<img src=x onerror=alert(1)>", "ham", "spam"])
-    pages = {page.relative_to(tmp_path / "docs").as_posix(): page.read_text() for page in (tmp_path / "docs").rglob("*.html")}
+    hostile = [
+        "<svg onload=alert(1)>",
+        '<a href="javascript:alert(1)">',
+        "<iframe src=//e.com>",
+        "<script>alert(1)</script>",
+        "<!-- ",
+    ]
+    examine(
+        tmp_path, [*SOUND, *((label, "x") for label in hostile)], labels=["<img src=x onerror=alert(1)>", "ham", "spam"]
+    )
+    pages = {
+        page.relative_to(tmp_path / "docs").as_posix(): page.read_text() for page in (tmp_path / "docs").rglob("*.html")
+    }
     for name, page in pages.items():
         assert not re.search("<(svg|iframe|script|img)|<!-- |<a [^>]*javascript:", page), name
         assert page.index("default-src 'none'") < page.index("<style"), name

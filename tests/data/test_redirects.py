@@ -23,7 +23,9 @@ def test_addresses_inside_are_told(address):
     assert not redirects.is_public(address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "172.15.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"])
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "172.15.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
+)
 def test_addresses_of_the_public_network_are_told(address):
     assert redirects.is_public(address)
 
@@ -116,13 +118,18 @@ def test_redirects_are_followed_outside_and_from_the_inside(hosts, tmp_path, fir
     (f"{OUTSIDE}/a", {"/a": "//127.0.0.2:PORT/data"}),
     (f"{OUTSIDE}/a", {"/a": "http://2130706434:PORT/data"}),
 ])  # fmt: skip
-def test_a_public_server_does_not_lead_inside_and_nothing_is_sent_there(hosts, tmp_path, waits, monkeypatch, first, locations):
+def test_a_public_server_does_not_lead_inside_and_nothing_is_sent_there(
+    hosts, tmp_path, waits, monkeypatch, first, locations
+):
     resolve = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: resolve(
         "127.0.0.2" if host == "metadata.test" and not more.get("flags") else host, *rest, **more))  # fmt: skip
     port = hosts(locations)
     url = first.replace("PORT", str(port))
-    with pytest.raises(fetching.Refused, match=r"redirects to .*127.0.0.2.*not on the public network.*GPTMILL_ALLOW_PRIVATE_REDIRECTS=1"):
+    with pytest.raises(
+        fetching.Refused,
+        match=r"redirects to .*127.0.0.2.*not on the public network.*GPTMILL_ALLOW_PRIVATE_REDIRECTS=1",
+    ):
         fetched(url, tmp_path)
     assert not any(path == "/data" for _, path, _ in hosts.seen) and waits == []
     monkeypatch.setenv("GPTMILL_ALLOW_PRIVATE_REDIRECTS", "1")

@@ -7,7 +7,9 @@ from gptmill.data import repeats, tables
 
 def frame(rows: list[tuple]) -> pd.DataFrame:
     labels, texts = zip(*rows, strict=True)
-    return pd.DataFrame({"row": range(1, len(rows) + 1), "label": tables.strings(labels), "text": tables.strings(texts)})
+    return pd.DataFrame(
+        {"row": range(1, len(rows) + 1), "label": tables.strings(labels), "text": tables.strings(texts)}
+    )
 
 
 def conflicts(*rows: tuple) -> dict[int, str]:
@@ -16,7 +18,19 @@ def conflicts(*rows: tuple) -> dict[int, str]:
 
 
 @given(
-    st.lists(st.sampled_from(["Call me now please", "call me  NOW please", "call me now, please!", "call me now pleases", "bye", "", None]))
+    st.lists(
+        st.sampled_from(
+            [
+                "Call me now please",
+                "call me  NOW please",
+                "call me now, please!",
+                "call me now pleases",
+                "bye",
+                "",
+                None,
+            ]
+        )
+    )
 )
 def test_texts_are_groups_and_duplicates_and_near_duplicates(texts):
     found = repeats.find(tables.strings(texts), 0.8)
@@ -39,10 +53,24 @@ def test_a_text_under_two_labels_names_the_others_and_their_rows():
 
 def test_a_text_under_three_labels_names_two_others_and_not_every_row():
     found = conflicts(("ham", "x"), ("spam", "x"), *[("news", "x")] * 5)
-    assert found[1] == "spam (row 2), news (rows 3, 4, 5 and 2 more)" and found[3] == "ham (row 1), spam (row 2)" and len(found) == 7
+    assert (
+        found[1] == "spam (row 2), news (rows 3, 4, 5 and 2 more)"
+        and found[3] == "ham (row 1), spam (row 2)"
+        and len(found) == 7
+    )
 
 
 def test_unknown_labels_empty_texts_and_other_punctuation_contradict_nobody():
     assert (
-        conflicts(("ham", "x"), ("hum", "x"), (None, "x"), ("ham", " "), ("spam", ""), ("ham", None), ("spam", None), ("spam", "x!")) == {}
+        conflicts(
+            ("ham", "x"),
+            ("hum", "x"),
+            (None, "x"),
+            ("ham", " "),
+            ("spam", ""),
+            ("ham", None),
+            ("spam", None),
+            ("spam", "x!"),
+        )
+        == {}
     )

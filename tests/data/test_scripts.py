@@ -7,7 +7,17 @@ from gptmill.text import scripts
 
 CHINESE, JAPANESE, THAI = "我昨天去了学校，然后回家吃午饭。", "今日はラーメンを食べました。", "วันนี้อากาศดีมาก"
 UNSPACED = [CHINESE, JAPANESE, THAI, "ພາສາລາວ", "ភាសាខ្មែរ", "မြန်မာဘာသာ", "ラーメン", "ㄅㄆㄇ"]
-SPACED = ["The mill.", "Привет, мир!", "مرحبا بالعالم", "हिन्दी में लिखो", "안녕하세요 여러분", "Chào buổi sáng", "£100 — naïve 🐈", "", "123"]
+SPACED = [
+    "The mill.",
+    "Привет, мир!",
+    "مرحبا بالعالم",
+    "हिन्दी में लिखो",
+    "안녕하세요 여러분",
+    "Chào buổi sáng",
+    "£100 — naïve 🐈",
+    "",
+    "123",
+]
 
 
 @pytest.mark.parametrize("text", UNSPACED)
@@ -71,6 +81,6 @@ def test_vowels_that_are_marks_tell_texts_apart(one, other):
 
 
 def test_what_only_chooses_a_look_tells_nothing_apart():
-    assert rawtext.grouping_key("love ❤️") == rawtext.grouping_key("love ❤") and rawtext.grouping_key("葛\ufe00") == rawtext.grouping_key(
-        "葛"
-    )
+    assert rawtext.grouping_key("love ❤️") == rawtext.grouping_key("love ❤") and rawtext.grouping_key(
+        "葛\ufe00"
+    ) == rawtext.grouping_key("葛")

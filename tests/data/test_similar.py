@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from gptmill.data import rawtext, similar
 
 LONG = "the miller and his three sons went down to the river at dawn, and the cat went with them"
-SOURCES = [LONG, "claim your prize of one thousand pounds by calling this number today", "what is the opposite of hot", "ok", ""]
+SOURCES = [
+    LONG,
+    "claim your prize of one thousand pounds by calling this number today",
+    "what is the opposite of hot",
+    "ok",
+    "",
+]
 
 
 @st.composite
@@ -75,7 +81,16 @@ def test_the_order_of_the_texts_decides_nothing(made, rng):
 
 
 def test_copies_with_other_case_spacing_and_punctuation_are_of_one_group():
-    copies = [LONG, LONG.upper(), LONG.replace(" ", "  "), LONG.replace(",", " ...") + "!!", f"“{LONG}”", "ok", "OK.", "o k"]
+    copies = [
+        LONG,
+        LONG.upper(),
+        LONG.replace(" ", "  "),
+        LONG.replace(",", " ...") + "!!",
+        f"“{LONG}”",
+        "ok",
+        "OK.",
+        "o k",
+    ]
     assert partition(similar.group(pd.Series(copies), 0.8)) == {frozenset(range(5)), frozenset({5, 6, 7})}
 
 
@@ -110,7 +125,10 @@ def test_one_word_of_many_does_not_part_a_group():
 def test_where_there_is_no_text_there_is_no_group():
     groups = similar.group(pd.Series(["a", None, "A"], dtype="str"), 0.8)
     assert list(groups.isna()) == [False, True, False] and groups[0] == groups[2]
-    assert similar.group(pd.Series([None], dtype="str"), 0.8).isna().all() and similar.group(pd.Series([], dtype="str"), 0.8).empty
+    assert (
+        similar.group(pd.Series([None], dtype="str"), 0.8).isna().all()
+        and similar.group(pd.Series([], dtype="str"), 0.8).empty
+    )
 
 
 @pytest.mark.parametrize(("similarity", "missed"), [(0.8, 5e-8), (0.75, 6e-6)])

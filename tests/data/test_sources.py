@@ -40,7 +40,9 @@ def source(cache) -> Source:
         probe.bind(("127.0.0.1", 0))
         closed = probe.getsockname()[1]
     url = f"http://127.0.0.1:{closed}/public/data.txt"
-    return Source(name="the data", url=url, sha256=sha256(CONTENT), licence="MIT", mirror="texts/data.txt", size=len(CONTENT))
+    return Source(
+        name="the data", url=url, sha256=sha256(CONTENT), licence="MIT", mirror="texts/data.txt", size=len(CONTENT)
+    )
 
 
 def ranged(content: bytes, request, honour: bool = True) -> tuple[int, dict, bytes]:
@@ -73,7 +75,8 @@ def test_a_wrong_file_in_the_mirror_is_refused_and_left_alone(source, tmp_path, 
     path.write_bytes(CONTENT + b"!")
     monkeypatch.setenv("GPTMILL_MIRROR", str(tmp_path))
     with pytest.raises(
-        GptmillError, match=f"texts/data.txt in the mirror has SHA-256 {sha256(CONTENT + b'!')}, not {source.sha256}.*unset GPTMILL_MIRROR"
+        GptmillError,
+        match=f"texts/data.txt in the mirror has SHA-256 {sha256(CONTENT + b'!')}, not {source.sha256}.*unset GPTMILL_MIRROR",
     ):
         fetch(source)
     assert path.read_bytes() == CONTENT + b"!"
@@ -156,7 +159,9 @@ def test_a_server_that_cannot_go_on_sends_it_from_the_start(source, cache, serve
 
 
 @pytest.mark.parametrize("via_mirror", [False, True])
-def test_a_download_that_was_stopped_just_before_its_end_is_finished(source, cache, serve, waits, monkeypatch, via_mirror):
+def test_a_download_that_was_stopped_just_before_its_end_is_finished(
+    source, cache, serve, waits, monkeypatch, via_mirror
+):
     cache.mkdir()
     (cache / f"{source.sha256}.part").write_bytes(CONTENT)  # all is there, but not yet under its name
     server = serve(lambda request: ranged(CONTENT, request))
@@ -176,9 +181,13 @@ def test_more_than_the_file_has_is_not_read(source, cache, serve):
 @pytest.mark.parametrize("status", [404, 403, 410])
 def test_a_page_that_is_not_there_is_not_asked_for_again(source, serve, waits, status):
     server = serve(lambda request: (status, {}, b"no"))
-    with pytest.raises(GptmillError, match=f"(?s)the data could not be downloaded from .*{status}.*GPTMILL_MIRROR") as caught:
+    with pytest.raises(
+        GptmillError, match=f"(?s)the data could not be downloaded from .*{status}.*GPTMILL_MIRROR"
+    ) as caught:
         fetch(replace(source, url=f"{server.url}/data.txt"))
-    assert isinstance(caught.value, Unavailable) == (status == 403)  # a door that is shut may open; what is gone is gone
+    assert isinstance(caught.value, Unavailable) == (
+        status == 403
+    )  # a door that is shut may open; what is gone is gone
     assert len(server.requests) == 1 and waits == []
 
 
@@ -199,13 +208,24 @@ def test_a_server_that_stays_busy_is_given_up(source, serve, waits):
 def test_without_a_network_the_message_says_what_to_do(source, waits):
     with pytest.raises(Unavailable) as caught:
         fetch(source)
-    for said in ("the data could not be downloaded", source.url, "no connection", "Check the network", "GPTMILL_MIRROR"):
+    for said in (
+        "the data could not be downloaded",
+        source.url,
+        "no connection",
+        "Check the network",
+        "GPTMILL_MIRROR",
+    ):
         assert said in str(caught.value)
     assert len(waits) == fetching.ATTEMPTS - 1
 
 
 def zipped(source: Source, url: str, content: bytes, member: str = "folder/data.txt", **changes) -> Source:
-    return replace(source, **({"url": f"{url}/a.zip", "member": member, "archive_sha256": sha256(content), "size": len(content)} | changes))
+    return replace(
+        source,
+        **(
+            {"url": f"{url}/a.zip", "member": member, "archive_sha256": sha256(content), "size": len(content)} | changes
+        ),
+    )
 
 
 def test_a_file_is_taken_out_of_its_archive(source, cache, serve):
@@ -245,7 +265,13 @@ def test_a_member_that_has_changed_is_refused(source, serve):
 
 
 def test_the_public_files_are_pinned():
-    known = [sources.CORPUS, sources.SPAM, sources.INSTRUCTIONS, sources.GPT2_VOCABULARY, *sources.GPT2_WEIGHTS.values()]
+    known = [
+        sources.CORPUS,
+        sources.SPAM,
+        sources.INSTRUCTIONS,
+        sources.GPT2_VOCABULARY,
+        *sources.GPT2_WEIGHTS.values(),
+    ]
     for source in known:
         assert source.url.startswith("https://") and source.licence and source.size
         assert re.fullmatch(r"[0-9a-f]{64}", source.sha256)

@@ -21,7 +21,11 @@ def params(balance: str = "none", train: float = 0.7, validation: float = 0.1) -
 
 def messages(**counts: int) -> pd.DataFrame:
     """So many messages of each label, none like another."""
-    rows = [(label, f"{label[0]}{n:03d} see you") for label, count in (counts or {"ham": 80, "spam": 20}).items() for n in range(count)]
+    rows = [
+        (label, f"{label[0]}{n:03d} see you")
+        for label, count in (counts or {"ham": 80, "spam": 20}).items()
+        for n in range(count)
+    ]
     return grouped(pd.DataFrame(rows, columns=["label", "text"]))
 
 
@@ -90,10 +94,35 @@ def test_the_seed_decides():
 
 def test_copies_with_changed_case_spacing_and_punctuation_never_straddle_splits():
     rng = random.Random(0)
-    words = ["mill", "cat", "river", "dawn", "sons", "bread", "stone", "wheel", "grain", "sack", "king", "road", "moon", "song", "snow"]
+    words = [
+        "mill",
+        "cat",
+        "river",
+        "dawn",
+        "sons",
+        "bread",
+        "stone",
+        "wheel",
+        "grain",
+        "sack",
+        "king",
+        "road",
+        "moon",
+        "song",
+        "snow",
+    ]
     rows = [("spam" if n % 3 == 0 else "ham", " ".join(rng.choices(words, k=rng.randint(1, 14)))) for n in range(900)]
-    changes = [str.upper, str.title, lambda t: t.replace(" ", "  "), lambda t: t.replace(" ", ", ") + "!!", lambda t: t.replace(" ", "-")]
-    copies = [("spam" if n % 10 == 0 else label, rng.choice(changes)(text)) for n, (label, text) in enumerate(rng.sample(rows, 300))]
+    changes = [
+        str.upper,
+        str.title,
+        lambda t: t.replace(" ", "  "),
+        lambda t: t.replace(" ", ", ") + "!!",
+        lambda t: t.replace(" ", "-"),
+    ]
+    copies = [
+        ("spam" if n % 10 == 0 else label, rng.choice(changes)(text))
+        for n, (label, text) in enumerate(rng.sample(rows, 300))
+    ]
     frame = grouped(pd.DataFrame(rows + copies, columns=["label", "text"]))
     for balance in ("none", "undersample"):
         parts = split(frame, balance, seed=5)
@@ -113,13 +142,17 @@ def test_a_large_group_stays_together_and_goes_with_the_label_that_most_of_it_ha
 
 
 def test_too_few_rows_say_which_split_would_be_empty_and_what_to_do():
-    with pytest.raises(GptmillError, match=r"the test split would be empty: 4 rows.*split\.spam or .*near_duplicate_similarity"):
+    with pytest.raises(
+        GptmillError, match=r"the test split would be empty: 4 rows.*split\.spam or .*near_duplicate_similarity"
+    ):
         split(messages(ham=2, spam=2))
     with pytest.raises(GptmillError, match=r"instructions: the test split would be empty.*split\.instructions"):
         instructions.split(records(3), InstructionSplitParams(train=0.8, validation=0.1, method="groups"), seed=1)
 
 
-@pytest.mark.parametrize(("balance", "spam_rows", "where"), [("undersample", 2, "test"), ("none", 0, "train"), ("weights", 0, "train")])
+@pytest.mark.parametrize(
+    ("balance", "spam_rows", "where"), [("undersample", 2, "test"), ("none", 0, "train"), ("weights", 0, "train")]
+)
 def test_a_class_that_a_split_needs_and_has_not_is_named(balance, spam_rows, where):
     with pytest.raises(GptmillError, match=f"spam: the {where} split would have no row of class spam"):
         split(messages(ham=30, spam=spam_rows), balance)
@@ -131,7 +164,9 @@ def test_a_class_that_a_split_needs_and_has_not_is_named(balance, spam_rows, whe
 def records(count: int = 60) -> pd.DataFrame:
     words = ["cat", "mill", "river", "stone", "bread", "wolf", "moon", "king", "song", "wheel"]
     asked = [f"Use {words[n % 10]} and {words[n // 10]} in {n} words" for n in range(count)]
-    frame = pd.DataFrame([{"row": n + 1, "instruction": text, "input": "", "output": str(n)} for n, text in enumerate(asked)])
+    frame = pd.DataFrame(
+        [{"row": n + 1, "instruction": text, "input": "", "output": str(n)} for n, text in enumerate(asked)]
+    )
     return frame.assign(group=list(similar.group(instructions.questions(frame), 0.95)))
 
 
@@ -147,7 +182,9 @@ def test_the_splits_have_every_record_once_in_their_shares():
 
 def test_records_that_ask_the_same_stay_together_whatever_the_answer():
     frame = records()
-    copies = frame.assign(instruction=frame["instruction"].str[:3].str.upper(), input=frame["instruction"].str[4:] + "!", output="no idea")
+    copies = frame.assign(
+        instruction=frame["instruction"].str[:3].str.upper(), input=frame["instruction"].str[4:] + "!", output="no idea"
+    )
     both = pd.concat([frame, copies], ignore_index=True)
     both["group"] = list(similar.group(instructions.questions(both), 0.95))
     parts = instructions.split(both, SHARES, seed=1)
@@ -157,5 +194,7 @@ def test_records_that_ask_the_same_stay_together_whatever_the_answer():
 
 def test_the_order_of_the_records_decides_nothing():
     shuffled = records().sample(frac=1, random_state=3)
-    for one, other in zip(instructions.split(records(), SHARES, 1).values(), instructions.split(shuffled, SHARES, 1).values(), strict=True):
+    for one, other in zip(
+        instructions.split(records(), SHARES, 1).values(), instructions.split(shuffled, SHARES, 1).values(), strict=True
+    ):
         pd.testing.assert_frame_equal(one, other)

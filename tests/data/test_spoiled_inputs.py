@@ -23,7 +23,11 @@ def project_with(data_set: str, changes: dict) -> params.Params:
     values = profiles.load("mini").model_dump()
     values["data"]["source"] = "custom"
     values["data"][data_set] |= {"max_megabytes": 300, **changes}
-    values["data"]["expectations"] |= {"min_corpus_characters": 10, "min_records": 1, "min_messages": 1} | dict.fromkeys(
+    values["data"]["expectations"] |= {
+        "min_corpus_characters": 10,
+        "min_records": 1,
+        "min_messages": 1,
+    } | dict.fromkeys(
         ["max_quarantined_share", "max_duplicate_share", "max_near_duplicate_share", "max_repeated_line_share"], 1.0
     )
     return params.Params.model_validate(values)
@@ -40,7 +44,11 @@ def test_a_spoiled_input_ends_readably_and_leaves_nothing_half_written(project, 
     changes = case.params or (spoiled.CSV if case.data_set == "spam" else STANDARD[case.data_set])
     limit = 10 if "bomb" in name or "lies" in name else 300
     values = project_with(case.data_set, {**changes, "urls": [f"own/{case.name}"], "max_megabytes": limit})
-    for other, content in (("corpus", STORY), ("spam", spoiled.UCI.decode()), ("instructions", json.dumps(spoiled.INSTRUCTIONS))):
+    for other, content in (
+        ("corpus", STORY),
+        ("spam", spoiled.UCI.decode()),
+        ("instructions", json.dumps(spoiled.INSTRUCTIONS)),
+    ):
         if other != case.data_set:
             files.write_text(paths.raw_file(other, STANDARD[other]["file"]), content)
     before = {path for path in paths.RAW.iterdir()}
@@ -57,7 +65,10 @@ def test_a_spoiled_input_ends_readably_and_leaves_nothing_half_written(project, 
         assert case.name.rpartition(".")[0] in said and not NOT_FOR_PEOPLE.search(said), said
         assert "\n" not in said and len(said) < 1000, said
         assert not paths.CLEAN.exists() and not paths.QUARANTINE.exists() and not paths.VALIDATION.exists()
-        assert set(paths.RAW.iterdir()) - before <= {paths.raw_folder(case.data_set), paths.source_record(case.data_set)}
+        assert set(paths.RAW.iterdir()) - before <= {
+            paths.raw_folder(case.data_set),
+            paths.source_record(case.data_set),
+        }
     else:
         run()
         quarantine = pd.read_parquet(paths.QUARANTINE / f"{case.data_set}.parquet")

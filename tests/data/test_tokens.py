@@ -68,7 +68,12 @@ def test_a_vocabulary_that_does_not_fit_is_an_error(tmp_path):
 # --- shards ---
 
 
-@given(count=st.integers(6, 80), share=st.sampled_from([0.1, 0.35, 0.5, 0.9]), size=st.integers(2, 30), parts=st.integers(1, 5))
+@given(
+    count=st.integers(6, 80),
+    share=st.sampled_from([0.1, 0.35, 0.5, 0.9]),
+    size=st.integers(2, 30),
+    parts=st.integers(1, 5),
+)
 def test_shards_hold_what_one_file_holds(tmp_path_factory, count, share, size, parts):
     folder, ids = tmp_path_factory.mktemp("shards"), np.random.default_rng(count).integers(0, 60_000, count)
     cut = round(count * (1 - share))
@@ -78,7 +83,9 @@ def test_shards_hold_what_one_file_holds(tmp_path_factory, count, share, size, p
     for split, expected in (("train", ids[:cut]), ("validation", ids[cut:])):
         paths = tokens.paths_of(folder / "t", split)
         assert b"".join(path.read_bytes() for path in paths) == expected.astype("<u2").tobytes()
-        assert [path.stat().st_size for path in paths[:-1]] == [2 * size] * (len(paths) - 1) and len(paths) == meta[f"{split}_shards"]
+        assert [path.stat().st_size for path in paths[:-1]] == [2 * size] * (len(paths) - 1) and len(paths) == meta[
+            f"{split}_shards"
+        ]
         assert paths[0].name == (f"{split}.bin" if len(paths) == 1 else f"{split}-00001-of-{len(paths):05}.bin")
         read = tokens.read(folder / "t", split)
         assert len(read) == len(expected) and read[:].tolist() == expected.tolist()
@@ -130,6 +137,8 @@ def test_a_shard_that_was_cut_short_is_named_with_what_to_do(tmp_path, damage):
     shard = tmp_path / "t" / "train-00002-of-00003.bin"
     content = shard.read_bytes()
     shard.unlink() if damage == "gone" else shard.write_bytes(content[:-1] if damage == "cut" else content + b"\0\0")
-    with pytest.raises(GptmillError, match=r"train-00002-of-00003\.bin has \d+ bytes where .*meta\.json promises 60: .*dvc repro"):
+    with pytest.raises(
+        GptmillError, match=r"train-00002-of-00003\.bin has \d+ bytes where .*meta\.json promises 60: .*dvc repro"
+    ):
         tokens.read(tmp_path / "t", "train")
     assert len(tokens.read(tmp_path / "t", "validation")) == 10

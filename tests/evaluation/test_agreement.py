@@ -17,7 +17,9 @@ def made_up(rows: int = 24) -> list[dict]:
     records = []
     for row in range(rows):
         town, quality = towns[row % 6], row % 4
-        answer = [f"The town is {town}.", f"It is {town}, by the river.", "The town is Rome.", "No idea at all."][quality]
+        answer = [f"The town is {town}.", f"It is {town}, by the river.", "The town is Rome.", "No idea at all."][
+            quality
+        ]
         question = {"instruction": f"Name town {row} on the map.", "input": "", "output": f"The town is {town}."}
         records.append(question | {"response": answer, "points": [100, 70, 10, 0][quality] - row % 5 * (quality == 1)})
     return records
@@ -34,7 +36,10 @@ def test_the_measures_are_scipys_and_sklearns():
     assert found["kendall"] == pytest.approx(kendalltau(ours, given).statistic, abs=1e-4)
     assert found["kappa"] == pytest.approx(cohen_kappa_score(*tens, weights="quadratic", labels=range(11)), abs=1e-4)
     assert found["mae"] == pytest.approx(np.abs(ours - given).mean(), abs=1e-4)
-    assert all(found[f"{name}_low"] < found[name] < found[f"{name}_high"] for name in ("pearson", "spearman", "kendall", "kappa", "mae"))
+    assert all(
+        found[f"{name}_low"] < found[name] < found[f"{name}_high"]
+        for name in ("pearson", "spearman", "kendall", "kappa", "mae")
+    )
     assert agreement(ours.tolist(), given.tolist()) == found
 
 

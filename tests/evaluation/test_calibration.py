@@ -23,7 +23,12 @@ def test_every_text_is_in_one_bin_and_the_error_is_a_share(texts):
 
 def test_precision_against_recall_is_what_each_threshold_gives():
     found = precision_recall.curve("spam", [0.9, 0.8, 0.7, 0.1], [True, False, True, False])
-    assert list(zip(found.recall, found.precision, strict=True))[:4] == [(0.0, 1.0), (0.5, 1.0), (0.5, 0.5), (1.0, 2 / 3)]
+    assert list(zip(found.recall, found.precision, strict=True))[:4] == [
+        (0.0, 1.0),
+        (0.5, 1.0),
+        (0.5, 0.5),
+        (1.0, 2 / 3),
+    ]
     assert found.average == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
     assert found.share == 0.5
     assert precision_recall.curve("spam", [0.9], [True]) is None

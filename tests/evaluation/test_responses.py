@@ -15,7 +15,9 @@ PROMPTS = [ALPACA.prompt(question) for question in QUESTIONS]
 
 
 def params(**changes) -> GenerateParams:
-    return GenerateParams(**({"max_new_tokens": 6, "temperature": 0.0, "top_k": 0, "batch_size": 2, "compare_base": False} | changes))
+    return GenerateParams(
+        **({"max_new_tokens": 6, "temperature": 0.0, "top_k": 0, "batch_size": 2, "compare_base": False} | changes)
+    )
 
 
 @pytest.fixture
@@ -29,7 +31,9 @@ def ask(model, words, cpu, tmp_path):
     places: Iterator[int] = iter(range(99))
 
     def ask(seed: int = 1, **changes: object) -> list[Answer]:
-        return respond(model, words, ALPACA, PROMPTS, params(**changes), seed, cpu, Progress(tmp_path / f"{next(places)}.jsonl"))
+        return respond(
+            model, words, ALPACA, PROMPTS, params(**changes), seed, cpu, Progress(tmp_path / f"{next(places)}.jsonl")
+        )
 
     return ask
 
@@ -37,7 +41,9 @@ def ask(model, words, cpu, tmp_path):
 def test_each_prompt_gets_its_own_answer_in_its_place(model, words, ask):
     for prompt, answer in zip(PROMPTS, ask(), strict=True):
         [completion] = generate(model, [words.encode(prompt)], Decoding(6, stop=words.end_of_text))
-        assert answer == Answer(ALPACA.read(words.decode(completion.tokens))[0], len(completion.tokens), completion.stopped)
+        assert answer == Answer(
+            ALPACA.read(words.decode(completion.tokens))[0], len(completion.tokens), completion.stopped
+        )
 
 
 def test_how_many_prompts_share_a_batch_does_not_matter(ask):
@@ -82,11 +88,22 @@ class Scripted:
 
 
 def test_an_answer_ends_where_the_model_goes_on_with_a_further_section(words, monkeypatch):
-    texts = ["Tom.\n\n### Instruction:\nAnd the dog?", "### Response:\nTom £1", "", "### Response:", "Tom and Tom and Tom"]
+    texts = [
+        "Tom.\n\n### Instruction:\nAnd the dog?",
+        "### Response:\nTom £1",
+        "",
+        "### Response:",
+        "Tom and Tom and Tom",
+    ]
     Scripted(monkeypatch, words, *texts)
     ended = []
     answers = complete(
-        None, words, ALPACA, [[1]] * 5, Decoding(len(words.encode(texts[0])), stop=words.end_of_text), lambda: ended.append(1)
+        None,
+        words,
+        ALPACA,
+        [[1]] * 5,
+        Decoding(len(words.encode(texts[0])), stop=words.end_of_text),
+        lambda: ended.append(1),
     )
     assert [answer.response for answer in answers] == ["Tom.", "Tom £1", "", "", "Tom and Tom and Tom"]
     assert [answer.stopped for answer in answers] == ["stop"] * 5 and len(ended) == 5

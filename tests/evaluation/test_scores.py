@@ -5,7 +5,14 @@ from gptmill.evaluation.scores import scores, scores_of
 from gptmill.inference.classification import likeliest, probabilities
 from gptmill.model.gpt import GPTClassifier
 
-TEXTS = ["the miller", "a", "", "Once upon a time there was a cat in the mill, and it said nothing at all", "£100!", "the cat"]
+TEXTS = [
+    "the miller",
+    "a",
+    "",
+    "Once upon a time there was a cat in the mill, and it said nothing at all",
+    "£100!",
+    "the cat",
+]
 
 
 @pytest.fixture
@@ -18,8 +25,20 @@ def classifier(make_gpt, words):
 def test_scores_are_those_computed_by_hand():
     labels = ["spam", "spam", "spam", "ham", "ham", "ham", "ham", "ham"]
     predicted = ["spam", "spam", "ham", "spam", "ham", "ham", "ham", "ham"]  # 2 right alarms of 3, 1 false one
-    assert scores(labels, predicted, ["ham", "spam"]) == {"accuracy": 0.75, "precision": 0.6667, "recall": 0.6667, "f1": 0.6667, "rows": 8}
-    assert scores(labels, predicted, ["spam", "ham"]) == {"accuracy": 0.75, "precision": 0.8, "recall": 0.8, "f1": 0.8, "rows": 8}
+    assert scores(labels, predicted, ["ham", "spam"]) == {
+        "accuracy": 0.75,
+        "precision": 0.6667,
+        "recall": 0.6667,
+        "f1": 0.6667,
+        "rows": 8,
+    }
+    assert scores(labels, predicted, ["spam", "ham"]) == {
+        "accuracy": 0.75,
+        "precision": 0.8,
+        "recall": 0.8,
+        "f1": 0.8,
+        "rows": 8,
+    }
 
 
 @pytest.mark.parametrize(("labels", "predicted", "expected"), [

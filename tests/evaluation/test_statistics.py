@@ -14,7 +14,9 @@ def test_the_interval_of_a_mean_is_scipys_and_the_same_each_time():
     centre, low, high = statistics.mean(scores)
     theirs = bootstrap((scores,), np.mean, method="percentile", n_resamples=9999, rng=1).confidence_interval
     assert (
-        centre == pytest.approx(scores.mean()) and low == pytest.approx(theirs.low, abs=0.5) and high == pytest.approx(theirs.high, abs=0.5)
+        centre == pytest.approx(scores.mean())
+        and low == pytest.approx(theirs.low, abs=0.5)
+        and high == pytest.approx(theirs.high, abs=0.5)
     )
     assert statistics.mean(scores) == (centre, low, high)
     assert statistics.mean([40]) == (40, 40, 40)
@@ -37,7 +39,12 @@ def test_two_runs_are_compared_in_pairs():
     found = statistics.compare([90, 50, 20, None, 70], [80, 50, 30, 10, None])
     assert found["gain"] == 0 and found["win_rate"] == 0.5 and found["gain_low"] <= 0 <= found["gain_high"]
     steady = statistics.compare([11, 91, 51], [10, 90, 50])
-    assert (steady["gain"], steady["gain_low"], steady["gain_high"], steady["win_rate"]) == (1, 1, 1, 1)  # far surer than the two means
+    assert (steady["gain"], steady["gain_low"], steady["gain_high"], steady["win_rate"]) == (
+        1,
+        1,
+        1,
+        1,
+    )  # far surer than the two means
     assert statistics.compare([None], [3]) == {}
     with pytest.raises(ValueError):
         statistics.compare([1, 2], [1])
@@ -51,7 +58,13 @@ def test_a_kind_is_an_instructions_first_word_and_rare_ones_are_other():
 
 
 def test_the_summary_counts_every_answer_once_and_none_that_failed():
-    judgements = [record(100, "x"), record(40, "a b c d e f g"), record(None, "no"), record(0, ""), record(60, "w " * 60, "Sort them.")]
+    judgements = [
+        record(100, "x"),
+        record(40, "a b c d e f g"),
+        record(None, "no"),
+        record(0, ""),
+        record(60, "w " * 60, "Sort them."),
+    ]
     found = statistics.summarise("somebody", judgements)
     assert (found["mean_score"], found["median_score"], found["judged"], found["failed"]) == (50, 50, 4, 1)
     assert found["mean_score_low"] <= 50 <= found["mean_score_high"] and found["exactly_right"] == 0.2
@@ -64,7 +77,9 @@ def test_the_summary_counts_every_answer_once_and_none_that_failed():
 
 
 def test_the_summary_compares_with_the_base_model_where_there_is_one():
-    found = statistics.summarise("somebody", [record(80, base_score=10), record(60, base_score=20), record(None, base_score=90)])
+    found = statistics.summarise(
+        "somebody", [record(80, base_score=10), record(60, base_score=20), record(None, base_score=90)]
+    )
     assert found["base_mean_score"] == 40 and found["gain"] == 55 and found["win_rate"] == 1
     assert found["gain_low"] == 40 and found["gain_high"] == 70
 

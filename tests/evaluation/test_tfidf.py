@@ -5,12 +5,23 @@ import pytest
 from gptmill.core.errors import GptmillError
 from gptmill.evaluation.tfidf import tfidf_classifier, tfidf_of
 
-TRAIN = ["win a prize now", "claim your prize", "free cash prize", "see you at home", "home for tea", "tea at ours then"]
+TRAIN = [
+    "win a prize now",
+    "claim your prize",
+    "free cash prize",
+    "see you at home",
+    "home for tea",
+    "tea at ours then",
+]
 LABELS = ["spam", "spam", "spam", "ham", "ham", "ham"]
 
 
 def test_tfidf_tells_what_words_tell_apart():
-    assert tfidf_classifier((TRAIN, LABELS), ["a free prize", "tea at home", "prize prize"], seed=1) == ["spam", "ham", "spam"]
+    assert tfidf_classifier((TRAIN, LABELS), ["a free prize", "tea at home", "prize prize"], seed=1) == [
+        "spam",
+        "ham",
+        "spam",
+    ]
 
 
 def test_tfidf_tells_more_than_two_classes_and_weighs_rare_ones_if_asked():
@@ -35,7 +46,11 @@ def test_tfidf_is_repeatable_and_takes_words_that_it_does_not_know():
 
 HAM, SPAM, ANY = (
     words.split()
-    for words in ("今天 明天 开会 吃饭 回家 电影 妈妈", "中奖 红包 点击 链接 免费 贷款 优惠", "我们 的 了 是 已经 大家 一个 到")
+    for words in (
+        "今天 明天 开会 吃饭 回家 电影 妈妈",
+        "中奖 红包 点击 链接 免费 贷款 优惠",
+        "我们 的 了 是 已经 大家 一个 到",
+    )
 )
 THAI = tuple(words.split() for words in ("วันนี้ พรุ่งนี้ กินข้าว กลับบ้าน ดูหนัง", "รางวัล คลิก ลิงก์ ฟรี เงินกู้", "ของ ที่ ได้ เป็น และ"))
 
@@ -43,7 +58,9 @@ THAI = tuple(words.split() for words in ("วันนี้ พรุ่งน�
 def messages(vocabulary: tuple, between: str = "", besides: str = "") -> tuple[list[str], list[str]]:
     chance, (ham, spam, both) = random.Random(1), vocabulary
     labels = [chance.choice(["ham", "spam"]) for _ in range(200)]
-    texts = [between.join(chance.choices((spam if label == "spam" else ham) + both * 2, k=12)) + besides for label in labels]
+    texts = [
+        between.join(chance.choices((spam if label == "spam" else ham) + both * 2, k=12)) + besides for label in labels
+    ]
     return texts, labels
 
 

@@ -60,7 +60,9 @@ def refused(source: object, tmp_path: Path, heads: int | None = HEADS) -> str:
     if not isinstance(source, Path):
         torch.save(source, tmp_path / "model.pth")
     with pytest.raises(GptmillError) as error:
-        exchange.import_weights(str(source if isinstance(source, Path) else tmp_path / "model.pth"), tmp_path / "in", heads)
+        exchange.import_weights(
+            str(source if isinstance(source, Path) else tmp_path / "model.pth"), tmp_path / "in", heads
+        )
     assert not (tmp_path / "in").exists()
     return str(error.value)
 
@@ -77,7 +79,9 @@ def refused(source: object, tmp_path: Path, heads: int | None = HEADS) -> str:
         lambda name: f"_orig_mod.module.{name}",
         lambda name: f"model.{name}",
         lambda name: f"_forward_module.model.{name}",
-        lambda name: name.replace(".att.", "._orig_mod.att.").replace("trf_blocks.0.", "trf_blocks.0._checkpoint_wrapped_module."),
+        lambda name: name.replace(".att.", "._orig_mod.att.").replace(
+            "trf_blocks.0.", "trf_blocks.0._checkpoint_wrapped_module."
+        ),
         lambda name: f"_fsdp_wrapped_module.{name}".replace("ff.", "_fsdp_wrapped_module.ff."),
     ],
     ids=["compiled", "DDP", "DDP compiled", "compiled DDP", "Lightning", "Fabric", "compiled blocks", "FSDP"],
@@ -92,7 +96,9 @@ def test_wrappers_in_names_change_nothing(model, tmp_path, wrap):
 
 def test_a_name_with_and_without_its_wrapper_is_refused(model, tmp_path):
     state = exporting.book_state_dict(model)
-    assert "twice, as tok_emb.weight and as module.tok_emb" in refused(state | {"module.tok_emb.weight": torch.zeros(VOCAB, D)}, tmp_path)
+    assert "twice, as tok_emb.weight and as module.tok_emb" in refused(
+        state | {"module.tok_emb.weight": torch.zeros(VOCAB, D)}, tmp_path
+    )
 
 
 @torch.inference_mode()
@@ -134,13 +140,26 @@ def nanogpt_logits(state: dict[str, torch.Tensor]) -> torch.Tensor:
     x = state["transformer.wte.weight"][TOKENS] + state["transformer.wpe.weight"][: TOKENS.shape[1]]
     for i in range(LAYERS):
         qkv = linear(layer_norm(x, (D,), *part(f"h.{i}.ln_1")), *part(f"h.{i}.attn.c_attn")).split(D, dim=2)
-        heads = scaled_dot_product_attention(*(t.unflatten(2, (HEADS, -1)).transpose(1, 2) for t in qkv), is_causal=True)
+        heads = scaled_dot_product_attention(
+            *(t.unflatten(2, (HEADS, -1)).transpose(1, 2) for t in qkv), is_causal=True
+        )
         x = x + linear(heads.transpose(1, 2).flatten(2), *part(f"h.{i}.attn.c_proj"))
-        x = x + linear(gelu(linear(layer_norm(x, (D,), *part(f"h.{i}.ln_2")), *part(f"h.{i}.mlp.c_fc"))), *part(f"h.{i}.mlp.c_proj"))
+        x = x + linear(
+            gelu(linear(layer_norm(x, (D,), *part(f"h.{i}.ln_2")), *part(f"h.{i}.mlp.c_fc"))),
+            *part(f"h.{i}.mlp.c_proj"),
+        )
     return linear(layer_norm(x, (D,), *part("ln_f")), state["lm_head.weight"])
 
 
-ARGUMENTS = {"n_layer": LAYERS, "n_head": HEADS, "n_embd": D, "block_size": CONTEXT, "bias": False, "vocab_size": VOCAB, "dropout": 0.0}
+ARGUMENTS = {
+    "n_layer": LAYERS,
+    "n_head": HEADS,
+    "n_embd": D,
+    "block_size": CONTEXT,
+    "bias": False,
+    "vocab_size": VOCAB,
+    "dropout": 0.0,
+}
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -184,7 +203,9 @@ def test_a_nanogpt_without_some_of_its_biases_is_not_whole(tmp_path):
     assert "h.1.ln_2.bias is missing" in refused(state, tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"n_head": 5}, {"n_layer": 100_000}, {"n_embd": "32"}, {"dropout": 7}, {"vocab_size": 10**30}])
+@pytest.mark.parametrize(
+    "change", [{"n_head": 5}, {"n_layer": 100_000}, {"n_embd": "32"}, {"dropout": 7}, {"vocab_size": 10**30}]
+)
 def test_nanogpts_arguments_that_no_model_has_are_refused(tmp_path, change):
     told = refused({"model": nanogpt(bias=False), "model_args": ARGUMENTS | change}, tmp_path, None)
     assert "heads do not divide" in told or "model_args" in told
@@ -214,7 +235,9 @@ def test_classifiers_and_adapters_are_refused_by_name(model, tmp_path, heads):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("name", ["tok_emb.weight", "trf_blocks.1.att.W_key.weight", "final_norm.shift", "out_head.weight"])
+@pytest.mark.parametrize(
+    "name", ["tok_emb.weight", "trf_blocks.1.att.W_key.weight", "final_norm.shift", "out_head.weight"]
+)
 def test_an_import_of_nan_or_infinity_is_refused(model, tmp_path, value, name):
     state = {n: tensor.clone() for n, tensor in exporting.book_state_dict(model).items()}
     state[name].view(-1)[-1] = value
@@ -280,7 +303,9 @@ KINDS = ["a named pipe", "a folder", "a device", "a socket"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "prompt_style.json"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "prompt_style.json"]
+)
 def test_what_is_no_file_is_not_waited_for_in_a_model_folder(folder, tmp_path, kind, name, monkeypatch):
     monkeypatch.chdir(folder)
     place(kind, folder / name)
@@ -292,7 +317,9 @@ def test_what_is_no_file_is_not_waited_for_in_a_model_folder(folder, tmp_path, k
 
 
 @pytest.mark.parametrize("kind", KINDS[:1] + KINDS[2:])
-@pytest.mark.parametrize("name", ["model.pth", "model.safetensors", "model.bin", "model.ckpt.index", "model.safetensors.index.json"])
+@pytest.mark.parametrize(
+    "name", ["model.pth", "model.safetensors", "model.bin", "model.ckpt.index", "model.safetensors.index.json"]
+)
 def test_what_is_no_file_is_not_imported(tmp_path, kind, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     place(kind, tmp_path / name)
@@ -304,7 +331,9 @@ DEEP = "[" * 100_000 + "]" * 100_000
 DIGITS = "9" * 5000
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json", "prompt_style.json", "generation_config.json"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "tokenizer_config.json", "prompt_style.json", "generation_config.json"]
+)
 @pytest.mark.parametrize("content", [DEEP, f'{{"eos_token_id": {DIGITS}}}', '{"a": ' + DEEP + "}", "\xff\xfe", "7"])
 def test_json_that_is_none_is_one_error(folder, tmp_path, name, content):
     (folder / name).write_text(content, encoding="latin-1")
@@ -344,7 +373,9 @@ def test_a_header_of_an_absurd_length_is_refused(folder, length):
 
 def test_a_small_file_that_claims_a_large_model_is_refused(tmp_path):
     vast = torch.zeros(1).expand(1 << 30, 1 << 14)
-    assert "would take" in refused({"tok_emb.weight": vast, "pos_emb.weight": torch.zeros(1).expand(8, 1 << 14)}, tmp_path)
+    assert "would take" in refused(
+        {"tok_emb.weight": vast, "pos_emb.weight": torch.zeros(1).expand(8, 1 << 14)}, tmp_path
+    )
 
 
 def test_a_model_that_this_machine_cannot_hold_is_stated(folder, monkeypatch):
@@ -368,8 +399,12 @@ def test_a_base_of_another_tokenizer_is_not_tuned(make_gpt, words, tmp_path):
 
     weights.save(make_gpt(vocab_size=words.vocab_size), words, tmp_path / "model")
     folders.load_base(tmp_path / "model", words)
-    alike = tokenizer.train(["wholly other words make other merges of other bytes, which have the same size"] * 9, words.vocab_size)
+    alike = tokenizer.train(
+        ["wholly other words make other merges of other bytes, which have the same size"] * 9, words.vocab_size
+    )
     assert alike.vocab_size == words.vocab_size
     for other in (alike, tokenizer.train(["ab"], 257)):
-        with pytest.raises(GptmillError, match=r"another tokenizer \(300 tokens\) than the one that encodes the data here"):
+        with pytest.raises(
+            GptmillError, match=r"another tokenizer \(300 tokens\) than the one that encodes the data here"
+        ):
             folders.load_base(tmp_path / "model", other)

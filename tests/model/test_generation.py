@@ -63,7 +63,9 @@ def test_the_smallest_context_works(make_gpt):
 def test_sampling_among_one_is_the_likeliest(make_gpt):
     model = make_gpt()
     assert tokens(model, PROMPTS, Decoding(8, temperature=1.5, top_k=1, seed=3)) == tokens(model, PROMPTS, Decoding(8))
-    assert tokens(model, PROMPTS, Decoding(8, temperature=1.5, top_p=0.0001, seed=3)) == tokens(model, PROMPTS, Decoding(8))
+    assert tokens(model, PROMPTS, Decoding(8, temperature=1.5, top_p=0.0001, seed=3)) == tokens(
+        model, PROMPTS, Decoding(8)
+    )
 
 
 def test_sampling_is_repeatable_by_its_seed(make_gpt):
@@ -95,7 +97,10 @@ def test_top_p_keeps_to_the_smallest_set_that_reaches_it(make_gpt):
 
 def test_a_higher_temperature_is_bolder(make_gpt):
     model = make_gpt()
-    kinds = [len({tokens(model, PROMPTS[:1], Decoding(1, temperature=t, seed=seed))[0][0] for seed in range(40)}) for t in (0.05, 20.0)]
+    kinds = [
+        len({tokens(model, PROMPTS[:1], Decoding(1, temperature=t, seed=seed))[0][0] for seed in range(40)})
+        for t in (0.05, 20.0)
+    ]
     assert kinds[0] < 5 < kinds[1]
 
 
@@ -189,7 +194,9 @@ def test_a_temperature_next_to_zero_is_top_1(make_gpt, temperature):
     assert all(len(row) == 8 for row in tokens(model, PROMPTS, cut))
 
 
-@pytest.mark.parametrize("settings", [{"temperature": 1e308}, {"temperature": 2.0, "top_p": 1e-320}, {"repetition_penalty": 0.001}])
+@pytest.mark.parametrize(
+    "settings", [{"temperature": 1e308}, {"temperature": 2.0, "top_p": 1e-320}, {"repetition_penalty": 0.001}]
+)
 def test_other_numbers_at_the_edge_give_tokens(make_gpt, settings):
     assert [len(row) for row in tokens(make_gpt(), PROMPTS, Decoding(8, **settings))] == [8] * len(PROMPTS)
 

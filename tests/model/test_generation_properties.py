@@ -41,9 +41,16 @@ def plainly(model: GPT, prompt: list[int], decoding: Decoding, row: int) -> list
 def cases(draw):
     context, vocab = draw(st.integers(4, 24)), draw(st.integers(5, 40))
     model = model_of(
-        draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 3])), draw(st.sampled_from([2, 4])), context, vocab, draw(st.integers(0, 99))
+        draw(st.integers(1, 3)),
+        draw(st.sampled_from([1, 2, 3])),
+        draw(st.sampled_from([2, 4])),
+        context,
+        vocab,
+        draw(st.integers(0, 99)),
     )
-    prompts = draw(st.lists(st.lists(st.integers(0, vocab - 1), min_size=1, max_size=2 * context), min_size=1, max_size=6))
+    prompts = draw(
+        st.lists(st.lists(st.integers(0, vocab - 1), min_size=1, max_size=2 * context), min_size=1, max_size=6)
+    )
     most = draw(st.integers(0, 2 * context))
     decoding = Decoding(
         max_new_tokens=most,
@@ -68,7 +75,9 @@ def test_cached_batches_say_what_each_prompt_says_alone_and_uncached(case):
 
 def test_a_prompt_says_the_same_alone_and_among_16_others():
     model, random = model_of(3, 4, 8, 48, 320, 0), torch.Generator().manual_seed(1)
-    others = [torch.randint(320, (int(n),), generator=random).tolist() for n in torch.randint(1, 60, (16,), generator=random)]
+    others = [
+        torch.randint(320, (int(n),), generator=random).tolist() for n in torch.randint(1, 60, (16,), generator=random)
+    ]
     decoding = Decoding(max_new_tokens=60, stop=7)
     for prompt in others[:4]:
         [alone] = generate(model, [prompt], decoding)
@@ -77,7 +86,15 @@ def test_a_prompt_says_the_same_alone_and_among_16_others():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}, {"repetition_penalty": 0}, {"min_new_tokens": 9}]
+    "wrong",
+    [
+        {"temperature": -1},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"repetition_penalty": 0},
+        {"min_new_tokens": 9},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -96,7 +113,11 @@ def test_text_ends_before_the_first_stop_string(text, stops):
     shown, stopped = feed(text, stops)
     completed = min((text.find(stop) + len(stop) for stop in stops if stop in text), default=None)
     assert stopped == (completed is not None)
-    wanted = text if completed is None else text[: min(text[:completed].find(stop) for stop in stops if stop in text[:completed])]
+    wanted = (
+        text
+        if completed is None
+        else text[: min(text[:completed].find(stop) for stop in stops if stop in text[:completed])]
+    )
     assert shown == wanted
 
 
@@ -115,7 +136,9 @@ def test_nothing_that_may_become_a_stop_string_is_shown():
     assert shown == "fox ### Fox " and stream.finish() == "### En"
 
 
-def completed(model: GPT, prompts: list[list[int]], decoding: Decoding, stops: list[str]) -> list[tuple[str, int, bool]]:
+def completed(
+    model: GPT, prompts: list[list[int]], decoding: Decoding, stops: list[str]
+) -> list[tuple[str, int, bool]]:
     """Of each prompt: what is shown, how many tokens were chosen, and whether a stop string came."""
     texts, shown, counts = [TextStream(WORDS, stops) for _ in prompts], ["" for _ in prompts], [0] * len(prompts)
     for row, token in stream(model, prompts, decoding, ends=lambda row: texts[row].stopped):
@@ -126,7 +149,10 @@ def completed(model: GPT, prompts: list[list[int]], decoding: Decoding, stops: l
 
 def test_rows_stop_at_stop_strings_each_for_itself():
     model = model_of(2, 2, 8, 64, WORDS.vocab_size, 5)
-    prompts, decoding = [WORDS.encode(text) for text in ("the quick", "fox", "café — lazy dog")], Decoding(40, temperature=1.0, seed=2)
+    prompts, decoding = (
+        [WORDS.encode(text) for text in ("the quick", "fox", "café — lazy dog")],
+        Decoding(40, temperature=1.0, seed=2),
+    )
     free = completed(model, prompts, decoding, [])
     assert [(count, stopped) for _, count, stopped in free] == [(40, False)] * 3
     stops = [free[0][0][5:9], free[2][0][11:13]]

@@ -39,7 +39,9 @@ def test_the_loss_is_the_cross_entropy_of_what_is_not_ignored(make_gpt, ignored)
         targets[place] = IGNORE_INDEX
     logits = model(text)
     loss, count, right = model.loss(text, targets)
-    torch.testing.assert_close(loss, cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum"))
+    torch.testing.assert_close(
+        loss, cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum")
+    )
     assert int(count) == 12 - len(ignored)
     assert int(right) == int(((logits.argmax(2) == targets) & (targets != IGNORE_INDEX)).sum())
 
@@ -59,7 +61,9 @@ def test_an_evaluation_makes_no_gradients(make_gpt, monkeypatch):
     from gptmill.model import fused
 
     wanted, to_gradient = [], fused._to_gradient
-    monkeypatch.setattr(fused, "_to_gradient", lambda logits, targets, want: wanted.append(want) or to_gradient(logits, targets, want))
+    monkeypatch.setattr(
+        fused, "_to_gradient", lambda logits, targets, want: wanted.append(want) or to_gradient(logits, targets, want)
+    )
     model = make_gpt()
     with torch.no_grad():
         without = model.loss(tokens(2, 6), tokens(2, 6, seed=1))
@@ -81,7 +85,9 @@ def test_the_number_of_parameters_is_gpt2s(tied, bias):
     model = GPT(GPTConfig(**vars(CONFIG) | {"tie_weights": tied, "qkv_bias": bias}))
     C, V, T, L = CONFIG.d_model, CONFIG.vocab_size, CONFIG.context_length, CONFIG.n_layers
     block = 12 * C * C + 13 * C - (0 if bias else 3 * C)  # attention 4 C², feed-forward 8 C², their biases, two norms
-    assert sum(weight.numel() for weight in model.parameters()) == V * C + T * C + L * block + 2 * C + (0 if tied else V * C)
+    assert sum(weight.numel() for weight in model.parameters()) == V * C + T * C + L * block + 2 * C + (
+        0 if tied else V * C
+    )
 
 
 def test_gpt2s_smallest_size_has_124_million_parameters():
@@ -100,7 +106,9 @@ def test_weights_start_as_gpt2s_do():
             assert (weight == 1).all(), name
         else:
             into_residual = name.endswith(("projection.weight", "contract.weight"))
-            assert weight.std().item() == pytest.approx(0.02 / math.sqrt(2 * 8) if into_residual else 0.02, rel=0.06), name
+            assert weight.std().item() == pytest.approx(0.02 / math.sqrt(2 * 8) if into_residual else 0.02, rel=0.06), (
+                name
+            )
 
 
 def test_an_untrained_model_knows_nothing():
@@ -140,7 +148,9 @@ def test_a_classifier_reads_each_row_at_its_last_real_token(make_gpt):
     text, lengths = tokens(3, 10), torch.tensor([10, 4, 1])
     logits = model(text, lengths)
     for row, length in enumerate(lengths):
-        torch.testing.assert_close(logits[row : row + 1], model(text[row : row + 1, :length], lengths[row : row + 1]), rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(
+            logits[row : row + 1], model(text[row : row + 1, :length], lengths[row : row + 1]), rtol=1e-5, atol=1e-4
+        )
     assert logits.shape == (3, 3)
 
 

@@ -49,7 +49,9 @@ def rewrite(path: Path, change) -> None:
     """Have `change` edit the dict in a JSON or safetensors file."""
     content = json.loads(path.read_text()) if path.suffix == ".json" else load_file(path)
     change(content)
-    path.write_text(json.dumps(content)) if path.suffix == ".json" else save_file(content, path, metadata={"format": "pt"})
+    path.write_text(json.dumps(content)) if path.suffix == ".json" else save_file(
+        content, path, metadata={"format": "pt"}
+    )
 
 
 def test_every_format_gives_the_same_bytes(tmp_path):
@@ -83,7 +85,16 @@ def test_an_import_opens_in_transformers(tmp_path):
 
 def test_what_was_found_is_told(tmp_path):
     told = exchange.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
-    for fact in ("Hugging Face", "safetensors", "56,608", "float32", "tied", "3 layers, 4 heads", "3 causal masks", "tokenizer   none"):
+    for fact in (
+        "Hugging Face",
+        "safetensors",
+        "56,608",
+        "float32",
+        "tied",
+        "3 layers, 4 heads",
+        "3 causal masks",
+        "tokenizer   none",
+    ):
         assert fact in told
 
 
@@ -132,7 +143,9 @@ def test_a_head_of_its_own_stays_one(tmp_path):
 
 def test_a_book_model_without_qkv_bias_stays_one(tmp_path):
     state = torch.load(FIXTURE / "book/model.pth", weights_only=True)
-    bare = {name: tensor for name, tensor in state.items() if not name.endswith(("query.bias", "key.bias", "value.bias"))}
+    bare = {
+        name: tensor for name, tensor in state.items() if not name.endswith(("query.bias", "key.bias", "value.bias"))
+    }
     torch.save(bare, tmp_path / "model.pth")
     exchange.import_weights(str(tmp_path / "model.pth"), tmp_path / "model", HEADS)
     assert not weights.load(tmp_path / "model").config.qkv_bias
@@ -199,7 +212,9 @@ def test_a_flipped_byte_anywhere_in_tensorflows_index_is_found(broken, tmp_path)
         refused(broken / "openai", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["openai/model.ckpt.index", "openai/model.ckpt.data-00000-of-00001", "huggingface/model.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["openai/model.ckpt.index", "openai/model.ckpt.data-00000-of-00001", "huggingface/model.safetensors"]
+)
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
 def test_a_cut_file_is_found(broken, tmp_path, name, share):
     path = broken / name
@@ -244,7 +259,9 @@ def test_heads_are_assumed_of_a_published_size_alone_and_said(tmp_path, monkeypa
     told = refused(tmp_path / "model.pth", tmp_path)
     assert "--n-heads" in told and "possible are 1, 2, 3, 4, 6, 8, 12, 16, 24, 48" in told
     monkeypatch.setattr(importing, "GPT2_SIZES", {"gpt2-tiny": (2, 3, 48)})
-    assert "3 heads assumed, as gpt2-tiny has" in exchange.import_weights(str(tmp_path / "model.pth"), tmp_path / "model")
+    assert "3 heads assumed, as gpt2-tiny has" in exchange.import_weights(
+        str(tmp_path / "model.pth"), tmp_path / "model"
+    )
     assert weights.load(tmp_path / "model").config.n_heads == 3
 
 
@@ -252,13 +269,17 @@ def test_heads_that_contradict_the_config_are_refused(tmp_path):
     assert "contradicts" in refused(FIXTURE / "huggingface", tmp_path, heads=8)
 
 
-@pytest.mark.parametrize("change", [{"n_layer": 4}, {"n_layer": 2}, {"n_embd": 48, "n_head": 4}, {"vocab_size": 513}, {"n_positions": 128}])
+@pytest.mark.parametrize(
+    "change", [{"n_layer": 4}, {"n_layer": 2}, {"n_embd": 48, "n_head": 4}, {"vocab_size": 513}, {"n_positions": 128}]
+)
 def test_a_config_of_another_size_is_refused(broken, tmp_path, change):
     rewrite(broken / "huggingface/config.json", lambda config: config.update(change))
     assert "make no model" in refused(broken / "huggingface", tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"activation_function": "relu"}, {"n_inner": 64}, {"layer_norm_epsilon": 1e-6}, {"model_type": "gptj"}])
+@pytest.mark.parametrize(
+    "change", [{"activation_function": "relu"}, {"n_inner": 64}, {"layer_norm_epsilon": 1e-6}, {"model_type": "gptj"}]
+)
 def test_a_config_that_we_do_not_build_is_refused(broken, tmp_path, change):
     rewrite(broken / "huggingface/config.json", lambda config: config.update(change))
     assert next(iter(change)) in refused(broken / "huggingface", tmp_path)
@@ -277,7 +298,9 @@ def test_sizes_that_are_no_object_are_refused(broken, tmp_path, content):
     assert "hparams.json is not readable" in refused(broken / "openai", tmp_path)
 
 
-@pytest.mark.parametrize("index", [{"weight_map": {"a": 5}}, {"weight_map": {"a": None, "b": "x"}}, {"weight_map": 5}, []])
+@pytest.mark.parametrize(
+    "index", [{"weight_map": {"a": 5}}, {"weight_map": {"a": None, "b": "x"}}, {"weight_map": 5}, []]
+)
 def test_an_index_that_names_no_files_is_refused(broken, tmp_path, index):
     (broken / "huggingface/model.safetensors").unlink()
     (broken / "huggingface/model.safetensors.index.json").write_text(json.dumps(index))
@@ -327,7 +350,10 @@ def test_a_book_file_without_tables_is_refused(tmp_path):
     del state["tok_emb.weight"]
     torch.save(state, tmp_path / "model.pth")
     assert "vocab_size, d_model are not known" in refused(tmp_path / "model.pth", tmp_path, HEADS)
-    torch.save(state | {"tok_emb.weight": torch.zeros(512, 32), "trf_blocks.99999999.norm1.scale": torch.zeros(32)}, tmp_path / "model.pth")
+    torch.save(
+        state | {"tok_emb.weight": torch.zeros(512, 32), "trf_blocks.99999999.norm1.scale": torch.zeros(32)},
+        tmp_path / "model.pth",
+    )
     assert "no GPT-2 has so many" in refused(tmp_path / "model.pth", tmp_path, HEADS)
 
 
@@ -346,7 +372,11 @@ def test_a_published_name_is_fetched_checked_and_imported(tmp_path, monkeypatch)
     for name in ("gpt2", "openai-community/gpt2", "gpt2-124M"):
         exchange.import_weights(name, tmp_path / name)
     assert asked == [sources.GPT2_WEIGHTS["gpt2-124M"]] * 3
-    assert [exchange.gpt2_size(f"gpt2-{size}") for size in ("medium", "large", "xl")] == ["gpt2-355M", "gpt2-774M", "gpt2-1558M"]
+    assert [exchange.gpt2_size(f"gpt2-{size}") for size in ("medium", "large", "xl")] == [
+        "gpt2-355M",
+        "gpt2-774M",
+        "gpt2-1558M",
+    ]
 
 
 def test_every_published_size_has_its_hash():

@@ -5,7 +5,14 @@ import torch
 from torch import Tensor, nn
 
 from gptmill.model import oracles
-from gptmill.model.attention import Attention, CausalAttention, MultiHeadAttention, SelfAttention, SimilarityAttention, StackedHeads
+from gptmill.model.attention import (
+    Attention,
+    CausalAttention,
+    MultiHeadAttention,
+    SelfAttention,
+    SimilarityAttention,
+    StackedHeads,
+)
 from gptmill.model.gpt import GPT, FeedForward, GPTConfig
 
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -59,7 +66,8 @@ def test_rung_3_is_rung_2_on_each_beginning_of_the_text(bias):
         return torch.cat([whole(x[:, : t + 1])[:, -1:] for t in range(x.shape[1])], dim=1)
 
     assert_all_close(
-        outputs_and_gradients(causal, x, list(causal.parameters())), outputs_and_gradients(each_beginning, x, list(whole.parameters()))
+        outputs_and_gradients(causal, x, list(causal.parameters())),
+        outputs_and_gradients(each_beginning, x, list(whole.parameters())),
     )
 
 
@@ -68,18 +76,31 @@ def test_rung_4_with_one_head_is_rung_3(bias):
     torch.manual_seed(0)
     x, one, stacked = tokens(2, 6, 8), CausalAttention(8, 8, qkv_bias=bias), StackedHeads(8, 1, qkv_bias=bias)
     stacked.heads[0].load_state_dict(one.state_dict())
-    assert_all_close(outputs_and_gradients(one, x, list(one.parameters())), outputs_and_gradients(stacked, x, list(stacked.parameters())))
+    assert_all_close(
+        outputs_and_gradients(one, x, list(one.parameters())),
+        outputs_and_gradients(stacked, x, list(stacked.parameters())),
+    )
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("heads", [1, 2, 4])
 def test_rung_5_is_rung_4_and_a_projection(bias, heads):
     torch.manual_seed(0)
-    x, stacked, multi = tokens(3, 9, 16), StackedHeads(16, heads, qkv_bias=bias), MultiHeadAttention(16, heads, qkv_bias=bias)
+    x, stacked, multi = (
+        tokens(3, 9, 16),
+        StackedHeads(16, heads, qkv_bias=bias),
+        MultiHeadAttention(16, heads, qkv_bias=bias),
+    )
     for name in ("query", "key", "value"):
         parts = [getattr(head, name) for head in stacked.heads]
-        copy(getattr(multi, name), torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts]) if bias else None)
-    left = outputs_and_gradients(lambda x: multi.projection(stacked(x)), x, [head.query.weight for head in stacked.heads])
+        copy(
+            getattr(multi, name),
+            torch.cat([p.weight for p in parts]),
+            torch.cat([p.bias for p in parts]) if bias else None,
+        )
+    left = outputs_and_gradients(
+        lambda x: multi.projection(stacked(x)), x, [head.query.weight for head in stacked.heads]
+    )
     right = outputs_and_gradients(multi, x, [multi.query.weight])
     assert_all_close([*left[:2], torch.cat(left[2:])], right)
 
@@ -88,7 +109,11 @@ def test_rung_5_is_rung_4_and_a_projection(bias, heads):
 @pytest.mark.parametrize("heads, T", [(1, 5), (4, 1), (4, 33)])
 def test_rung_6_is_rung_5_with_one_matrix_for_three(bias, heads, T):
     torch.manual_seed(0)
-    x, multi, fused = tokens(2, T, 16), MultiHeadAttention(16, heads, qkv_bias=bias), Attention(16, heads, qkv_bias=bias)
+    x, multi, fused = (
+        tokens(2, T, 16),
+        MultiHeadAttention(16, heads, qkv_bias=bias),
+        Attention(16, heads, qkv_bias=bias),
+    )
     three = [multi.query, multi.key, multi.value]
     copy(fused.qkv, torch.cat([p.weight for p in three]), torch.cat([p.bias for p in three]) if bias else None)
     copy(fused.projection, multi.projection.weight, multi.projection.bias)
@@ -97,7 +122,9 @@ def test_rung_6_is_rung_5_with_one_matrix_for_three(bias, heads, T):
     assert_all_close([*left[:2], torch.cat(left[2:5]), *left[5:]], right)
 
 
-@pytest.mark.parametrize("rung", [CausalAttention(8, 8, 0.5), StackedHeads(8, 2, 0.5), MultiHeadAttention(8, 2, 0.5), Attention(8, 2, 0.5)])
+@pytest.mark.parametrize(
+    "rung", [CausalAttention(8, 8, 0.5), StackedHeads(8, 2, 0.5), MultiHeadAttention(8, 2, 0.5), Attention(8, 2, 0.5)]
+)
 def test_dropout_hides_in_training_alone_and_never_shows_the_future(rung):
     x = tokens(1, 12, 8).detach()
     torch.manual_seed(0)
@@ -125,13 +152,18 @@ def test_layer_norm_is_torchs():
     nn.init.normal_(torchs.weight), nn.init.normal_(torchs.bias)
     ours.load_state_dict(torchs.state_dict())
     x = tokens(2, 5, 24)
-    assert_all_close(outputs_and_gradients(ours, x, list(ours.parameters())), outputs_and_gradients(torchs, x, list(torchs.parameters())))
+    assert_all_close(
+        outputs_and_gradients(ours, x, list(ours.parameters())),
+        outputs_and_gradients(torchs, x, list(torchs.parameters())),
+    )
     assert torch.equal(ours(torch.full((24,), 3.0)), ours.bias)
 
 
 def test_gelu_is_what_the_model_uses():
     x = torch.linspace(-6, 6, 400).requires_grad_()
-    assert_all_close(outputs_and_gradients(oracles.GELU(), x, []), outputs_and_gradients(FeedForward(8).activation, x, []))
+    assert_all_close(
+        outputs_and_gradients(oracles.GELU(), x, []), outputs_and_gradients(FeedForward(8).activation, x, [])
+    )
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])

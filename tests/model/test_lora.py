@@ -68,7 +68,10 @@ def test_only_adapters_and_a_new_head_learn():
     lora.attach(model, settings_of(["qkv", "contract"], rank=2))
     learns = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert learns == {"head.weight"} | {
-        f"trunk.blocks.{i}.{layer}.{part}" for i in range(3) for layer in ("attention.qkv", "feed_forward.contract") for part in "AB"
+        f"trunk.blocks.{i}.{layer}.{part}"
+        for i in range(3)
+        for layer in ("attention.qkv", "feed_forward.contract")
+        for part in "AB"
     }
     before = {name: weight.clone() for name, weight in model.named_parameters()}
     optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.5)
@@ -104,7 +107,9 @@ def test_peft_reads_a_classifiers_adapter_with_its_head(tmp_path: Path):
     with torch.no_grad():
         model.head.weight.normal_()
     lora.Adapter.of(model).write(tmp_path / "adapter")
-    theirs = PeftModel.from_pretrained(GPT2ForSequenceClassification.from_pretrained(tmp_path / "base"), tmp_path / "adapter").eval()
+    theirs = PeftModel.from_pretrained(
+        GPT2ForSequenceClassification.from_pretrained(tmp_path / "base"), tmp_path / "adapter"
+    ).eval()
     mask = (torch.arange(20) < LENGTHS[:, None]).long()
     with torch.no_grad():
         logits = theirs(ROWS.masked_fill(mask == 0, WORDS.end_of_text), attention_mask=mask).logits
@@ -121,7 +126,9 @@ def test_what_was_written_is_read_again(tmp_path: Path):
 
 def test_an_adapter_that_peft_wrote_is_read(tmp_path: Path):
     weights.save(language_model(), WORDS, tmp_path / "base")
-    config = LoraConfig(r=3, lora_alpha=5, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, init_lora_weights=False)
+    config = LoraConfig(
+        r=3, lora_alpha=5, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, init_lora_weights=False
+    )
     theirs = get_peft_model(GPT2LMHeadModel.from_pretrained(tmp_path / "base"), config).eval()
     theirs.save_pretrained(tmp_path / "adapter")
     ours = language_model()

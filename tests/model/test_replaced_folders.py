@@ -46,7 +46,10 @@ def versions(make_gpt, words, tmp_path) -> list[Path]:
         own = tokenizer.train(["the miller had a mill, a cat and three sons " * 9], size)
         model = make_gpt(vocab_size=own.vocab_size, context_length=context)
         lineage = Lineage(name, "", {}, {}, {})
-        also = [lambda to, style=style: prompts.write_style(to, prompts.STYLES[style]), lambda to, made=lineage: Lineage.write(made, to)]
+        also = [
+            lambda to, style=style: prompts.write_style(to, prompts.STYLES[style]),
+            lambda to, made=lineage: Lineage.write(made, to),
+        ]
         weights.save(model, own, tmp_path / name, context - 1, also)
         weights.save(GPTClassifier(model.trunk, [name, "other"]), own, tmp_path / f"{name}-classifier", context - 1)
         made.append(tmp_path / name)
@@ -82,7 +85,9 @@ def shown(folder: Path) -> set[str]:
 READERS = {"assistant": assistant, "classifier": classifier, "exported": exported, "shown": shown}
 
 
-def race(read: Callable[[Path], set[str]], versions: list[Path], exchange: bool, seconds: float, readers: int = 1) -> int:
+def race(
+    read: Callable[[Path], set[str]], versions: list[Path], exchange: bool, seconds: float, readers: int = 1
+) -> int:
     """How many times the folder was read while another process replaced it."""
     if read is classifier:
         versions = [version.with_name(f"{version.name}-classifier") for version in versions]

@@ -24,7 +24,9 @@ def by_the_bit(data: bytes) -> int:
     return state ^ 0xFFFFFFFF
 
 
-@pytest.mark.parametrize("data, wanted", [(b"123456789", 0xE3069283), (bytes(32), 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43)])
+@pytest.mark.parametrize(
+    "data, wanted", [(b"123456789", 0xE3069283), (bytes(32), 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43)]
+)
 def test_crc32c_of_the_published_examples(data, wanted):
     assert crc32c(np.frombuffer(data, dtype=np.uint8)) == wanted  # RFC 3720, appendix B.4
 
@@ -41,7 +43,11 @@ def test_the_tensors_and_their_shapes():
     assert checkpoint.specs["model/h1/attn/c_attn/w"].shape == (1, 32, 96)
     for name, spec in checkpoint.specs.items():
         tensor = checkpoint.read(name)
-        assert tuple(tensor.shape) == spec.shape and tensor.dtype == spec.dtype == torch.float32 and tensor.isfinite().all()
+        assert (
+            tuple(tensor.shape) == spec.shape
+            and tensor.dtype == spec.dtype == torch.float32
+            and tensor.isfinite().all()
+        )
 
 
 def test_the_checkpoint_file_names_the_index(tmp_path):

@@ -10,7 +10,12 @@ from gptmill.model import weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.pretrained import exporting
 
-KINDS = [{}, {"tie_weights": False}, {"qkv_bias": False}, {"tie_weights": False, "qkv_bias": False, "n_layers": 1, "n_heads": 4}]
+KINDS = [
+    {},
+    {"tie_weights": False},
+    {"qkv_bias": False},
+    {"tie_weights": False, "qkv_bias": False, "n_layers": 1, "n_heads": 4},
+]
 TEXT = torch.tensor([[5, 9, 2, 7, 30, 1], [11, 3, 8, 8, 299, 299]])
 
 
@@ -57,7 +62,9 @@ def test_transformers_loads_a_language_model_and_gives_the_same_logits(model_of,
     model = model_of(**kind)
     weights.save(model, words, tmp_path / "model")
     text = TEXT[:, :4]
-    torch.testing.assert_close(hub("GPT2LMHeadModel", tmp_path / "model")(text).logits, model(text), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        hub("GPT2LMHeadModel", tmp_path / "model")(text).logits, model(text), rtol=1e-4, atol=1e-4
+    )
 
 
 @torch.inference_mode()
@@ -118,7 +125,9 @@ def test_a_language_model_is_no_classifier(saved):
 
 def test_a_classifier_is_no_language_model(model_of, words, tmp_path):
     weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), words, tmp_path / "model")
-    with pytest.raises(GptmillError, match="holds a classifier, not a language model: use models/base or models/instruct"):
+    with pytest.raises(
+        GptmillError, match="holds a classifier, not a language model: use models/base or models/instruct"
+    ):
         weights.load(tmp_path / "model")
 
 
@@ -131,7 +140,9 @@ def test_a_language_model_with_labels_in_its_config_is_none_the_less_one(saved, 
         weights.load_classifier(saved)
 
 
-@pytest.mark.parametrize("labels", [{"a": "ham", "b": "spam"}, {"0": "ham", "2": "spam"}, {"0": 1}, {}, ["ham", "spam"], None])
+@pytest.mark.parametrize(
+    "labels", [{"a": "ham", "b": "spam"}, {"0": "ham", "2": "spam"}, {"0": 1}, {}, ["ham", "spam"], None]
+)
 def test_labels_that_do_not_name_each_class_are_one_error(model_of, words, tmp_path, labels):
     weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), words, tmp_path / "model")
     config = json.loads((tmp_path / "model/config.json").read_text())
@@ -142,7 +153,9 @@ def test_labels_that_do_not_name_each_class_are_one_error(model_of, words, tmp_p
 
 def test_gpt2s_published_weights_are_read_with_or_without_prefix_and_masks(saved, model_of, tmp_path):
     model = model_of()
-    published = {name.removeprefix("transformer."): weight for name, weight in load_file(saved / "model.safetensors").items()}
+    published = {
+        name.removeprefix("transformer."): weight for name, weight in load_file(saved / "model.safetensors").items()
+    }
     published |= {f"h.{i}.attn.bias": torch.ones(1, 1, 16, 16) for i in range(2)}
     save_file(published, tmp_path / "published.safetensors")
     again = weights.load_gpt2(tmp_path / "published.safetensors", model.config)
@@ -221,4 +234,9 @@ def test_a_save_that_fails_leaves_the_old_model(saved, model_of, words, monkeypa
 
 
 def test_nothing_is_pickled_and_the_file_names_what_made_it(saved):
-    assert {path.name for path in saved.iterdir()} == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert {path.name for path in saved.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }

@@ -37,7 +37,9 @@ class Clone:
 
     def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess:
         environment = self.environment | settings
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=400)
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=400
+        )
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +57,9 @@ def clone(root, tmp_path_factory) -> Callable[[], Clone]:
         text = re.sub(r" +# .*$", "", profiles.text("mini", root), flags=re.MULTILINE)
         (folder / "params.yaml").write_text(text, encoding="utf-8")
         unset = ("GPTMILL_MIRROR", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "DVC_EXP_NAME")
-        environment = {name: value for name, value in os.environ.items() if name not in unset and not name.startswith("GIT_")}
+        environment = {
+            name: value for name, value in os.environ.items() if name not in unset and not name.startswith("GIT_")
+        }
         environment |= {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), "NO_COLOR": "1", "COLUMNS": "220",
             "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1", "GPTMILL_CACHE": str(home / "gptmill"),
@@ -79,7 +83,12 @@ def settled(built, clone) -> Callable[..., Clone]:
         for command in (["init"], ["add", *own], ["commit", "-m", "start"]):
             assert project.run("git", *command).returncode == 0
         kept = {*own} - {"data"}  # a clone has data/sources alone
-        shutil.copytree(built.folder, project.folder, ignore=lambda folder, names: {*NOT_COPIED(folder, names), *kept}, dirs_exist_ok=True)
+        shutil.copytree(
+            built.folder,
+            project.folder,
+            ignore=lambda folder, names: {*NOT_COPIED(folder, names), *kept},
+            dirs_exist_ok=True,
+        )
         stages = [stage.name for stage in graph.read(str(project.folder)) if stage.name not in open_stages]
         done = project.run("dvc", "commit", "--force", *stages)
         assert done.returncode == 0, done.stderr
@@ -115,7 +124,11 @@ class Api:
         for _ in range(300):
             if (found := self.client.get(f"deployments/name/{deployment}")).is_success:
                 asked = {"parameters": found.json()["parameters"] | parameters}
-                return self.client.post(f"deployments/{found.json()['id']}/create_flow_run", json=asked).raise_for_status().json()
+                return (
+                    self.client.post(f"deployments/{found.json()['id']}/create_flow_run", json=asked)
+                    .raise_for_status()
+                    .json()
+                )
             assert worker.poll() is None, "the worker has ended"
             time.sleep(0.2)
         raise AssertionError(f"there is no deployment {deployment}")
@@ -124,11 +137,15 @@ class Api:
         """The first runs of the deployment that have ended, as soon as there are so many."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            ended = [run for run in self.flow_runs(deployment) if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
+            ended = [
+                run for run in self.flow_runs(deployment) if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED")
+            ]
             if len(ended) >= count:
                 return ended
             time.sleep(0.5)
-        raise AssertionError(f"runs of {deployment} have not ended: {[run['state_name'] for run in self.flow_runs(deployment)]}")
+        raise AssertionError(
+            f"runs of {deployment} have not ended: {[run['state_name'] for run in self.flow_runs(deployment)]}"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +153,12 @@ def api() -> Callable[[str], Api]:
     return Api
 
 
-SHELL = ["sh", "-mc", 'trap : INT; "$@"; echo "[ended with $?]"', "sh"]  # as at a prompt: a job has a process group of its own
+SHELL = [
+    "sh",
+    "-mc",
+    'trap : INT; "$@"; echo "[ended with $?]"',
+    "sh",
+]  # as at a prompt: a job has a process group of its own
 
 
 class Terminal:
@@ -190,7 +212,9 @@ class Terminal:
         """Wait until it holds; the seconds that it took."""
         started = time.monotonic()
         while not condition():
-            assert time.monotonic() - started < patience, f"{self.printed}\n{[shown(process) for process in self.left()]}"
+            assert time.monotonic() - started < patience, (
+                f"{self.printed}\n{[shown(process) for process in self.left()]}"
+            )
             time.sleep(0.05)
         return time.monotonic() - started
 

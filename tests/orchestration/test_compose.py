@@ -50,14 +50,18 @@ def test_whoever_needs_a_service_waits_until_it_is_well():
         for needed, how in service.get("depends_on", {}).items():
             wanted = "service_completed_successfully" if needed in ONCE else "service_healthy"
             assert how == {"condition": wanted}, (name, needed)
-        for host in re.findall(r"(?:@|//)(\w+):\d", " ".join(strings([service.get("command", []), service.get("environment", {})]))):
+        for host in re.findall(
+            r"(?:@|//)(\w+):\d", " ".join(strings([service.get("command", []), service.get("environment", {})]))
+        ):
             assert host in service.get("depends_on", {}) or host == name, (name, host)
 
 
 def test_nothing_is_open_but_to_this_machine():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert set(published) == {"mlflow", "prefect"}
-    assert [port for ports in published.values() for port in ports if not re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)] == []
+    assert [
+        port for ports in published.values() for port in ports if not re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)
+    ] == []
     assert [name for name, service in SERVICES.items() if "network_mode" in service or service.get("privileged")] == []
 
 
@@ -83,8 +87,12 @@ def test_secrets_come_from_env_and_have_no_default():
     secret = {variable for variable, _ in used if re.search("PASSWORD|KEY|TOKEN", variable)}
     assert {"POSTGRES_PASSWORD", "MINIO_ROOT_PASSWORD"} <= secret
     assert {variable: known[variable] for variable in secret if known[variable]} == {}
-    assert [how for variable, how in used if variable in secret and how not in ("", ":-") and not how.startswith(":?")] == []
-    assert {variable for variable, how in used if how.startswith(":?")} == secret - {"OPENAI_API_KEY"}  # without these nothing starts
+    assert [
+        how for variable, how in used if variable in secret and how not in ("", ":-") and not how.startswith(":?")
+    ] == []
+    assert {variable for variable, how in used if how.startswith(":?")} == secret - {
+        "OPENAI_API_KEY"
+    }  # without these nothing starts
     plain = [(name, key) for name, service in SERVICES.items() for key, value in service.get("environment", {}).items()
              if re.search("PASSWORD|SECRET|API_KEY", key) and not str(value).startswith("${")]  # fmt: skip
     assert plain == []
@@ -94,7 +102,9 @@ def test_secrets_come_from_env_and_have_no_default():
 def test_volumes_and_configs_that_are_used_are_there():
     named = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])} - {"."}
     assert named == set(COMPOSE["volumes"])
-    assert {config["source"] for service in SERVICES.values() for config in service.get("configs", [])} == set(COMPOSE["configs"])
+    assert {config["source"] for service in SERVICES.values() for config in service.get("configs", [])} == set(
+        COMPOSE["configs"]
+    )
 
 
 def dockerfile() -> list[tuple[str, str]]:
@@ -107,7 +117,13 @@ def test_the_image_is_built_from_the_lock_alone_and_runs_as_no_root_user():
     steps = dockerfile()
     bases = [rest.split()[0] for instruction, rest in steps if instruction == "FROM"]
     assert len(set(bases)) == 1 and re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", bases[0])
-    installs = [part.strip() for instruction, rest in steps if instruction == "RUN" for part in rest.split("&&") if "pip install" in part]
+    installs = [
+        part.strip()
+        for instruction, rest in steps
+        if instruction == "RUN"
+        for part in rest.split("&&")
+        if "pip install" in part
+    ]
     assert installs == ["pip install -r /build/requirements.lock", "pip install --no-build-isolation --no-deps /build"]
     users = [rest for instruction, rest in steps if instruction == "USER"]
     assert users and users[-1] not in ("root", "0")
@@ -126,7 +142,9 @@ def test_what_is_copied_into_the_image_is_sent_to_the_engine():
 
 def test_the_lock_has_what_the_stack_needs_beyond_the_pipeline():
     lock = (ROOT / "requirements.lock").read_text()
-    assert [name for name in ("asyncpg", "boto3", "psycopg2-binary") if not re.search(rf"^{name}==", lock, re.MULTILINE)] == []
+    assert [
+        name for name in ("asyncpg", "boto3", "psycopg2-binary") if not re.search(rf"^{name}==", lock, re.MULTILINE)
+    ] == []
 
 
 @pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)
@@ -141,15 +159,19 @@ def test_a_pool_can_be_made_of_its_template(path, prefect_server):
 
 
 def test_a_job_on_kubernetes_has_no_rights_that_it_does_not_need():
-    pod = json.loads((ROOT / "pipelines/pools/kubernetes.json").read_text())["job_configuration"]["job_manifest"]["spec"]["template"][
+    pod = json.loads((ROOT / "pipelines/pools/kubernetes.json").read_text())["job_configuration"]["job_manifest"][
         "spec"
-    ]
+    ]["template"]["spec"]
     [container] = pod["containers"]
     assert (
-        pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] == 1000 and not pod["automountServiceAccountToken"]
+        pod["securityContext"]["runAsNonRoot"]
+        and pod["securityContext"]["runAsUser"] == 1000
+        and not pod["automountServiceAccountToken"]
     )
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    assert pod["parallelism"] == pod["completions"] == 1  # no place that Kubernetes knows, but Prefect's worker asks for them there
+    assert (
+        pod["parallelism"] == pod["completions"] == 1
+    )  # no place that Kubernetes knows, but Prefect's worker asks for them there
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
 
 

@@ -112,7 +112,10 @@ def test_git_tracks_nothing_that_a_run_made_but_metrics_and_lock(project, again)
     new = {line[3:] for line in listed if line.startswith("??")}
     assert {path for path in new if not path.endswith(".gitignore")} == {
         "dvc.lock",
-        *(f"metrics/{name}.json" for name in ("pretrain", "base", "finetune_classifier", "classifier", "instruct", "judge")),
+        *(
+            f"metrics/{name}.json"
+            for name in ("pretrain", "base", "finetune_classifier", "classifier", "instruct", "judge")
+        ),
     }
 
 

@@ -29,7 +29,9 @@ from pipelines.processes import Processes, Stopped
 
 def test_overrides_change_their_keys_and_no_other_byte(project):
     before = (project / "params.yaml").read_text()
-    text = isolation.parameters(project, None, ["base.epochs=7", "classifier.lora.layers=[qkv]", "data.corpus.licence='a: b'"])
+    text = isolation.parameters(
+        project, None, ["base.epochs=7", "classifier.lora.layers=[qkv]", "data.corpus.licence='a: b'"]
+    )
     changed = [(a, b) for a, b in zip(before.splitlines(), text.splitlines(), strict=True) if a != b]
     assert [b.partition("  #")[0].strip() for _, b in changed] == ["licence: 'a: b'", "epochs: 7", "layers: [qkv]"]
     assert (project / "params.yaml").read_text() == before
@@ -38,7 +40,9 @@ def test_overrides_change_their_keys_and_no_other_byte(project):
 def test_what_stands_in_a_list_can_be_overridden_and_every_override_can_be_read_again(project):
     model = params.load().judge.models[0].model_dump() | {"base_url": "http://x"}
     given = ", ".join(f"{key}: {value if key == 'base_url' else json.dumps(value)}" for key, value in model.items())
-    text = isolation.parameters(project, None, [f"judge.models=[{{{given}}}]", "judge.models.0.base_url=http://127.0.0.1:1234/v1"])
+    text = isolation.parameters(
+        project, None, [f"judge.models=[{{{given}}}]", "judge.models.0.base_url=http://127.0.0.1:1234/v1"]
+    )
     files.write_text(project / "params.yaml", text)
     assert params.load().judge.models[0].base_url == "http://127.0.0.1:1234/v1"
 
@@ -88,7 +92,12 @@ def test_a_copy_has_the_bytes_of_every_change_however_git_is_set_to_show_them(pr
     for name, content in before.items():
         (project / name).write_bytes(content)
     who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "."], ["git", *who, "commit", "-q", "-m", "start"]):
+    for command in (
+        ["git", "init", "-q"],
+        ["dvc", "init", "-q"],
+        ["git", "add", "."],
+        ["git", *who, "commit", "-q", "-m", "start"],
+    ):
         subprocess.run(command, cwd=project, check=True)
     for name, content in after.items():
         (project / name).write_bytes(content)
@@ -101,7 +110,12 @@ def test_a_run_that_stopped_is_found_again_though_others_ran_meanwhile(project):
     for name in ("dvc.lock", "metrics/base.json", "code.py"):
         files.write_text(project / name, lock if name == "dvc.lock" else "old\n")
     who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "."], ["git", *who, "commit", "-q", "-m", "start"]):
+    for command in (
+        ["git", "init", "-q"],
+        ["dvc", "init", "-q"],
+        ["git", "add", "."],
+        ["git", *who, "commit", "-q", "-m", "start"],
+    ):
         subprocess.run(command, cwd=project, check=True)
     text, folders = isolation.parameters(project, None, ["base.epochs=7"]), []
     for name in (None, "dvc.lock", "metrics/base.json", "params.yaml", "code.py"):
@@ -154,7 +168,14 @@ def stages(root) -> dict[str, graph.Stage]:
 
 def test_a_target_brings_all_that_it_depends_on_in_order(stages):
     names = [stage.name for stage in graph.needed(stages.values(), ["tokenize"])]
-    assert names == ["download@corpus", "download@instructions", "download@spam", "download_base", "validate", "tokenize"]
+    assert names == [
+        "download@corpus",
+        "download@instructions",
+        "download@spam",
+        "download_base",
+        "validate",
+        "tokenize",
+    ]
     assert [stage.name for stage in graph.needed(stages.values(), ["download"])] == names[:3]
     assert len(graph.needed(stages.values(), [])) == len(stages)
 
@@ -178,7 +199,9 @@ def test_only_what_asks_the_network_with_these_parameters_is_tried_again(root, s
 
 # --- processes ---
 
-STUBBORN = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('there', flush=True); time.sleep(60)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('there', flush=True); time.sleep(60)"
+)
 
 
 def alive(pid: int) -> bool:
@@ -214,7 +237,9 @@ def test_an_end_is_asked_for_before_it_is_forced(tmp_path):
     asked = "import time\ntry:\n    print('there', flush=True); time.sleep(60)\nexcept KeyboardInterrupt:\n    print('in good order')"
     said: list[str] = []
     with Processes() as running:
-        thread = threading.Thread(target=running.run, args=[[sys.executable, "-c", asked], tmp_path, os.environ, said.append])
+        thread = threading.Thread(
+            target=running.run, args=[[sys.executable, "-c", asked], tmp_path, os.environ, said.append]
+        )
         thread.start()
         while not said:
             time.sleep(0.02)
@@ -256,7 +281,9 @@ AWAY = Failed(name=flow.UNAVAILABLE)
         ([Completed()], []),
     ],
 )
-def test_a_stage_is_tried_again_after_each_pause_when_what_it_asked_did_not_answer(tmp_path, monkeypatch, states, paused):
+def test_a_stage_is_tried_again_after_each_pause_when_what_it_asked_did_not_answer(
+    tmp_path, monkeypatch, states, paused
+):
     left, took = list(states), []
     monkeypatch.setattr(flow.Work, "_stage", lambda *_: left.pop(0))
     running = Processes()
@@ -273,7 +300,9 @@ def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     parent = subprocess.Popen([sys.executable, "-u", "-c", starts], cwd=root, stdout=subprocess.PIPE, text=True)
     child = int(parent.stdout.readline())
     assert alive(child)
-    ignored = next(line for line in Path(f"/proc/{child}/status").read_text().splitlines() if line.startswith("SigIgn")).split()[1]
+    ignored = next(
+        line for line in Path(f"/proc/{child}/status").read_text().splitlines() if line.startswith("SigIgn")
+    ).split()[1]
     assert not int(ignored, 16) & 1 << signal.SIGINT - 1
     parent.send_signal(signal.SIGKILL)
     parent.wait()
@@ -284,8 +313,14 @@ def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     ("printed", "why"),
     [
         (["error: the file is gone", "ValueError: x", "ERROR: failed to reproduce 'a'"], "error: the file is gone"),
-        (["Traceback (most recent call last):", "ValueError: x", "ERROR: failed to reproduce 'a': exited with 1"], "ValueError: x"),
-        (["ERROR: failed to run: gptmill stage a, exited with -9"], "it was killed; the machine may have run out of memory"),
+        (
+            ["Traceback (most recent call last):", "ValueError: x", "ERROR: failed to reproduce 'a': exited with 1"],
+            "ValueError: x",
+        ),
+        (
+            ["ERROR: failed to run: gptmill stage a, exited with -9"],
+            "it was killed; the machine may have run out of memory",
+        ),
         (["ERROR: 'a' has no command"], "ERROR: 'a' has no command"),
         ([], ""),
     ],
@@ -324,10 +359,19 @@ def test_a_server_that_is_not_there_is_said_before_anything_starts_and_without_i
     secret = {"PREFECT_API_URL": "http://me:s3cret@127.0.0.1:9/api?token=s3cret"}
     environment = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root}"} | secret
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.flow"], cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "pipelines.flow"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 1
-    assert "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api" in done.stderr
+        and "Traceback" not in done.stderr
+    )
     assert "s3cret" not in done.stdout + done.stderr
 
 
@@ -338,7 +382,13 @@ def test_a_bomb_ends_the_flow_before_dvc_reads_it(project: Path, root):
     (project / "params.yaml").write_text(BOMB)
     environment = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root}"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.flow"], cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "pipelines.flow"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 1 and "params.yaml is not readable YAML" in done.stderr and "aliases" in done.stderr
     assert "Traceback" not in done.stderr
@@ -350,7 +400,9 @@ def test_an_override_that_can_not_be_read_is_named(project: Path, value):
         isolation.parameters(project, None, [f"seed={value}"])
 
 
-@pytest.mark.parametrize(("text", "said"), [(BOMB, "aliases"), ("7", "is not a list of deployments"), ("deployments: [{}]", "'name'")])
+@pytest.mark.parametrize(
+    ("text", "said"), [(BOMB, "aliases"), ("7", "is not a list of deployments"), ("deployments: [{}]", "'name'")]
+)
 def test_a_plan_of_deployments_that_can_not_be_read_is_named(tmp_path, text, said):
     from pipelines import deployments
 

@@ -67,13 +67,17 @@ class Project:
     api: str
 
     def run(self, *command: str) -> str:
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def start(self, *options: str) -> subprocess.Popen:
         command = [sys.executable, "-u", "-m", "pipelines.flow", *options]
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def flow(self, *options: str) -> "Told":
         return self.told(self.start(*options))
@@ -105,7 +109,17 @@ class Project:
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         names = {str(path.relative_to(self.folder)): path for path in files}
         # What runs tell of themselves, MLflow's store among it, is kept in the project wherever they work.
-        own = (".git/", ".dvc/", ".gptmill/", ".prefect/", "src/", "pipelines/", "mlflow.db", "mlartifacts/", ".mlflow.lock")
+        own = (
+            ".git/",
+            ".dvc/",
+            ".gptmill/",
+            ".prefect/",
+            "src/",
+            "pipelines/",
+            "mlflow.db",
+            "mlartifacts/",
+            ".mlflow.lock",
+        )
         return {name: path.read_bytes() for name, path in names.items() if not name.startswith(own)}
 
 
@@ -136,7 +150,12 @@ def project(clone, prefect_server) -> Project:
     home = made.folder.parent / "nobody"
     home.mkdir(exist_ok=True)
     environment = {name: value for name, value in made.environment.items() if not name.startswith("GIT_")}
-    environment |= {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "PREFECT_API_URL": prefect_server, "BROKEN": str(home / "broken")}
+    environment |= {
+        "HOME": str(home),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "PREFECT_API_URL": prefect_server,
+        "BROKEN": str(home / "broken"),
+    }
     project = Project(made.folder, environment, prefect_server)
     who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
     project.run("git", "init", "-q")
@@ -190,7 +209,9 @@ def test_two_runs_with_overrides_at_once_are_both_right_and_leave_the_workspace_
     assert list((project.folder / ".dvc/tmp/exps").glob("gptmill-*/")) == []
 
 
-@pytest.mark.parametrize(("options", "waits"), [([], "waits for a `dvc`"), (["--force"], "is busy, it is being blocked by")])
+@pytest.mark.parametrize(
+    ("options", "waits"), [([], "waits for a `dvc`"), (["--force"], "is busy, it is being blocked by")]
+)
 def test_a_dvc_that_somebody_started_by_hand_is_waited_for(project, options, waits):
     by_hand = subprocess.Popen(["sleep", "120"])
     file = {"pid": by_hand.pid, "cmd": "dvc repro"}
@@ -228,14 +249,19 @@ def test_cancelling_ends_the_training_soon_and_the_next_run_goes_on_from_its_che
     before = project.snapshot()
     process = project.start("--set", "instruct.epochs=112")
     said = read_until(process, "epoch 2")
-    training = [child for child in psutil.Process(process.pid).children(recursive=True) if "train.py" in child.cmdline()]
+    training = [
+        child for child in psutil.Process(process.pid).children(recursive=True) if "train.py" in child.cmdline()
+    ]
     project.cancel(said)
     ended, going_on = psutil.wait_procs(training, timeout=10)  # what the acceptance asks for
     assert ended and not going_on
     told = project.told(process, said)
     assert told.code == 130 and told.state["type"] == "CANCELLED" and "epoch 12" not in told.said
     assert told.tasks["left"][0] == "Cancelled"
-    assert told.tasks["end"][0] in ("NotReady", "Cancelled")  # the server tidies up after a cancelled run, sooner or later
+    assert told.tasks["end"][0] in (
+        "NotReady",
+        "Cancelled",
+    )  # the server tidies up after a cancelled run, sooner or later
     again = project.flow("--set", "instruct.epochs=112")
     assert again.code == 0, again.said
     last = max(int(number) for number in re.findall(r"epoch (\d+)", told.said))
@@ -246,7 +272,9 @@ def test_cancelling_ends_the_training_soon_and_the_next_run_goes_on_from_its_che
 def test_a_stage_that_takes_too_long_is_ended_and_what_asks_the_network_is_tried_again_until_a_cancel(project):
     graph = (project.folder / "dvc.yaml").read_text()
     limited = graph.replace("    outs: [left.txt]", "    outs: [left.txt]\n    meta: {minutes: 0.03}")
-    asking = limited.replace("    outs: [far.txt]", "    outs: [far.txt]\n    meta: {network_unless: {data.source: book}}")
+    asking = limited.replace(
+        "    outs: [far.txt]", "    outs: [far.txt]\n    meta: {network_unless: {data.source: book}}"
+    )
     (project.folder / "dvc.yaml").write_text(asking)
     broken = Path(project.environment["BROKEN"])
     broken.write_text(str(Unavailable.exit_code))
@@ -268,5 +296,12 @@ def test_a_stage_that_takes_too_long_is_ended_and_what_asks_the_network_is_tried
         broken.unlink()
         (project.folder / "dvc.yaml").write_text(graph)
     assert told.tasks["left"][0] == "TimedOut" and "longer than the 0.03 minutes" in told.tasks["left"][1]
-    assert "error: far is broken; tried again in 0.1 s" in told.said and told.said.count("error: far is broken; tried again") == 2
-    assert told.state["type"] == "CANCELLED" and told.tasks["far"][0] == "Cancelled" and told.tasks["right"][0] == "Completed"
+    assert (
+        "error: far is broken; tried again in 0.1 s" in told.said
+        and told.said.count("error: far is broken; tried again") == 2
+    )
+    assert (
+        told.state["type"] == "CANCELLED"
+        and told.tasks["far"][0] == "Cancelled"
+        and told.tasks["right"][0] == "Completed"
+    )

@@ -24,7 +24,9 @@ async def app(scope, receive, send) -> None:
 
 def status(headers: dict[str, str], method: str = "POST") -> int:
     async def ask() -> int:
-        async with httpx.AsyncClient(transport=ASGITransport(Guard(app, ["prefect"])), base_url=f"http://127.0.0.1:{PORT}") as client:
+        async with httpx.AsyncClient(
+            transport=ASGITransport(Guard(app, ["prefect"])), base_url=f"http://127.0.0.1:{PORT}"
+        ) as client:
             return (await client.request(method, "/api/flows/", headers=headers, content=b'{"name": "x"}')).status_code
 
     return asyncio.run(ask())

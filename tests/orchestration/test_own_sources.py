@@ -27,15 +27,23 @@ def repository(project, root, tmp_path_factory) -> Path:
     use_own_table()
     mine = tmp_path_factory.mktemp("mine") / "my table.csv"
     mine.write_text(TABLE)
-    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "."], ["git", "commit", "-qm", "start"]):
+    for command in (
+        ["git", "init", "-q"],
+        ["dvc", "init", "-q"],
+        ["git", "add", "."],
+        ["git", "commit", "-qm", "start"],
+    ):
         subprocess.run(
-            ["git", "-c", "user.name=t", "-c", "user.email=t@e.org", *command[1:]] if command[0] == "git" else command, check=True
+            ["git", "-c", "user.name=t", "-c", "user.email=t@e.org", *command[1:]] if command[0] == "git" else command,
+            check=True,
         )
     list(own_data.add("spam", [mine]))
     return project
 
 
-def test_a_file_that_was_added_is_a_stage_before_its_download_and_in_copies_as_it_was_corrected(repository, monkeypatch):
+def test_a_file_that_was_added_is_a_stage_before_its_download_and_in_copies_as_it_was_corrected(
+    repository, monkeypatch
+):
     def stages() -> dict[str, graph.Stage]:
         return {stage.name: stage for stage in graph.read(str(repository), check=True)}
 
@@ -52,7 +60,9 @@ def test_a_file_that_was_added_is_a_stage_before_its_download_and_in_copies_as_i
         assert {stage.name: stage for stage in graph.read(str(place.folder), check=True)}[RECEIPT].up_to_date
     monkeypatch.chdir(place.folder)
     Path(repository, "mine.csv").write_text(TABLE)
-    with pytest.raises(fetching.NotThere, match="no such file or folder in this copy of the project.*gptmill data add.*absolute path"):
+    with pytest.raises(
+        fetching.NotThere, match="no such file or folder in this copy of the project.*gptmill data add.*absolute path"
+    ):
         local_files.find("mine.csv")
     assert local_files.find(str(repository / "mine.csv"))[1] == [repository / "mine.csv"]
 

@@ -61,7 +61,10 @@ def test_the_server_knows_the_plan(ran):
     [schedule] = known["weekly"]["schedules"]
     assert {key: schedule["schedule"][key] for key in ("cron", "timezone")} == planned["weekly"]["schedules"][0]
     for name, one in known.items():
-        assert one["global_concurrency_limit"]["limit"] == 1 and one["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+        assert (
+            one["global_concurrency_limit"]["limit"] == 1
+            and one["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+        )
         assert set(planned[name]["parameters"]) == set(one["parameter_openapi_schema"]["properties"])
     assert known["weekly"]["paused"]  # with the process that served it
 

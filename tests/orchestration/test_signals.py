@@ -107,7 +107,13 @@ def started(project, **settings: str | None) -> subprocess.Popen:
     environment = {name: value for name, value in (project.environment | settings).items() if value is not None}
     command = [sys.executable, "slow.py"]
     return subprocess.Popen(
-        command, cwd=project.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=project.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -124,7 +130,9 @@ def test_a_stage_waits_for_another_process_that_runs_it_in_the_same_folder(proje
 
 def test_a_stage_that_nohup_started_by_hand_outlives_its_shell(project):
     command = f"nohup {sys.executable} -u slow.py >out 2>&1 & while ! grep -q work out; do sleep 0.05; done; echo $!; kill -HUP $!"
-    done = subprocess.run(["sh", "-c", command], cwd=project.folder, env=project.environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=project.folder, env=project.environment, capture_output=True, text=True, timeout=60
+    )
     stage = psutil.Process(int(done.stdout))
     time.sleep(1.5)  # it would have looked for its parent
     assert stage.status() != psutil.STATUS_ZOMBIE
@@ -195,7 +203,9 @@ def test_every_way_to_end_the_schedules(terminal, committed, prefect_server, api
             time.sleep(1)  # until it listens
             ends(at, serving, way)
         finally:
-            ask.client.delete(f"deployments/{run['deployment_id']}")  # with the slot that a run which was killed still has
+            ask.client.delete(
+                f"deployments/{run['deployment_id']}"
+            )  # with the slot that a run which was killed still has
     assert checkpoint(committed)
 
 

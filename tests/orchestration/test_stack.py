@@ -51,7 +51,9 @@ def postgres(port: int) -> Iterator[Callable[[str, str], list[tuple]]]:
 
     def ask(database: str, sql: str) -> list[tuple]:
         user = service["POSTGRES_USER"]
-        connection = psycopg2.connect(host="127.0.0.1", port=port, user=user, password=SECRET, dbname=database, connect_timeout=5)
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=port, user=user, password=SECRET, dbname=database, connect_timeout=5
+        )
         connection.autocommit = True
         try:
             with connection.cursor() as cursor:
@@ -67,9 +69,26 @@ def postgres(port: int) -> Iterator[Callable[[str, str], list[tuple]]]:
         password.write_text(SECRET)
         password.chmod(0o644)  # in a folder that nobody else can enter
         settings = dict(cwd=folder, env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}, **who)
-        initdb = [programs / "initdb", "-D", "data", "-U", service["POSTGRES_USER"], "--auth=scram-sha-256", "--pwfile=password"]
+        initdb = [
+            programs / "initdb",
+            "-D",
+            "data",
+            "-U",
+            service["POSTGRES_USER"],
+            "--auth=scram-sha-256",
+            "--pwfile=password",
+        ]
         subprocess.run([*initdb, "--no-sync", "--encoding=UTF8"], **settings, check=True, capture_output=True)
-        quick = ["-c", "fsync=off", "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1", "-p", str(port)]
+        quick = [
+            "-c",
+            "fsync=off",
+            "-c",
+            "unix_socket_directories=",
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-p",
+            str(port),
+        ]
         with Path(folder, "log").open("w") as log:
             server = subprocess.Popen([programs / "postgres", "-D", "data", *quick], **settings, stdout=log, stderr=log)
         try:
@@ -98,7 +117,12 @@ def stack(settled, api, tmp_path_factory) -> Iterator[SimpleNamespace]:
     from pipelines import servers
 
     ports = {name: servers.free_port() for name in ("postgres", "minio", "mlflow", "prefect", "worker")}
-    places = {"@postgres:5432": "postgres", "//minio:9000": "minio", "//mlflow:5000": "mlflow", "//prefect:4200": "prefect"}
+    places = {
+        "@postgres:5432": "postgres",
+        "//minio:9000": "minio",
+        "//mlflow:5000": "mlflow",
+        "//prefect:4200": "prefect",
+    }
     places |= {"//127.0.0.1:4200": "prefect", "--port=5000": "mlflow", "--port=4200": "prefect"}
 
     def here(text: str) -> str:
@@ -112,7 +136,9 @@ def stack(settled, api, tmp_path_factory) -> Iterator[SimpleNamespace]:
     def server(name: str, health: str) -> servers.Server:
         url = f"http://127.0.0.1:{ports[name]}"
         settings = {key: here(value) for key, value in SERVICES[name]["environment"].items()}
-        return servers.Server(name, tuple(here(word) for word in SERVICES[name]["command"]), url, url + health, settings)
+        return servers.Server(
+            name, tuple(here(word) for word in SERVICES[name]["command"]), url, url + health, settings
+        )
 
     project = settled("evaluate_classifier", "report")
     log = tmp_path_factory.mktemp("stack") / "log"
@@ -120,15 +146,21 @@ def stack(settled, api, tmp_path_factory) -> Iterator[SimpleNamespace]:
     s3.start()
     with postgres(ports["postgres"]) as ask:
         httpx.put(f"http://127.0.0.1:{ports['minio']}/mlflow").raise_for_status()  # what the service `bucket` does
-        with servers.running(server("mlflow", "/health"), server("prefect", "/api/health"), environment=project.environment, log=log):
+        with servers.running(
+            server("mlflow", "/health"), server("prefect", "/api/health"), environment=project.environment, log=log
+        ):
             service = SERVICES["worker"]
             own = {
                 "PREFECT_WORKER_WEBSERVER_PORT": str(ports["worker"]),
                 "PREFECT_WORKER_QUERY_SECONDS": "1",
             }
-            environment = project.environment | {key: here(value) for key, value in service["environment"].items()} | own
+            environment = (
+                project.environment | {key: here(value) for key, value in service["environment"].items()} | own
+            )
             with log.with_name("worker").open("w") as output:
-                given = dict(cwd=project.folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+                given = dict(
+                    cwd=project.folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                )
                 worker = subprocess.Popen([here(word) for word in service["command"]], **given)
             try:
                 prefect = api(environment["PREFECT_API_URL"])
@@ -154,7 +186,9 @@ def test_the_same_flow_passes_through_the_worker(stack):
 
 
 def test_both_keep_what_they_know_in_postgres(stack):
-    assert stack.ask("prefect", f"SELECT state_type::text FROM flow_run WHERE id = '{stack.run['id']}'") == [("COMPLETED",)]
+    assert stack.ask("prefect", f"SELECT state_type::text FROM flow_run WHERE id = '{stack.run['id']}'") == [
+        ("COMPLETED",)
+    ]
     assert ("FINISHED",) in stack.ask("mlflow", "SELECT status FROM runs")
 
 
@@ -174,7 +208,12 @@ def test_a_server_answers_to_the_names_it_has_in_the_stack_and_to_no_other(stack
     def status(host: str) -> int:
         return httpx.get(asked[name], headers={"Host": host}).status_code
 
-    assert [status(f"{host}:{port}") for host in (name, "127.0.0.1", "localhost", "evil.example")] == [200, 200, 200, 403]
+    assert [status(f"{host}:{port}") for host in (name, "127.0.0.1", "localhost", "evil.example")] == [
+        200,
+        200,
+        200,
+        403,
+    ]
 
 
 def test_a_foreign_page_changes_nothing_in_the_stack(stack):

@@ -13,7 +13,10 @@ import pytest
 
 @pytest.fixture
 def environment(tmp_path, root) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)]), "PREFECT_HOME": str(tmp_path / "prefect")}
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)]),
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+    }
 
 
 def listens(port: int) -> bool:
@@ -26,7 +29,9 @@ def test_both_pages_are_there_until_sigterm(tmp_path, environment):
 
     ports = servers.free_port(), servers.free_port()
     command = [sys.executable, "-m", "pipelines.ui", "--mlflow-port", str(ports[0]), "--prefect-port", str(ports[1])]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as ui:
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as ui:
         try:
             said = []
             for line in ui.stdout:
@@ -34,7 +39,10 @@ def test_both_pages_are_there_until_sigterm(tmp_path, environment):
                 if "PREFECT_API_URL=" in line and "Flows" in line:
                     break
             addresses = {line.split()[0]: line.split()[1] for line in said if line.startswith(("MLflow:", "Prefect:"))}
-            assert addresses == {"MLflow:": f"http://127.0.0.1:{ports[0]}", "Prefect:": f"http://127.0.0.1:{ports[1]}"}, said
+            assert addresses == {
+                "MLflow:": f"http://127.0.0.1:{ports[0]}",
+                "Prefect:": f"http://127.0.0.1:{ports[1]}",
+            }, said
             for address in addresses.values():
                 assert "<html" in httpx.get(address, follow_redirects=True).text.lower()
             api = said[-1].split("PREFECT_API_URL=")[1].strip()
@@ -43,7 +51,9 @@ def test_both_pages_are_there_until_sigterm(tmp_path, environment):
             for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Host": "10.evil.example"}):
                 for url in (f"{api}/flows/", *made):
                     assert httpx.post(url, headers=headers, json={"name": "x"}).status_code == 403, (url, headers)
-            assert f"{api}" in httpx.get(f"{addresses['Prefect:']}/ui-settings").text  # where the page looks for the API
+            assert (
+                f"{api}" in httpx.get(f"{addresses['Prefect:']}/ui-settings").text
+            )  # where the page looks for the API
         finally:
             ui.send_signal(signal.SIGTERM)
             ui.communicate(timeout=60)
@@ -64,9 +74,13 @@ def test_a_port_that_is_taken_is_named(tmp_path, environment):
 
 def test_a_store_that_is_a_server_already_is_not_served_again(tmp_path, environment):
     given = environment | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
-    done = subprocess.run([sys.executable, "-m", "pipelines.ui"], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.ui"], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: MLFLOW_TRACKING_URI names a server already") and "Traceback" not in done.stderr
+    assert (
+        done.stderr.startswith("error: MLFLOW_TRACKING_URI names a server already") and "Traceback" not in done.stderr
+    )
 
 
 def test_a_server_that_ends_early_is_no_endless_wait(tmp_path, environment):
@@ -75,7 +89,10 @@ def test_a_server_that_ends_early_is_no_endless_wait(tmp_path, environment):
 
     port = servers.free_port()
     server = servers.Server("Mine", ("platform",), f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/health")
-    with pytest.raises(GptmillError, match="Mine ended with 0"), servers.running(server, environment=environment, log=tmp_path / "log"):
+    with (
+        pytest.raises(GptmillError, match="Mine ended with 0"),
+        servers.running(server, environment=environment, log=tmp_path / "log"),
+    ):
         pass
 
 

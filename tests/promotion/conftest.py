@@ -21,7 +21,9 @@ def arena(built, tmp_path, monkeypatch) -> Path:
     shutil.copytree(built.folder, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
     shutil.copy(built.folder / "mlflow.db", folder)
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")  # whole: MLflow keeps a store of each address open
+    monkeypatch.setenv(
+        "MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db"
+    )  # whole: MLflow keeps a store of each address open
     return folder
 
 
@@ -33,7 +35,10 @@ def heads(built) -> dict:
     from sklearn.linear_model import LogisticRegression
 
     folder = built.folder
-    model, words = weights.load_classifier(folder / paths.CLASSIFIER_MODEL), tokenizer.load(folder / paths.CLASSIFIER_MODEL)
+    model, words = (
+        weights.load_classifier(folder / paths.CLASSIFIER_MODEL),
+        tokenizer.load(folder / paths.CLASSIFIER_MODEL),
+    )
     test = pd.read_parquet(folder / paths.SPAM_SPLITS / "test.parquet")
     seen: list = []
     hook = model.head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].detach()))
@@ -44,7 +49,9 @@ def heads(built) -> dict:
             model(ids, torch.tensor([ids.shape[1]]))
     hook.remove()
     features = torch.cat([hidden.reshape(1, -1) for hidden in seen]).numpy()
-    fitted = LogisticRegression(C=1e4, max_iter=5000, fit_intercept=False).fit(features, [model.labels.index(x) for x in test["label"]])
+    fitted = LogisticRegression(C=1e4, max_iter=5000, fit_intercept=False).fit(
+        features, [model.labels.index(x) for x in test["label"]]
+    )
     assert fitted.score(features, [model.labels.index(x) for x in test["label"]]) > 0.9
     direction = torch.tensor(fitted.coef_[0], dtype=torch.float32)
     return {"right": torch.stack([-direction, direction]) / 2, "wrong": torch.stack([direction, -direction]) / 2}

@@ -14,13 +14,21 @@ def verdict(ours: list[float], theirs: list[float] | None, figures=GOOD, params=
 
 def test_better_is_promoted_equal_and_worse_are_kept():
     right, half = [1.0] * 100, [1.0, 0.0] * 50
-    assert [verdict(*pair).verdict for pair in ((right, half), (half, half), (half, right))] == ["promoted", "kept", "kept"]
+    assert [verdict(*pair).verdict for pair in ((right, half), (half, half), (half, right))] == [
+        "promoted",
+        "kept",
+        "kept",
+    ]
 
 
 def test_better_by_chance_is_kept():
     ours, theirs = [1.0] * 20 + [0.0] * 20, [1.0] * 18 + [0.0] * 22
     found = verdict(ours, theirs)
-    assert found.verdict == "kept" and found.figures["difference"] == pytest.approx(0.05) and found.figures["difference low"] == 0
+    assert (
+        found.verdict == "kept"
+        and found.figures["difference"] == pytest.approx(0.05)
+        and found.figures["difference low"] == 0
+    )
 
 
 def test_better_by_less_than_the_margin_is_kept():
@@ -44,7 +52,9 @@ def test_the_interval_is_that_of_the_normal_distribution_for_many_items():
     values = np.random.default_rng(0).normal(0.3, 2.0, size=2000)
     low, high = interval(values, 0.95, seed=0)
     wanted = 1.96 * values.std() / len(values) ** 0.5
-    assert (high - low) / 2 == pytest.approx(wanted, rel=0.05) and (high + low) / 2 == pytest.approx(values.mean(), abs=0.01)
+    assert (high - low) / 2 == pytest.approx(wanted, rel=0.05) and (high + low) / 2 == pytest.approx(
+        values.mean(), abs=0.01
+    )
     assert interval(values, 0.95, seed=0) == (low, high)
     narrow = interval(values, 0.5, seed=0)
     assert low < narrow[0] < narrow[1] < high

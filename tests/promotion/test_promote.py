@@ -47,7 +47,9 @@ def test_the_first_one_is_promoted_when_the_guards_hold_and_all_that_is_known_st
     assert "no champion" in outcome.decision.reasons[0]
     assert (alias(client, "champion"), alias(client, "challenger"), alias(client, "previous")) == ("1", None, None)
     version = client.get_model_version(NAME, "1")
-    assert version.tags["promotion.decision"] == "promoted" and version.tags["promotion.reason"] == "; ".join(outcome.decision.reasons)
+    assert version.tags["promotion.decision"] == "promoted" and version.tags["promotion.reason"] == "; ".join(
+        outcome.decision.reasons
+    )
     assert float(version.tags["promotion.challenger_recall_spam"]) == pytest.approx(
         outcome.decision.figures["challenger recall spam"], abs=1e-3
     )
@@ -70,7 +72,10 @@ def test_better_equal_and_worse_challengers_are_promoted_kept_and_kept_each_with
     challenger("right")
     better = promoted()
     assert better.decision.verdict == "promoted" and "above the margin" in better.decision.reasons[0]
-    assert better.decision.figures["difference low"] > 0 and better.decision.figures["challenger"] > better.decision.figures["champion"]
+    assert (
+        better.decision.figures["difference low"] > 0
+        and better.decision.figures["challenger"] > better.decision.figures["champion"]
+    )
     assert (alias(client, "champion"), alias(client, "previous"), alias(client, "challenger")) == ("2", "1", None)
     challenger(scale=1.0001)  # other bytes, the same answers
     equal = promoted()
@@ -79,7 +84,11 @@ def test_better_equal_and_worse_challengers_are_promoted_kept_and_kept_each_with
     challenger("wrong", scale=1.0001)
     worse = promoted()
     assert worse.decision.verdict == "kept" and worse.decision.figures["difference high"] < 0
-    assert (alias(client, "champion"), alias(client, "challenger"), alias(client, "previous")) == ("2", worse.version, "1")
+    assert (alias(client, "champion"), alias(client, "challenger"), alias(client, "previous")) == (
+        "2",
+        worse.version,
+        "1",
+    )
     assert client.get_model_version(NAME, worse.version).tags["promotion.decision"] == "kept"
 
 
@@ -94,7 +103,9 @@ def test_roll_back_brings_back_the_one_before_once_and_what_was_rolled_back_stay
     promoted()
     assert "version 1 is the champion again" in rollback("gptmill-classifier")
     assert (alias(client, "champion"), alias(client, "previous")) == ("1", None)
-    with pytest.raises(GptmillError, match="nothing to roll back to"):  # the second of two people does not undo the first
+    with pytest.raises(
+        GptmillError, match="nothing to roll back to"
+    ):  # the second of two people does not undo the first
         rollback("classifier")
     again = promoted()
     assert again.decision.verdict == "kept" and "was rolled back" in again.decision.reasons[0]
@@ -114,7 +125,10 @@ def spoil_numbers() -> None:
 def accept_weights() -> None:
     """As if the weights had been trained like that."""
     said = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
-    files.write_json(paths.CLASSIFIER_MODEL / Lineage.FILE, said | {"weights": files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)})
+    files.write_json(
+        paths.CLASSIFIER_MODEL / Lineage.FILE,
+        said | {"weights": files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)},
+    )
 
 
 def cut_weights() -> None:
@@ -159,7 +173,10 @@ BROKEN = {
     "leakage": (leak, "leakage: exact 0, near 3"),
     "no report": (paths.VALIDATION.unlink, "leakage: unknown 1"),
     "recall": (lambda: with_params("min_recall: 0.0", "min_recall: 1.0"), "below promotion.min_recall"),
-    "calibration": (lambda: with_params("max_calibration_error: 1.0", "max_calibration_error: 0.0"), "above promotion.max_calibration"),
+    "calibration": (
+        lambda: with_params("max_calibration_error: 1.0", "max_calibration_error: 0.0"),
+        "above promotion.max_calibration",
+    ),
 }
 
 
@@ -178,7 +195,10 @@ def test_a_refused_challenger_is_in_the_registry_with_its_reason_and_the_champio
     promoted()
     challenger(labels=["ham", "other"])
     outcome = promoted()
-    assert outcome.decision.verdict == "refused" and "its classes are ham, other, the data's ham, spam" in outcome.decision.reasons[0]
+    assert (
+        outcome.decision.verdict == "refused"
+        and "its classes are ham, other, the data's ham, spam" in outcome.decision.reasons[0]
+    )
     assert (alias(client, "champion"), alias(client, "challenger")) == ("1", "2")
     assert client.get_model_version(NAME, "2").tags["promotion.decision"] == "refused"
 
@@ -206,7 +226,10 @@ def test_a_champion_that_can_not_take_the_test_gives_way(client, challenger):
     finally:
         shutil.rmtree(stored)
         moved.rename(stored)
-    assert outcome.decision.verdict == "promoted" and "the champion can't take today's test" in outcome.decision.reasons[-1]
+    assert (
+        outcome.decision.verdict == "promoted"
+        and "the champion can't take today's test" in outcome.decision.reasons[-1]
+    )
 
 
 def test_a_dry_run_changes_nothing(client, challenger, arena):
@@ -251,7 +274,11 @@ def test_what_was_decided_before_something_went_wrong_is_shown(arena, monkeypatc
 
     monkeypatch.setattr("gptmill.registry.promote.promote", decide)
     said = CliRunner().invoke(cli.app, ["promote"])
-    assert "gptmill-base" in said.output and "the first of its name" in said.output and "the disk is full" in str(said.exception)
+    assert (
+        "gptmill-base" in said.output
+        and "the first of its name" in said.output
+        and "the disk is full" in str(said.exception)
+    )
 
 
 def test_a_file_that_can_not_be_read_is_not_blamed_on_the_registry(arena, monkeypatch):
@@ -264,7 +291,8 @@ def test_a_file_that_can_not_be_read_is_not_blamed_on_the_registry(arena, monkey
 
 
 @pytest.mark.parametrize(
-    ("names", "why"), [(["spam"], "there is no model spam"), (["base"], "models/base is not here"), ([], "no model in models/")]
+    ("names", "why"),
+    [(["spam"], "there is no model spam"), (["base"], "models/base is not here"), ([], "no model in models/")],
 )
 def test_what_can_not_be_promoted_is_said_so(tmp_path, monkeypatch, names, why, project):
     with pytest.raises(GptmillError, match=why):
@@ -322,7 +350,9 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_compared_with_it(cl
         shutil.copytree(arena, folder, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
         monkeypatch.chdir(folder)
         challenger(scale=scale)
-        both[name] = subprocess.Popen([sys.executable, "-c", BOTH, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        both[name] = subprocess.Popen(
+            [sys.executable, "-c", BOTH, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
     ended = {name: process.communicate(timeout=200) for name, process in both.items()}
     assert all(process.returncode == 0 for process in both.values()), "\n".join(err for _, err in ended.values())
     said = {name: json.loads(out.splitlines()[-1]) for name, (out, _) in ended.items()}

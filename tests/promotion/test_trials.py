@@ -30,13 +30,21 @@ def spoilt(folder, tmp_path):
 def test_a_classifiers_scores_are_those_of_its_stage(values, in_built):
     from gptmill.core import files
 
-    found, metrics = TRIALS["classifier"].take(paths.CLASSIFIER_MODEL, values), files.read_json(paths.METRICS / "classifier.json")
-    assert found.mean == pytest.approx(metrics["test"]["accuracy"], abs=1e-4) and len(found.scores) == metrics["test"]["rows"]
+    found, metrics = (
+        TRIALS["classifier"].take(paths.CLASSIFIER_MODEL, values),
+        files.read_json(paths.METRICS / "classifier.json"),
+    )
+    assert (
+        found.mean == pytest.approx(metrics["test"]["accuracy"], abs=1e-4)
+        and len(found.scores) == metrics["test"]["rows"]
+    )
     assert found.figures["recall spam"] == pytest.approx(metrics["natural"]["recall"], abs=1e-4)
 
 
 def test_a_base_models_score_is_its_loss_in_bits_a_byte_and_noise_has_a_lower_one(values, tmp_path):
-    ours, noise = (TRIALS["base"].take(folder, values) for folder in (paths.BASE_MODEL, spoilt(paths.BASE_MODEL, tmp_path)))
+    ours, noise = (
+        TRIALS["base"].take(folder, values) for folder in (paths.BASE_MODEL, spoilt(paths.BASE_MODEL, tmp_path))
+    )
     assert len(ours.scores) == len(noise.scores) and all(score < 0 for score in ours.scores)
     assert ours.mean > noise.mean + 0.5
     assert -ours.mean < 8  # a uniform guess of a byte
@@ -69,7 +77,9 @@ def test_an_instruct_models_scores_are_the_judges(values, in_built):
 
     found = TRIALS["instruct"].take(paths.INSTRUCT_MODEL, values)
     answers = files.read_jsonl(paths.RESPONSES)  # what the stage wrote with the same params
-    assert [score * 100 for score in found.scores] == pytest.approx([j["score"] for j in ReferenceJudge().judge(answers)], abs=1e-6)
+    assert [score * 100 for score in found.scores] == pytest.approx(
+        [j["score"] for j in ReferenceJudge().judge(answers)], abs=1e-6
+    )
 
 
 def test_a_tokenizer_of_another_model_is_refused(values, tmp_path):

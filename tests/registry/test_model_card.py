@@ -9,9 +9,15 @@ LINEAGE = Lineage(
     weights="ab" * 32,
     params={"seed": 1, "classifier.epochs": 2},
     data={"data/spam/train.parquet": "cd" * 16},
-    sources={"spam": {"name": "SMS", "origin": "https://example.org/a.zip", "licence": "CC BY 4.0", "sha256": "ef" * 32}},
+    sources={
+        "spam": {"name": "SMS", "origin": "https://example.org/a.zip", "licence": "CC BY 4.0", "sha256": "ef" * 32}
+    },
     base=Lineage(
-        "pretrain", "12" * 32, {"base.epochs": 3}, {"data/tokens/train.bin": "34" * 16}, {"corpus": {"name": "tales", "licence": "MIT"}}
+        "pretrain",
+        "12" * 32,
+        {"base.epochs": 3},
+        {"data/tokens/train.bin": "34" * 16},
+        {"corpus": {"name": "tales", "licence": "MIT"}},
     ),
 )
 METRICS = {"test": {"accuracy": 0.98, "rows": 298}, "tfidf": {"accuracy": 0.99}, "scores_of": "spam", "best_epoch": 5.0}
@@ -47,7 +53,11 @@ def test_what_others_named_is_no_markup_in_a_card():
     odd = "<script>|x\n# [a](b) `c` *d* ---"
     sources = {"spam": {"name": odd, "origin": odd, "licence": odd}}
     text = model_card.render(Lineage("s", "", {odd: odd}, {odd: odd}, sources), model_card.CLASSIFY, {odd: 1}, [odd])
-    assert "<script>" not in model_card.without_head(text) and "\n# [" not in text and "[a](b)" not in model_card.without_head(text)
+    assert (
+        "<script>" not in model_card.without_head(text)
+        and "\n# [" not in text
+        and "[a](b)" not in model_card.without_head(text)
+    )
     assert head(text)["model-index"][0]["results"][0]["dataset"]["name"] == odd
     rows = [line for line in text.splitlines() if line.startswith("| &lt;") or line.startswith("| spam")]
     assert rows and all(len(row.replace("\\|", "").split("|")) in (4, 6) for row in rows)

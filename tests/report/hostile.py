@@ -33,7 +33,9 @@ def judgement(place: int, text: str) -> inputs.Judgement:
 def curve() -> list[inputs.Point]:
     figures = [(90, 4.6, 4.5, 0.1, 0.12), (180, 4.4, 4.49, 0.12, 0.12), (123456, 4.39, 4.48, 0.13, 0.121)]
     return [
-        inputs.Point(step=step, epoch=i, train_loss=a, validation_loss=b, train_accuracy=c, validation_accuracy=d, kept=i == 2)
+        inputs.Point(
+            step=step, epoch=i, train_loss=a, validation_loss=b, train_accuracy=c, validation_accuracy=d, kept=i == 2
+        )
         for i, (step, a, b, c, d) in enumerate(figures, 1)
     ]
 
@@ -44,11 +46,19 @@ def samples() -> list[inputs.Sample]:
 
 def findings(kind: type = inputs.Findings, **more: object) -> inputs.Findings:
     checks = [
-        {"expectation": text or "none", "level": "row", "success": bool(n % 2), "observed": text, "allowed": text or "all"}
+        {
+            "expectation": text or "none",
+            "level": "row",
+            "success": bool(n % 2),
+            "observed": text,
+            "allowed": text or "all",
+        }
         for n, text in enumerate(HOSTILE)
     ]
     classes = {text[:90]: 9 for text in HOSTILE}
-    return kind(sha256="a" * 64, kept=1234567, quarantined=12, duplicates=3, classes=classes, expectations=checks, **more)
+    return kind(
+        sha256="a" * 64, kept=1234567, quarantined=12, duplicates=3, classes=classes, expectations=checks, **more
+    )
 
 
 def report(classes: int = 2) -> inputs.Inputs:
@@ -61,7 +71,12 @@ def report(classes: int = 2) -> inputs.Inputs:
         for place, text in enumerate(HOSTILE * 4)
     ]  # fmt: skip
     scores = inputs.Scores(
-        accuracy=0.75, precision=0.5, recall=0.5, f1=0.5, rows=40, per_class=dict.fromkeys(labels, 0.5) if classes > 2 else {}
+        accuracy=0.75,
+        precision=0.5,
+        recall=0.5,
+        f1=0.5,
+        rows=40,
+        per_class=dict.fromkeys(labels, 0.5) if classes > 2 else {},
     )
     group = inputs.Group(mean=50.0, low=12.3, high=100.0, answers=12345)
     sources = {
@@ -100,18 +115,33 @@ def besides() -> Outside:
     texts = HOSTILE[:3]
     figures = {"challenger": 0.75, "champion": 0.5, "difference": 0.25, **dict.fromkeys(texts, 0.5)}
     promotions = [
-        Promotion(model=text, decision="refused", reasons=HOSTILE, figures=figures, version="13", champion="12") for text in texts
+        Promotion(model=text, decision="refused", reasons=HOSTILE, figures=figures, version="13", champion="12")
+        for text in texts
     ]
-    kappa = {"kappa": 0.8123, "kappa_low": 0.7, "kappa_high": 0.9, "pearson": None, "pearson_low": None, "pearson_high": None}
+    kappa = {
+        "kappa": 0.8123,
+        "kappa_low": 0.7,
+        "kappa_high": 0.9,
+        "pearson": None,
+        "pearson_low": None,
+        "pearson_high": None,
+    }
     agreement = Agreement(judge=texts[0], against=texts[2], file=texts[2], note=texts[0], judged=110, failed=0, **kappa)
     return Outside(promotions, agreement)
 
 
 def card() -> Card:
-    examples = [Example(place, {"label": text[:99], "text": text or None}, 9, [text or "none"]) for place, text in enumerate(HOSTILE)]
+    examples = [
+        Example(place, {"label": text[:99], "text": text or None}, 9, [text or "none"])
+        for place, text in enumerate(HOSTILE)
+    ]
     columns = ["kept", "train", "validation", "test", "natural"]
     rows = [Row("Texts", [12345678] * 5, part=False), *(Row(text[:99] or "none", [123456] * 5) for text in HOSTILE)]
-    contents = Contents(Limit("classifier.max_length", 128), Lengths([*range(1, 400)] * 999), columns, rows, examples, len(HOSTILE))
-    source = CardSource(name=HOSTILE[0], origin=HOSTILE[2], licence=HOSTILE[3], sha256="c" * 64, bytes=10**12, files=HOSTILE)
+    contents = Contents(
+        Limit("classifier.max_length", 128), Lengths([*range(1, 400)] * 999), columns, rows, examples, len(HOSTILE)
+    )
+    source = CardSource(
+        name=HOSTILE[0], origin=HOSTILE[2], licence=HOSTILE[3], sha256="c" * 64, bytes=10**12, files=HOSTILE
+    )
     found = findings(Findings, leakage={"exact": 1, "near": 2})
     return Card("spam", source, found, contents, Quarantine([(text or "none", 9) for text in HOSTILE], examples))

@@ -105,7 +105,12 @@ def test_nothing_is_loaded_run_or_complained_about(see, name):
     assert [url.partition(":")[0] for url in seen.requests if not url.startswith("data:")] == ["file"]
     assert seen.said == []
     assert seen.page.title().startswith("gptmill")
-    assert seen.page.evaluate("document.querySelectorAll('script, img, iframe, object, embed, link[rel=stylesheet]').length") == 0
+    assert (
+        seen.page.evaluate(
+            "document.querySelectorAll('script, img, iframe, object, embed, link[rel=stylesheet]').length"
+        )
+        == 0
+    )
     assert hostile.SCRIPT in seen.page.inner_text("main")
 
 
@@ -120,7 +125,9 @@ def test_what_a_run_made_reads_well(see, built, name, viewport):
 
 def test_texts_over_one_another_would_be_found(see):
     seen = see(
-        "overlapping", PHONE, "<!doctype html><title>gptmill</title><p>first</p><p style='margin-top: -2.2em'>second</p><p>third</p>"
+        "overlapping",
+        PHONE,
+        "<!doctype html><title>gptmill</title><p>first</p><p style='margin-top: -2.2em'>second</p><p>third</p>",
     )
     assert seen.page.evaluate(OVERLAPS) == [["second", "first"]]
 

@@ -13,7 +13,14 @@ from gptmill.report.lengths import Lengths
 
 def curve(*losses: tuple[float, float]) -> list[Point]:
     return [
-        Point(step=10 * i, epoch=i, train_loss=train, validation_loss=validation, train_accuracy=0.5, validation_accuracy=0.9)
+        Point(
+            step=10 * i,
+            epoch=i,
+            train_loss=train,
+            validation_loss=validation,
+            train_accuracy=0.5,
+            validation_accuracy=0.9,
+        )
         for i, (train, validation) in enumerate(losses, 1)
     ]
 
@@ -92,7 +99,9 @@ def test_a_cut_beyond_the_longest_text_is_not_drawn():
     assert "max_length" not in charts.lengths(Lengths([1, 2, 3]).bars(50), ("max_length 50", 50), "a", "")
 
 
-@pytest.mark.parametrize("texts", [range(1, 10), range(1, 3000), [1] * 500 + [10**8], [2**n for n in range(28)] * 9, [9999] * 9 + [3] * 4])
+@pytest.mark.parametrize(
+    "texts", [range(1, 10), range(1, 3000), [1] * 500 + [10**8], [2**n for n in range(28)] * 9, [9999] * 9 + [3] * 4]
+)
 def test_labels_below_a_histogram_do_not_touch_and_stay_within_it(texts):
     svg = charts.lengths(Lengths(texts).bars(64), ("max_length 64", 64), "a", "")
     drawn = re.findall(r'<text[^>]*? x="([-\d.]+)" y="([-\d.]+)"[^>]*>([^<]+)</text>', svg)

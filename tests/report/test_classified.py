@@ -5,12 +5,17 @@ from gptmill.report.inputs import Prediction
 
 
 def prediction(actual: str, predicted: str, probability: float, **probabilities: float) -> Prediction:
-    return Prediction(actual=actual, predicted=predicted, probability=probability, probabilities=probabilities, text="hi")
+    return Prediction(
+        actual=actual, predicted=predicted, probability=probability, probabilities=probabilities, text="hi"
+    )
 
 
 def test_the_confusion_matrix_counts_every_prediction_once():
     predictions = [prediction("ham", "ham", 0.9)] * 3 + [prediction("spam", "ham", 0.6)]
-    assert classified.confusion(predictions) == [("ham", 3, [("ham", 3), ("spam", 0)]), ("spam", 1, [("ham", 1), ("spam", 0)])]
+    assert classified.confusion(predictions) == [
+        ("ham", 3, [("ham", 3), ("spam", 0)]),
+        ("spam", 1, [("ham", 1), ("spam", 0)]),
+    ]
 
 
 def test_the_surest_mistakes_come_first():
@@ -26,7 +31,9 @@ def test_calibration_says_which_way_it_is_off(right, says):
 
 
 def test_of_two_classes_the_other_ones_probability_follows():
-    found = classified.sweep([prediction("spam", "spam", 0.9), prediction("spam", "ham", 0.6), prediction("ham", "ham", 0.8)], "spam")
+    found = classified.sweep(
+        [prediction("spam", "spam", 0.9), prediction("spam", "ham", 0.6), prediction("ham", "ham", 0.8)], "spam"
+    )
     assert [curve.label for curve in found.curves] == ["spam"]
     assert found.average == 1  # at 0.4, a threshold finds both and no other
     assert found.chosen == (0.5, 1.0)
@@ -36,7 +43,11 @@ def test_of_more_classes_each_has_a_curve_and_without_its_probabilities_none():
     rows = [("a", "a", 0.5), ("b", "b", 0.6), ("c", "b", 0.7)]
     assert classified.sweep([prediction(*row) for row in rows], "3 classes, averaged") is None
     found = classified.sweep([prediction(*row, a=0.2, b=0.3, c=0.5) for row in rows], "3 classes, averaged")
-    assert [(curve.label, round(curve.average, 3)) for curve in found.curves] == [("a", 0.333), ("b", 0.333), ("c", 0.333)]
+    assert [(curve.label, round(curve.average, 3)) for curve in found.curves] == [
+        ("a", 0.333),
+        ("b", 0.333),
+        ("c", 0.333),
+    ]
     assert found.chosen is None
 
 

@@ -3,7 +3,16 @@ from gptmill.report.inputs import Judgement
 
 
 def judgement(score: float | None, response: str = "No.", **more: object) -> Judgement:
-    return Judgement(instruction="Say yes.", input="", output="Yes.", response=response, stopped="stop", score=score, failure=None, **more)
+    return Judgement(
+        instruction="Say yes.",
+        input="",
+        output="Yes.",
+        response=response,
+        stopped="stop",
+        score=score,
+        failure=None,
+        **more,
+    )
 
 
 def chosen(*judgements: Judgement) -> dict[str, list[float]]:
@@ -24,12 +33,19 @@ def test_no_answer_is_shown_twice_as_best_worst_or_in_between():
 
 
 def test_where_several_judges_differ_most_is_the_dispute():
-    spreads = {40: {"a": 40, "b": 41}, 50: {"a": 10, "b": 90}, 60: {"a": 50, "b": 70, "c": None}, 70: {"a": None, "b": 70}}
+    spreads = {
+        40: {"a": 40, "b": 41},
+        50: {"a": 10, "b": 90},
+        60: {"a": 50, "b": 70, "c": None},
+        70: {"a": None, "b": 70},
+    }
     assert chosen(*(judgement(score, scores=scores) for score, scores in spreads.items()))["Most disputed"] == [50, 60]
 
 
 def test_one_judge_is_in_dispute_with_the_letters():
-    assert chosen(judgement(100, "Yes."), judgement(96, "Right you are!"), judgement(20, "Yes"), judgement(0, ""))["Most disputed"] == [
+    assert chosen(judgement(100, "Yes."), judgement(96, "Right you are!"), judgement(20, "Yes"), judgement(0, ""))[
+        "Most disputed"
+    ] == [
         96,
         20,
     ]
@@ -37,6 +53,9 @@ def test_one_judge_is_in_dispute_with_the_letters():
 
 def test_answers_that_tuning_made_worse_are_shown_the_worst_first():
     found = chosen(
-        judgement(50, base_score=90.0), judgement(40, base_score=45.0), judgement(10, base_score=95.0), judgement(90, base_score=1.0)
+        judgement(50, base_score=90.0),
+        judgement(40, base_score=45.0),
+        judgement(10, base_score=95.0),
+        judgement(90, base_score=1.0),
     )
     assert found["Worse than before tuning"] == [10, 50]

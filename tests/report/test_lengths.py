@@ -24,7 +24,9 @@ def test_every_text_is_in_one_bar(kind):
     assert sum(bar.texts for bar in bars) == len(texts)
     for place, bar in enumerate(bars):
         low = -1 if place == 0 else bar.above
-        assert bar.texts == sum(low < length <= (bar.up_to if bar.up_to is not None else max(texts)) for length in texts)
+        assert bar.texts == sum(
+            low < length <= (bar.up_to if bar.up_to is not None else max(texts)) for length in texts
+        )
     assert [bar.above for bar in bars[1:]] == [bar.up_to for bar in bars[:-1]]
 
 

@@ -23,7 +23,13 @@ def test_numbers_have_the_digits_that_matter():
 
 
 def test_whatever_an_expectation_observed_can_be_shown():
-    assert [rendering.observed(value) for value in (None, ["ham", 3], 20479, 0.5, "x")] == ["nothing", "ham, 3", "20,479", "0.5", "x"]
+    assert [rendering.observed(value) for value in (None, ["ham", 3], 20479, 0.5, "x")] == [
+        "nothing",
+        "ham, 3",
+        "20,479",
+        "0.5",
+        "x",
+    ]
 
 
 def test_a_text_of_many_lines_is_cut_and_says_so():
@@ -33,4 +39,7 @@ def test_a_text_of_many_lines_is_cut_and_says_so():
 
 def test_what_can_not_be_seen_is_shown_by_its_number():
     assert rendering.visible("a\u200bb\ufeffc\U000e0041") == "a⟨U+200B⟩b⟨U+FEFF⟩c⟨U+E0041⟩"
-    assert rendering.visible("\N{WOMAN}\u200d\N{PERSONAL COMPUTER} e\u0301") == "\N{WOMAN}\u200d\N{PERSONAL COMPUTER} e\u0301"
+    assert (
+        rendering.visible("\N{WOMAN}\u200d\N{PERSONAL COMPUTER} e\u0301")
+        == "\N{WOMAN}\u200d\N{PERSONAL COMPUTER} e\u0301"
+    )

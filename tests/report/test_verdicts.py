@@ -58,7 +58,9 @@ def test_an_instruct_model_without_a_right_answer_is_said_to_have_none():
     assert verdicts.instruct(judge(0.41), 100).headline == "41 of 100 answers are exactly right."
 
 
-@pytest.mark.parametrize(("low", "high", "tone"), [(0.1, 9, "ahead"), (-0.1, 9, "level"), (-9, -0.1, "behind"), (None, None, "level")])
+@pytest.mark.parametrize(
+    ("low", "high", "tone"), [(0.1, 9, "ahead"), (-0.1, 9, "level"), (-9, -0.1, "behind"), (None, None, "level")]
+)
 def test_tuning_helped_only_if_the_whole_interval_says_so(low, high, tone):
     metrics = judge(0.5).model_copy(update={"gain": 4.0, "gain_low": low, "gain_high": high})
     assert verdicts.tuning(metrics).tone == tone

@@ -65,7 +65,12 @@ def run(mini):
     """`run(wait)`: start the stage, kill it once `wait()` returns, unless it is None; returns how the process ended."""
     environment = os.environ | {"PYTHONPATH": str(Path(stages.__file__).parents[2]), "TQDM_DISABLE": "1"}
     server = subprocess.Popen(
-        [sys.executable, "-c", SERVER], cwd=mini, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SERVER],
+        cwd=mini,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
     def run(wait=None) -> int:

@@ -30,7 +30,9 @@ def trained(request, built, tmp_path_factory):
     import shutil
 
     folder = tmp_path_factory.mktemp(request.param) / "copy"
-    shutil.copytree(built.folder, folder, ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".git", "data_docs"))
+    shutil.copytree(
+        built.folder, folder, ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".git", "data_docs")
+    )
     rng = random.Random(2)
     lines = [
         f"{label}\t" + " ".join(["so", *rng.choices(WORDS[label], k=6), "then", str(n)])
@@ -64,7 +66,10 @@ def metrics(trained) -> dict:
 
 
 def test_the_splits_have_all_classes_and_nothing_is_dropped_with_weights(trained):
-    parts = {name: pd.read_parquet(paths.SPAM_SPLITS / f"{name}.parquet") for name in ("train", "validation", "test", "natural")}
+    parts = {
+        name: pd.read_parquet(paths.SPAM_SPLITS / f"{name}.parquet")
+        for name in ("train", "validation", "test", "natural")
+    }
     counts = {name: part["label"].value_counts().to_dict() for name, part in parts.items()}
     assert all(set(count) == set(SHARES) for count in counts.values())
     if trained == "weights":
@@ -105,10 +110,17 @@ def test_the_baseline_of_chinese_classes_is_of_characters_and_is_called_so(copy_
     vocabulary = {"正常短信": everyday, "垃圾短信": prize}
     both, rng = ["我们", "的", "了", "是", "已经", "大家", "一个", "到"] * 2, random.Random(3)
     messages = [
-        {"label": label, "text": "".join(rng.choices(words + both, k=14)) + "。"} for label, words in vocabulary.items() for _ in range(75)
+        {"label": label, "text": "".join(rng.choices(words + both, k=14)) + "。"}
+        for label, words in vocabulary.items()
+        for _ in range(75)
     ]
     rng.shuffle(messages)
-    for name, part in (("train", messages[:100]), ("validation", messages[100:110]), ("test", messages[110:]), ("natural", messages[110:])):
+    for name, part in (
+        ("train", messages[:100]),
+        ("validation", messages[100:110]),
+        ("test", messages[110:]),
+        ("natural", messages[110:]),
+    ):
         pd.DataFrame(part).to_parquet(paths.SPAM_SPLITS / f"{name}.parquet")
     yaml = YAML()
     values = yaml.load(paths.PARAMS.read_text())

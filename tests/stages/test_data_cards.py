@@ -15,15 +15,30 @@ from gptmill.stages import data_cards
 from gptmill.text import prompts, tokens
 
 EVIL = "<script>alert('x')</script>"
-CHECK = {"expectation": "no text is empty", "level": "row", "success": True, "observed": 2, "allowed": "at most 2% of the rows"}
+CHECK = {
+    "expectation": "no text is empty",
+    "level": "row",
+    "success": True,
+    "observed": 2,
+    "allowed": "at most 2% of the rows",
+}
 MESSAGES = [
     ("ham", "the cat in the mill"),
     ("ham", "the miller had a cat"),
     ("ham", "three sons and a cat"),
     ("spam", "the cat will win £100 " * 20),
 ]
-RECORDS = [("Name the cat.", "", "It had none."), ("Count the sons.", "three sons", "Three."), ("Tell of the mill.", "", "the mill " * 90)]
-DOCUMENTS = ["Once upon a time there was a miller.", "He had a cat.", "The cat said: I shall win! " * 9, "It's 7 o'clock."]
+RECORDS = [
+    ("Name the cat.", "", "It had none."),
+    ("Count the sons.", "three sons", "Three."),
+    ("Tell of the mill.", "", "the mill " * 90),
+]
+DOCUMENTS = [
+    "Once upon a time there was a miller.",
+    "He had a cat.",
+    "The cat said: I shall win! " * 9,
+    "It's 7 o'clock.",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -41,18 +56,26 @@ def project(tmp_path, monkeypatch, words):
     put_messages(MESSAGES)
     put_records(RECORDS)
     put_documents(DOCUMENTS, words)
-    for name, columns in (("corpus", ["text"]), ("spam", ["label", "text"]), ("instructions", ["instruction", "input", "output"])):
+    for name, columns in (
+        ("corpus", ["text"]),
+        ("spam", ["label", "text"]),
+        ("instructions", ["instruction", "input", "output"]),
+    ):
         put_quarantine(name, [], columns)
 
 
 def put_parquet(path: Path, rows: list[tuple], columns: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(rows, columns=columns)
-    tables.write(path, frame.assign(**{name: tables.strings(frame[name].tolist()) for name in columns if name != "row"}))
+    tables.write(
+        path, frame.assign(**{name: tables.strings(frame[name].tolist()) for name in columns if name != "row"})
+    )
 
 
 def put_messages(messages: list[tuple[str, str]], natural: bool = False) -> None:
-    put_parquet(paths.CLEAN_SPAM, [(10 * n, *message) for n, message in enumerate(messages, 1)], ["row", "label", "text"])
+    put_parquet(
+        paths.CLEAN_SPAM, [(10 * n, *message) for n, message in enumerate(messages, 1)], ["row", "label", "text"]
+    )
     for split, rows in {"train": messages[:-2], "validation": messages[-2:-1], "test": messages[-1:]}.items():
         put_parquet(paths.SPAM_SPLITS / f"{split}.parquet", rows, ["label", "text"])
     if natural:
@@ -102,7 +125,11 @@ def card(root):
 
     def make(name: str, **limits: int) -> str:
         data_cards.run(some_params(root, **limits))
-        assert sorted(path.name for path in paths.DATA_CARDS.iterdir()) == ["corpus.html", "instructions.html", "spam.html"]
+        assert sorted(path.name for path in paths.DATA_CARDS.iterdir()) == [
+            "corpus.html",
+            "instructions.html",
+            "spam.html",
+        ]
         return (paths.DATA_CARDS / f"{name}.html").read_text(encoding="utf-8")
 
     return make
@@ -124,7 +151,10 @@ def test_a_card_says_what_the_data_is_and_what_became_of_it(card):
 
 def test_classes_are_counted_in_every_split(card):
     text = said(card("spam"))
-    assert "Kept Train Validation Test Texts 4 2 1 1 ham 3 75.0% 2 100.0% 1 100.0% 0 0.0% spam 1 25.0% 0 0.0% 0 0.0% 1 100.0%" in text
+    assert (
+        "Kept Train Validation Test Texts 4 2 1 1 ham 3 75.0% 2 100.0% 1 100.0% 0 0.0% spam 1 25.0% 0 0.0% 0 0.0% 1 100.0%"
+        in text
+    )
     put_messages(MESSAGES, natural=True)
     text = said(card("spam"))
     assert "Test Natural Texts 4 2 1 1 2 ham 3 75.0% 2 100.0% 1 100.0% 0 0.0% 1 50.0%" in text
@@ -148,7 +178,10 @@ def test_what_is_cut_of_the_messages_is_counted_in_their_tokens(card, words, lim
 
 
 def test_a_record_is_cut_where_training_cuts_it(card, words):
-    sizes = [(len(words.encode(prompts.STYLES["alpaca"].prompt(*record[:2]))), len(words.encode(record[2]))) for record in RECORDS]
+    sizes = [
+        (len(words.encode(prompts.STYLES["alpaca"].prompt(*record[:2]))), len(words.encode(record[2])))
+        for record in RECORDS
+    ]
     whole = sorted(prompt + answer for prompt, answer in sizes)
     assert "nothing is cut" in said(card("instructions", record=whole[-1]))
     assert "1 of 3 records (33.3%) is longer" in said(card("instructions", record=whole[-1] - 1))
@@ -178,7 +211,9 @@ def test_a_corpus_of_one_document_has_a_card(card, words):
 
 def test_quarantined_rows_are_shown_with_their_number_and_every_reason(card):
     put_quarantine(
-        "spam", [(17, None, "no label", "label is missing"), (23, "eggs", "", "label is unknown; text is empty")], ["label", "text"]
+        "spam",
+        [(17, None, "no label", "label is missing"), (23, "eggs", "", "label is unknown; text is empty")],
+        ["label", "text"],
     )
     text = said(card("spam"))
     assert "2 of 6 texts were set aside" in text
@@ -224,7 +259,11 @@ def test_what_comes_from_data_is_shown_and_not_run(card, words):
     plain = {name: card(name) for name in ("corpus", "spam", "instructions")}
     hostile = f"{EVIL}\x00\x1b[2J\u202eabc\u200b</dd></li><img src=x onerror={EVIL}>"
     change(
-        paths.RAW / "spam.source.json", name=hostile, origin=f"javascript:{hostile}", licence=f'"onmouseover="{EVIL}', **{EVIL: [hostile]}
+        paths.RAW / "spam.source.json",
+        name=hostile,
+        origin=f"javascript:{hostile}",
+        licence=f'"onmouseover="{EVIL}',
+        **{EVIL: [hostile]},
     )
     change(
         paths.VALIDATION,
@@ -262,7 +301,9 @@ def test_a_card_is_self_contained_and_leads_back(card, name):
 
 
 def test_the_same_inputs_give_the_same_bytes(card):
-    assert [card(name) for name in ("corpus", "spam", "instructions")] == [card(name) for name in ("corpus", "spam", "instructions")]
+    assert [card(name) for name in ("corpus", "spam", "instructions")] == [
+        card(name) for name in ("corpus", "spam", "instructions")
+    ]
 
 
 @pytest.mark.parametrize(("path", "stage"), [

@@ -50,7 +50,8 @@ def test_transformers_gives_our_logits_on_20_texts_in_one_padded_batch():
     for folder in (paths.BASE_MODEL, paths.INSTRUCT_MODEL):
         assert_same_logits(weights.load(folder), GPT2LMHeadModel.from_pretrained(folder))
     assert_same_logits(
-        weights.load_classifier(paths.CLASSIFIER_MODEL), GPT2ForSequenceClassification.from_pretrained(paths.CLASSIFIER_MODEL)
+        weights.load_classifier(paths.CLASSIFIER_MODEL),
+        GPT2ForSequenceClassification.from_pretrained(paths.CLASSIFIER_MODEL),
     )
 
 
@@ -70,7 +71,9 @@ def test_a_stage_with_lora_saves_merged_weights_and_an_adapter_that_peft_reads(c
     else:
         base = GPT2LMHeadModel.from_pretrained(paths.BASE_MODEL)
         ours, folder = weights.load(paths.INSTRUCT_MODEL), paths.INSTRUCT_MODEL
-    assert not torch.equal(ours.trunk.blocks[0].attention.qkv.weight, weights.load(paths.BASE_MODEL).trunk.blocks[0].attention.qkv.weight)
+    assert not torch.equal(
+        ours.trunk.blocks[0].attention.qkv.weight, weights.load(paths.BASE_MODEL).trunk.blocks[0].attention.qkv.weight
+    )
     assert_same_logits(ours, PeftModel.from_pretrained(base, folder / "adapter"))
 
 
@@ -78,6 +81,7 @@ def test_checkpointed_activations_train_the_same_model(copy_of_built):
     loaded = params.load()
     before = (paths.INSTRUCT_MODEL / "model.safetensors").read_bytes()
     stages.run(
-        "finetune_instruct", loaded.model_copy(update={"compute": loaded.compute.model_copy(update={"checkpoint_activations": True})})
+        "finetune_instruct",
+        loaded.model_copy(update={"compute": loaded.compute.model_copy(update={"checkpoint_activations": True})}),
     )
     assert (paths.INSTRUCT_MODEL / "model.safetensors").read_bytes() == before

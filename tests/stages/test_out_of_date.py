@@ -62,14 +62,18 @@ def test_an_edit_of_what_decides_no_weight_leaves_all_trainings_alone(out_of_dat
     assert TRAININGS.isdisjoint(out_of_date(f"src/gptmill/{path}", commented))
 
 
-@pytest.mark.parametrize("path", ["training/loop.py", "model/gpt.py", "text/tokenizer.py", "runtime/compute.py", "core/files.py"])
+@pytest.mark.parametrize(
+    "path", ["training/loop.py", "model/gpt.py", "text/tokenizer.py", "runtime/compute.py", "core/files.py"]
+)
 def test_an_edit_of_what_decides_weights_is_seen_by_all_trainings(out_of_date, path):
     assert out_of_date(f"src/gptmill/{path}", commented) >= TRAININGS
 
 
 def test_a_new_parameter_of_another_section_leaves_all_trainings_alone(out_of_date):
     def grown(text: str) -> str:
-        grown, count = re.subn(r"^(generate|judge|promotion|compute|split|tokenizer):\n", r"\g<0>  new: 1\n", text, flags=re.MULTILINE)
+        grown, count = re.subn(
+            r"^(generate|judge|promotion|compute|split|tokenizer):\n", r"\g<0>  new: 1\n", text, flags=re.MULTILINE
+        )
         assert count == 6
         return grown
 

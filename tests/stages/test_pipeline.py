@@ -32,7 +32,11 @@ def outs() -> list[Path]:
 
 
 def output_files(folder: Path, outs: list[Path]) -> dict[str, bytes]:
-    found = [path for out in outs for path in ([folder / out] if (folder / out).is_file() else sorted((folder / out).rglob("*")))]
+    found = [
+        path
+        for out in outs
+        for path in ([folder / out] if (folder / out).is_file() else sorted((folder / out).rglob("*")))
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.is_file()}
 
 
@@ -64,7 +68,12 @@ def second(built, outs, tmp_path_factory) -> dict[str, bytes]:
         "TZ": "Asia/Tokyo",
     }
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *built.read], cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM, *built.read],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return output_files(folder, outs)
@@ -90,14 +99,18 @@ def test_outputs_hold_no_time_host_path_or_run_id(outputs, built):
     import mlflow
 
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{built.folder}/mlflow.db")
-    ids = [run.info.run_id for run in client.search_runs([found.experiment_id for found in client.search_experiments()])]
+    ids = [
+        run.info.run_id for run in client.search_runs([found.experiment_id for found in client.search_experiments()])
+    ]
     assert len(ids) == 6
     today = datetime.datetime.now(tz=datetime.UTC).date()
     days = {str(today + datetime.timedelta(days=shift)) for shift in (-1, 0, 1)}
     forbidden = {str(built.folder), str(Path.home()) + "/", str(ROOT) + "/", *ids, *days}
     if len(socket.gethostname()) > 5:
         forbidden.add(socket.gethostname())
-    assert {(name, word) for name, content in outputs.items() for word in forbidden if word.encode() in content} == set()
+    assert {
+        (name, word) for name, content in outputs.items() for word in forbidden if word.encode() in content
+    } == set()
 
 
 @pytest.mark.parametrize(("name", "keys"), [
@@ -117,10 +130,13 @@ def test_metrics_have_the_keys_that_people_compare(in_built, name, keys):
 
 def test_metrics_lie_within_their_range(in_built):
     base, training, classifier, instruct, judge = (
-        files.read_json(paths.METRICS / f"{name}.json") for name in ("base", "finetune_classifier", "classifier", "instruct", "judge")
+        files.read_json(paths.METRICS / f"{name}.json")
+        for name in ("base", "finetune_classifier", "classifier", "instruct", "judge")
     )
     assert 1 < base["validation_perplexity"] < params.load().tokenizer.vocab_size and base["trigram_perplexity"] > 1
-    assert base["perplexity_to_trigram"] == pytest.approx(base["validation_perplexity"] / base["trigram_perplexity"], rel=1e-3)
+    assert base["perplexity_to_trigram"] == pytest.approx(
+        base["validation_perplexity"] / base["trigram_perplexity"], rel=1e-3
+    )
     for group in ("test", "tfidf", "natural", "natural_tfidf"):
         assert all(0 <= classifier[group][share] <= 1 for share in ("accuracy", "precision", "recall", "f1"))
     assert classifier["test"]["rows"] == classifier["tfidf"]["rows"] > 0
@@ -136,7 +152,9 @@ def test_metrics_are_those_of_the_files_beside_them(in_built):
     judge = files.read_json(paths.METRICS / "judge.json")
     assert judge["judged"] == sum(record["score"] is not None for record in judgements)
     assert judge["failed"] == sum(record["score"] is None for record in judgements)
-    assert judge["mean_score"] == pytest.approx(sum(record["score"] for record in judgements) / len(judgements), abs=0.01)
+    assert judge["mean_score"] == pytest.approx(
+        sum(record["score"] for record in judgements) / len(judgements), abs=0.01
+    )
     assert judge["exactly_right"] == pytest.approx(
         sum(record["response"] == record["output"] for record in judgements) / len(judgements), abs=1e-4
     )
@@ -144,7 +162,9 @@ def test_metrics_are_those_of_the_files_beside_them(in_built):
         rows = list(csv.DictReader(file))
     test = files.read_json(paths.METRICS / "classifier.json")["test"]
     assert len(rows) == test["rows"]
-    assert sum(row["actual"] == row["predicted"] for row in rows) / len(rows) == pytest.approx(test["accuracy"], abs=1e-4)
+    assert sum(row["actual"] == row["predicted"] for row in rows) / len(rows) == pytest.approx(
+        test["accuracy"], abs=1e-4
+    )
 
 
 def test_every_test_record_has_its_answer_and_its_judgement(in_built):
@@ -155,8 +175,13 @@ def test_every_test_record_has_its_answer_and_its_judgement(in_built):
     assert [record["id"] for record in responses] == list(range(len(test)))
     for whose in ("", "base_"):  # the tuned model's and the base model's
         assert {record[f"{whose}stopped"] for record in responses} <= {"stop", "length"}
-        assert all(0 <= record[f"{whose}tokens"] <= 16 and isinstance(record[f"{whose}response"], str) for record in responses)
-    assert all(record["prompt"].endswith("### Response:\n") and record["instruction"] in record["prompt"] for record in responses)
+        assert all(
+            0 <= record[f"{whose}tokens"] <= 16 and isinstance(record[f"{whose}response"], str) for record in responses
+        )
+    assert all(
+        record["prompt"].endswith("### Response:\n") and record["instruction"] in record["prompt"]
+        for record in responses
+    )
 
 
 def test_curves_have_as_many_points_as_were_asked_for(in_built):
@@ -207,7 +232,9 @@ def test_model_folders_load_in_transformers_with_the_tokenizer_beside_them(in_bu
 
 def test_the_provenance_of_the_sample_says_how_much_of_it_was_taken(in_built):
     origins = [files.read_json(paths.source_record(name))["origin"] for name in ("corpus", "spam", "instructions")]
-    assert origins == [f"the sample in gptmill, the first {size}" for size in ("60,000 characters", "500 messages", "150 records")]
+    assert origins == [
+        f"the sample in gptmill, the first {size}" for size in ("60,000 characters", "500 messages", "150 records")
+    ]
     for name, file in (("corpus", "corpus.txt"), ("spam", "spam.tsv"), ("instructions", "instructions.json")):
         assert files.read_json(paths.source_record(name))["sha256"] == files.digest(paths.raw_file(name, file))
 
@@ -216,7 +243,9 @@ def test_the_books_data_comes_from_a_mirror(project, serve, monkeypatch):
     from gptmill.ingest import sources
 
     content = b"The Verdict, by nobody in particular\n" * 50
-    source = sources.Source("a text", "https://example.org/a.txt", hashlib.sha256(content).hexdigest(), "public domain", "a.txt")
+    source = sources.Source(
+        "a text", "https://example.org/a.txt", hashlib.sha256(content).hexdigest(), "public domain", "a.txt"
+    )
     monkeypatch.setitem(sources.BOOK, "corpus", source)
     monkeypatch.setenv("GPTMILL_MIRROR", serve(lambda request: (200, {}, content)).url)
     values = change("data", source="book")
@@ -258,7 +287,11 @@ def test_a_missing_input_says_what_to_run_and_leaves_nothing(copy_of_built):
         ("tokenize", paths.CLEAN_CORPUS, [paths.TOKENIZER, paths.TOKENS]),
         ("data_cards", paths.QUARANTINE, [paths.DATA_CARDS]),
         ("pretrain", paths.TOKENS, [paths.BASE_MODEL, paths.METRICS / "pretrain.json", paths.PLOTS / "pretrain.csv"]),
-        ("finetune_classifier", paths.SPAM_SPLITS, [paths.CLASSIFIER_MODEL, paths.METRICS / "finetune_classifier.json"]),
+        (
+            "finetune_classifier",
+            paths.SPAM_SPLITS,
+            [paths.CLASSIFIER_MODEL, paths.METRICS / "finetune_classifier.json"],
+        ),
         ("evaluate_base", paths.BASE_MODEL, [paths.METRICS / "base.json", paths.BASE_SAMPLES]),
         ("evaluate_classifier", paths.CLASSIFIER_MODEL, [paths.METRICS / "classifier.json"]),
         ("finetune_instruct", paths.BASE_MODEL, [paths.INSTRUCT_MODEL, paths.METRICS / "instruct.json"]),
@@ -275,7 +308,9 @@ def test_a_missing_input_says_what_to_run_and_leaves_nothing(copy_of_built):
 def test_data_that_is_not_what_is_expected_stops_the_graph(copy_of_built):
     forget(paths.CLEAN, paths.QUARANTINE, paths.VALIDATION)
     values = params.load()
-    data = values.data.model_copy(update={"expectations": values.data.expectations.model_copy(update={"min_messages": 100_000})})
+    data = values.data.model_copy(
+        update={"expectations": values.data.expectations.model_copy(update={"min_messages": 100_000})}
+    )
     with pytest.raises(GptmillError, match="min_messages|100,?000"):
         stages.run("validate", values.model_copy(update={"data": data}))
     assert not paths.CLEAN.exists() and not paths.QUARANTINE.exists() and not paths.VALIDATION.exists()
@@ -292,13 +327,17 @@ def test_a_disk_that_fills_up_leaves_no_model(copy_of_built, monkeypatch):
     forget(paths.CLASSIFIER_MODEL, paths.METRICS / "finetune_classifier.json", paths.PLOTS / "classifier.csv")
     with pytest.raises(OSError, match="No space left"):
         stages.run("finetune_classifier", params.load())
-    assert [path.name for path in paths.CLASSIFIER_MODEL.parent.iterdir() if path.name.startswith((".", "classifier"))] == []
+    assert [
+        path.name for path in paths.CLASSIFIER_MODEL.parent.iterdir() if path.name.startswith((".", "classifier"))
+    ] == []
     assert not (paths.METRICS / "finetune_classifier.json").exists() and not (paths.PLOTS / "classifier.csv").exists()
 
 
 def test_a_judge_that_is_not_there_gives_no_scores(copy_of_built, waits):
     forget(paths.JUDGEMENTS, paths.METRICS / "judge.json")
-    with pytest.raises(GptmillError, match="could not score a single answer.*no connection.*base_url.*judge.models.*judge.backend"):
+    with pytest.raises(
+        GptmillError, match="could not score a single answer.*no connection.*base_url.*judge.models.*judge.backend"
+    ):
         stages.run("judge_responses", change_judge("http://127.0.0.1:9/v1"))
     assert not paths.JUDGEMENTS.exists() and not (paths.METRICS / "judge.json").exists()
 
@@ -311,7 +350,11 @@ def test_the_base_models_answers_are_judged_beside_the_tuned_ones(copy_of_built)
     stages.run("judge_responses", params.load())
     metrics, judgements = files.read_json(paths.METRICS / "judge.json"), files.read_jsonl(paths.JUDGEMENTS)
     assert [record["base_score"] for record in judgements] == [None] + [0] * (len(records) - 1)
-    assert {record["scores"]["reference (no LLM)"] for record in judgements} == {record["score"] for record in judgements} == {100}
+    assert (
+        {record["scores"]["reference (no LLM)"] for record in judgements}
+        == {record["score"] for record in judgements}
+        == {100}
+    )
     assert (metrics["base_mean_score"], metrics["gain"], metrics["gain_low"], metrics["win_rate"]) == (0, 100, 100, 1)
     stages.run("report", params.load())
 
@@ -333,7 +376,9 @@ def test_a_judge_that_is_killed_leaves_no_judgements(copy_of_built, monkeypatch)
 def test_an_llm_as_judge_is_counted_with_its_failures(copy_of_built, serve):
     def answer(request):
         question = json.loads(request.body)["messages"][-1]["content"].partition("\n\nYour last reply")[0]
-        content = "40" if hashlib.sha256(question.encode()).digest()[0] % 2 else "I cannot say."  # nor when it is asked once more
+        content = (
+            "40" if hashlib.sha256(question.encode()).digest()[0] % 2 else "I cannot say."
+        )  # nor when it is asked once more
         return 200, {}, json.dumps({"choices": [{"message": {"content": content}}]}).encode()
 
     server = serve(answer)
@@ -356,7 +401,9 @@ def test_gpt2s_weights_are_loaded_and_not_trained(copy_of_built, monkeypatch):
     published = (paths.BASE_MODEL / "model.safetensors").read_bytes()
     Path("mirror").mkdir()
     Path("mirror/model.safetensors").write_bytes(published)
-    source = sources.Source("GPT-2", "https://example.org", hashlib.sha256(published).hexdigest(), "MIT", "model.safetensors")
+    source = sources.Source(
+        "GPT-2", "https://example.org", hashlib.sha256(published).hexdigest(), "MIT", "model.safetensors"
+    )
     monkeypatch.setitem(sources.GPT2_WEIGHTS, "gpt2-124M", source)
     monkeypatch.setenv("GPTMILL_MIRROR", "mirror")
     before = files.read_json(paths.METRICS / "pretrain.json")

@@ -13,7 +13,12 @@ from gptmill.stages import report
 EVIL = "<script>alert('x')</script>"
 COUNTS = {
     "corpus": {"characters": 900},
-    "spam": {"messages": 40, "classes": {"ham": 30, "spam": 10}, "near_duplicates": 7, "leakage": {"exact": 0, "near": 0}},
+    "spam": {
+        "messages": 40,
+        "classes": {"ham": 30, "spam": 10},
+        "near_duplicates": 7,
+        "leakage": {"exact": 0, "near": 0},
+    },
     "instructions": {"records": 20, "leakage": {"exact": 8, "near": 12}},
 }
 
@@ -23,10 +28,22 @@ def project(tmp_path, monkeypatch):
     """A folder with everything that the report reads, as the stages write it."""
     monkeypatch.chdir(tmp_path)
     for name in COUNTS:
-        put(paths.RAW / f"{name}.source.json", {"name": name, "origin": "a file", "licence": "MIT", "sha256": name * 9, "bytes": 900})
-    check = {"expectation": "no text is empty", "level": "row", "success": True, "observed": 0, "allowed": "at most 2% of the rows"}
+        put(
+            paths.RAW / f"{name}.source.json",
+            {"name": name, "origin": "a file", "licence": "MIT", "sha256": name * 9, "bytes": 900},
+        )
+    check = {
+        "expectation": "no text is empty",
+        "level": "row",
+        "success": True,
+        "observed": 0,
+        "allowed": "at most 2% of the rows",
+    }
     findings = {"kept": 9, "quarantined": 2, "duplicates": 3, "success": True, "expectations": [check]}
-    put(paths.VALIDATION, {**{name: {"sha256": name * 9, **counts, **findings} for name, counts in COUNTS.items()}, "success": True})
+    put(
+        paths.VALIDATION,
+        {**{name: {"sha256": name * 9, **counts, **findings} for name, counts in COUNTS.items()}, "success": True},
+    )
     put(paths.METRICS / "pretrain.json", {
         "parameters": 1234567, "tokens_trained_on": 46080,
     })  # fmt: skip
@@ -41,12 +58,17 @@ def project(tmp_path, monkeypatch):
         "natural_tfidf": {"accuracy": 0.8125, "precision": 0.4375, "recall": 0.5, "f1": 0.4667, "rows": 1234},
         "scores_of": "spam",
     })  # fmt: skip
-    put(paths.METRICS / "instruct.json", {"validation_loss": 1.5, "validation_perplexity": 4.482, "validation_token_accuracy": 0.6})
+    put(
+        paths.METRICS / "instruct.json",
+        {"validation_loss": 1.5, "validation_perplexity": 4.482, "validation_token_accuracy": 0.6},
+    )
     put_answers([answer("yes", "yes", 100), answer("no", "perhaps", 12)])
     put(paths.BASE_SAMPLES, {"prompt": "Once upon", "text": " a time"})
     for name in ("pretrain", "classifier", "instruct"):
         put_curve(name, [(10, 1, 3.0, 3.1, 0.4, 0.5), (20, 2, 1.5, 2.0, 0.8, 0.75)])
-    put_predictions([("ham", "ham", 0.9, "hi"), ("spam", "ham", 0.8, "WIN"), ("spam", "spam", 1, "£££"), ("ham", "ham", 0.7, "ok")])
+    put_predictions(
+        [("ham", "ham", 0.9, "hi"), ("spam", "ham", 0.8, "WIN"), ("spam", "spam", 1, "£££"), ("ham", "ham", 0.7, "ok")]
+    )
 
 
 def put(path: Path, value: object) -> None:
@@ -65,9 +87,22 @@ def put_csv(path: Path, rows: list) -> None:
 
 
 def put_curve(name: str, rows: list) -> None:
-    header = ["step", "epoch", "targets", "learning_rate", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "kept"]
+    header = [
+        "step",
+        "epoch",
+        "targets",
+        "learning_rate",
+        "train_loss",
+        "validation_loss",
+        "train_accuracy",
+        "validation_accuracy",
+        "kept",
+    ]
     lowest = min((row[3] for row in rows), default=0)
-    put_csv(paths.PLOTS / f"{name}.csv", [header, *[(step, epoch, 0, 0.001, *rest, int(rest[1] == lowest)) for step, epoch, *rest in rows]])
+    put_csv(
+        paths.PLOTS / f"{name}.csv",
+        [header, *[(step, epoch, 0, 0.001, *rest, int(rest[1] == lowest)) for step, epoch, *rest in rows]],
+    )
 
 
 def put_predictions(rows: list) -> None:
@@ -75,7 +110,14 @@ def put_predictions(rows: list) -> None:
 
 
 def answer(output: str, response: str, score: int | None, **more: object) -> dict:
-    record = {"instruction": "Agree.", "input": "", "output": output, "response": response, "tokens": 1, "stopped": "stop"}
+    record = {
+        "instruction": "Agree.",
+        "input": "",
+        "output": output,
+        "response": response,
+        "tokens": 1,
+        "stopped": "stop",
+    }
     return {**record, "score": score, "failure": None, **more}
 
 
@@ -120,10 +162,23 @@ def test_classes_that_are_not_spam_and_ham_are_called_by_their_names_and_no_othe
     validation = json.loads(paths.VALIDATION.read_text())
     validation["spam"]["classes"] = {"poems": 9, "news": 8, "jokes": 7}
     put(paths.VALIDATION, validation)
-    put_predictions([("poems", "poems", 0.9, "a"), ("news", "news", 0.8, "b"), ("jokes", "news", 0.7, "c"), ("jokes", "jokes", 0.6, "d")])
+    put_predictions(
+        [
+            ("poems", "poems", 0.9, "a"),
+            ("news", "news", 0.8, "b"),
+            ("jokes", "news", 0.7, "c"),
+            ("jokes", "jokes", 0.6, "d"),
+        ]
+    )
     text = words(page())
     assert not re.search(r"\b(spam|ham)\b", text.casefold())
-    for said in ("those of 3 classes, averaged", "jokes 25.0% 25.0%", "Of class poems 9", "Taken for news", "jokes of 2 1 1 0"):
+    for said in (
+        "those of 3 classes, averaged",
+        "jokes 25.0% 25.0%",
+        "Of class poems 9",
+        "Taken for news",
+        "jokes of 2 1 1 0",
+    ):
         assert said in text
     assert "As classes are spread" not in text  # nothing was balanced
 
@@ -137,7 +192,9 @@ def test_the_page_is_self_contained():
     }  # fmt: skip
     assert "default-src 'none'" in html
     assert len(html) < 400_000
-    assert re.search(r"body \{[^}]*overflow-wrap: anywhere", html)  # or one long string would make the page scroll sideways
+    assert re.search(
+        r"body \{[^}]*overflow-wrap: anywhere", html
+    )  # or one long string would make the page scroll sideways
 
 
 def test_the_same_inputs_give_the_same_bytes():
@@ -159,7 +216,11 @@ def test_what_comes_from_data_or_a_model_is_shown_and_not_run():
     put_answers([answer(EVIL, EVIL, 100, instruction=EVIL, input=f'"><img src=x onerror={EVIL}'),
                  answer("a", "b", None, failure=EVIL, instruction=f"{EVIL} \x07")], judge=f"{EVIL} (LLM)")  # fmt: skip
     html = page()
-    assert re.findall(r"<script|<img|<[^>]*\s(?:on\w+)\s*=", html) == re.findall(r"<script|<img|<[^>]*\s(?:on\w+)\s*=", plain) == []
+    assert (
+        re.findall(r"<script|<img|<[^>]*\s(?:on\w+)\s*=", html)
+        == re.findall(r"<script|<img|<[^>]*\s(?:on\w+)\s*=", plain)
+        == []
+    )
     assert html.count("&lt;script&gt;") >= 10
     assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", html)
 
@@ -175,11 +236,19 @@ def test_a_base_model_that_was_loaded_has_no_empty_chart():
 def test_models_that_are_worse_than_simple_ones_are_said_to_be():
     change(paths.METRICS / "base.json", perplexity_to_trigram=2.4667)
     scores = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "rows": 100}
-    change(paths.METRICS / "classifier.json", **{"test": {"accuracy": 0.8, **scores}, "tfidf": {"accuracy": 0.9, **scores}})
+    change(
+        paths.METRICS / "classifier.json", **{"test": {"accuracy": 0.8, **scores}, "tfidf": {"accuracy": 0.9, **scores}}
+    )
     put_predictions([("ham", "ham", 0.9, "hi")] * 80 + [("spam", "ham", 0.9, "WIN")] * 20)
     put_answers([answer("yes", "no", 3)])
     text = words(page())
-    for said in ("Worse than a trigram model", "2.47 times", "this one ends above it", "Worse than TF-IDF", "No answer is exactly right"):
+    for said in (
+        "Worse than a trigram model",
+        "2.47 times",
+        "this one ends above it",
+        "Worse than TF-IDF",
+        "No answer is exactly right",
+    ):
         assert said in text
     assert "Better than" not in text
 

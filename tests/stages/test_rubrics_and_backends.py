@@ -15,7 +15,10 @@ from gptmill.evaluation import judging
 from gptmill.stages import judge_responses
 
 RUBRICS = ["pairwise", "score-0-100", "score-1-5"]
-ANSWERS = [RECORD | {"id": n, "response": f"Tom {n}", "base_response": f"Tim {n}", "tokens": 1, "stopped": "stop"} for n in range(4)]
+ANSWERS = [
+    RECORD | {"id": n, "response": f"Tom {n}", "base_response": f"Tim {n}", "tokens": 1, "stopped": "stop"}
+    for n in range(4)
+]
 ANSWERS.append(ANSWERS[0] | {"id": 4, "base_response": "Tom 0"})  # as good as the base model's, to the letter
 
 
@@ -106,14 +109,18 @@ def test_what_was_judged_is_kept_when_a_later_step_fails(serve, monkeypatch, rub
     paid = {request.body for request in server.requests}
     assert paid
     assert gptmill("stage", "judge_responses").exit_code == 0
-    assert not paid & {request.body for request in server.requests[len(paid) :]}, "a reply that was paid for was asked for again"
+    assert not paid & {request.body for request in server.requests[len(paid) :]}, (
+        "a reply that was paid for was asked for again"
+    )
     assert len(server.requests) == 8
 
 
 def test_a_comparison_without_the_base_models_answers_is_refused_before_any_request(serve):
     server = serve(says)
     configure("openai", "pairwise", server.url)
-    files.write_jsonl(paths.RESPONSES, [{key: value for key, value in answer.items() if key != "base_response"} for answer in ANSWERS])
+    files.write_jsonl(
+        paths.RESPONSES, [{key: value for key, value in answer.items() if key != "base_response"} for answer in ANSWERS]
+    )
     result = gptmill("stage", "judge_responses")
     assert result.exit_code == 1 and "generate.compare_base: true" in str(result.exception) and server.requests == []
 
@@ -139,7 +146,14 @@ def test_two_files_are_compared_by_every_rubric(serve, rubric):
     mine = [{key: value for key, value in answer.items() if key != "base_response"} for answer in ANSWERS[:4]]
     for name, records in (("mine", mine), ("theirs", theirs)):
         files.write_json(paths.REPORTS / f"{name}.json", records)
-    words = ("judge", str(paths.REPORTS / "mine.json"), "--against-file", str(paths.REPORTS / "theirs.json"), "--backend", "openai")
+    words = (
+        "judge",
+        str(paths.REPORTS / "mine.json"),
+        "--against-file",
+        str(paths.REPORTS / "theirs.json"),
+        "--backend",
+        "openai",
+    )
     result = gptmill(*words, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)

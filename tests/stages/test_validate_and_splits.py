@@ -12,12 +12,21 @@ import pytest
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.data import rawtext, similar
-from gptmill.params import CorpusParams, ExpectationParams, InstructionsParams, InstructionSplitParams, SpamParams, SpamSplitParams
+from gptmill.params import (
+    CorpusParams,
+    ExpectationParams,
+    InstructionsParams,
+    InstructionSplitParams,
+    SpamParams,
+    SpamSplitParams,
+)
 from gptmill.params.sources import STANDARD
 from gptmill.stages import split_instructions, split_spam, tokenize, validate
 from gptmill.text import prompts, tokenizer, tokens
 
-RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (paths.raw_file(Path(name).stem, name) for name in ("corpus.txt", "spam.tsv", "instructions.json"))
+RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (
+    paths.raw_file(Path(name).stem, name) for name in ("corpus.txt", "spam.tsv", "instructions.json")
+)
 SOURCE = {"urls": [], "member": "", "sha256": "", "licence": "", "max_megabytes": 1}
 SOURCES = {
     "corpus": CorpusParams(**SOURCE, **STANDARD["corpus"]),
@@ -45,11 +54,15 @@ INSTRUCTIONS = SimpleNamespace(seed=7, split=SimpleNamespace(instructions=RECORD
 
 
 def lines() -> list[str]:
-    return [f"ham\tsee you at {n}:30, then" for n in range(60)] + [f'spam\tWIN £{n}00 "now"\x85'[:-1] for n in range(30)]
+    return [f"ham\tsee you at {n}:30, then" for n in range(60)] + [
+        f'spam\tWIN £{n}00 "now"\x85'[:-1] for n in range(30)
+    ]
 
 
 def records() -> list[dict]:
-    return [{"instruction": f"Count to {n}.", "input": "", "output": " ".join(map(str, range(n + 1)))} for n in range(30)]
+    return [
+        {"instruction": f"Count to {n}.", "input": "", "output": " ".join(map(str, range(n + 1)))} for n in range(30)
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +72,9 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def put(corpus: str = "Once upon a time. " * 20, spam: list[str] | None = None, instructions: list | None = None) -> None:
+def put(
+    corpus: str = "Once upon a time. " * 20, spam: list[str] | None = None, instructions: list | None = None
+) -> None:
     for name in paths.DATA_SETS:
         paths.raw_folder(name).mkdir(parents=True, exist_ok=True)
     RAW_CORPUS.write_text(corpus)
@@ -87,26 +102,51 @@ def test_the_stages_write_what_the_next_ones_read(capsys):
     names = ["natural.parquet", "test.parquet", "train.parquet", "validation.parquet"]
     assert sorted(path.name for path in paths.SPAM_SPLITS.iterdir()) == names
     assert list(pd.read_parquet(paths.SPAM_SPLITS / "test.parquet").columns) == ["label", "text"]
-    assert sorted(path.name for path in paths.INSTRUCTION_SPLITS.iterdir()) == ["test.jsonl", "train.jsonl", "validation.jsonl"]
+    assert sorted(path.name for path in paths.INSTRUCTION_SPLITS.iterdir()) == [
+        "test.jsonl",
+        "train.jsonl",
+        "validation.jsonl",
+    ]
     assert list(files.read_jsonl(paths.INSTRUCTION_SPLITS / "train.jsonl")[0]) == ["instruction", "input", "output"]
     assert paths.DATA_DOCS.joinpath("index.html").exists()
     said = capsys.readouterr().out
-    assert "spam: messages 90, duplicates 0, near_duplicates 0, conflicting_labels 0, kept 90, quarantined 0, ham 60, spam 30" in said
+    assert (
+        "spam: messages 90, duplicates 0, near_duplicates 0, conflicting_labels 0, kept 90, quarantined 0, ham 60, spam 30"
+        in said
+    )
     assert "spam: 60 messages -> train 36, validation 12, test 12 (50.0% ham, 50.0% spam); natural test 18" in said
     assert "instructions: 30 records -> train 18, validation 6, test 6" in said
 
 
 def test_what_is_quarantined_and_what_is_kept_add_up():
-    put("Once upon a time. " * 20 + "\n<|endoftext|>\nThe end.\n" * 15, [*lines(), "", "hum\tx"], [*records(), {"instruction": "a"}, 5])
+    put(
+        "Once upon a time. " * 20 + "\n<|endoftext|>\nThe end.\n" * 15,
+        [*lines(), "", "hum\tx"],
+        [*records(), {"instruction": "a"}, 5],
+    )
     validate.run(CHECKS)
     report = files.read_json(paths.VALIDATION)
-    assert report["success"] and report["spam"]["messages"] == 92 == report["spam"]["kept"] + report["spam"]["quarantined"]
-    assert report["instructions"]["records"] == 32 == report["instructions"]["kept"] + report["instructions"]["quarantined"]
+    assert (
+        report["success"] and report["spam"]["messages"] == 92 == report["spam"]["kept"] + report["spam"]["quarantined"]
+    )
+    assert (
+        report["instructions"]["records"]
+        == 32
+        == report["instructions"]["kept"] + report["instructions"]["quarantined"]
+    )
     assert report["corpus"]["documents"] == 16 and report["corpus"]["duplicates"] == 14
     quarantine = pd.read_parquet(paths.QUARANTINE / "spam.parquet")
     assert list(quarantine["row"]) == [91, 92] and list(quarantine["reasons"])[1] == "label is unknown"
-    assert 91 not in set(pd.read_parquet(paths.CLEAN_SPAM)["row"]) and len(files.read_jsonl(paths.CLEAN_INSTRUCTIONS)) == 30
-    assert list(pd.read_parquet(paths.QUARANTINE / "corpus.parquet").columns) == ["row", "text", "characters", "reasons"]
+    assert (
+        91 not in set(pd.read_parquet(paths.CLEAN_SPAM)["row"])
+        and len(files.read_jsonl(paths.CLEAN_INSTRUCTIONS)) == 30
+    )
+    assert list(pd.read_parquet(paths.QUARANTINE / "corpus.parquet").columns) == [
+        "row",
+        "text",
+        "characters",
+        "reasons",
+    ]
 
 
 def test_a_bad_document_is_set_aside_with_its_length_and_every_reason():
@@ -126,7 +166,9 @@ def test_a_corpus_of_the_same_lines_or_too_short_for_a_window_stops():
         validate.run(CHECKS)
     put("Once upon a time. " * 20)
     long = SimpleNamespace(**vars(CHECKS) | {"model": SimpleNamespace(context_length=256)})
-    with pytest.raises(GptmillError, match="has 514 bytes or more, for a window of 256 tokens .*: observed 360, allowed at least 514"):
+    with pytest.raises(
+        GptmillError, match="has 514 bytes or more, for a window of 256 tokens .*: observed 360, allowed at least 514"
+    ):
         validate.run(long)
 
 
@@ -158,7 +200,10 @@ def test_a_failed_suite_names_the_data_sets_and_leaves_docs_but_no_outputs():
     with pytest.raises(GptmillError) as refusal:
         validate.run(CHECKS)
     message = str(refusal.value)
-    assert "corpus: 2 expectations are not met:\n  the corpus has 100 characters or more: observed 10, allowed at least 100" in message
+    assert (
+        "corpus: 2 expectations are not met:\n  the corpus has 100 characters or more: observed 10, allowed at least 100"
+        in message
+    )
     assert "spam: 1 expectation is not met:\n  10% of the messages or more are spam: observed 0.016393" in message
     assert "instructions: 1 expectation is not met:\n  20 records or more are kept: observed 5" in message
     assert "reports/data_docs/index.html" in message
@@ -200,8 +245,13 @@ def noisy_copies() -> tuple[list[str], list[dict]]:
     long = [f"{label}\tthe {a} and the {b} went down to the river {n}" for n, (label, a, b) in enumerate(
         [("ham", a, b) for a in ("cat", "dog", "miller") for b in ("goat", "king")] + [("spam", "prize", "winner")] * 2
     )]  # fmt: skip
-    copies = [line.partition("\t")[0] + "\t" + line.partition("\t")[2].upper().replace(" ", ",  ") for line in rng.sample(lines(), 30)]
-    return lines() + copies + long, records() + [{**record, "instruction": record["instruction"].upper()} for record in records()[:9]]
+    copies = [
+        line.partition("\t")[0] + "\t" + line.partition("\t")[2].upper().replace(" ", ",  ")
+        for line in rng.sample(lines(), 30)
+    ]
+    return lines() + copies + long, records() + [
+        {**record, "instruction": record["instruction"].upper()} for record in records()[:9]
+    ]
 
 
 def test_the_report_states_repetitions_classes_and_no_leakage(capsys):
@@ -233,7 +283,11 @@ def test_groups_that_are_wrong_stop_the_graph_and_the_books_split_does_not(monke
     spam_lines, items = noisy_copies()
     put(spam=spam_lines, instructions=items)
     with monkeypatch.context() as patch:
-        patch.setattr(similar, "group", lambda texts, threshold: pd.Series([str(n) for n in range(len(texts))]).where(texts.notna()))
+        patch.setattr(
+            similar,
+            "group",
+            lambda texts, threshold: pd.Series([str(n) for n in range(len(texts))]).where(texts.notna()),
+        )
         with pytest.raises(GptmillError, match="stand in different splits.* in train and "):
             validate.run(CHECKS)
     assert not paths.CLEAN.exists()
@@ -244,7 +298,9 @@ def test_groups_that_are_wrong_stop_the_graph_and_the_books_split_does_not(monke
     )
     validate.run(changed(CHECKS, split=book))
     report = files.read_json(paths.VALIDATION)
-    assert report["success"] and report["spam"]["leakage"]["exact"] > 0 and report["instructions"]["leakage"]["exact"] > 0
+    assert (
+        report["success"] and report["spam"]["leakage"]["exact"] > 0 and report["instructions"]["leakage"]["exact"] > 0
+    )
 
 
 def test_conflicting_labels_are_in_quarantine_with_each_others_rows():
@@ -286,7 +342,9 @@ def tokenized(capsys):
 def test_a_corpus_that_was_joined_by_markers_is_as_many_documents(tokenized, file):
     stories = [STORY.format(n) for n in range(60)]
     joined, path = "<|endoftext|>".join(stories), paths.raw_file("corpus", file)
-    frame = pd.DataFrame({"text": ["<|endoftext|>".join(stories[:59]), f"<|endoftext|>\n<|endoftext|>{stories[59]}<|endoftext|> "]})
+    frame = pd.DataFrame(
+        {"text": ["<|endoftext|>".join(stories[:59]), f"<|endoftext|>\n<|endoftext|>{stories[59]}<|endoftext|> "]}
+    )
     match path.suffix:
         case ".txt":
             path.write_text(joined)
@@ -310,14 +368,19 @@ def test_pages_that_form_feeds_divide_are_text(tokenized):
 
 
 def test_other_tools_markers_are_a_warning_with_their_counts(tokenized):
-    stories = [f"<s>{STORY.format(n)}</s>" if n < 20 else f"<|im_start|>user\n{STORY.format(n)}<|im_end|>" for n in range(60)]
+    stories = [
+        f"<s>{STORY.format(n)}</s>" if n < 20 else f"<|im_start|>user\n{STORY.format(n)}<|im_end|>" for n in range(60)
+    ]
     RAW_CORPUS.write_text("\n".join(stories))
     put_records = [{"instruction": f"Count to {n}.", "input": "", "output": "one <|endoftext|> two"} for n in range(30)]
     RAW_INSTRUCTIONS.write_text(json.dumps(put_records))
     RAW_SPAM.write_text("\n".join([*lines(), "ham\t[CLS] hello"]) + "\n")
     report, documents, said = tokenized()
     assert report["markers"] == {"<|im_start|>": 40, "<|im_end|>": 40, "<s>": 20, "</s>": 20} and report["success"]
-    assert "warning: corpus has names of special tokens, which are learnt as plain text: <|im_start|> 40 times, <|im_end|> 40 times" in said
+    assert (
+        "warning: corpus has names of special tokens, which are learnt as plain text: <|im_start|> 40 times, <|im_end|> 40 times"
+        in said
+    )
     assert "where they should end a document, replace them with <|endoftext|>" in said
     whole = files.read_json(paths.VALIDATION)
     assert whole["instructions"]["markers"] == {"<|endoftext|>": 30} and whole["spam"]["markers"] == {"[CLS]": 1}

@@ -43,7 +43,9 @@ def template(tmp_path_factory) -> Path:
         path.write_text(text)
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "repro", "-q"], ["git", "add", "."]):
         subprocess.run(command, cwd=folder, check=True)
-    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "all"], cwd=folder, check=True)
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "all"], cwd=folder, check=True
+    )
     return folder
 
 

@@ -107,7 +107,9 @@ def test_stories_come_back_to_what_they_introduced(corpus):
     """Names are said again in the story that they belong to: that is what makes a story connected."""
     again = alone = 0
     for story in corpus.split(SEPARATOR):
-        names = collections.Counter(word for word in re.findall(r"[A-Z][a-z]+", story) if word in words.GIRLS + words.BOYS + words.TOWNS)
+        names = collections.Counter(
+            word for word in re.findall(r"[A-Z][a-z]+", story) if word in words.GIRLS + words.BOYS + words.TOWNS
+        )
         again += sum(count > 1 for count in names.values())
         alone += sum(count == 1 for count in names.values())
     assert again > 3 * alone
@@ -129,7 +131,9 @@ def test_few_rows_keep_the_share_of_spam():
 
 
 def test_no_message_is_both_ham_and_spam(messages):
-    assert not {text for label, text in messages if label == "ham"} & {text for label, text in messages if label == "spam"}
+    assert not {text for label, text in messages if label == "ham"} & {
+        text for label, text in messages if label == "spam"
+    }
 
 
 def test_no_keyword_list_solves_the_spam(messages):
@@ -176,7 +180,9 @@ def test_an_instruction_has_one_answer(records):
 
 
 def test_copying_or_repeating_one_answer_solves_no_instructions(records):
-    copied = sum(record["output"].lower() in (record["input"].lower(), record["instruction"].lower()) for record in records)
+    copied = sum(
+        record["output"].lower() in (record["input"].lower(), record["instruction"].lower()) for record in records
+    )
     assert copied / len(records) <= 0.02
     assert collections.Counter(record["output"] for record in records).most_common(1)[0][1] / len(records) <= 0.02
 

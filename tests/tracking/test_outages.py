@@ -94,7 +94,9 @@ def log_model(client, run_id: str, folder: Path, *, half: bool) -> None:
     """As MLflow does: the model is made known, then its files are copied, then it is ready."""
     from mlflow.entities import LoggedModelStatus
 
-    model = client.create_logged_model(client.get_run(run_id).info.experiment_id, name=folder.name, source_run_id=run_id)
+    model = client.create_logged_model(
+        client.get_run(run_id).info.experiment_id, name=folder.name, source_run_id=run_id
+    )
     place = Path(model.artifact_location.removeprefix("file://"))
     place.mkdir(parents=True)
     (place / "model.safetensors").write_bytes(b"x" * 500)
@@ -103,12 +105,16 @@ def log_model(client, run_id: str, folder: Path, *, half: bool) -> None:
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
 
-def test_a_model_that_does_not_fit_leaves_nothing_and_is_sent_when_there_is_room(store, weights, kept, monkeypatch, caplog):
+def test_a_model_that_does_not_fit_leaves_nothing_and_is_sent_when_there_is_room(
+    store, weights, kept, monkeypatch, caplog
+):
     import mlflow
 
     full = [True]
     monkeypatch.setattr(
-        registry, "log_model", lambda folder, *_: log_model(store.client, mlflow.active_run().info.run_id, folder, half=full[0])
+        registry,
+        "log_model",
+        lambda folder, *_: log_model(store.client, mlflow.active_run().info.run_id, folder, half=full[0]),
     )
     with tracking.run("pretrain", {"seed": 1}, []) as run:
         run.model(weights, "generate", {})

@@ -98,7 +98,9 @@ def test_a_stage_from_the_cache_is_linked_to_the_run_that_made_these_bytes(proje
         judge(text)
         lock()
         sync()
-    pretrained = {run.data.tags["output.models/base"]: run.info.run_id for run in store.runs() if run.info.run_name == "pretrain"}
+    pretrained = {
+        run.data.tags["output.models/base"]: run.info.run_id for run in store.runs() if run.info.run_name == "pretrain"
+    }
     assert len(pretrained) == 3
     # As DVC does when params go back to what they were: the outputs are put back, and nothing runs but what is new.
     monkeypatch.setenv("GPTMILL_RUN", "back")
@@ -161,7 +163,9 @@ DVC = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1], shell=True).
 
 
 def test_without_a_name_the_dvc_process_makes_the_run_and_its_end_ends_it(project, store):
-    program = "import time; from gptmill.tracking import pipelines; print(pipelines.current(), flush=True); time.sleep({})"
+    program = (
+        "import time; from gptmill.tracking import pipelines; print(pipelines.current(), flush=True); time.sleep({})"
+    )
     (Path("dvc")).write_text(DVC)
     stage = f"{sys.executable} -c '{program.format(0)}'"
     command = [sys.executable, "dvc", f"{stage} & {stage} & wait; {sys.executable} -c 'input()'"]

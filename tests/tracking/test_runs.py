@@ -19,7 +19,10 @@ INPUTS = {
     "pretrain": [paths.TOKENS, paths.TOKENIZER],
     "evaluate_base": [paths.BASE_MODEL, paths.TOKENS],
     "finetune_classifier": [*(paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "validation")), *MODELS],
-    "evaluate_classifier": [paths.CLASSIFIER_MODEL, *(paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "test", "natural"))],
+    "evaluate_classifier": [
+        paths.CLASSIFIER_MODEL,
+        *(paths.SPAM_SPLITS / f"{name}.parquet" for name in ("train", "test", "natural")),
+    ],
     "finetune_instruct": [*(paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")), *MODELS],
     "judge_responses": [paths.RESPONSES],
 }
@@ -53,11 +56,15 @@ def test_a_run_has_the_params_that_the_stage_read(runs, built):
         assert {key: value for key, value in run.data.params.items() if known.get(key, value) != value} == {}
         # What decides the outputs is in the run: every key that the stage read itself, but for those that change no byte.
         read = {key for key in built.read[stage] if key in known}
-        assert read - {f"compute.{key}" for key in ("launcher", "checkpoint_activations", "checkpoint_minutes")} <= set(run.data.params)
+        assert read - {f"compute.{key}" for key in ("launcher", "checkpoint_activations", "checkpoint_minutes")} <= set(
+            run.data.params
+        )
 
 
 def test_a_run_knows_its_commit(runs, built):
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=built.folder, capture_output=True, text=True, check=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=built.folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
     for run in runs.values():
         assert run.data.tags["mlflow.source.git.commit"] == commit
         assert run.data.tags["git.dirty"] == "false"
@@ -86,7 +93,11 @@ def test_a_run_has_its_outputs_by_the_hash_that_dvc_knows_them_by(runs, built):
         "judge_responses": {"reports/judgements.jsonl", "metrics/judge.json"},
     }
     for stage, named in outputs.items():
-        found = {tag.removeprefix("output."): value for tag, value in runs[stage].data.tags.items() if tag.startswith("output.")}
+        found = {
+            tag.removeprefix("output."): value
+            for tag, value in runs[stage].data.tags.items()
+            if tag.startswith("output.")
+        }
         assert found == {name: dvc_hash(built.folder / name) for name in named}
     assert runs["pretrain"].data.tags["output.models/base"].endswith(".dir")
 
@@ -101,7 +112,9 @@ def test_nothing_is_kept_of_what_mlflow_has(runs, built):
     assert list((built.folder / ".gptmill" / "journal").glob("*-*")) == []
 
 
-@pytest.mark.parametrize(("stage", "file"), [("evaluate_base", "base"), ("finetune_instruct", "instruct"), ("judge_responses", "judge")])
+@pytest.mark.parametrize(
+    ("stage", "file"), [("evaluate_base", "base"), ("finetune_instruct", "instruct"), ("judge_responses", "judge")]
+)
 def test_a_run_has_the_figures_of_the_metrics_file(runs, built, stage, file):
     metrics = {
         name: value
@@ -122,12 +135,15 @@ def test_the_classifiers_run_has_both_models_figures(runs, built):
 
 
 @pytest.mark.parametrize(
-    ("stage", "plot"), [("pretrain", "pretrain"), ("finetune_classifier", "classifier"), ("finetune_instruct", "instruct")]
+    ("stage", "plot"),
+    [("pretrain", "pretrain"), ("finetune_classifier", "classifier"), ("finetune_instruct", "instruct")],
 )
 def test_a_run_has_the_curve(client, runs, built, stage, plot):
     rows = [line.split(",") for line in (built.folder / paths.PLOTS / f"{plot}.csv").read_text().splitlines()]
     at = rows[0].index("validation_loss")
-    points = {point.step: point.value for point in client.get_metric_history(runs[stage].info.run_id, "validation_loss")}
+    points = {
+        point.step: point.value for point in client.get_metric_history(runs[stage].info.run_id, "validation_loss")
+    }
     for row in rows[1:]:
         assert points[int(row[0])] == pytest.approx(float(row[at]), rel=1e-3)
 
@@ -217,10 +233,13 @@ def test_the_logged_language_models_answer_with_text(served, in_built):
     from gptmill.inference.serving import Assistant
 
     assert served["base"]["columns"] == served["instruct"]["columns"] == ["text"]
-    assert [row[0].startswith(prompt) for row, prompt in zip(served["base"]["rows"], ["Claim your prize", "see you"], strict=True)] == [
-        True
-    ] * 2
-    assert served["instruct"]["rows"] == [[Assistant(paths.INSTRUCT_MODEL).answer(text)] for text in ("Claim your prize", "see you")]
+    assert [
+        row[0].startswith(prompt)
+        for row, prompt in zip(served["base"]["rows"], ["Claim your prize", "see you"], strict=True)
+    ] == [True] * 2
+    assert served["instruct"]["rows"] == [
+        [Assistant(paths.INSTRUCT_MODEL).answer(text)] for text in ("Claim your prize", "see you")
+    ]
 
 
 def test_a_logged_model_brings_its_own_code_and_nothing_pickled(served, client, built_store):
@@ -268,7 +287,9 @@ def test_sections_become_dotted_params(store, project):
     with tracking.run("pretrain", {"seed": 5, "judge": values.judge}, []):
         pass
     found = store.latest().data.params
-    assert found["seed"] == "5" and found["judge.concurrency"] == "4" and len(found) == 1 + len(values.judge.model_dump())
+    assert (
+        found["seed"] == "5" and found["judge.concurrency"] == "4" and len(found) == 1 + len(values.judge.model_dump())
+    )
 
 
 def test_what_is_not_there_stops_nothing(store, caplog):

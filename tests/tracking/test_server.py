@@ -60,7 +60,10 @@ def everything(client, run) -> dict:
     names = [name for name in run.data.metrics if not name.startswith("system/") and name not in timed]
     return {
         "params": run.data.params,
-        "curves": {name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)] for name in names},
+        "curves": {
+            name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
+            for name in names
+        },
         "inputs": [(given.dataset.name, given.dataset.digest) for given in run.inputs.dataset_inputs],
         "outputs": {tag: value for tag, value in run.data.tags.items() if tag.startswith("output.")},
         "artifacts": sorted(item.path for item in client.list_artifacts(run.info.run_id)),
@@ -70,11 +73,15 @@ def everything(client, run) -> dict:
 
 def contents(folder: Path) -> dict[str, bytes]:
     outs = ("models/base", "metrics/pretrain.json", "plots/pretrain.csv")
-    found = [path for out in outs for path in ([folder / out] if (folder / out).is_file() else (folder / out).rglob("*"))]
+    found = [
+        path for out in outs for path in ([folder / out] if (folder / out).is_file() else (folder / out).rglob("*"))
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def test_a_server_killed_in_the_middle_of_a_training_costs_nothing(copy_of_built, built, built_store, server, monkeypatch, caplog):
+def test_a_server_killed_in_the_middle_of_a_training_costs_nothing(
+    copy_of_built, built, built_store, server, monkeypatch, caplog
+):
     import mlflow
 
     for name in ("MAX_RETRIES", "TIMEOUT"):
@@ -119,7 +126,10 @@ def experiments(built, server, root, tmp_path_factory) -> list:
 
     folder = tmp_path_factory.mktemp("experiments")
     shutil.copytree(
-        built.folder, folder, ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".git", ".gptmill"), dirs_exist_ok=True
+        built.folder,
+        folder,
+        ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".git", ".gptmill"),
+        dirs_exist_ok=True,
     )
     for name in ("src", ".dvc/config", ".dvcignore", ".gitignore"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -131,11 +141,15 @@ def experiments(built, server, root, tmp_path_factory) -> list:
         "DVC_SITE_CACHE_DIR": str(home / "dvc"), "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         **{f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }  # fmt: skip
-    ignored = "/data/\n/models/\n/plots/\n/reports/\n"  # what DVC's outputs are to git; DVC's own entries come with a run
+    ignored = (
+        "/data/\n/models/\n/plots/\n/reports/\n"  # what DVC's outputs are to git; DVC's own entries come with a run
+    )
     (folder / ".gitignore").write_text((folder / ".gitignore").read_text() + ignored)
 
     def do(*command: str) -> None:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
     do("git", "init", "-q")
@@ -146,7 +160,9 @@ def experiments(built, server, root, tmp_path_factory) -> list:
         do("dvc", "exp", "run", "-S", f"classifier.learning_rate={rate}", "finetune_classifier")
     do("gptmill", "sync")
     client = mlflow.MlflowClient(server.url)
-    return client.search_runs([client.get_experiment_by_name("gptmill-classifier").experiment_id], order_by=["start_time ASC"])
+    return client.search_runs(
+        [client.get_experiment_by_name("gptmill-classifier").experiment_id], order_by=["start_time ASC"]
+    )
 
 
 def test_three_experiments_are_three_runs_that_can_be_compared(experiments):
@@ -167,7 +183,9 @@ def test_each_experiment_is_a_pipeline_run_of_its_own_that_ended(experiments, se
     assert len({parent.info.run_id for parent in parents}) == 3
     assert {parent.info.status for parent in parents} == {"FINISHED"}
     assert [parent.info.run_name for parent in parents] == [run.data.tags["dvc.experiment"] for run in experiments]
-    assert [parent.data.tags["ran.finetune_classifier"] for parent in parents] == [run.info.run_id for run in experiments]
+    assert [parent.data.tags["ran.finetune_classifier"] for parent in parents] == [
+        run.info.run_id for run in experiments
+    ]
 
 
 def test_mlflows_page_compares_them(experiments, server, browser, tmp_path):

@@ -126,7 +126,12 @@ def test_sync_says_what_is_left_and_why_and_ends_with_1(store, offline, tmp_path
     offline()
     track(tmp_path)
     said = CliRunner().invoke(cli.app, ["sync"])
-    assert said.exit_code == 1 and "left  pretrain of " in said.output and "127.0.0.1" in said.output and "secret" not in said.output
+    assert (
+        said.exit_code == 1
+        and "left  pretrain of " in said.output
+        and "127.0.0.1" in said.output
+        and "secret" not in said.output
+    )
     offline(False)
     said = CliRunner().invoke(cli.app, ["sync"])
     assert said.exit_code == 0 and "sent  pretrain of " in said.output and store.latest().info.run_id in said.output
@@ -179,7 +184,9 @@ def test_a_journal_that_is_just_begun_is_nobody_elses(tmp_path, monkeypatch):
     assert found == []
 
 
-def test_another_stages_journal_that_can_not_be_settled_costs_this_one_nothing(store, offline, tmp_path, monkeypatch, caplog):
+def test_another_stages_journal_that_can_not_be_settled_costs_this_one_nothing(
+    store, offline, tmp_path, monkeypatch, caplog
+):
     offline()
     track(tmp_path)
     offline(False)

@@ -48,7 +48,9 @@ def _make(name: str, dropout: float = 0.2) -> Task:
     examples = [Example(row[: len(row) // 2 + 1], [*row[len(row) // 2 + 1 :], 0]) for row in rows]
     labelled = [(row, row[-1] % 2) for row in rows]
     return {
-        "next_token": Task(lambda: _gpt(dropout), NextToken(tokens, tokens[:50], context_length=8, batch_size=4, seed=3)),
+        "next_token": Task(
+            lambda: _gpt(dropout), NextToken(tokens, tokens[:50], context_length=8, batch_size=4, seed=3)
+        ),
         "instruction": Task(lambda: _gpt(dropout), Instruction(examples, examples, 16, 4, 3, prompt_counts=False)),
         "classification": Task(lambda: _classifier(dropout), Classification(labelled, labelled, 16, 4, 3)),
         "lora": Task(lambda: _adapted(dropout), Instruction(examples, examples, 16, 4, 3, prompt_counts=True)),

@@ -12,7 +12,11 @@ from gptmill.core.errors import GptmillError
 from gptmill.runtime import compute, fingerprint
 from gptmill.training import checkpoint
 
-TENSORS = {"weight/a": torch.arange(6.0).reshape(2, 3), "optimizer/a.step": torch.tensor(3.0), "best/a": torch.tensor([1.5, float("nan")])}
+TENSORS = {
+    "weight/a": torch.arange(6.0).reshape(2, 3),
+    "optimizer/a.step": torch.tensor(3.0),
+    "best/a": torch.tensor([1.5, float("nan")]),
+}
 NUMBERS = {"curve": [{"loss": 0.1 + 0.2, "rate": 1e-300}], "targets": 7}
 
 
@@ -88,7 +92,9 @@ def test_a_file_that_can_not_grow_is_told_of_and_the_checkpoint_before_stays(che
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        with pytest.raises(GptmillError, match=r"checkpoint at step 2 \(0.1 MB\) could not be written to .*: File too large. Make room"):
+        with pytest.raises(
+            GptmillError, match=r"checkpoint at step 2 \(0.1 MB\) could not be written to .*: File too large. Make room"
+        ):
             kept.save(2, {"weight/a": torch.zeros(20_000)}, NUMBERS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -156,7 +162,9 @@ def test_the_fingerprint_changes_with_torch(values, monkeypatch):
 @pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct", "generate_responses"])
 def test_the_fingerprint_is_of_the_code_that_the_graph_names(project, root, stage):
     deps = YAML(typ="safe").load((root / "dvc.yaml").read_text())["stages"][stage]["deps"]
-    assert fingerprint.code(stage) == sorted(dep.removeprefix("src/gptmill/") for dep in deps if dep.startswith("src/gptmill/"))
+    assert fingerprint.code(stage) == sorted(
+        dep.removeprefix("src/gptmill/") for dep in deps if dep.startswith("src/gptmill/")
+    )
     assert f"stages/{stage}.py" in fingerprint.code(stage) and "model" in fingerprint.code(stage)
 
 

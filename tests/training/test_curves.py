@@ -5,7 +5,10 @@ import pytest
 from gptmill.training import curves
 from gptmill.training.loop import Evaluation, Trained
 
-CURVE = [Evaluation(10, 0.5, 640, 0.001, 3.14159265, 3.5, 0.25, 0.2), Evaluation(20, 1.0, 1280, 1e-5, 2.0, 2.5, 1 / 3, 0.4)]
+CURVE = [
+    Evaluation(10, 0.5, 640, 0.001, 3.14159265, 3.5, 0.25, 0.2),
+    Evaluation(20, 1.0, 1280, 1e-5, 2.0, 2.5, 1 / 3, 0.4),
+]
 
 
 def test_a_curve_is_a_table_with_a_row_an_evaluation(tmp_path):
@@ -24,7 +27,10 @@ def test_a_curve_is_a_table_with_a_row_an_evaluation(tmp_path):
         "kept",
     ]
     assert [row["kept"] for row in rows] == ["0", "1"]
-    assert [(row["step"], row["targets"], row["train_loss"]) for row in rows] == [("10", "640", "3.14159"), ("20", "1280", "2")]
+    assert [(row["step"], row["targets"], row["train_loss"]) for row in rows] == [
+        ("10", "640", "3.14159"),
+        ("20", "1280", "2"),
+    ]
     assert float(rows[1]["learning_rate"]) == 1e-5
 
 

@@ -49,7 +49,9 @@ def curve(name: str) -> list[dict[str, float]]:
 def assert_same_curve(found: list[dict], wanted: list[dict]) -> None:
     assert len(wanted) > 1 and len(found) == len(wanted)
     for one, other in zip(found, wanted, strict=True):
-        assert {key: one[key] for key in ("step", "epoch", "targets")} == {key: other[key] for key in ("step", "epoch", "targets")}
+        assert {key: one[key] for key in ("step", "epoch", "targets")} == {
+            key: other[key] for key in ("step", "epoch", "targets")
+        }
         for key in ("train_loss", "validation_loss"):
             assert one[key] == pytest.approx(other[key], abs=1e-3), key
 
@@ -102,7 +104,9 @@ def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch
     _, said = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM
     assert len(ranks) == 2 and not any(alive(pid) for pid in ranks)
-    assert re.findall(r"pretrain: stopped by SIGTERM at step \d+ of \d+\. Run it again", said) and "Traceback" not in said
+    assert (
+        re.findall(r"pretrain: stopped by SIGTERM at step \d+ of \d+\. Run it again", said) and "Traceback" not in said
+    )
     assert not (paths.METRICS / "pretrain.json").exists()
 
     # From two to one, which is interrupted; and from one to two.
@@ -135,7 +139,9 @@ def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch
     assert not paths.CHECKPOINTS.exists() and (paths.BASE_MODEL / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize(("stage", "name", "line"), [("pretrain", "pretrain", "loss"), ("finetune_instruct", "instruct", "loss")])
+@pytest.mark.parametrize(
+    ("stage", "name", "line"), [("pretrain", "pretrain", "loss"), ("finetune_instruct", "instruct", "loss")]
+)
 def test_two_processes_have_the_loss_curve_of_one(copy_of_built, stage, name, line):
     one = curve(name)
     (paths.PLOTS / f"{name}.csv").unlink()
@@ -175,14 +181,25 @@ def results() -> Iterator[dict]:
         task = _make(case["name"], dropout=0.0)
         objective = dataclasses.replace(task.objective, batch_size=case["batch_size"])
         settings = dict(
-            epochs=3, batch_size=case["batch_size"], learning_rate=0.01, warmup_steps=2, min_learning_rate=0.001, weight_decay=0.1
+            epochs=3,
+            batch_size=case["batch_size"],
+            learning_rate=0.01,
+            warmup_steps=2,
+            min_learning_rate=0.001,
+            weight_decay=0.1,
         )
         settings |= dict(gradient_clip=0.5, evaluations=6, patience=0, keep="best", optimizer=case["optimizer"])
         settings |= dict(micro_batch_size=case["micro_batch_size"])
         model = task.model()
-        trained = loop.train(model, objective, params.TrainingParams(**settings), Compute(torch.device("cpu"), bf16=False), name="t")
+        trained = loop.train(
+            model, objective, params.TrainingParams(**settings), Compute(torch.device("cpu"), bf16=False), name="t"
+        )
         moved = sum(float(weight.detach().double().abs().sum()) for weight in model.parameters())
-        yield {"case": case, "curve": [dataclasses.asdict(evaluation) for evaluation in trained.curve], "weights": moved}
+        yield {
+            "case": case,
+            "curve": [dataclasses.asdict(evaluation) for evaluation in trained.curve],
+            "weights": moved,
+        }
 
 
 def write_results(folder: Path) -> None:
@@ -210,7 +227,9 @@ def test_two_processes_learn_what_one_learns_whatever_the_objective(tmp_path, mo
     done = run_here("results", tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "nan-0").exists() and (tmp_path / "nan-1").exists()
-    for found, wanted in zip(json.loads((tmp_path / "results.json").read_text()), json.loads(json.dumps(list(results()))), strict=True):
+    for found, wanted in zip(
+        json.loads((tmp_path / "results.json").read_text()), json.loads(json.dumps(list(results()))), strict=True
+    ):
         assert found["case"] == wanted["case"]
         assert found["weights"] == pytest.approx(wanted["weights"], rel=1e-4), found["case"]
         for one, other in zip(found["curve"], wanted["curve"], strict=True):
@@ -285,9 +304,19 @@ def go_wrong(mode: str) -> None:
                         time.sleep(600)
             return total, count, right
 
-    settings = dict(epochs=3, batch_size=4, learning_rate=0.01, warmup_steps=2, min_learning_rate=0.001, weight_decay=0.1, patience=0)
+    settings = dict(
+        epochs=3,
+        batch_size=4,
+        learning_rate=0.01,
+        warmup_steps=2,
+        min_learning_rate=0.001,
+        weight_decay=0.1,
+        patience=0,
+    )
     settings |= dict(gradient_clip=1.0, evaluations=1, keep="best", optimizer="adamw", micro_batch_size=0)
-    loop.train(task.model(), Wrong(), params.TrainingParams(**settings), Compute(torch.device("cpu"), bf16=False), name="t")
+    loop.train(
+        task.model(), Wrong(), params.TrainingParams(**settings), Compute(torch.device("cpu"), bf16=False), name="t"
+    )
 
 
 def work(mode: str, folder: Path) -> None:

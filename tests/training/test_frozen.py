@@ -21,7 +21,9 @@ def classifier(make_gpt, trainable: str, **changes) -> GPTClassifier:
     return model
 
 
-def trained(model: GPTClassifier, task: Classification, training, compute: Compute) -> tuple[list, dict[str, torch.Tensor]]:
+def trained(
+    model: GPTClassifier, task: Classification, training, compute: Compute
+) -> tuple[list, dict[str, torch.Tensor]]:
     result = loop.train(model, task, training(epochs=3), compute, name="t")
     return result.curve, {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
@@ -36,7 +38,9 @@ def test_what_is_kept_gives_what_working_it_out_again_gives_to_the_last_bit(make
         found.append(trained(model, FrozenClassification.of(TASK, model, compute, keep=keep), training, compute))
     (curve, weights), (other_curve, other_weights) = found
     assert curve == other_curve
-    assert weights.keys() == other_weights.keys() and all(torch.equal(weights[name], weight) for name, weight in other_weights.items())
+    assert weights.keys() == other_weights.keys() and all(
+        torch.equal(weights[name], weight) for name, weight in other_weights.items()
+    )
 
 
 @FROZEN
@@ -55,7 +59,9 @@ def test_each_text_goes_through_the_frozen_part_once(make_gpt, training, cpu, tr
     model = classifier(make_gpt, trainable)
     calls = []
     monkeypatch.setattr(
-        GPTClassifier, "frozen", lambda self, tokens, plain=GPTClassifier.frozen: calls.append(tokens) or plain(self, tokens)
+        GPTClassifier,
+        "frozen",
+        lambda self, tokens, plain=GPTClassifier.frozen: calls.append(tokens) or plain(self, tokens),
     )
     trained(model, FrozenClassification.of(TASK, model, cpu, keep=True), training, cpu)
     assert len(calls) == len(ROWS)

@@ -27,13 +27,21 @@ CHANGES = {
     "model": {"dropout": 0.1},
     "base": {"epochs": 2, "evaluations": 8},
     "classifier": {"epochs": 3, "evaluations": 9, "optimizer": "muon", "micro_batch_size": 5},
-    "instruct": {"epochs": 3, "evaluations": 9, "lora": {"rank": 4, "alpha": 8.0, "dropout": 0.1, "layers": ["qkv", "expand"]}},
+    "instruct": {
+        "epochs": 3,
+        "evaluations": 9,
+        "lora": {"rank": 4, "alpha": 8.0, "dropout": 0.1, "layers": ["qkv", "expand"]},
+    },
     "compute": {"checkpoint_minutes": 0},
 }
 
 
 def outputs(folder: Path, stage: str) -> dict[str, bytes]:
-    found = [path for out in OUTPUTS[stage] for path in ([folder / out] if (folder / out).is_file() else (folder / out).rglob("*"))]
+    found = [
+        path
+        for out in OUTPUTS[stage]
+        for path in ([folder / out] if (folder / out).is_file() else (folder / out).rglob("*"))
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.is_file()}
 
 
@@ -57,7 +65,12 @@ def start(folder: Path, stage: str) -> subprocess.Popen:
     path = os.pathsep.join([str(shadow), str(Path(stages.__file__).parents[2])])
     command = [sys.executable, "-m", "gptmill", "stage", stage]
     return subprocess.Popen(
-        command, cwd=folder, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -91,7 +104,9 @@ def survive(folder: Path, stage: str, steps: int, seed: int) -> None:
             assert code == -signal.SIGKILL, (code, out, err)
         else:
             assert code == 128 + number and "Traceback" not in err, (code, out, err)
-            assert re.search(rf"^{stage}: stopped by {number.name} at step \d+ of {steps}. Run it again", err, re.MULTILINE), err
+            assert re.search(
+                rf"^{stage}: stopped by {number.name} at step \d+ of {steps}. Run it again", err, re.MULTILINE
+            ), err
         assert outputs(folder, stage) == {}
     process = start(folder, stage)
     out, err = process.communicate(timeout=120)

@@ -16,8 +16,12 @@ def pattern(period: list[int], size: int = 200) -> np.ndarray:
 PERIOD = [3, 1, 4, 1, 5, 9]
 
 
-def objective(train: list[int] = PERIOD, validation: list[int] | None = None, seed: int = 0, batch_size: int = 4) -> NextToken:
-    return NextToken(pattern(train), pattern(validation or train, 60), context_length=16, batch_size=batch_size, seed=seed)
+def objective(
+    train: list[int] = PERIOD, validation: list[int] | None = None, seed: int = 0, batch_size: int = 4
+) -> NextToken:
+    return NextToken(
+        pattern(train), pattern(validation or train, 60), context_length=16, batch_size=batch_size, seed=seed
+    )
 
 
 @pytest.fixture
@@ -27,7 +31,11 @@ def fresh():
 
     def make(seed: int = 0, **changes):
         torch.manual_seed(seed)
-        return GPT(GPTConfig(**({"vocab_size": 12, "context_length": 16, "n_layers": 1, "n_heads": 2, "d_model": 16} | changes)))
+        return GPT(
+            GPTConfig(
+                **({"vocab_size": 12, "context_length": 16, "n_layers": 1, "n_heads": 2, "d_model": 16} | changes)
+            )
+        )
 
     return make
 
@@ -55,7 +63,12 @@ def test_evaluations_are_evenly_spaced_and_count_what_was_seen(fresh, cpu, train
     seen = []
     task = objective()
     trained = loop.train(
-        fresh(), task, training(epochs=8, evaluations=4), cpu, name="t", on_evaluation=[lambda so_far: seen.append(so_far.curve[-1])]
+        fresh(),
+        task,
+        training(epochs=8, evaluations=4),
+        cpu,
+        name="t",
+        on_evaluation=[lambda so_far: seen.append(so_far.curve[-1])],
     )
     assert task.steps == 3
     assert [evaluation.step for evaluation in trained.curve] == [6, 12, 18, 24]
@@ -72,7 +85,9 @@ def test_more_evaluations_than_steps_are_one_a_step(fresh, cpu, training):
 
 
 @pytest.mark.parametrize("name", ["next_token", "instruction", "classification", "lora"])
-def test_how_often_the_loss_is_measured_and_who_looks_on_do_not_change_what_is_learnt(task, cpu, training, checkpoints, name):
+def test_how_often_the_loss_is_measured_and_who_looks_on_do_not_change_what_is_learnt(
+    task, cpu, training, checkpoints, name
+):
     """Byte for byte: evaluations, checkpoints, the bar and what is logged draw nothing and touch nothing."""
     learn, finals = task(name, dropout=0.2), []
 
@@ -89,7 +104,9 @@ def test_how_often_the_loss_is_measured_and_who_looks_on_do_not_change_what_is_l
 
 
 def test_the_last_weights_or_the_best_are_kept(fresh, cpu, training):
-    task = objective([0, 1], validation=[0, 1, 2, 3, 0, 2, 1, 3])  # the better the pattern is known, the worse the rest goes
+    task = objective(
+        [0, 1], validation=[0, 1, 2, 3, 0, 2, 1, 3]
+    )  # the better the pattern is known, the worse the rest goes
     best, last = fresh(), fresh()
     params = {"epochs": 20, "evaluations": 10, "learning_rate": 0.02}
     first = loop.train(best, task, training(**params, keep="best"), cpu, name="t")
@@ -133,7 +150,9 @@ class OneStep:
 @pytest.mark.parametrize(("size", "parts"), [(1, 4), (3, 2), (4, 1), (9, 1)])
 def test_the_parts_of_a_batch_add_up_to_its_gradient(task, cpu, training, monkeypatch, name, size, parts):
     found = []
-    monkeypatch.setattr(loop.Optimizer, "step", lambda self, rate: found.append([weight.grad.clone() for weight in self.weights]))
+    monkeypatch.setattr(
+        loop.Optimizer, "step", lambda self, rate: found.append([weight.grad.clone() for weight in self.weights])
+    )
     for micro_batch_size in (0, size):
         learn = task(name, dropout=0.0)
         objective = OneStep(learn.objective)
@@ -167,7 +186,8 @@ def test_a_loss_that_is_no_number_stops_the_training_and_says_what_to_do(fresh, 
     with torch.no_grad():
         model.head.weight[3] = float("nan")
     with pytest.raises(
-        FloatingPointError, match=r"the loss of pretrain is not a number at step 1: lower its learning_rate \(0.01\), or raise its warmup"
+        FloatingPointError,
+        match=r"the loss of pretrain is not a number at step 1: lower its learning_rate \(0.01\), or raise its warmup",
     ):
         loop.train(model, objective(), training(), cpu, name="pretrain")
 
@@ -188,7 +208,9 @@ def test_frozen_weights_do_not_move(fresh, cpu, training, optimizer):
 def test_a_classifier_learns(fresh, cpu, training):
     rows = [([5 + n % 2, *[n % 5] * (n % 4)], n % 2) for n in range(40)]
     model = GPTClassifier(fresh(d_model=32).trunk, ["a", "b"])
-    trained = loop.train(model, Classification(rows, rows, 16, 8, 0), training(epochs=10, learning_rate=0.01), cpu, name="t")
+    trained = loop.train(
+        model, Classification(rows, rows, 16, 8, 0), training(epochs=10, learning_rate=0.01), cpu, name="t"
+    )
     assert trained.best.validation_accuracy == 1
 
 
@@ -244,9 +266,13 @@ def test_bf16_weights_learn_as_float32_weights_do(fresh, cpu, training, optimize
 
     random = np.random.default_rng(0)
     tokens = [0]
-    for _ in range(7000):  # a token mostly follows from the one before: there is something to learn, and no loss ever comes near zero
+    for _ in range(
+        7000
+    ):  # a token mostly follows from the one before: there is something to learn, and no loss ever comes near zero
         tokens.append((5 * tokens[-1] + 1) % 12 if random.random() < 0.6 else int(random.integers(12)))
-    task = NextToken(np.array(tokens[:6000], np.uint16), np.array(tokens[6000:], np.uint16), context_length=16, batch_size=4, seed=0)
+    task = NextToken(
+        np.array(tokens[:6000], np.uint16), np.array(tokens[6000:], np.uint16), context_length=16, batch_size=4, seed=0
+    )
     params = training(epochs=1, optimizer=optimizer, learning_rate=0.003)
     curves = []
     for compute in (cpu, Compute(torch.device("cpu"), bf16=True)):

@@ -28,7 +28,9 @@ def same(first, second) -> bool:
 
 @pytest.mark.parametrize("size", [2, 5, 9, 10, 17, 50, 57])
 def test_every_validation_token_is_predicted_exactly_once(size):
-    targets = torch.cat([targets[targets != IGNORE_INDEX] for _, targets in next_token(validation=size).validation_batches()])
+    targets = torch.cat(
+        [targets[targets != IGNORE_INDEX] for _, targets in next_token(validation=size).validation_batches()]
+    )
     assert targets.tolist() == list(range(1, size))
 
 
@@ -68,7 +70,9 @@ EXAMPLES = [Example([1] * n, [2] * (n % 4 + 1) + [9]) for n in range(1, 30)]
 
 def instruction(examples=EXAMPLES, prompt_counts: bool = False, **changes) -> Instruction:
     settings = {"max_length": 64, "batch_size": 4, "seed": 1} | changes
-    return Instruction(examples, examples, settings["max_length"], settings["batch_size"], settings["seed"], prompt_counts)
+    return Instruction(
+        examples, examples, settings["max_length"], settings["batch_size"], settings["seed"], prompt_counts
+    )
 
 
 def test_the_answer_and_the_token_that_ends_it_count_and_nothing_else():
@@ -78,7 +82,9 @@ def test_the_answer_and_the_token_that_ends_it_count_and_nothing_else():
 
 
 def test_the_prompt_counts_when_it_shall():
-    for example, (_, targets) in zip(EXAMPLES, instruction(batch_size=1, prompt_counts=True).validation_batches(), strict=True):
+    for example, (_, targets) in zip(
+        EXAMPLES, instruction(batch_size=1, prompt_counts=True).validation_batches(), strict=True
+    ):
         assert targets[0].tolist() == (example.prompt + example.answer)[1:]
 
 
@@ -156,7 +162,9 @@ def test_a_class_is_told_from_the_last_real_token_whatever_pads_the_row(make_gpt
     noisy[noisy == 0] = 59
     torch.testing.assert_close(objective.loss(model, (noisy, batch[1]))[0], loss, rtol=1e-5, atol=1e-4)
     alone = [model(torch.tensor([tokens]), torch.tensor([len(tokens)]))[0].log_softmax(0) for tokens, _ in ROWS]
-    torch.testing.assert_close(loss, -sum(logs[label] for logs, (_, label) in zip(alone, ROWS, strict=True)), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        loss, -sum(logs[label] for logs, (_, label) in zip(alone, ROWS, strict=True)), rtol=1e-4, atol=1e-3
+    )
     assert int(count) == 50
     assert int(right) == sum(int(logs.argmax()) == label for logs, (_, label) in zip(alone, ROWS, strict=True))
 
@@ -173,13 +181,17 @@ def test_class_weights_multiply_each_texts_loss_and_weigh_every_class_the_same(m
     assert balancing_weights([0, 0, 0, 1, 2, 2], 3) == pytest.approx((2 / 3, 2.0, 1.0))
     labels = [label for _, label in ROWS]
     weights = balancing_weights(labels, 2)
-    assert sum(weights[label] for label in labels) == pytest.approx(len(labels))  # a mean of 1: the loss keeps its scale
+    assert sum(weights[label] for label in labels) == pytest.approx(
+        len(labels)
+    )  # a mean of 1: the loss keeps its scale
     model = GPTClassifier(make_gpt(vocab_size=60).trunk, ["a", "b"]).eval()
     model.head.weight.normal_()
     objective = classification(batch_size=50, class_weights=(0.25, 3.0))
     [batch] = objective.validation_batches()
     loss, count, right = objective.loss(model, batch)
-    each = [-model(torch.tensor([tokens]), torch.tensor([len(tokens)]))[0].log_softmax(0)[label] for tokens, label in ROWS]
+    each = [
+        -model(torch.tensor([tokens]), torch.tensor([len(tokens)]))[0].log_softmax(0)[label] for tokens, label in ROWS
+    ]
     expected = sum((0.25, 3.0)[label] * one for one, (_, label) in zip(each, ROWS, strict=True))
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-3)
     assert (int(count), right) == (50, classification(batch_size=50).loss(model, batch)[2])

@@ -21,7 +21,9 @@ def give_gradients(model, value: float) -> None:
 
 @BOTH
 @pytest.mark.parametrize("tied", [True, False])
-def test_decay_pulls_the_blocks_matrices_towards_zero_and_no_norm_bias_or_embedding(make_gpt, training, optimizer, tied):
+def test_decay_pulls_the_blocks_matrices_towards_zero_and_no_norm_bias_or_embedding(
+    make_gpt, training, optimizer, tied
+):
     model = make_gpt(tie_weights=tied)
     before = state(model)
     give_gradients(model, 0.0)
@@ -102,9 +104,14 @@ def test_the_steps_are_torchs_own(make_gpt, training, optimizer, clip):
     matrices = [weight for name, weight in theirs.named_parameters() if weight.dim() == 2 and "embedding" not in name]
     others = [weight for weight in theirs.parameters() if all(weight is not matrix for matrix in matrices)]
     if optimizer == "muon":
-        torchs = [torch.optim.Muon(matrices, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"), torch.optim.AdamW(others, weight_decay=0.0)]
+        torchs = [
+            torch.optim.Muon(matrices, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, weight_decay=0.0),
+        ]
     else:
-        torchs = [torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}])]
+        torchs = [
+            torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}])
+        ]
     for group in (group for one in torchs for group in one.param_groups if "betas" in group):
         group["betas"] = BETAS
     for step in range(4):

@@ -141,7 +141,9 @@ def cut(path) -> None:
 
 @pytest.mark.parametrize("name", [checkpoint.TENSORS, checkpoint.NUMBERS])
 @pytest.mark.parametrize("damage", [cut, lambda path: path.write_bytes(b""), lambda path: path.unlink()])
-def test_a_damaged_checkpoint_is_left_out_with_a_sentence(task, training, cpu, checkpoints, name, damage, capsys, caplog):
+def test_a_damaged_checkpoint_is_left_out_with_a_sentence(
+    task, training, cpu, checkpoints, name, damage, capsys, caplog
+):
     learn, params = task("next_token"), training(evaluations=1)
     whole = run(learn, params, cpu, None)
     assert not survives(learn, params, cpu, checkpoints(), 3)
@@ -176,8 +178,12 @@ def test_a_signal_stops_it_at_the_next_step_with_a_checkpoint(task, training, cp
                 os.kill(os.getpid(), number)
             return self.objective.loss(model, batch)
 
-    with pytest.raises(Interrupted, match=rf"t: stopped by {number.name} at step 2 of 12. Run it again, and it goes on") as stopped:
-        loop.train(learn.model(), Signalled(learn.objective, 2), params, cpu, name="t", checkpoints=checkpoints(minutes=60))
+    with pytest.raises(
+        Interrupted, match=rf"t: stopped by {number.name} at step 2 of 12. Run it again, and it goes on"
+    ) as stopped:
+        loop.train(
+            learn.model(), Signalled(learn.objective, 2), params, cpu, name="t", checkpoints=checkpoints(minutes=60)
+        )
     assert stopped.value.exit_code == 128 + number
     assert signal.getsignal(number) is before
     assert run(learn, params, cpu, checkpoints()) == whole
@@ -195,12 +201,17 @@ def test_a_second_sigterm_does_not_cost_the_checkpoint_and_a_second_ctrl_c_ends_
     assert interruption.came == signal.SIGINT
 
 
-def test_a_training_may_move_to_another_machine_and_says_that_it_did(task, training, cpu, checkpoints, capsys, monkeypatch):
+def test_a_training_may_move_to_another_machine_and_says_that_it_did(
+    task, training, cpu, checkpoints, capsys, monkeypatch
+):
     learn, params = task("next_token"), training(evaluations=1)
     assert not survives(learn, params, cpu, checkpoints(), 3)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     run(learn, params, cpu, checkpoints())
-    assert "t: goes on from step 3 of 8, as computed elsewhere: the last digits of sums may differ\n" in capsys.readouterr().out
+    assert (
+        "t: goes on from step 3 of 8, as computed elsewhere: the last digits of sums may differ\n"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_thread_trains_too_though_it_hears_no_signals(task, training, cpu, checkpoints):
@@ -223,7 +234,9 @@ def test_a_full_disk_is_told_of_and_spoils_nothing(task, training, cpu, checkpoi
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "write_safetensors", full)
-        with pytest.raises(GptmillError, match=r"checkpoint at step 3 .* No space left on device. Make room .* goes on from step 2"):
+        with pytest.raises(
+            GptmillError, match=r"checkpoint at step 3 .* No space left on device. Make room .* goes on from step 2"
+        ):
             run(learn, params, cpu, checkpoints())
     assert {path: files.digest(path) for path in checkpoints().folder.rglob("*") if path.is_file()} == left
     assert run(learn, params, cpu, checkpoints()) == whole

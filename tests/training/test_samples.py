@@ -24,7 +24,9 @@ def test_each_evaluation_prints_a_line_logs_a_text_and_draws_nothing(make_gpt, w
         samples(trained)
     assert list(logged) == ["samples/step-000005.txt", "samples/step-000010.txt"]
     assert all(text.startswith("Once upon a time\n→\n") for text in logged.values())
-    assert [line.split(" → ")[0] for line in capsys.readouterr().out.splitlines()] == [f"  step {n}: … Once upon a time" for n in (5, 10)]
+    assert [line.split(" → ")[0] for line in capsys.readouterr().out.splitlines()] == [
+        f"  step {n}: … Once upon a time" for n in (5, 10)
+    ]
     assert model.training and torch.equal(torch.random.get_rng_state(), before)
 
 

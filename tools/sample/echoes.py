@@ -32,7 +32,9 @@ def packing_game(rng: random.Random, teller: Teller) -> str:
         f"{{On the train to [town]|In the evening|[TIME]}} {listing([f'[{p}]' for p in players], '')} played {{the packing game|a game}}."
     ]
     for turn in range(len(things)):
-        lines.append(f'"I pack my {trunk} and take {listing(things[: turn + 1])}," said [{players[turn % len(players)]}].')
+        lines.append(
+            f'"I pack my {trunk} and take {listing(things[: turn + 1])}," said [{players[turn % len(players)]}].'
+        )
     loser, winner = rng.sample(players, 2)
     lost = rng.choice(things)
     lines.append(
@@ -176,9 +178,13 @@ def witnesses(rng: random.Random, teller: Teller) -> str:
     look = teller.fill(
         f"a {{tall|small|fat|thin|young|old|pale}} {{man|woman}} with a {first}, a {second} and [COLOUR] {{boots|hair|gloves|teeth|shoes}}"
     )
-    lines = [f'A {taken} was stolen {{in [town]|at the [PLACE]}}. The policeman asked [a], [b] and [c]. "{{Whom did you see|Who was it}}?"']
+    lines = [
+        f'A {taken} was stolen {{in [town]|at the [PLACE]}}. The policeman asked [a], [b] and [c]. "{{Whom did you see|Who was it}}?"'
+    ]
     lines += [
-        f'"{first_upper(look)}," said [{who}].' if who == "a" else f'{{"I saw the same: |"Yes, |"It was }}{look}," said [{who}].'
+        f'"{first_upper(look)}," said [{who}].'
+        if who == "a"
+        else f'{{"I saw the same: |"Yes, |"It was }}{look}," said [{who}].'
         for who in "abc"
     ]
     lines.append(
@@ -210,16 +216,25 @@ def song(rng: random.Random, teller: Teller) -> str:
 
 
 def stage_play(rng: random.Random, teller: Teller) -> str:
-    parts = rng.sample(listed("king queen fox wolf baker knight witch bear thief sailor giant dragon miller soldier"), 4)
+    parts = rng.sample(
+        listed("king queen fox wolf baker knight witch bear thief sailor giant dragon miller soldier"), 4
+    )
     cast, props = list(zip("abcd", parts, strict=False)), items(rng, teller, 4)
-    lines = [f"The children of [town] {{put on|made}} a play. {', '.join(f'[{who}] was the {part}' for who, part in cast)}."]
+    lines = [
+        f"The children of [town] {{put on|made}} a play. {', '.join(f'[{who}] was the {part}' for who, part in cast)}."
+    ]
     lines += [f"The {part} had a {prop}." for (_, part), prop in zip(cast, props, strict=False)]
-    lines.append("~ {Before the play everything was mixed up|[SOUNDING] and all the things fell down|A goat ran over the stage}.")
+    lines.append(
+        "~ {Before the play everything was mixed up|[SOUNDING] and all the things fell down|A goat ran over the stage}."
+    )
     for (who, part), prop in rng.sample(list(zip(cast, props, strict=False)), 3):
         lines.append(
             f'"{{Whose is|Who needs}} the {prop}?" "{{The|It is for the}} {part}," said [{who}], {{and took|who took}} the {prop}.'
         )
-    return " ".join(lines) + f" {{Then the play began|The people clapped}}, {{most of all|above all}} for the {parts[0]}, and that was [a]."
+    return (
+        " ".join(lines)
+        + f" {{Then the play began|The people clapped}}, {{most of all|above all}} for the {parts[0]}, and that was [a]."
+    )
 
 
 def morning_noise(rng: random.Random, teller: Teller) -> str:
@@ -272,8 +287,21 @@ def recipe(rng: random.Random, teller: Teller) -> str:
     parts = [
         f"{amount} {thing}"
         for amount, thing in zip(
-            rng.sample(("two cups of", "a spoon of", "a handful of", "half a pound of", "a pinch of", "three bowls of", "a jug of"), 5),
-            rng.sample(listed("flour sugar butter milk honey salt pepper nuts rice cream cheese beans oats cocoa water"), 5),
+            rng.sample(
+                (
+                    "two cups of",
+                    "a spoon of",
+                    "a handful of",
+                    "half a pound of",
+                    "a pinch of",
+                    "three bowls of",
+                    "a jug of",
+                ),
+                5,
+            ),
+            rng.sample(
+                listed("flour sugar butter milk honey salt pepper nuts rice cream cheese beans oats cocoa water"), 5
+            ),
             strict=False,
         )
     ][: rng.choice((4, 5))]

@@ -91,7 +91,12 @@ def places(rng: random.Random) -> Slots:
 def journey(rng: random.Random) -> Slots:
     name, he = person(rng)
     first, second = rng.sample(("park", "market", "school", "harbour", "library", "forest", "farm", "mill"), 2)
-    return {"text": f"{name} went to the {first}. Then {he} went to the {second}.", "name": name, "place": second, "before": first}
+    return {
+        "text": f"{name} went to the {first}. Then {he} went to the {second}.",
+        "name": name,
+        "place": second,
+        "before": first,
+    }
 
 
 def sentence_words(rng: random.Random) -> Slots:

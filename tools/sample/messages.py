@@ -8,7 +8,11 @@ from tools.sample.texting import fill, type_out
 
 SPAM_SHARE = 747 / 5574
 REPEATED = 0.07
-FIRMS, FRIENDS, ANYONE = ("formal", "formal", "plain", "quick"), ("teen", "quick", "quick", "plain"), ("formal", "plain", "quick", "teen")
+FIRMS, FRIENDS, ANYONE = (
+    ("formal", "formal", "plain", "quick"),
+    ("teen", "quick", "quick", "plain"),
+    ("formal", "plain", "quick", "teen"),
+)
 TAIL = ("ok", "lol", "xx", "x", "call me", "see you", "haha", "cheers", "miss you", "love you", "thanks", "bye")
 
 

@@ -16,7 +16,9 @@ def hide_and_carry(rng: random.Random, teller: Teller) -> str:
     teller.thing("x", "y")
     teller.weather()
     rooms = rng.sample(teller.village.lists["ROOM"], 3)
-    boxes = rng.sample([c for c in teller.village.lists["CONTAINER"] if c not in (teller.bound["x"], teller.bound["y"])], 3)
+    boxes = rng.sample(
+        [c for c in teller.village.lists["CONTAINER"] if c not in (teller.bound["x"], teller.bound["y"])], 3
+    )
     box_in = dict(zip(rooms, boxes, strict=False))
     where = {"x": rooms[0], "y": rooms[1]}  # a room, a person's key, or a box
     at = {"a": rooms[0], "b": rooms[1]}
@@ -50,11 +52,15 @@ def hide_and_carry(rng: random.Random, teller: Teller) -> str:
         elif held and at[who] == at[other] and move < 0.7:
             thing = held[0]
             where[thing] = other
-            lines.append(f"[{who}] {{gave|handed}} the [{thing}] to [{other}], and [{other}] {{thanked [{who}.him]|was [GOOD]|smiled}}.")
+            lines.append(
+                f"[{who}] {{gave|handed}} the [{thing}] to [{other}], and [{other}] {{thanked [{who}.him]|was [GOOD]|smiled}}."
+            )
         else:
             at[who] = rng.choice([room for room in rooms if room != at[who]])
             with_it = f" with the [{held[0]}]" if held else ""
-            lines.append(f"{{Then|After that|[TIME]|Soon}} [{who}] {{went|walked|ran|crept}} {{in|}}to the {at[who]}{with_it}.")
+            lines.append(
+                f"{{Then|After that|[TIME]|Soon}} [{who}] {{went|walked|ran|crept}} {{in|}}to the {at[who]}{with_it}."
+            )
         if rng.random() < 0.25:
             lines.append("~")
     for thing in "xy":
@@ -98,7 +104,9 @@ def shopping(rng: random.Random, teller: Teller) -> str:
         part = rng.randint(1, max(1, min(5, left - 1)))
         count, them = NUMBERS[part], "[f]" if part == 1 else "[fs]"
         if rng.random() < 0.25 and left + part <= 15:
-            lines.append(f"{{A [PEOPLE]|[b]}} gave [a.him] {count} more, and {NUMBERS[left]} plus {count} is {NUMBERS[left + part]}.")
+            lines.append(
+                f"{{A [PEOPLE]|[b]}} gave [a.him] {count} more, and {NUMBERS[left]} plus {count} is {NUMBERS[left + part]}."
+            )
             left += part
         elif left - part > 0:
             lines.append(
@@ -128,7 +136,9 @@ def diary(rng: random.Random, teller: Teller) -> str:
     teller.thing("x")
     teller.weather()
     start, month = rng.randrange(7), rng.choice(MONTHS)
-    teller.bind(month=month, season=SEASON_OF[month], k=rng.choice(teller.village.lists["KIN"]), town=teller.village.name)
+    teller.bind(
+        month=month, season=SEASON_OF[month], k=rng.choice(teller.village.lists["KIN"]), town=teller.village.name
+    )
     plans = rng.sample(
         (
             "[a] planted {a [COLOUR] [FLOWER]|[NUMBER] beans} beside the [PART]",

@@ -8,7 +8,19 @@ from tools.sample.exercises import COUNTED, EXERCISES, NOUNS, OBJECTS, SHORT_LON
 from tools.sample.lessons import FACTS, Kind
 from tools.sample.phrasings import TEXT
 from tools.sample.telling import Deck, Teller, first_upper
-from tools.sample.world import ACTIONS, CATEGORIES, COLOURS_OF, HAPPY, JOBS, OPPOSITES, PASTS, PLURALS, RHYMES, SAD, SYNONYMS
+from tools.sample.world import (
+    ACTIONS,
+    CATEGORIES,
+    COLOURS_OF,
+    HAPPY,
+    JOBS,
+    OPPOSITES,
+    PASTS,
+    PLURALS,
+    RHYMES,
+    SAD,
+    SYNONYMS,
+)
 
 OPENINGS = """
 [FIRST] {the bell rang|the bell rang late} in the school of [town], and the children {sat down|took their seats|ran in}. Their teacher was [t], who {was [VIRTUE] and [VIRTUE]|liked [HOBBY]|wore a [COLOUR] coat}.
@@ -84,10 +96,22 @@ def spelling_bees() -> list[str]:
         "",
         f"{TEXT.lower()} {' '.join(HAPPY + SAD)} mum dad soz bday asap luv thx card milk home news call running late upon once ago village again joy",
     )
-    tables = [word for pairs in (OPPOSITES, SYNONYMS, PLURALS, PASTS, RHYMES, COLOURS_OF) for pair in pairs.items() for word in pair]
-    forms = [word for action in ACTIONS for part in action for word in part.split()] + [noun + end for noun in COUNTED for end in ("", "s")]
+    tables = [
+        word
+        for pairs in (OPPOSITES, SYNONYMS, PLURALS, PASTS, RHYMES, COLOURS_OF)
+        for pair in pairs.items()
+        for word in pair
+    ]
+    forms = [word for action in ACTIONS for part in action for word in part.split()] + [
+        noun + end for noun in COUNTED for end in ("", "s")
+    ]
     members = [word for group in (*CATEGORIES.values(), *SHORT_LONG) for word in group]
-    spelled = [word for word in dict.fromkeys([*re.findall(r"[a-z]{2,}", asked), *tables, *forms, *members, *NOUNS, *OBJECTS, *JOBS])]
+    spelled = [
+        word
+        for word in dict.fromkeys(
+            [*re.findall(r"[a-z]{2,}", asked), *tables, *forms, *members, *NOUNS, *OBJECTS, *JOBS]
+        )
+    ]
     rows = [", ".join(spelled[i : i + 10]) for i in range(0, len(spelled), 10)]
     return [
         f'"{{Now spell|Spell these|Please spell}}: {row}," said [t]. {{[a]|[b]}} made {{no mistake|one mistake|two mistakes}}.'
@@ -144,14 +168,17 @@ class School:
         parts = [
             teller.fill(rng.choice(HOMEWORK)),
             f'"{read}" {{"Once more," said the [k]. "{read}"|"Once more," said the [k]. "{read}"|The [k] nodded.}}',
-            teller.fill("{The next day|In the morning|At school} [t] {asked [a]|called [a] to the board|wanted to hear it}."),
+            teller.fill(
+                "{The next day|In the morning|At school} [t] {asked [a]|called [a] to the board|wanted to hear it}."
+            ),
         ]
         order = rng.sample(range(len(learnt)), len(learnt))
         for turn, at in enumerate(order):
             asked = first_upper(question.format(**learnt[at]))
             asked += "" if asked.endswith(("?", ".", ".'")) else "."
             parts.append(
-                f'"{asked}" "{sentences[at]},"' + (" said [a]." if turn == 0 else " {said [a]|[a] said|[a.he] said|answered [a]}.")
+                f'"{asked}" "{sentences[at]},"'
+                + (" said [a]." if turn == 0 else " {said [a]|[a] said|[a.he] said|answered [a]}.")
             )
         parts.append('{"You have done your homework," said [t]|[t] was pleased|[t] gave [a.him] a [COLOUR] star}.')
         if rng.random() < 0.5:

@@ -27,7 +27,11 @@ def cast(rng: random.Random, teller: Teller) -> None:
     teller.place("here", "there")
     teller.weather()
     kin_he = rng.choice(("he", "she"))
-    teller.bind_person("k", rng.choice(("father", "uncle", "grandfather") if kin_he == "he" else ("mother", "aunt", "grandmother")), kin_he)
+    teller.bind_person(
+        "k",
+        rng.choice(("father", "uncle", "grandfather") if kin_he == "he" else ("mother", "aunt", "grandmother")),
+        kin_he,
+    )
     town, other_town = teller.village.name, teller.village.neighbour
     job, other_job = rng.sample(teller.village.jobs, 2)
     fruit = rng.choice(teller.village.fruits)
@@ -61,7 +65,9 @@ def cast(rng: random.Random, teller: Teller) -> None:
     )
     teller.bind(sky_low=teller.bound["sky"][0].lower() + teller.bound["sky"][1:])
     teller.pet("p")
-    teller.bind(**{"p.his": "its", "otheranimal": rng.choice([a for a in world.ANIMALS if a != teller.bound["p.kind"]])})
+    teller.bind(
+        **{"p.his": "its", "otheranimal": rng.choice([a for a in world.ANIMALS if a != teller.bound["p.kind"]])}
+    )
 
 
 def remark(rng: random.Random, teller: Teller, head: str, company: bool, told: set[str]) -> str:

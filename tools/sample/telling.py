@@ -23,8 +23,24 @@ ARTICLE = re.compile(r"\b([Aa]) (?=[\"']?(?:[aeioAEIO]|u(?!n[io]|s)|honest|hour)
 SENTENCE_START = re.compile(r"(^|[.!?]\s+|\.[\"']\s+|\n)([a-z])")
 
 PRONOUNS = {
-    "she": {"he": "she", "him": "her", "his": "her", "himself": "herself", "kid": "girl", "child": "daughter", "sib": "sister"},
-    "he": {"he": "he", "him": "him", "his": "his", "himself": "himself", "kid": "boy", "child": "son", "sib": "brother"},
+    "she": {
+        "he": "she",
+        "him": "her",
+        "his": "her",
+        "himself": "herself",
+        "kid": "girl",
+        "child": "daughter",
+        "sib": "sister",
+    },
+    "he": {
+        "he": "he",
+        "him": "him",
+        "his": "his",
+        "himself": "himself",
+        "kid": "boy",
+        "child": "son",
+        "sib": "brother",
+    },
 }
 
 
@@ -150,7 +166,9 @@ class Teller:
         def name(match):
             if not (word := self.bound.get(match[2])):
                 rows = self.village.lists[match[2]]
-                word = rng.choice([row for row in rows if row not in picked] or rows)  # `mint and mint` is no pair of smells
+                word = rng.choice(
+                    [row for row in rows if row not in picked] or rows
+                )  # `mint and mint` is no pair of smells
                 picked.add(word)
             return first_upper(word) if match[1] else word
 

@@ -55,8 +55,30 @@ STYLES = {
 }
 
 SLOTS = {
-    "SHOP": ["Dunmore", "Halford Street", "Quickbuy", "Greengate", "Penrose", "Tallow and Son", "Bluebarn", "Maxwell", "Oakleys", "Kinver"],
-    "CO": ["Vistel", "Orbacell", "Dialwise", "FoneHub", "Zapmobile", "Ringo4U", "Cellstar", "TalkMore", "Mobizone", "Starline"],
+    "SHOP": [
+        "Dunmore",
+        "Halford Street",
+        "Quickbuy",
+        "Greengate",
+        "Penrose",
+        "Tallow and Son",
+        "Bluebarn",
+        "Maxwell",
+        "Oakleys",
+        "Kinver",
+    ],
+    "CO": [
+        "Vistel",
+        "Orbacell",
+        "Dialwise",
+        "FoneHub",
+        "Zapmobile",
+        "Ringo4U",
+        "Cellstar",
+        "TalkMore",
+        "Mobizone",
+        "Starline",
+    ],
     "BANK": ["Northgate Bank", "Fairway Bank", "Carlow Bank", "Union Savings", "Harbour Bank"],
     "WHO": [
         "mum",
@@ -80,8 +102,39 @@ SLOTS = {
         "Gaz",
         "Fi",
     ],
-    "HEY": ["hey", "hi", "hiya", "yo", "hello", "alright", "oi", "ey up", "hi hun", "hey babe", "hi mate", "morning", "evening", "hi love"],
-    "BYE": ["x", "xx", "xxx", "luv u", "see you", "bye", "cheers", "ta", "take care", "speak soon", "laters", "lol", "haha", ":)", ";)"],
+    "HEY": [
+        "hey",
+        "hi",
+        "hiya",
+        "yo",
+        "hello",
+        "alright",
+        "oi",
+        "ey up",
+        "hi hun",
+        "hey babe",
+        "hi mate",
+        "morning",
+        "evening",
+        "hi love",
+    ],
+    "BYE": [
+        "x",
+        "xx",
+        "xxx",
+        "luv u",
+        "see you",
+        "bye",
+        "cheers",
+        "ta",
+        "take care",
+        "speak soon",
+        "laters",
+        "lol",
+        "haha",
+        ":)",
+        ";)",
+    ],
     "WHEN": [
         "at 7",
         "at half six",
@@ -184,7 +237,11 @@ def slot(rng: random.Random, name: str) -> str:
         return rng.choice(("\u00a3", "\u00a3", "GBP ", "")) + slot(rng, "SUM")
     if name == "TIME":
         return rng.choice(
-            (f"{rng.randint(8, 11)}am", f"{rng.randint(1, 7)}pm", f"{rng.randint(8, 18)}:{rng.choice(('00', '15', '30', '45'))}")
+            (
+                f"{rng.randint(8, 11)}am",
+                f"{rng.randint(1, 7)}pm",
+                f"{rng.randint(8, 18)}:{rng.choice(('00', '15', '30', '45'))}",
+            )
         )
     if name == "DATE":
         return f"{rng.randint(1, 28)} {rng.choice(['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'])}"
@@ -194,7 +251,24 @@ def slot(rng: random.Random, name: str) -> str:
         return (
             rng.choice(("www.", "", ""))
             + "-".join(
-                rng.sample(["quick", "help", "pay", "my", "fast", "go", "post", "mail", "gift", "track", "direct", "safe", "hub"], 2)
+                rng.sample(
+                    [
+                        "quick",
+                        "help",
+                        "pay",
+                        "my",
+                        "fast",
+                        "go",
+                        "post",
+                        "mail",
+                        "gift",
+                        "track",
+                        "direct",
+                        "safe",
+                        "hub",
+                    ],
+                    2,
+                )
             )
             + rng.choice((".net", ".info", ".biz", ".co", ".org"))
         )
@@ -213,7 +287,13 @@ def fill(rng: random.Random, template: str) -> str:
 def slip(rng: random.Random, word: str) -> str:
     """Two letters swapped, one lost, or one doubled."""
     at = rng.randrange(1, len(word) - 1)
-    return rng.choice((word[:at] + word[at + 1] + word[at] + word[at + 2 :], word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:]))
+    return rng.choice(
+        (
+            word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+            word[:at] + word[at + 1 :],
+            word[:at] + word[at] + word[at:],
+        )
+    )
 
 
 def type_out(rng: random.Random, text: str, style: str) -> str:
@@ -224,7 +304,9 @@ def type_out(rng: random.Random, text: str, style: str) -> str:
         match = re.fullmatch(r"([A-Za-z']+)([.,!?:]*)", token)
         if match:
             word, tail = match.groups()
-            if word.lower() in SHORT and rng.random() < shorten * (0.25 if len(word) < 4 and word.lower() != "you" else 1):
+            if word.lower() in SHORT and rng.random() < shorten * (
+                0.25 if len(word) < 4 and word.lower() != "you" else 1
+            ):
                 word = SHORT[word.lower()]
             elif len(word) > 4 and rng.random() < slips:
                 word = slip(rng, word)

@@ -47,8 +47,12 @@ def found(index: int, name: str) -> Village:
         teacher=words.TEACHERS[index % len(words.TEACHERS)],
         pets=share(words.PET_NAMES, index, 2),
         lists=lists,
-        animals=share((a for a in world.ANIMALS if a not in ("bee", "snake", "lion", "elephant", "wolf", "bear")), index, 3),
-        jobs=share((job for job in world.JOBS if job not in ("teacher", "barber")), index, 3),  # nobody carries `a chalk` or `a scissors`
+        animals=share(
+            (a for a in world.ANIMALS if a not in ("bee", "snake", "lion", "elephant", "wolf", "bear")), index, 3
+        ),
+        jobs=share(
+            (job for job in world.JOBS if job not in ("teacher", "barber")), index, 3
+        ),  # nobody carries `a chalk` or `a scissors`
         fruits=share(world.FRUITS, index, 2),
         weathers=share(words.WEATHER, index, 2),
     )

@@ -46,7 +46,9 @@ LISTS = {
         teapot ladle glove mitten boot lantern flute violin clock vase ribbon purse wallet satchel sledge telescope kettle
         bucket trumpet torch comb fan notebook postcard stamp magnet spinning-top
     """),
-    "CONTAINER": listed("basket drawer cupboard suitcase chest sack barrel crate bucket wardrobe trunk tin satchel bag box"),
+    "CONTAINER": listed(
+        "basket drawer cupboard suitcase chest sack barrel crate bucket wardrobe trunk tin satchel bag box"
+    ),
     "ROOM": listed("kitchen bedroom hall attic cellar bathroom study pantry garage workshop parlour nursery"),
     "PLACE": listed("""
         park forest beach market library harbour meadow bridge station castle orchard museum bakery mill farm garden
@@ -104,7 +106,9 @@ LISTS = {
         neighbour|stranger|policeman|old lady|tall man|captain|shopkeeper|ticket
         seller|fiddler|clown|traveller|beekeeper|painter|cook|sailor|nurse|gardener|student|twin|waiter|grocer|chemist|knight|wizard
     """),
-    "TONE": listed("with a smile|with a sigh|in a low voice|with a nod|once again|at once|from the door|over the fence"),
+    "TONE": listed(
+        "with a smile|with a sigh|in a low voice|with a nod|once again|at once|from the door|over the fence"
+    ),
 }
 
 # weather: (sentences about the sky, what one wears, how a person feels in it)
@@ -144,5 +148,9 @@ WEATHER = {
         "warm coat",
         "damp",
     ),
-    "hot": (listed("It was the hottest day of the year.|The air was hot and still.|Even the stones were hot."), "thin shirt", "hot"),
+    "hot": (
+        listed("It was the hottest day of the year.|The air was hot and still.|Even the stones were hot."),
+        "thin shirt",
+        "hot",
+    ),
 }

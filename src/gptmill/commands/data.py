@@ -26,7 +26,9 @@ def add(
 @app.command("refresh")
 def refresh(
     name: Annotated[str | None, typer.Argument(help="corpus, spam or instructions; without it, all three")] = None,
-    local: Annotated[bool, typer.Option(help="look at paths alone, ask no server, and be silent when nothing has changed")] = False,
+    local: Annotated[
+        bool, typer.Option(help="look at paths alone, ask no server, and be silent when nothing has changed")
+    ] = False,
 ) -> None:
     """Ask where the data came from whether it has changed; pin what is new, so that the next `dvc repro` takes it."""
     from gptmill import params

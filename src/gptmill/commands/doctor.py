@@ -35,7 +35,11 @@ def examine() -> bool:
     table = Table("", "what", "found", "what to do", show_lines=False)
     for finding in findings:
         sign, style = ("!", "bold red") if finding.advice else ("–", "dim") if finding.missing else ("✓", "green")
-        table.add_row(Text(sign, style=style), finding.what, *(Text(terminal.visible(text)) for text in (finding.found, finding.advice)))
+        table.add_row(
+            Text(sign, style=style),
+            finding.what,
+            *(Text(terminal.visible(text)) for text in (finding.found, finding.advice)),
+        )
     console = terminal.console()
     console.print(table)
     wrong = sum(bool(finding.advice) for finding in findings)
@@ -45,7 +49,9 @@ def examine() -> bool:
 
 def _environment() -> Iterator[Finding]:
     version = platform.python_version()
-    yield Finding("Python", f"{version} ({sys.prefix})", "" if sys.version_info >= (3, 11) else "gptmill needs 3.11 or newer")
+    yield Finding(
+        "Python", f"{version} ({sys.prefix})", "" if sys.version_info >= (3, 11) else "gptmill needs 3.11 or newer"
+    )
     for tool in TOOLS:
         try:
             yield Finding(tool, metadata.version(tool))
@@ -53,9 +59,15 @@ def _environment() -> Iterator[Finding]:
             yield Finding(tool, "not installed", "make run (it installs what the lock names)")
     for tool in ("git", "dvc"):
         if not shutil.which(tool):
-            yield Finding(tool, "not on the PATH", "install git" if tool == "git" else "activate the environment: . .venv/bin/activate")
+            yield Finding(
+                tool,
+                "not on the PATH",
+                "install git" if tool == "git" else "activate the environment: . .venv/bin/activate",
+            )
     free = shutil.disk_usage(".").free / 1e9
-    yield Finding("disk", f"{free:.0f} GB free", "" if free > MINIMUM_FREE_GB else f"free some: a run wants {MINIMUM_FREE_GB} GB")
+    yield Finding(
+        "disk", f"{free:.0f} GB free", "" if free > MINIMUM_FREE_GB else f"free some: a run wants {MINIMUM_FREE_GB} GB"
+    )
 
 
 def _compute() -> Iterator[Finding]:
@@ -89,7 +101,9 @@ def _project() -> Iterator[Finding]:
     if not readable:  # DVC reads the file too, whatever it takes
         yield Finding("stages", "not known while params.yaml is not in order", missing=True)
         return
-    status = subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"], capture_output=True, text=True, check=False)
+    status = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--quiet"], capture_output=True, text=True, check=False
+    )
     match status.returncode:
         case 0:
             yield Finding("stages", "up to date")
@@ -103,7 +117,9 @@ def _project() -> Iterator[Finding]:
 def _repository() -> Iterator[Finding]:
     here = Path.cwd()
     if not any((folder / ".git").exists() for folder in (here, *here.parents)):
-        advice = "`make run` works; DVC experiments and `make reproduce` need one: git init && git add --all && git commit"
+        advice = (
+            "`make run` works; DVC experiments and `make reproduce` need one: git init && git add --all && git commit"
+        )
         yield Finding("git repository", "none: a copy without .git, such as a downloaded zip", advice)
 
 
@@ -159,15 +175,25 @@ def _opens(what: str, store: str, otherwise: str) -> Finding:
     """A store that is no server: a file or folder, or a database, which is only connected to."""
     shown = addresses.shown(store)
     scheme, _, rest = store.partition(":")
-    path = rest.removeprefix("///") if scheme.startswith("sqlite") else rest.removeprefix("//") if scheme == "file" else store
+    path = (
+        rest.removeprefix("///")
+        if scheme.startswith("sqlite")
+        else rest.removeprefix("//")
+        if scheme == "file"
+        else store
+    )
     if scheme.startswith("sqlite") or "://" not in store or scheme == "file":
         there = Path(path).exists()
-        return Finding(what, shown if there else f"{shown} does not exist yet: the first run makes it", missing=not there)
+        return Finding(
+            what, shown if there else f"{shown} does not exist yet: the first run makes it", missing=not there
+        )
     from sqlalchemy import create_engine
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        create_engine(store, connect_args={"connect_timeout": 3}).connect().close()  # seconds; PostgreSQL's and MySQL's drivers know it
+        create_engine(
+            store, connect_args={"connect_timeout": 3}
+        ).connect().close()  # seconds; PostgreSQL's and MySQL's drivers know it
     except (SQLAlchemyError, ImportError, TypeError) as error:
         return Finding(what, f"{shown} does not answer ({type(error).__name__})", f"start it, or {otherwise}")
     return Finding(what, shown)

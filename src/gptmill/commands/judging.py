@@ -31,16 +31,22 @@ app = typer.Typer(
 
 Backend = Annotated[
     Literal["reference", "openai"],
-    typer.Option(help="reference: compares with the reference answer, no LLM; openai: the server of params.yaml's judge section"),
+    typer.Option(
+        help="reference: compares with the reference answer, no LLM; openai: the server of params.yaml's judge section"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there")]
 
 
 @app.command(SCORE)
 def judge_file(
-    file: Annotated[Path, typer.Argument(help="a JSON list or JSON lines; the answer under response or model_response")],
+    file: Annotated[
+        Path, typer.Argument(help="a JSON list or JSON lines; the answer under response or model_response")
+    ],
     backend: Backend = "reference",
-    against_file: Annotated[Path | None, typer.Option(help="other answers to the same questions, to compare with")] = None,
+    against_file: Annotated[
+        Path | None, typer.Option(help="other answers to the same questions, to compare with")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="where to write the judged records, as JSON lines")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -54,7 +60,9 @@ def judge_file(
     others = same_questions(records, read_answers(against_file), file, against_file) if against_file else []
     judge = _judge(backend)
     if against_file and judge.compares:
-        records = [{**record, "base_response": other["response"]} for record, other in zip(records, others, strict=True)]
+        records = [
+            {**record, "base_response": other["response"]} for record, other in zip(records, others, strict=True)
+        ]
     judgements = judge_all(judge, records)
     found = {"file": str(file), **summarise(judge.name, judgements), **judge.metrics(judgements)}
     if against_file and judge.compares:
@@ -132,7 +140,9 @@ def _compared(over: str, found: dict) -> str:
 def _agreement_told(found: dict) -> str:
     from gptmill.report.outside import MEASURES
 
-    lines = [f"{found['judge']} against {found['against']} of {found['file']}: {found['judged']} answers, {found['failed']} failed"]
+    lines = [
+        f"{found['judge']} against {found['against']} of {found['file']}: {found['judged']} answers, {found['failed']} failed"
+    ]
     if found["note"]:
         lines.append(found["note"])
     for name, title in MEASURES.items():

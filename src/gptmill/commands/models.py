@@ -14,8 +14,12 @@ WIDE = 200  # columns, where no terminal says how many there are: hashes stay wh
 
 
 def promote(
-    model: Annotated[list[str] | None, typer.Argument(help="base, classifier or instruct; without it, all that are in models/")] = None,
-    dry_run: Annotated[bool, typer.Option(help="say what would be decided, and change nothing in the registry")] = False,
+    model: Annotated[
+        list[str] | None, typer.Argument(help="base, classifier or instruct; without it, all that are in models/")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="say what would be decided, and change nothing in the registry")
+    ] = False,
 ) -> None:
     """Measure the models of models/ beside the champions; those that are surely better become champions.
 
@@ -60,7 +64,9 @@ def rollback(model: Annotated[str, typer.Argument(help="base, classifier or inst
 def lineage(
     model: Annotated[
         str,
-        typer.Argument(help="a folder (models/classifier), a name (classifier), or of the registry: gptmill-classifier@champion, …/3"),
+        typer.Argument(
+            help="a folder (models/classifier), a name (classifier), or of the registry: gptmill-classifier@champion, …/3"
+        ),
     ],
 ) -> None:
     """Print the way back from a model: its weights, stage, params, data, sources and licences, commit and run; and where it ends."""

@@ -22,7 +22,9 @@ def run(name: str, item: str | None = None, values: params.Params | None = None)
         stages.run(name, values, item, track=tracking.run if ranks.leads() else untracked, watch=_samples)
 
 
-def _samples(model: "GPT", words: "Tokenizer", prompt: Sequence[int], compute: "Compute", run: Run) -> list[Callable[[Any], None]]:
+def _samples(
+    model: "GPT", words: "Tokenizer", prompt: Sequence[int], compute: "Compute", run: Run
+) -> list[Callable[[Any], None]]:
     from gptmill.inference.samples import Samples
 
     return [Samples(model, words, prompt, compute, run.text)]

@@ -28,7 +28,9 @@ def show() -> None:
     try:
         table = _table(pretrain | base, classifier, judge)
     except (KeyError, TypeError, ValueError) as error:
-        raise GptmillError(f"the files in {paths.METRICS}/ are not what the stages write ({error!r}). Make them anew: dvc repro") from None
+        raise GptmillError(
+            f"the files in {paths.METRICS}/ are not what the stages write ({error!r}). Make them anew: dvc repro"
+        ) from None
     console = terminal.console()
     console.print(table)
     console.print(f"Report: {paths.REPORT}", f"Data cards: {paths.DATA_CARDS}/", "Next:", sep="\n", highlight=False)
@@ -41,10 +43,14 @@ def _table(base: dict[str, Any], classifier: dict[str, Any], judge: dict[str, An
 
     test, tfidf = classifier["test"], classifier["tfidf"]
     theirs = "TF-IDF's" if (of := classifier.get("tfidf_of", "words")) == "words" else f"TF-IDF's of {of}"
-    table = Table("", "this run", "to compare with", title="What the models are worth", title_justify="left", title_style="bold")
+    table = Table(
+        "", "this run", "to compare with", title="What the models are worth", title_justify="left", title_style="bold"
+    )
     table.add_row("base: parameters", f"{base['parameters']:,}", "")
     table.add_row(
-        "base: validation perplexity", f"{base['validation_perplexity']:.2f}", f"{base['trigram_perplexity']:.2f}, a trigram model's"
+        "base: validation perplexity",
+        f"{base['validation_perplexity']:.2f}",
+        f"{base['trigram_perplexity']:.2f}, a trigram model's",
     )
     table.add_row("classifier: test accuracy", f"{test['accuracy']:.1%}", f"{tfidf['accuracy']:.1%}, {theirs}")
     table.add_row(f"classifier: F1 of {classifier['scores_of']}", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, {theirs}")

@@ -10,7 +10,9 @@ from gptmill.core.terminal import say
 
 
 def sync(
-    failed: Annotated[bool, typer.Option(help="with GPTMILL_RUN set: the pipeline run that ends now has failed")] = False,
+    failed: Annotated[
+        bool, typer.Option(help="with GPTMILL_RUN set: the pipeline run that ends now has failed")
+    ] = False,
 ) -> None:
     """Send MLflow what it could not take when it was logged, and end pipeline runs that are over. Says what it sent and what is left.
 

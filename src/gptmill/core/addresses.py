@@ -8,7 +8,24 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 REMOTE = ("http", "https", "s3")
 # Of a query only what is known to be harmless is shown: signatures and tokens have many names.
-HARMLESS = {"id", "raw", "download", "dl", "format", "version", "v", "export", "ref", "rev", "file", "name", "page", "gid", "alt", "output"}
+HARMLESS = {
+    "id",
+    "raw",
+    "download",
+    "dl",
+    "format",
+    "version",
+    "v",
+    "export",
+    "ref",
+    "rev",
+    "file",
+    "name",
+    "page",
+    "gid",
+    "alt",
+    "output",
+}
 HIDDEN = "…"
 _ADDRESS = re.compile(r"\b[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 
@@ -34,7 +51,10 @@ def shown(address: str) -> str:
         parts = urlsplit(address)
     except ValueError:  # no address at all
         return f"{scheme(address)}://{HIDDEN}"
-    pairs = [f"{name}={value if name.lower() in HARMLESS else HIDDEN}" for name, value in parse_qsl(parts.query, keep_blank_values=True)]
+    pairs = [
+        f"{name}={value if name.lower() in HARMLESS else HIDDEN}"
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+    ]
     query = "&".join(pairs) if pairs or not parts.query else HIDDEN
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" + (f"?{query}" if query else "")
 

@@ -75,7 +75,9 @@ def explain(error: BaseException) -> str | None:
         case RecursionError():
             return f"an input is nested too deeply ({_DEBUG})"
         case MemoryError():
-            return f"not enough memory. Close other programs, or ask for less: smaller batches, fewer workers ({_DEBUG})"
+            return (
+                f"not enough memory. Close other programs, or ask for less: smaller batches, fewer workers ({_DEBUG})"
+            )
         case UnicodeError():
             return f"an input is not valid UTF-8: {error} ({_DEBUG})"
     return None
@@ -83,7 +85,11 @@ def explain(error: BaseException) -> str | None:
 
 def _explain_system(error: OSError) -> str:
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
-    found = {"path": f" {path}" if path else "", "of": f" of {path}" if path else "", "named": f": {path}" if path else ""}
+    found = {
+        "path": f" {path}" if path else "",
+        "of": f" of {path}" if path else "",
+        "named": f": {path}" if path else "",
+    }
     if error.errno in _ADVICE:
         return _ADVICE[error.errno].format(**found)
     return f"{error.strerror or error or type(error).__name__}{found['named']} ({_DEBUG})"

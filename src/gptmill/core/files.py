@@ -46,7 +46,9 @@ def atomic(path: Path) -> Iterator[Path]:
         if (
             isinstance(error, OSError) and error.errno is not None
         ):  # a write that fails, on a full disk, does not say of what; or names the temporary path
-            error.filename = str(path) if error.filename is None else str(error.filename).replace(str(beside), str(path))
+            error.filename = (
+                str(path) if error.filename is None else str(error.filename).replace(str(beside), str(path))
+            )
         _remove(beside)
         for parent in made:  # the innermost first; whatever else was put there meanwhile stays
             with suppress(OSError):
@@ -73,7 +75,9 @@ def _replace(new: Path, path: Path) -> None:
 def _exchange(one: Path, other: Path) -> bool:
     """Swap two paths in one step, so that neither is ever absent; False where the system or the file system can't."""
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
-    return bool(renameat2) and renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+    return (
+        bool(renameat2) and renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+    )
 
 
 def _wait_for_readers(folder: Path) -> None:
@@ -111,7 +115,9 @@ def one_version(folder: Path, read: Callable[[Path], T]) -> T:
                     raise error
                 return result
         if time.monotonic() > until:
-            raise error or GptmillError(f"{folder} was replaced again and again while it was read: stop what writes it and try again")
+            raise error or GptmillError(
+                f"{folder} was replaced again and again while it was read: stop what writes it and try again"
+            )
 
 
 @contextmanager
@@ -210,7 +216,9 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
     try:
         return path.read_text(encoding=encoding)
     except UnicodeDecodeError as error:
-        raise Unreadable(f"{path} can't be read: it is not UTF-8, byte {error.start} is 0x{error.object[error.start]:02x}") from None
+        raise Unreadable(
+            f"{path} can't be read: it is not UTF-8, byte {error.start} is 0x{error.object[error.start]:02x}"
+        ) from None
 
 
 def refuse_special(path: Path) -> None:

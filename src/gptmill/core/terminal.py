@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # C0 but tab, line feed and the carriage return before it, DEL, C1; line separators, bidirectional controls, halves of surrogate pairs.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
+)
 
 
 def visible(text: str) -> str:

@@ -31,15 +31,23 @@ def messages(frame: pd.DataFrame, labels: Sequence[str], shares: SharesParams, s
     ordered = frame.sort_values("row")
     lines = "".join(f"{label}\t{text}\n" for label, text in zip(ordered["label"], ordered["text"], strict=True))
     # Texts such as "NA" stay texts: the notebook makes them numbers that are none, in the same rows.
-    read = pd.read_csv(io.StringIO(lines), sep="\t", header=None, names=["label", "text"], keep_default_na=False, dtype=str)
+    read = pd.read_csv(
+        io.StringIO(lines), sep="\t", header=None, names=["label", "text"], keep_default_na=False, dtype=str
+    )
     first, last = (read[read["label"] == label] for label in labels)
     if len(first) < len(last):
-        raise GptmillError(f"split.spam.method book takes as many {labels[0]} as {labels[1]}, and there are fewer. {USE_GROUPS}")
+        raise GptmillError(
+            f"split.spam.method book takes as many {labels[0]} as {labels[1]}, and there are fewer. {USE_GROUPS}"
+        )
     drawn = first.sample(len(last), random_state=seed)
     balanced = pd.concat([drawn, last]).sample(frac=1, random_state=seed)
     train_end = int(len(balanced) * shares.train)
     validation_end = train_end + int(len(balanced) * shares.validation)
-    parts = {"train": balanced[:train_end], "validation": balanced[train_end:validation_end], "test": balanced[validation_end:]}
+    parts = {
+        "train": balanced[:train_end],
+        "validation": balanced[train_end:validation_end],
+        "test": balanced[validation_end:],
+    }
     test = parts["test"]
     lasts = int((test["label"] == labels[1]).sum())
     more = max(0, round(lasts * len(first) / max(1, len(last))) - (len(test) - lasts))

@@ -89,7 +89,9 @@ def write(pieces: Iterable[Piece], reasons: Mapping[int, str], clean: Path, quar
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([("row", pa.int64()), ("text", pa.string()), ("characters", pa.int64()), ("reasons", pa.string())])
+    schema = pa.schema(
+        [("row", pa.int64()), ("text", pa.string()), ("characters", pa.int64()), ("reasons", pa.string())]
+    )
     kept, bad, started, number = 0, [], False, -1  # bad: [row, text, characters, reasons]
     with clean.open("w", encoding="utf-8", newline="\n") as text, pq.ParquetWriter(quarantine, schema) as table:
 
@@ -120,7 +122,10 @@ def _divided(chunks: Iterable[str]) -> Iterator[tuple[int, str, bool]]:
     """Row, text, and whether the document ends with it; a document has one such part, or one for each chunk that it is in."""
     row = line = 1  # where the document starts; where `text`, which was not handed out, starts
     text, documents = "", 0
-    whole, after_marker = True, False  # whether nothing of the document was handed out; whether a marker stands right before `text`
+    whole, after_marker = (
+        True,
+        False,
+    )  # whether nothing of the document was handed out; whether a marker stands right before `text`
     for chunk in chain(chunks, [None]):
         *ended, text = (text + (chunk or "")).split(END_OF_TEXT)
         for part in ended:

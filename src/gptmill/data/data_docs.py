@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 FOREIGN = re.compile(
-    r"<style\b.*?</style>|<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>|<footer\b.*?</footer>", re.DOTALL | re.IGNORECASE
+    r"<style\b.*?</style>|<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>|<footer\b.*?</footer>",
+    re.DOTALL | re.IGNORECASE,
 )
 POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""  # nothing runs
 TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
@@ -46,7 +47,9 @@ def finish(site: Path, reports: Iterable[tuple[str, dict[str, Any]]]) -> None:
     """Cleans the pages that Great Expectations built in `site`, puts the results at `<suite>.html`, and writes `index.html`."""
     for page in site.glob("validations/*/*/*/*.html"):
         suite = page.relative_to(site).parts[1]
-        (site / f"{suite}.html").write_text(_clean(page.read_text(encoding="utf-8").replace("../../../../", ""), suite), encoding="utf-8")
+        (site / f"{suite}.html").write_text(
+            _clean(page.read_text(encoding="utf-8").replace("../../../../", ""), suite), encoding="utf-8"
+        )
     for page in site.glob("expectations/*.html"):
         page.write_text(_clean(page.read_text(encoding="utf-8"), f"{page.stem}: expectations"), encoding="utf-8")
     for folder in ("validations", "static"):

@@ -18,7 +18,9 @@ LONGEST_TRAINING_TEXT = 1 << 28  # characters; more of a corpus than that hardly
 AHEAD = 3  # stretches of text for each worker that are under way or wait for their turn
 
 
-def write(words: Tokenizer, text: Path, folder: Path, validation_share: float, context_length: int, threads: int) -> dict[str, int]:
+def write(
+    words: Tokenizer, text: Path, folder: Path, validation_share: float, context_length: int, threads: int
+) -> dict[str, int]:
     """The cleaned corpus as token files; returns what meta.json says. `threads`: that many work side by side; 0: one for each core."""
     pieces = corpus.read(text, "tokenize", cleaned=True)
     ids = encode(words, pieces, threads or cores())

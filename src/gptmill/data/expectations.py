@@ -43,7 +43,11 @@ class DataSet:
 
 def corpus(frame: pd.DataFrame, params: ExpectationParams, context_length: int, validation_share: float) -> DataSet:
     """`frame`: what `measures.measure` made of the corpus."""
-    wanted, unbroken, repeated = params.min_corpus_characters, params.max_unbroken_characters, params.max_repeated_line_share
+    wanted, unbroken, repeated = (
+        params.min_corpus_characters,
+        params.max_unbroken_characters,
+        params.max_repeated_line_share,
+    )
     # There are no more tokens than bytes, so that this much is needed, whatever the tokenizer. The tokenize stage counts exactly.
     window = math.ceil((context_length + 1) / min(validation_share, 1 - validation_share))
 
@@ -53,7 +57,12 @@ def corpus(frame: pd.DataFrame, params: ExpectationParams, context_length: int, 
     between, control = "ExpectColumnValuesToBeBetween", "has control characters or undecodable ones"
     too_long = f"has more than {unbroken:,} characters without white space"
     rules = [
-        rule("every document has a text that is a string", "ExpectColumnValuesToNotBeNull", "characters", "is missing or no string"),
+        rule(
+            "every document has a text that is a string",
+            "ExpectColumnValuesToNotBeNull",
+            "characters",
+            "is missing or no string",
+        ),
         rule("no text is empty", between, "visible_characters", "is empty", min_value=1),
         rule(f"no text {control}", between, "control_characters", control, max_value=0),
         rule(f"no text {too_long}", between, "unbroken_characters", too_long, max_value=unbroken),
@@ -85,8 +94,20 @@ def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationPara
     one_of_them = f"every label is {', '.join(labels[:-1])} or {labels[-1]}"
     other_label = "text has another label elsewhere"
     rules = [
-        _row_rule("every message has a label", "ExpectColumnValuesToNotBeNull", {"column": "label"}, "label is missing", params),
-        _row_rule(one_of_them, "ExpectColumnValuesToBeInSet", {"column": "label", "value_set": labels}, "label is unknown", params),
+        _row_rule(
+            "every message has a label",
+            "ExpectColumnValuesToNotBeNull",
+            {"column": "label"},
+            "label is missing",
+            params,
+        ),
+        _row_rule(
+            one_of_them,
+            "ExpectColumnValuesToBeInSet",
+            {"column": "label", "value_set": labels},
+            "label is unknown",
+            params,
+        ),
         *_text_rules("text", "message", params),
         _row_rule(
             "no text stands under two labels",
@@ -110,7 +131,9 @@ def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationPara
     texts = _readable(frame["text"], params)
     conflict = repeats.conflicts(frame.assign(text=texts), labels)
     found = repeats.find(texts, params.near_duplicate_similarity)
-    measured = pd.concat([_measure(frame, ["text"]), found], axis="columns").assign(conflict=conflict, has_conflict=conflict.notna())
+    measured = pd.concat([_measure(frame, ["text"]), found], axis="columns").assign(
+        conflict=conflict, has_conflict=conflict.notna()
+    )
     for number, label in enumerate(labels):
         measured[f"is_class_{number}"] = (frame["label"] == label).astype("float64")
     counts = {
@@ -146,7 +169,11 @@ def records(frame: pd.DataFrame, params: ExpectationParams, context_length: int,
     found = repeats.find(questions, params.near_duplicate_similarity)
     measured = pd.concat([_measure(frame, FIELDS), found], axis="columns")
     measured["pieces"] = [_pieces(style, *texts) for texts in zip(*(fields[name] for name in FIELDS), strict=True)]
-    counts = {"records": len(frame), "with_input": int((frame["input"].fillna("").str.strip() != "").sum()), **_repeats(measured)}
+    counts = {
+        "records": len(frame),
+        "with_input": int((frame["input"].fillna("").str.strip() != "").sum()),
+        **_repeats(measured),
+    }
     return DataSet("instructions", columns, measured, rules, kept_columns=("group",), counts=counts)
 
 
@@ -160,16 +187,26 @@ def _pieces(style: prompts.Style, *texts: Any) -> float:
     if any(pd.isna(text) for text in texts):
         return float("nan")
     instruction, given, output = texts
-    return float(tokenizer.count_pieces(style.prompt(instruction, given)) + tokenizer.count_pieces(style.target(output)))
+    return float(
+        tokenizer.count_pieces(style.prompt(instruction, given)) + tokenizer.count_pieces(style.target(output))
+    )
 
 
 def _repeats(measured: pd.DataFrame) -> dict[str, int]:
-    return {"duplicates": int(measured["is_duplicate"].sum()), "near_duplicates": int(measured["is_near_duplicate"].sum())}
+    return {
+        "duplicates": int(measured["is_duplicate"].sum()),
+        "near_duplicates": int(measured["is_near_duplicate"].sum()),
+    }
 
 
 def _class_rule(number: int, label: str, share: float) -> Rule:
     arguments = {"column": f"kept_is_class_{number}", "min_value": share}
-    return Rule(f"{_percent(share)} of the messages or more are {label}", "ExpectColumnMeanToBeBetween", arguments, f"at least {share}")
+    return Rule(
+        f"{_percent(share)} of the messages or more are {label}",
+        "ExpectColumnMeanToBeBetween",
+        arguments,
+        f"at least {share}",
+    )
 
 
 def _repeat_rules(rows: str, params: ExpectationParams) -> list[Rule]:
@@ -190,9 +227,13 @@ def _repeat_rules(rows: str, params: ExpectationParams) -> list[Rule]:
     ]
 
 
-def _row_rule(says: str, check: str, arguments: dict[str, Any], reason: str, params: ExpectationParams, details=None) -> Rule:
+def _row_rule(
+    says: str, check: str, arguments: dict[str, Any], reason: str, params: ExpectationParams, details=None
+) -> Rule:
     share = params.max_quarantined_share
-    return Rule(says, check, {**arguments, "mostly": 1 - share}, f"at most {_percent(share)} of the rows", reason, details)
+    return Rule(
+        says, check, {**arguments, "mostly": 1 - share}, f"at most {_percent(share)} of the rows", reason, details
+    )
 
 
 def _text_rules(column: str, row: str, params: ExpectationParams, *, may_be_empty: bool = False) -> list[Rule]:
@@ -200,15 +241,32 @@ def _text_rules(column: str, row: str, params: ExpectationParams, *, may_be_empt
         return _row_rule(says, check, {"column": column + suffix, **arguments}, f"{column} {reason}", params)
 
     article = "an" if column[0] in "aeiou" else "a"
-    rules = [rule(f"every {row} has {article} {column} that is a string", "ExpectColumnValuesToNotBeNull", "", "is missing or no string")]
+    rules = [
+        rule(
+            f"every {row} has {article} {column} that is a string",
+            "ExpectColumnValuesToNotBeNull",
+            "",
+            "is missing or no string",
+        )
+    ]
     if not may_be_empty:
-        rules.append(rule(f"no {column} is empty", "ExpectColumnValuesToBeBetween", "_visible_characters", "is empty", min_value=1))
+        rules.append(
+            rule(
+                f"no {column} is empty", "ExpectColumnValuesToBeBetween", "_visible_characters", "is empty", min_value=1
+            )
+        )
     longest, control = params.max_text_characters, "has control characters or undecodable ones"
     too_long = f"is longer than {longest:,} characters"
     return [
         *rules,
         rule(f"no {column} {too_long}", "ExpectColumnValuesToBeBetween", "_characters", too_long, max_value=longest),
-        rule(f"no {column} {control}", "ExpectColumnValuesToBeInSet", "_has_control_characters", control, value_set=[False]),
+        rule(
+            f"no {column} {control}",
+            "ExpectColumnValuesToBeInSet",
+            "_has_control_characters",
+            control,
+            value_set=[False],
+        ),
     ]
 
 
@@ -224,7 +282,12 @@ def _enough_rule(rows: str, wanted: int) -> Rule:
 def _quarantine_rule(rows: str, params: ExpectationParams) -> Rule:
     share = params.max_quarantined_share
     arguments = {"column": "is_quarantined", "max_value": share}
-    return Rule(f"at most {_percent(share)} of the {rows} are in quarantine", "ExpectColumnMeanToBeBetween", arguments, f"at most {share}")
+    return Rule(
+        f"at most {_percent(share)} of the {rows} are in quarantine",
+        "ExpectColumnMeanToBeBetween",
+        arguments,
+        f"at most {share}",
+    )
 
 
 def _measure(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
@@ -233,6 +296,10 @@ def _measure(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     for column in columns:
         texts = frame[column]
         measured[f"{column}_characters"] = texts.map(len, na_action="ignore").astype("float64")
-        measured[f"{column}_visible_characters"] = texts.map(lambda text: len(text.strip()), na_action="ignore").astype("float64")
-        measured[f"{column}_has_control_characters"] = [bool(rawtext.CONTROL_CHARACTERS.search(text)) for text in texts.fillna("")]
+        measured[f"{column}_visible_characters"] = texts.map(lambda text: len(text.strip()), na_action="ignore").astype(
+            "float64"
+        )
+        measured[f"{column}_has_control_characters"] = [
+            bool(rawtext.CONTROL_CHARACTERS.search(text)) for text in texts.fillna("")
+        ]
     return measured

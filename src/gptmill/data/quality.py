@@ -38,7 +38,12 @@ class Findings:
         return all(check["success"] for check in self.checks)
 
     def report(self) -> dict[str, Any]:
-        return {"kept": len(self.kept), "quarantined": len(self.quarantine), "success": self.success, "expectations": self.checks}
+        return {
+            "kept": len(self.kept),
+            "quarantined": len(self.quarantine),
+            "success": self.success,
+            "expectations": self.checks,
+        }
 
 
 def examine(data_sets: Iterable[DataSet], docs: Path) -> list[Findings]:
@@ -56,7 +61,9 @@ def demand(found: Iterable[Findings], docs: Path) -> None:
     """Raises `GptmillError` that names each expectation that is not met, what was observed, and where to look."""
     problems = [line for findings in found if not findings.success for line in _complain(findings)]
     if problems:
-        where = f"{docs / 'index.html'} shows all of it. Put the data right, or change data.expectations in params.yaml."
+        where = (
+            f"{docs / 'index.html'} shows all of it. Put the data right, or change data.expectations in params.yaml."
+        )
         raise GptmillError("\n".join(["the data is not what is expected of it.", *problems, where]))
 
 
@@ -64,7 +71,10 @@ def _complain(findings: Findings) -> list[str]:
     failed = [check for check in findings.checks if not check["success"]]
     count = "1 expectation is" if len(failed) == 1 else f"{len(failed)} expectations are"
     problems = [f"{findings.name}: {count} not met:"]
-    problems += [f"  {check['expectation']}: observed {data_docs.observed(check)}, allowed {check['allowed']}" for check in failed]
+    problems += [
+        f"  {check['expectation']}: observed {data_docs.observed(check)}, allowed {check['allowed']}"
+        for check in failed
+    ]
     bad = findings.quarantine.head(ROWS_SHOWN)
     problems += [f"  row {row}: {reasons}" for row, reasons in zip(bad["row"], bad["reasons"], strict=True)]
     if len(findings.quarantine) > ROWS_SHOWN:
@@ -85,8 +95,13 @@ def _context(project: Path, site: Path):
     for name in context.get_site_names():
         context.delete_data_docs_site(name)
     store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)}
-    sections = {name: {"view": {"module_name": EscapedPageView.__module__, "class_name": EscapedPageView.__name__}} for name in SECTIONS}
-    context.add_data_docs_site("data", {"class_name": "SiteBuilder", "store_backend": store, "site_section_builders": sections})
+    sections = {
+        name: {"view": {"module_name": EscapedPageView.__module__, "class_name": EscapedPageView.__name__}}
+        for name in SECTIONS
+    }
+    context.add_data_docs_site(
+        "data", {"class_name": "SiteBuilder", "store_backend": store, "site_section_builders": sections}
+    )
     return context
 
 
@@ -111,7 +126,9 @@ def _examine_one(context, data_set: DataSet) -> Findings:
     parameters = {"dataframe": _with_kept(data_set, bad)}
     run_id = gx.RunIdentifier(run_name="validate")
     results = (
-        context.validation_definitions.add(definition).run(batch_parameters=parameters, result_format="COMPLETE", run_id=run_id).results
+        context.validation_definitions.add(definition)
+        .run(batch_parameters=parameters, result_format="COMPLETE", run_id=run_id)
+        .results
     )
     checks = [_check(rule, result) for rule, result in zip(data_set.rules, _in_order(results), strict=True)]
 
@@ -130,7 +147,8 @@ def _expectations(rules: list[Rule]) -> list:
 
     # The Data Docs show a description as it is.
     return [
-        getattr(stock, rule.check)(**rule.arguments, description=html.escape(rule.says), meta={"place": n}) for n, rule in enumerate(rules)
+        getattr(stock, rule.check)(**rule.arguments, description=html.escape(rule.says), meta={"place": n})
+        for n, rule in enumerate(rules)
     ]
 
 
@@ -152,7 +170,13 @@ def _check(rule: Rule, result: Any) -> dict[str, Any]:
         level, observed = "row", int(result.result["unexpected_count"])
     else:
         level, observed = "table", _observed(rule, result.result)
-    return {"expectation": rule.says, "level": level, "success": bool(result.success), "observed": observed, "allowed": rule.allowed}
+    return {
+        "expectation": rule.says,
+        "level": level,
+        "success": bool(result.success),
+        "observed": observed,
+        "allowed": rule.allowed,
+    }
 
 
 def _observed(rule: Rule, result: dict[str, Any]) -> Any:

@@ -92,7 +92,9 @@ def _bytes(path: Path, says: str) -> Iterator[bytes]:
         raise GptmillError(f"{path} is not here. The whole pipeline brings it: dvc repro") from None
     except IsADirectoryError:
         raise GptmillError(f"{path} is a folder where a file should be. Remove it, then: dvc repro") from None
-    bar = tqdm(total=path.stat().st_size, desc=says, unit="B", unit_scale=True, leave=False, disable=None if says else True)
+    bar = tqdm(
+        total=path.stat().st_size, desc=says, unit="B", unit_scale=True, leave=False, disable=None if says else True
+    )
     with file, bar:
         while content := file.read(CHUNK):
             yield content
@@ -110,7 +112,9 @@ def check(path: Path) -> None:
     files.refuse_special(path)
     with path.open("rb") as file:
         if file.read(4) == b"PAR1":
-            raise GptmillError(f"{path} is Parquet, not text: let its name end in .parquet (the key file in params.yaml).")
+            raise GptmillError(
+                f"{path} is Parquet, not text: let its name end in .parquet (the key file in params.yaml)."
+            )
     for _ in chunks(path):
         pass
 

@@ -40,7 +40,9 @@ def conflicts(frame: pd.DataFrame, labels: Sequence[str]) -> pd.Series:
         if same["label"].nunique() > 1:
             rows = {label: of_label["row"].tolist() for label, of_label in same.groupby("label")}
             for index, label in same["label"].items():
-                found[index] = ", ".join(f"{other} ({_name(rows[other])})" for other in labels if other in rows and other != label)
+                found[index] = ", ".join(
+                    f"{other} ({_name(rows[other])})" for other in labels if other in rows and other != label
+                )
     return pd.Series(found, index=frame.index, dtype="str")
 
 

@@ -21,7 +21,10 @@ from gptmill.data import rawtext
 from gptmill.text import scripts
 
 SHINGLE, DENSE_SHINGLE = 5, 2  # characters
-SHORT, DENSE_SHORT = 50, 20  # characters of a key: in a shorter one, a changed character in the middle leaves a similarity below 0.8
+SHORT, DENSE_SHORT = (
+    50,
+    20,
+)  # characters of a key: in a shorter one, a changed character in the middle leaves a similarity below 0.8
 BANDS, ROWS = 32, 4  # of a signature of 128 permutations
 
 
@@ -75,7 +78,9 @@ def _chains(texts: Sequence[_Text], threshold: float) -> Iterable[set[int]]:
 
     hashed = cache(lambda shingle: sha1_hash64(shingle.encode()))
     # Seed and scheme of the permutations are fixed: what is a near-duplicate is no random choice of a run's.
-    signatures = MinHash.generator((text.shingles for text in texts), num_perm=BANDS * ROWS, seed=1, hashfunc=hashed, scheme="affine64")
+    signatures = MinHash.generator(
+        (text.shingles for text in texts), num_perm=BANDS * ROWS, seed=1, hashfunc=hashed, scheme="affine64"
+    )
     chains, rarest = UnionFind(range(len(texts))), _rarest(texts, threshold)
     buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     for place, signature in enumerate(signatures):
@@ -108,7 +113,9 @@ def _rarest(texts: Sequence[_Text], threshold: float) -> list[frozenset[str]]:
     return found
 
 
-def straddling(sides: Mapping[str, Iterable[str]], threshold: float) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+def straddling(
+    sides: Mapping[str, Iterable[str]], threshold: float
+) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
     """Every pair of near-duplicates, not the same, of which one is on one of the `sides` and one on another: none missed and none twice.
 
     `sides`: the grouping keys on each. Yields ((side, key), (other side, other key)).

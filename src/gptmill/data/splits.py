@@ -38,7 +38,10 @@ def divide(arranged: pd.DataFrame, shares: SharesParams, stratum: str | None) ->
     chosen[middle < shares.train + shares.validation] = "validation"
     chosen[middle < shares.train] = "train"
     of_row = arranged[GROUP].map(chosen)
-    return {split: arranged[of_row == split].drop(columns=GROUP).reset_index(drop=True) for split in ("train", "validation", "test")}
+    return {
+        split: arranged[of_row == split].drop(columns=GROUP).reset_index(drop=True)
+        for split in ("train", "validation", "test")
+    }
 
 
 def undersample(part: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:

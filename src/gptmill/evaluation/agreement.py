@@ -31,7 +31,14 @@ def measure(judge: Judge, path: Path, column: str) -> dict[str, Any]:
     fitted_on = coefficients()["fitted_on"]
     digest = files.digest(path)
     cross_validated = isinstance(judge, ReferenceJudge) and digest == fitted_on["sha256"]
-    found = {"judge": judge.name, "against": column, "file": path.name, "sha256": digest, "cross_validated": cross_validated, "note": ""}
+    found = {
+        "judge": judge.name,
+        "against": column,
+        "file": path.name,
+        "sha256": digest,
+        "cross_validated": cross_validated,
+        "note": "",
+    }
     if not cross_validated:
         return found | agreement(scores, given) | {"in_sample": None}
     from gptmill.evaluation.judges.fitting import FOLDS, Examples

@@ -27,7 +27,9 @@ def given_scores(records: list[dict[str, Any]], column: str, path: Path) -> list
     scores = []
     for number, record in enumerate(records, start=1):
         if column not in record:
-            raise GptmillError(f"{path}, record {number} has no column {column!r}; it has {', '.join(map(repr, record))}")
+            raise GptmillError(
+                f"{path}, record {number} has no column {column!r}; it has {', '.join(map(repr, record))}"
+            )
         score = record[column]
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 100:
             raise GptmillError(f"{path}, record {number}: {column} is {shown(score, 60)}, not a number from 0 to 100")
@@ -55,7 +57,9 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
         raise GptmillError(f"{where} is no object with instruction, input, output and response")
     column = next((name for name in ANSWER_COLUMNS if name in record), None)
     if column is None:
-        raise GptmillError(f"{where} has no answer: neither {' nor '.join(map(repr, ANSWER_COLUMNS))} is among its keys")
+        raise GptmillError(
+            f"{where} has no answer: neither {' nor '.join(map(repr, ANSWER_COLUMNS))} is among its keys"
+        )
     found = {**record, "input": record.get("input", ""), "response": record[column]}
     for name in ("instruction", "input", "output", "response"):
         if name not in found:
@@ -65,7 +69,9 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
     return found
 
 
-def same_questions(records: list[dict[str, Any]], others: list[dict[str, Any]], path: Path, other_path: Path) -> list[dict[str, Any]]:
+def same_questions(
+    records: list[dict[str, Any]], others: list[dict[str, Any]], path: Path, other_path: Path
+) -> list[dict[str, Any]]:
     """The other file's record for each of these. Raises `GptmillError` unless both files ask the same questions, in whatever order."""
 
     def asked(found: list[dict[str, Any]]) -> list[tuple[tuple[str, str, int], dict[str, Any]]]:
@@ -81,6 +87,12 @@ def same_questions(records: list[dict[str, Any]], others: list[dict[str, Any]], 
     mine = asked(records)
     missing = next((key for key, _ in mine if key not in theirs), None)
     if missing or len(mine) != len(theirs):
-        what = f"{missing[0][:80]!r} is in {path} only" if missing else f"{other_path} asks {len(theirs) - len(mine)} questions more"
-        raise GptmillError(f"{path} and {other_path} don't ask the same questions, so they can't be compared in pairs: {what}")
+        what = (
+            f"{missing[0][:80]!r} is in {path} only"
+            if missing
+            else f"{other_path} asks {len(theirs) - len(mine)} questions more"
+        )
+        raise GptmillError(
+            f"{path} and {other_path} don't ask the same questions, so they can't be compared in pairs: {what}"
+        )
     return [theirs[key] for key, _ in mine]

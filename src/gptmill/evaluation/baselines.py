@@ -22,7 +22,9 @@ class TrigramModel:
         ids = np.asarray(tokens[-LONGEST_TRIGRAM_TEXT:], dtype=np.int64)
         # A run of ids is one number in base vocab_size: the context is what comes before the last digit.
         trigrams, counts = np.unique((ids[:-2] * vocab_size + ids[1:-1]) * vocab_size + ids[2:], return_counts=True)
-        bigrams, contexts = np.unique(np.append(trigrams % vocab_size**2, ids[:-1][:1] * vocab_size + ids[1:][:1]), return_counts=True)
+        bigrams, contexts = np.unique(
+            np.append(trigrams % vocab_size**2, ids[:-1][:1] * vocab_size + ids[1:][:1]), return_counts=True
+        )
         # The first two had no token before them, yet were seen: that counts when they were never seen again.
         first = bigrams == ids[0] * vocab_size + ids[1]
         contexts = np.where(first & (contexts > 1), contexts - 1, contexts)
@@ -65,7 +67,10 @@ class _Order:
 
     def interpolate(self, contexts: np.ndarray, ids: np.ndarray, below: np.ndarray) -> np.ndarray:
         """(n,) probabilities of ids after their contexts, given those of the order below, which are kept after contexts never seen."""
-        totals, kinds = _look_up(self._contexts, self._totals, contexts), _look_up(self._contexts, self._kinds, contexts)
+        totals, kinds = (
+            _look_up(self._contexts, self._totals, contexts),
+            _look_up(self._contexts, self._kinds, contexts),
+        )
         counts = _look_up(self._runs, self._counts, contexts * self._vocab_size + ids)
         own = np.maximum(0.0, counts - self._discount)
         return np.where(totals > 0, (own + self._discount * kinds * below) / np.maximum(totals, 1), below)

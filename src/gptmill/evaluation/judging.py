@@ -28,7 +28,9 @@ def judge_all(judge: Judge, records: Sequence[dict[str, Any]]) -> list[dict[str,
         for record, said in zip(records, _with_progress(judge, records, "judging"), strict=True)
     ]
     if all(record["score"] is None for record in found):
-        raise Unavailable(f"the judge {judge.name} could not score a single answer; the first failure: {found[0]['failure']}")
+        raise Unavailable(
+            f"the judge {judge.name} could not score a single answer; the first failure: {found[0]['failure']}"
+        )
     # A judge that compares the two has judged both.
     with_base = [] if judge.compares else [record for record in found if record.get("base_response") is not None]
     if with_base:

@@ -19,7 +19,12 @@ def scores(labels: Sequence[str], predicted: Sequence[str], classes: Sequence[st
     asked = list(classes[-1:] if len(classes) == 2 else classes)
     by_class = precision_recall_fscore_support(labels, predicted, labels=asked, average=None, zero_division=0)[:3]
     precision, recall, f1 = (round(float(values.mean()), 4) for values in by_class)
-    found = {"accuracy": round(float(accuracy_score(labels, predicted)), 4), "precision": precision, "recall": recall, "f1": f1}
+    found = {
+        "accuracy": round(float(accuracy_score(labels, predicted)), 4),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+    }
     found["rows"] = len(labels)
     if len(asked) > 1:
         found["per_class"] = {label: round(float(value), 4) for label, value in zip(asked, by_class[2], strict=True)}

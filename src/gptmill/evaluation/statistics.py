@@ -17,7 +17,13 @@ RESAMPLES = 2000
 AT_ONCE = 4_000_000  # numbers of a resample's indices in memory
 RAREST_KIND, MOST_KINDS = 3, 12
 OTHER = "other"
-LENGTHS = ((0, 0, "no words"), (1, 5, "1 to 5 words"), (6, 10, "6 to 10 words"), (11, 20, "11 to 20 words"), (21, 50, "21 to 50 words"))
+LENGTHS = (
+    (0, 0, "no words"),
+    (1, 5, "1 to 5 words"),
+    (6, 10, "6 to 10 words"),
+    (11, 20, "11 to 20 words"),
+    (21, 50, "21 to 50 words"),
+)
 LONGER = "over 50 words"
 
 
@@ -28,7 +34,10 @@ def interval(measure: Callable[[np.ndarray], np.ndarray], rows: int) -> tuple[fl
     """
     random = np.random.default_rng(0)
     step = max(1, AT_ONCE // max(1, rows))
-    found = [measure(random.integers(rows, size=(min(step, RESAMPLES - done), rows), dtype=np.int32)) for done in range(0, RESAMPLES, step)]
+    found = [
+        measure(random.integers(rows, size=(min(step, RESAMPLES - done), rows), dtype=np.int32))
+        for done in range(0, RESAMPLES, step)
+    ]
     values = np.concatenate(found)
     values = values[np.isfinite(values)]
     return (float(np.percentile(values, 2.5)), float(np.percentile(values, 97.5))) if len(values) else None
@@ -95,7 +104,9 @@ def summarise(judge: str, judgements: Sequence[dict[str, Any]]) -> dict[str, Any
         "score_length_correlation": rank_correlation(scores, [length(record["response"]) for record in scored]),
         "by_kind": _by(task_kinds, judgements, sorted(set(task_kinds) - {OTHER}) + [OTHER]),
         "by_length": _by(
-            [length_class(record["response"]) for record in judgements], judgements, [*(name for *_, name in LENGTHS), LONGER]
+            [length_class(record["response"]) for record in judgements],
+            judgements,
+            [*(name for *_, name in LENGTHS), LONGER],
         ),
     }
     base = [record.get("base_score") for record in judgements]
@@ -112,13 +123,20 @@ def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float | No
     return round(float(spearmanr(one, other).statistic), 4) if min(len(set(one)), len(set(other))) > 1 else None
 
 
-def _by(names: Sequence[str], judgements: Sequence[dict[str, Any]], order: Sequence[str]) -> dict[str, dict[str, float]]:
+def _by(
+    names: Sequence[str], judgements: Sequence[dict[str, Any]], order: Sequence[str]
+) -> dict[str, dict[str, float]]:
     groups = {
-        name: [record["score"] for own, record in zip(names, judgements, strict=True) if own == name and record["score"] is not None]
+        name: [
+            record["score"]
+            for own, record in zip(names, judgements, strict=True)
+            if own == name and record["score"] is not None
+        ]
         for name in order
     }
     return {
-        name: dict(zip(("mean", "low", "high"), (round(value, 2) for value in mean(scores)), strict=True)) | {"answers": len(scores)}
+        name: dict(zip(("mean", "low", "high"), (round(value, 2) for value in mean(scores)), strict=True))
+        | {"answers": len(scores)}
         for name, scores in groups.items()
         if scores
     }

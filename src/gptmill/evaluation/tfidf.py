@@ -30,12 +30,16 @@ def tfidf_classifier(
         features = {"ngram_range": (1, 2)}  # words and pairs of them
     model = make_pipeline(
         TfidfVectorizer(sublinear_tf=True, **features),
-        LogisticRegression(C=10.0, max_iter=1000, random_state=seed, class_weight="balanced" if weigh_classes else None),
+        LogisticRegression(
+            C=10.0, max_iter=1000, random_state=seed, class_weight="balanced" if weigh_classes else None
+        ),
     )
     try:
         model.fit(*train)
     except ValueError as error:
         if "empty vocabulary" not in str(error):
             raise
-        raise GptmillError("no text of the training split has a word: does data.spam.text name the column with the texts?") from None
+        raise GptmillError(
+            "no text of the training split has a word: does data.spam.text name the column with the texts?"
+        ) from None
     return model.predict(texts).tolist()

@@ -11,7 +11,12 @@ from gptmill.text.tokenizer import Tokenizer
 
 @torch.inference_mode()
 def probabilities(
-    model: GPTClassifier, tokenizer: Tokenizer, texts: Sequence[str], max_length: int, compute: Compute, batch_size: int = 64
+    model: GPTClassifier,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    max_length: int,
+    compute: Compute,
+    batch_size: int = 64,
 ) -> list[list[float]]:
     """For each text, in order, how probable each class is, in the order of the model's labels. An empty text is read as an end of text."""
     model.to(compute.device).eval()

@@ -52,7 +52,9 @@ class Decoder:
         C, end = x.shape[2], start + T
         layers = zip(self._blocks, kept.keys[..., :end].unbind(0), kept.values[..., :end, :].unbind(0), strict=True)
         for i, (block, keys, values) in enumerate(layers):
-            q, k, v = block.qkv(block.attention_norm(x)).view(B, T, 3, H, C // H).permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
+            q, k, v = (
+                block.qkv(block.attention_norm(x)).view(B, T, 3, H, C // H).permute(2, 0, 3, 1, 4)
+            )  # each (B, H, T, D)
             keys[..., start:], values[..., start:, :] = k.mT, v
             if i == len(self._blocks) - 1 and T > 1:  # of the last block, only what the last token becomes is needed
                 q, x, mask = q[:, :, -1:], x[:, -1:], None if mask is None else mask[:, :, -1:]
@@ -91,7 +93,9 @@ class Reading:
         if self._hidden is not None:
             # A hidden token still looks at itself: a softmax over nothing would be NaN, and spread.
             later = torch.full((width, width), -torch.inf, dtype=self._hidden.dtype, device=tokens.device).triu(1)
-            mask = (self._hidden[..., :width] + later).masked_fill(torch.eye(width, dtype=torch.bool, device=tokens.device), 0)
+            mask = (self._hidden[..., :width] + later).masked_fill(
+                torch.eye(width, dtype=torch.bool, device=tokens.device), 0
+            )
         return self._go(tokens, positions, mask)
 
     def add(self, tokens: Sequence[int]) -> Tensor:
@@ -116,7 +120,9 @@ class Reading:
         if not self._left.any():
             return None
         before = torch.arange(capacity, device=self._left.device) < self._left[:, None]
-        return torch.zeros(before.shape, dtype=self._kept.values.dtype, device=before.device).masked_fill(before, -torch.inf)[:, None, None]
+        return torch.zeros(before.shape, dtype=self._kept.values.dtype, device=before.device).masked_fill(
+            before, -torch.inf
+        )[:, None, None]
 
 
 class Kept(NamedTuple):
@@ -129,7 +135,9 @@ class Kept(NamedTuple):
     def room(cls, config: GPTConfig, rows: int, capacity: int, like: Tensor) -> "Kept":
         """For so many tokens of each row, not filled. On CPUs in float32, whose products of single rows are the faster ones there."""
         shape = (config.n_layers, rows, config.n_heads, capacity, config.d_model // config.n_heads)
-        values = torch.empty(shape, dtype=torch.float32 if like.device.type == "cpu" else like.dtype, device=like.device)
+        values = torch.empty(
+            shape, dtype=torch.float32 if like.device.type == "cpu" else like.dtype, device=like.device
+        )
         return cls(torch.empty_like(values.mT, memory_format=torch.contiguous_format), values)
 
     def of_rows(self, index: Tensor) -> "Kept":

@@ -31,7 +31,9 @@ class Decoding:
     min_new_tokens: int = 0
     stop: int | None = None  # the token that ends a row; it is not part of what is returned
     seed: int = 0  # row i draws from seed + i
-    vocab_size: int | None = None  # of the tokenizer: ids from there on have no token, and are never chosen; None: the model's
+    vocab_size: int | None = (
+        None  # of the tokenizer: ids from there on have no token, and are never chosen; None: the model's
+    )
 
     def __post_init__(self) -> None:
         rules = {
@@ -104,7 +106,10 @@ class TextStream:
 
 @torch.inference_mode()
 def stream(
-    model: GPT | Decoder, prompts: Sequence[Sequence[int]], decoding: Decoding, ends: Callable[[int], bool] = lambda row: False
+    model: GPT | Decoder,
+    prompts: Sequence[Sequence[int]],
+    decoding: Decoding,
+    ends: Callable[[int], bool] = lambda row: False,
 ) -> Iterator[tuple[int, int]]:
     """Yields (row, token) as they come, the stop token included. Raises `ValueError` for an empty prompt.
 
@@ -159,13 +164,20 @@ def _decode(
 
 
 def _choose_all(
-    logits: Tensor, said: Sequence[list[int]], decoding: Decoding, new: Sequence[int], generators: Sequence[torch.Generator]
+    logits: Tensor,
+    said: Sequence[list[int]],
+    decoding: Decoding,
+    new: Sequence[int],
+    generators: Sequence[torch.Generator],
 ) -> list[int]:
     """The next token of each row from their (B, V) logits; all at once where each row's likeliest token is wanted."""
     if decoding.vocab_size is not None:
         logits[:, decoding.vocab_size :] = -torch.inf
     if decoding.temperature or decoding.repetition_penalty != 1.0:
-        return [_choose(row, *rest) for row, *rest in zip(logits, said, [decoding] * len(said), new, generators, strict=True)]
+        return [
+            _choose(row, *rest)
+            for row, *rest in zip(logits, said, [decoding] * len(said), new, generators, strict=True)
+        ]
     logits = logits.float()
     early = [i for i, count in enumerate(new) if decoding.stop is not None and count < decoding.min_new_tokens]
     if early:
@@ -179,7 +191,9 @@ def _choose(logits: Tensor, said: list[int], decoding: Decoding, new: int, gener
     if decoding.repetition_penalty != 1.0:
         before = torch.tensor(sorted(set(said)))
         scores = logits[before]
-        logits[before] = torch.where(scores > 0, scores / decoding.repetition_penalty, scores * decoding.repetition_penalty)
+        logits[before] = torch.where(
+            scores > 0, scores / decoding.repetition_penalty, scores * decoding.repetition_penalty
+        )
     if decoding.stop is not None and new < decoding.min_new_tokens:
         logits[decoding.stop] = -torch.inf
     if decoding.temperature == 0:

@@ -20,17 +20,23 @@ class Curve(Protocol):
     curve: Sequence
 
 
-def continuation(model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Compute, new_tokens: int = NEW_TOKENS) -> str:
+def continuation(
+    model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Compute, new_tokens: int = NEW_TOKENS
+) -> str:
     """The top-1 tokens after a prompt, decoded. Nothing is drawn at random: a training does not notice."""
     with compute.autocast():
-        [completion] = generate(model, [list(prompt)], Decoding(new_tokens, stop=words.end_of_text, vocab_size=words.vocab_size))
+        [completion] = generate(
+            model, [list(prompt)], Decoding(new_tokens, stop=words.end_of_text, vocab_size=words.vocab_size)
+        )
     return words.decode(completion.tokens)
 
 
 class Samples:
     """A callback of `loop.train`: continues the same prompt at each evaluation, prints it, and gives it to `log` as a named text."""
 
-    def __init__(self, model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Compute, log: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Compute, log: Callable[[str, str], None]
+    ) -> None:
         self._model, self._words, self._prompt, self._compute, self._log = model, words, list(prompt), compute, log
 
     def __call__(self, trained: Curve) -> None:

@@ -17,7 +17,14 @@ SIDE_BY_SIDE = 32  # prompts
 
 def _machine() -> compute.Compute:
     return compute.prepare(
-        ComputeParams(device="auto", precision="float32", threads=0, launcher="", checkpoint_activations=False, checkpoint_minutes=5),
+        ComputeParams(
+            device="auto",
+            precision="float32",
+            threads=0,
+            launcher="",
+            checkpoint_activations=False,
+            checkpoint_minutes=5,
+        ),
         seed=0,
     )
 
@@ -60,7 +67,11 @@ class Assistant:
         given = [self.tokenizer.encode(self.style.prompt(*question)) for question in questions]
         decoding = Decoding(max_new_tokens, stop=self.tokenizer.end_of_text, vocab_size=self.tokenizer.vocab_size)
         batches = [given[i : i + SIDE_BY_SIDE] for i in range(0, len(given), SIDE_BY_SIDE)]
-        return [answer.response for batch in batches for answer in complete(self.model, self.tokenizer, self.style, batch, decoding)]
+        return [
+            answer.response
+            for batch in batches
+            for answer in complete(self.model, self.tokenizer, self.style, batch, decoding)
+        ]
 
 
 class TextClassifier:

@@ -86,7 +86,9 @@ def unpack(path: Path, name: str, member: str, several: bool, limit: int, scratc
     return found
 
 
-def _unpack(file: Plain, member: str, several: bool, bounds: list[Bounded], scratch: Path, layer: int = 0) -> list[Plain]:
+def _unpack(
+    file: Plain, member: str, several: bool, bounds: list[Bounded], scratch: Path, layer: int = 0
+) -> list[Plain]:
     packed = kind(file.path)
     if not packed:
         return [file]
@@ -131,9 +133,13 @@ def _choose(names: list[str], member: str, several: bool) -> list[str]:
     if not chosen:
         raise GptmillError(f"it has no member {member}; it has {shown}")
     if len(chosen) > 1 and not several:
-        raise GptmillError(f"it has {len(chosen)} files{' of that name' if member else ''}: set member to one of {shown}")
+        raise GptmillError(
+            f"it has {len(chosen)} files{' of that name' if member else ''}: set member to one of {shown}"
+        )
     if len(chosen) > 1 and not member:
-        raise GptmillError(f"it has {len(chosen)} files: set member to one of them, or to a glob for several ('*' for all): {shown}")
+        raise GptmillError(
+            f"it has {len(chosen)} files: set member to one of them, or to a glob for several ('*' for all): {shown}"
+        )
     return sorted(chosen)
 
 
@@ -148,9 +154,13 @@ def _readable(packed: str) -> Iterator[None]:
     except EOFError:
         raise GptmillError(f"it is {what}, and it is cut off: fetch it again") from None
     except (gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, tarfile.TarError, UnicodeDecodeError) as error:
-        raise GptmillError(f"it is {what}, and it is damaged or cut off ({str(error).rstrip('.')}): fetch it again") from None
+        raise GptmillError(
+            f"it is {what}, and it is damaged or cut off ({str(error).rstrip('.')}): fetch it again"
+        ) from None
     except NotImplementedError as error:
-        raise GptmillError(f"it is {what}, packed in a way that is not read here ({error}): pack it again with deflate") from None
+        raise GptmillError(
+            f"it is {what}, packed in a way that is not read here ({error}): pack it again with deflate"
+        ) from None
 
 
 def _gunzipped(path: Path) -> Iterator[bytes]:
@@ -188,7 +198,9 @@ def _zip_members(path: Path) -> Iterator[dict[str, Opener]]:
             _refuse_outside(info.orig_filename)
             mode = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
             if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise GptmillError(f"its member {_printable(info.orig_filename)} is a link or a device, not a file: do not trust it")
+                raise GptmillError(
+                    f"its member {_printable(info.orig_filename)} is a link or a device, not a file: do not trust it"
+                )
         wanted = [info for info in infos if not info.is_dir() and not _is_clutter(info.filename)]
         _refuse_twice([info.filename for info in wanted])
         if any(info.flag_bits & 1 for info in wanted):
@@ -203,7 +215,9 @@ def _tar_members(path: Path) -> Iterator[dict[str, Opener]]:
         for info in infos:
             _refuse_outside(info.name)
             if not (info.isreg() or info.isdir()):
-                raise GptmillError(f"its member {_printable(info.name)} is a link or a device, not a file: do not trust it")
+                raise GptmillError(
+                    f"its member {_printable(info.name)} is a link or a device, not a file: do not trust it"
+                )
         if path.stat().st_size < archive.offset or not _ends_with_zeros(path):
             raise EOFError
         wanted = [info for info in infos if info.isreg() and not _is_clutter(info.name)]

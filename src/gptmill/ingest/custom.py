@@ -33,7 +33,15 @@ class Wanted:
     @classmethod
     def of(cls, name: str, params: DataParams) -> "Wanted":
         section = getattr(params, name)
-        return cls(name, section.file, tuple(section.urls), section.member, section.sha256, section.licence, section.max_megabytes)
+        return cls(
+            name,
+            section.file,
+            tuple(section.urls),
+            section.member,
+            section.sha256,
+            section.licence,
+            section.max_megabytes,
+        )
 
     @property
     def limit(self) -> int:
@@ -97,7 +105,11 @@ def look_here(wanted: Wanted, before: dict[str, Any] | None) -> Fetched | None:
     here, asked = [], False
     for address in wanted.urls:
         asked |= not is_local(address)
-        if is_local(address) and local_files.is_there(address) and (not asked or address == (before or {}).get("origin")):
+        if (
+            is_local(address)
+            and local_files.is_there(address)
+            and (not asked or address == (before or {}).get("origin"))
+        ):
             here.append(address)
     return _fetch(replace(wanted, urls=tuple(here), sha256=""), Path()) if here else None
 
@@ -114,7 +126,9 @@ def _record(wanted: Wanted, fetched: Fetched, plain: list[Plain], path: Path) ->
     if wanted.member:
         record["member"] = wanted.member
     if len(plain) > 1:
-        record["files"] = [{"name": one.name, "sha256": files.digest(one.path), "bytes": one.path.stat().st_size} for one in plain]
+        record["files"] = [
+            {"name": one.name, "sha256": files.digest(one.path), "bytes": one.path.stat().st_size} for one in plain
+        ]
     return record
 
 
@@ -172,7 +186,13 @@ def _fetch(wanted: Wanted, scratch: Path) -> Fetched:
     if len(failed) == 1:
         raise error(f"{wanted.name} could not be fetched from {failed[0]}. {advice}.")
     raise error(
-        "\n".join([f"{wanted.name} could not be fetched from any of its addresses:", *(f"  {why}" for why in failed), f"{advice}."])
+        "\n".join(
+            [
+                f"{wanted.name} could not be fetched from any of its addresses:",
+                *(f"  {why}" for why in failed),
+                f"{advice}.",
+            ]
+        )
     )
 
 
@@ -245,7 +265,9 @@ def _only(wanted: Wanted, address: str, found: list, name: Callable) -> list:
         found_names = [name(one).rpartition("/")[2] for one in found]
         found = [one for one in found if name(one).lower().endswith(tuple(f".{kind}" for kind in kinds))]
         if not found:
-            raise fetching.NotHad(f"none of its {len(found_names)} files ends in .{wanted.ending}; it has {_listed(found_names)}")
+            raise fetching.NotHad(
+                f"none of its {len(found_names)} files ends in .{wanted.ending}; it has {_listed(found_names)}"
+            )
     if not found:
         raise fetching.NotThere("there is no file in it")
     if len(found) > 1 and not wanted.several:
@@ -263,11 +285,15 @@ def _one(address: str, path: Path) -> Fetched:
 
 def _many(address: str, parts: list[Plain]) -> Fetched:
     lines = "".join(f"{files.digest(part.path)}  {part.name}\n" for part in parts)
-    return Fetched(address, parts, hashlib.sha256(lines.encode()).hexdigest(), sum(part.path.stat().st_size for part in parts))
+    return Fetched(
+        address, parts, hashlib.sha256(lines.encode()).hexdigest(), sum(part.path.stat().st_size for part in parts)
+    )
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else "")
+    return ", ".join(names[:NAMES_SHOWN]) + (
+        f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    )
 
 
 # --- what came ---

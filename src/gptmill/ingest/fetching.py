@@ -78,8 +78,18 @@ def mirror() -> Path | str | None:
             folder = Path(unquote(said.partition("://")[2]) if kind else said).expanduser()
             if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK):
                 return folder
-            why = "it can't be read" if folder.is_dir() else "it is not a folder" if folder.exists() else "there is no such folder"
-        except (OSError, RuntimeError, ValueError) as error:  # a name too long or with a NUL, the home of a user that there is not
+            why = (
+                "it can't be read"
+                if folder.is_dir()
+                else "it is not a folder"
+                if folder.exists()
+                else "there is no such folder"
+            )
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # a name too long or with a NUL, the home of a user that there is not
             why = f"it can't be used ({getattr(error, 'strerror', None) or error})"
     raise GptmillError(
         f"GPTMILL_MIRROR is {addresses.shown(said)}: {why}. Set it to a folder or an http(s) address that has the files, or unset it."
@@ -90,7 +100,9 @@ def is_remote(address: str) -> bool:
     return addresses.scheme(address) in addresses.REMOTE
 
 
-def download(url: str, to: Path, name: str, expected: str | None, limit: int | None, *, refuse_pages: bool = False) -> None:
+def download(
+    url: str, to: Path, name: str, expected: str | None, limit: int | None, *, refuse_pages: bool = False
+) -> None:
     """The file at an http(s) address. `expected` is its SHA-256, `limit` bytes are the most that are read. `to` is a locked cache entry.
 
     Raises `NotHad` when it can't be had, and `Differs` or `TooLarge` when it is not what was expected.
@@ -128,14 +140,20 @@ class _Version:
     def read(cls, path: Path) -> "_Version | None":
         try:
             return cls(**json.loads(path.read_text(encoding="ascii")))
-        except (FileNotFoundError, ValueError, TypeError):  # none, or not whole: the process was killed while it wrote it
+        except (
+            FileNotFoundError,
+            ValueError,
+            TypeError,
+        ):  # none, or not whole: the process was killed while it wrote it
             return None
 
 
 class _Attempt:
     """One download; called again after each break."""
 
-    def __init__(self, url: str, to: Path, name: str, expected: str | None, limit: int | None, refuse_pages: bool) -> None:
+    def __init__(
+        self, url: str, to: Path, name: str, expected: str | None, limit: int | None, refuse_pages: bool
+    ) -> None:
         self.url, self.name, self.expected, self.limit, self.refuse_pages = url, name, expected, limit, refuse_pages
         self.part, self.seen = to.with_name(to.name + ".part"), to.with_name(to.name + ".seen")
         self.version = _Version.read(self.seen)
@@ -170,9 +188,14 @@ class _Attempt:
                 headers["If-Range"] = self.version.validator
         with redirects.get(self.url, headers, TIMEOUT_SECONDS, pinned=bool(self.expected)) as response:
             if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-                self._start_over("the server has no more than what was there already")  # which may be whole, or of another file
+                self._start_over(
+                    "the server has no more than what was there already"
+                )  # which may be whole, or of another file
             response.raise_for_status()
-            if response.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):  # 202: not ready; 203: changed on the way
+            if response.status_code not in (
+                httpx.codes.OK,
+                httpx.codes.PARTIAL_CONTENT,
+            ):  # 202: not ready; 203: changed on the way
                 raise httpx.HTTPStatusError("not the file", request=response.request, response=response)
             self._refuse_pages(response)
             if (encoding := response.headers.get("Content-Encoding", "").strip().lower()) not in ENCODINGS:
@@ -187,12 +210,16 @@ class _Attempt:
 
     def _resume(self, response: "httpx.Response", have: int) -> int:
         """The file's length, when the answer continues what is here."""
-        place = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", response.headers.get("Content-Range", "").strip())
+        place = re.fullmatch(
+            r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", response.headers.get("Content-Range", "").strip()
+        )
         start, last, total = map(int, place.groups()) if place else (0, 0, 0)
         if not have or start != have or not start <= last < total:
             self._start_over("the server sent another part than was asked for")
         # A server that ignores If-Range sends the rest of whatever file it has now. A hash would tell, later.
-        if not self.expected and (_validator(response) != self.version.validator or self.version.total not in (None, total)):
+        if not self.expected and (
+            _validator(response) != self.version.validator or self.version.total not in (None, total)
+        ):
             self._start_over("the server sent a part of another file")
         return total
 

@@ -29,7 +29,9 @@ def join(parts: Sequence[Plain], ending: str, to: Path, limit: int) -> None:
             if last not in (b"\n", b""):
                 file.write(b"\n")
     if to.stat().st_size > limit:
-        raise GptmillError(f"all files together are more than {limit:,} bytes: raise data.corpus.max_megabytes if that is right.")
+        raise GptmillError(
+            f"all files together are more than {limit:,} bytes: raise data.corpus.max_megabytes if that is right."
+        )
 
 
 def _copy(path: Path, to) -> bytes:

@@ -48,10 +48,16 @@ def _files(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
     if place.is_dir():
-        return sorted(path for path in place.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(place)) and _is_data(path))
+        return sorted(
+            path
+            for path in place.rglob("*")
+            if path.is_file() and not _is_hidden(path.relative_to(place)) and _is_data(path)
+        )
     if place.exists():
         raise fetching.NotHad("it is neither a file nor a folder")
-    found = [path for path in map(Path, sorted(glob.glob(str(place), recursive=True))) if path.is_file() and _is_data(path)]
+    found = [
+        path for path in map(Path, sorted(glob.glob(str(place), recursive=True))) if path.is_file() and _is_data(path)
+    ]
     if not found:
         missing = "no file is there" if glob.has_magic(str(place)) else "there is no such file or folder"
         in_a_copy = ".dvc/tmp/exps/" in Path.cwd().as_posix() and not place.is_absolute()
@@ -65,4 +71,6 @@ def _is_hidden(path: Path) -> bool:
 
 def _is_data(path: Path) -> bool:
     """Whether it is neither what DVC keeps next to a file, nor the page that git has in each folder of data/sources."""
-    return path.suffix != ".dvc" and (path.name != "README.md" or path.parent.parent.absolute() != paths.SOURCES.absolute())
+    return path.suffix != ".dvc" and (
+        path.name != "README.md" or path.parent.parent.absolute() != paths.SOURCES.absolute()
+    )

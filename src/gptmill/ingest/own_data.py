@@ -55,7 +55,9 @@ def _refuse(name: str, copies: dict[Path, Path], replace: bool) -> None:
         if not source.is_file():
             problems.append(f"{source} is not a file" if source.exists() else f"{source} does not exist")
         elif not NAME.fullmatch(source.name) or source.suffix == ".dvc" or source.name == "README.md":
-            problems.append(f"{str(source)!r} has a name that is not taken for data: rename it to letters, digits and . - _ + ( )")
+            problems.append(
+                f"{str(source)!r} has a name that is not taken for data: rename it to letters, digits and . - _ + ( )"
+            )
         elif to.exists() and not replace and not _same(source, to):
             problems.append(f"{to} exists and has other bytes: rename {source}, or add it with --replace")
     if len(set(copies.values())) < len(copies):
@@ -69,7 +71,9 @@ def _refuse(name: str, copies: dict[Path, Path], replace: bool) -> None:
 def _same(one: Path, other: Path) -> bool:
     if not other.exists():
         return False
-    return one.samefile(other) or (one.stat().st_size == other.stat().st_size and files.digest(one) == files.digest(other))
+    return one.samefile(other) or (
+        one.stat().st_size == other.stat().st_size and files.digest(one) == files.digest(other)
+    )
 
 
 def _receipt(path: Path) -> Path:
@@ -85,7 +89,9 @@ def _version(added: list[Path]) -> None:
         said = (done.stderr.strip() or done.stdout.strip()).removeprefix("ERROR: ")
         raise GptmillError(f"DVC can't version {', '.join(map(str, added))}: {said}")
     for_git = {str(path) for one in added for path in (_receipt(one), one.with_name(".gitignore"))}
-    subprocess.run(["git", "add", "--", *sorted(for_git)], capture_output=True, check=False)  # without git there is nothing to stage
+    subprocess.run(
+        ["git", "add", "--", *sorted(for_git)], capture_output=True, check=False
+    )  # without git there is nothing to stage
 
 
 def _name(data: DataParams, name: str, added: list[Path]) -> Iterator[str]:
@@ -100,7 +106,9 @@ def _name(data: DataParams, name: str, added: list[Path]) -> Iterator[str]:
     }
     if READ.fullmatch(file) and file.rpartition(".")[2] != section.ending:  # the ending says how it is read
         wanted["data", name, "file"] = file
-    before = {("data", "source"): data.source} | {("data", name, key): value for key, value in section.model_dump().items()}
+    before = {("data", "source"): data.source} | {
+        ("data", name, key): value for key, value in section.model_dump().items()
+    }
     values = {key: value for key, value in wanted.items() if before[key] != value}
     told = _told({".".join(key): value for key, value in values.items()})
     if values:

@@ -44,7 +44,9 @@ def get(url: str, headers: dict[str, str], timeout: float, *, pinned: bool) -> I
         client = httpx.Client(timeout=timeout, follow_redirects=True, limits=limits, event_hooks=hooks)
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
         said = addresses.without_secrets(str(error).partition("\n")[0])
-        raise Refused(f"the environment's proxy or certificates can't be used ({said}): see HTTPS_PROXY and SSL_CERT_FILE") from None
+        raise Refused(
+            f"the environment's proxy or certificates can't be used ({said}): see HTTPS_PROXY and SSL_CERT_FILE"
+        ) from None
     with client, client.stream("GET", url, headers=headers, extensions={"trace": guard.on_trace}) as response:
         yield response
 
@@ -88,7 +90,9 @@ class Guard:
         elif self._outside and os.environ.get(ALLOW) != "1":
             host = self._url.host
             what = host if host == address else f"{host} ({address})"
-            raise Refused(f"it redirects to {what}, which is not on the public network: if that is right, set {ALLOW}=1")
+            raise Refused(
+                f"it redirects to {what}, which is not on the public network: if that is right, set {ALLOW}=1"
+            )
 
 
 def is_public(address: str) -> bool:

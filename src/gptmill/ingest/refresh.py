@@ -32,7 +32,9 @@ def _book(name: str) -> str:
     try:
         sources.fetch(source, anew=True)
     except GptmillError as error:
-        raise GptmillError(f"{name}: {error} The book's numbers belong to the published bytes, so there is nothing to accept.") from None
+        raise GptmillError(
+            f"{name}: {error} The book's numbers belong to the published bytes, so there is nothing to accept."
+        ) from None
     return f"{name}: unchanged, {source.sha256} as published."
 
 
@@ -63,7 +65,9 @@ def refresh_local(params: Params, name: str | None = None) -> Iterator[str]:
 
 def pinned(text: str) -> str:
     """The same for params that are in no file yet: their text with the hashes of what is at their local paths."""
-    return editing.changed(text, {_key(name): fetched.sha256 for name, fetched in moved(params_file.parse(text)).items()})
+    return editing.changed(
+        text, {_key(name): fetched.sha256 for name, fetched in moved(params_file.parse(text)).items()}
+    )
 
 
 def moved(params: Params, name: str | None = None) -> dict[str, custom.Fetched]:
@@ -82,7 +86,9 @@ def moved(params: Params, name: str | None = None) -> dict[str, custom.Fetched]:
 
 
 def _is_dependency(fetched: custom.Fetched, name: str) -> bool:
-    return custom.is_local(fetched.address) and local_files.are_dependencies([part.path for part in fetched.parts], name)
+    return custom.is_local(fetched.address) and local_files.are_dependencies(
+        [part.path for part in fetched.parts], name
+    )
 
 
 def _named(name: str | None) -> tuple[str, ...]:

@@ -127,7 +127,12 @@ def fetch(source: Source, *, anew: bool = False) -> Path:
     """
     mirror = fetching.mirror()
     if isinstance(mirror, Path) and (path := mirror / source.mirror).is_file():
-        _check(path, source.sha256, f"{source.mirror} in the mirror", "Replace the file, or unset GPTMILL_MIRROR to use the public one")
+        _check(
+            path,
+            source.sha256,
+            f"{source.mirror} in the mirror",
+            "Replace the file, or unset GPTMILL_MIRROR to use the public one",
+        )
         return path
     if not anew and (cached := download_cache.find(source.sha256)):
         return cached
@@ -162,7 +167,13 @@ def are_fetched(params: Params) -> bool:
 
 def provenance(name: str, origin: str, licence: str, path: Path) -> dict[str, str | int]:
     """What `data/raw/<name>.source.json` says of the file at `path`."""
-    return {"name": name, "origin": origin, "licence": licence, "sha256": files.digest(path), "bytes": path.stat().st_size}
+    return {
+        "name": name,
+        "origin": origin,
+        "licence": licence,
+        "sha256": files.digest(path),
+        "bytes": path.stat().st_size,
+    }
 
 
 def _check(path: Path, expected: str, what: str, advice: str) -> None:
@@ -171,7 +182,9 @@ def _check(path: Path, expected: str, what: str, advice: str) -> None:
         raise GptmillError(f"{what} has SHA-256 {actual}, not {expected}. {advice}.")
 
 
-def _download(url: str, to: Path, source: Source, expected: str | None, limit: int | None, *, is_mirror: bool = False) -> None:
+def _download(
+    url: str, to: Path, source: Source, expected: str | None, limit: int | None, *, is_mirror: bool = False
+) -> None:
     try:
         fetching.download(url, to, source.name, expected, limit)
     except fetching.Differs as error:

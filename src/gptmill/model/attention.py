@@ -63,7 +63,9 @@ class StackedHeads(nn.Module):
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, qkv_bias: bool = False) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(CausalAttention(d_model, d_model // n_heads, dropout, qkv_bias) for _ in range(n_heads))
+        self.heads = nn.ModuleList(
+            CausalAttention(d_model, d_model // n_heads, dropout, qkv_bias) for _ in range(n_heads)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
@@ -86,7 +88,9 @@ class MultiHeadAttention(nn.Module):
         """(B, T, C) -> (B, T, C)."""
         B, T, C = x.shape
         split = (B, T, self.n_heads, C // self.n_heads)
-        q, k, v = (layer(x).view(split).transpose(1, 2) for layer in (self.query, self.key, self.value))  # each (B, H, T, D)
+        q, k, v = (
+            layer(x).view(split).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )  # each (B, H, T, D)
         scores = q @ k.mT / k.shape[-1] ** 0.5  # (B, H, T, T)
         weights = self.dropout(scores.masked_fill(future(T, x.device), -torch.inf).softmax(dim=-1))
         heads = (weights @ v).transpose(1, 2).reshape(B, T, C)
@@ -130,4 +134,10 @@ class Attention(nn.Module):
     def _short_in_bf16(self, qkv: Tensor) -> bool:
         """Where torch's kernel is slow, and what it saves in memory is little."""
         dropout = self.dropout if self.training else 0.0
-        return qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16 and not dropout and qkv.shape[1] <= SHORT_ROW and qkv.requires_grad
+        return (
+            qkv.device.type == "cpu"
+            and qkv.dtype == torch.bfloat16
+            and not dropout
+            and qkv.shape[1] <= SHORT_ROW
+            and qkv.requires_grad
+        )

@@ -20,7 +20,14 @@ from gptmill.core import files
 from gptmill.core.errors import GptmillError
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-_DTYPES |= {"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool}
+_DTYPES |= {
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 _MAPPED_AT_ONCE = 128 << 20  # bytes of a torch file that may be in memory before the rest is mapped anew
 
 
@@ -69,7 +76,9 @@ class Safetensors:
             if name == "__metadata__":
                 continue
             if entry["dtype"] not in _DTYPES:
-                raise GptmillError(f"{shard}: {name} is of type {entry['dtype']}, which gptmill does not read: convert it to float32 first")
+                raise GptmillError(
+                    f"{shard}: {name} is of type {entry['dtype']}, which gptmill does not read: convert it to float32 first"
+                )
             if name in self._places:
                 raise GptmillError(f"{name} stands in two shards, {self._places[name][0].name} and {shard.name}")
             start, end = entry["data_offsets"]
@@ -130,7 +139,9 @@ class TorchFile:
                     self.settings = arguments
                 found = found[key]
                 self.container = f"torch file (its {key})"
-        named = isinstance(found, dict) and all(isinstance(name, str) and _is_dense(tensor) for name, tensor in found.items())
+        named = isinstance(found, dict) and all(
+            isinstance(name, str) and _is_dense(tensor) for name, tensor in found.items()
+        )
         if not named or not found:
             raise GptmillError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), ...)")
         return found
@@ -138,7 +149,9 @@ class TorchFile:
     def _unpickle(self, path: Path) -> object:
         files.refuse_special(path)
         try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)  # an optimizer's state is then never read
+            return torch.load(
+                path, map_location="cpu", weights_only=True, mmap=True
+            )  # an optimizer's state is then never read
         except RuntimeError as error:
             if "mmap" not in str(error):
                 raise
@@ -168,7 +181,9 @@ def demand_finite(tensor: Tensor, name: str, path: Path) -> Tensor:
     """The tensor. Raises `GptmillError` when one of its numbers is none in float32: NaN, infinite, or too large."""
     wide = tensor if tensor.element_size() > 1 else tensor.float()
     if tensor.is_floating_point() and tensor.numel() and not all(end.float().isfinite() for end in wide.aminmax()):
-        raise GptmillError(f"weights contain NaN or Inf: {name} in {path}. Take a checkpoint from before the training diverged")
+        raise GptmillError(
+            f"weights contain NaN or Inf: {name} in {path}. Take a checkpoint from before the training diverged"
+        )
     return tensor
 
 

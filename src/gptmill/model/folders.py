@@ -50,7 +50,11 @@ def demand_fitting(words: Tokenizer, config: GPTConfig, folder: Path) -> None:
         problems.append(f"the tokenizer has {words.vocab_size:,} tokens, more than the model's {config.vocab_size:,}")
     for name in (hub_config.NAME, "generation_config.json"):
         ends = hub_config.ends_of_text(folder / name) - {words.end_of_text}
-        if ends := sorted(end for end in ends if end < config.vocab_size):  # transformers' default is GPT-2's, whatever the vocabulary
-            problems.append(f"{name} ends a text with id {ends[0]}, the tokenizer with {words.end_of_text} ({tokenizer.END_OF_TEXT})")
+        if ends := sorted(
+            end for end in ends if end < config.vocab_size
+        ):  # transformers' default is GPT-2's, whatever the vocabulary
+            problems.append(
+                f"{name} ends a text with id {ends[0]}, the tokenizer with {words.end_of_text} ({tokenizer.END_OF_TEXT})"
+            )
     if problems:
         raise GptmillError(f"the tokenizer in {folder} does not fit the model:\n" + listing(problems))

@@ -73,7 +73,9 @@ class Embedding(torch.autograd.Function):
         (tokens,), tied = ctx.saved_tensors, ctx.tied
         ids, places = tokens.flatten().unique(return_inverse=True)
         # A token that stands in many places adds up in float32.
-        rows = torch.zeros(len(ids), gradient.shape[-1], device=gradient.device).index_add_(0, places, gradient.flatten(0, -2).float())
+        rows = torch.zeros(len(ids), gradient.shape[-1], device=gradient.device).index_add_(
+            0, places, gradient.flatten(0, -2).float()
+        )
         tied.gradient[ids] += rows.to(tied.gradient.dtype)
         tied.gradient = None  # autograd takes it over uncopied only when nobody else holds it
         return None, None, None

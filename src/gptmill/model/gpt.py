@@ -95,7 +95,9 @@ class Trunk(nn.Module):
         T = tokens.shape[1]
         if self.config.context_length < T:
             raise ValueError(f"{T} tokens do not fit into a context of {self.config.context_length}")
-        rows = self.token_embedding(tokens) if tied is None else Embedding.apply(self.token_embedding.weight, tokens, tied)
+        rows = (
+            self.token_embedding(tokens) if tied is None else Embedding.apply(self.token_embedding.weight, tokens, tied)
+        )
         return self.dropout(rows + self.position_embedding(torch.arange(T, device=tokens.device)))
 
     def through(self, x: Tensor, blocks: Iterable[Block]) -> Tensor:
@@ -130,11 +132,15 @@ class GPT(nn.Module):
         x = self.trunk.through(self.trunk.embed(tokens, tied=tied), self.trunk.blocks)
         hidden, targets = self.trunk.final_norm(x).flatten(0, 1), targets.flatten()
         counted = targets != IGNORE_INDEX
-        if not counted.all():  # the head is the widest product of a small model: only the positions that count go through it
+        if (
+            not counted.all()
+        ):  # the head is the widest product of a small model: only the positions that count go through it
             hidden, targets = hidden[counted], targets[counted]
         half = torch.is_autocast_enabled(hidden.device.type)
         dtype = torch.get_autocast_dtype(hidden.device.type) if half else hidden.dtype
-        head = self.head.weight if torch.is_grad_enabled() else self.head.weight.detach()  # else its gradient would be made for nothing
+        head = (
+            self.head.weight if torch.is_grad_enabled() else self.head.weight.detach()
+        )  # else its gradient would be made for nothing
         total, right = CrossEntropy.apply(hidden, head, targets, dtype, tied)
         return total, counted.sum(), right
 
@@ -168,7 +174,9 @@ class GPTClassifier(nn.Module):
 
     def learns_after(self) -> Literal["trunk", "blocks", "nothing"]:
         """What the input of the part that learns comes from: the whole trunk, all before its last block, or nothing that is frozen."""
-        late = {id(weight) for module in (self.trunk.blocks[-1], self.trunk.final_norm) for weight in module.parameters()}
+        late = {
+            id(weight) for module in (self.trunk.blocks[-1], self.trunk.final_norm) for weight in module.parameters()
+        }
         learning = {id(weight) for weight in self.trunk.parameters() if weight.requires_grad}
         if not learning <= late:
             return "nothing"

@@ -52,8 +52,14 @@ def is_classifier(settings: Mapping[str, Any]) -> bool:
 def labels(settings: Mapping[str, Any], path: Path) -> list[str]:
     """A classifier's classes, in the order of its outputs. Raises `GptmillError` when `id2label` does not name each once."""
     found = settings.get("id2label")
-    if not isinstance(found, dict) or not found or any(not isinstance(found.get(str(i)), str) for i in range(len(found))):
-        raise GptmillError(f"{path}: id2label is {str(found)[:60]!r}, not the name of each class under 0, 1 and so on: get it again")
+    if (
+        not isinstance(found, dict)
+        or not found
+        or any(not isinstance(found.get(str(i)), str) for i in range(len(found)))
+    ):
+        raise GptmillError(
+            f"{path}: id2label is {str(found)[:60]!r}, not the name of each class under 0, 1 and so on: get it again"
+        )
     return [found[str(i)] for i in range(len(found))]
 
 

@@ -83,4 +83,6 @@ class Lineage:
 def _parsed(said: Any) -> Lineage:
     parts = {name: dict(said[name]) for name in ("params", "data", "sources")}
     parts["sources"] = {name: dict(record) for name, record in parts["sources"].items()}
-    return Lineage(str(said["stage"]), str(said["weights"]), **parts, base=_parsed(said["base"]) if said["base"] else None)
+    return Lineage(
+        str(said["stage"]), str(said["weights"]), **parts, base=_parsed(said["base"]) if said["base"] else None
+    )

@@ -129,17 +129,33 @@ def load(model: GPT | GPTClassifier, folder: Path) -> None:
     try:
         rank, alpha, targets = config["r"], config["lora_alpha"], set(config["target_modules"])
         layers = [layer for layer, target in _TARGETS.items() if {target, target.split(".")[1]} & targets]
-        settings = LoRAParams(rank=rank, alpha=float(alpha), dropout=float(config.get("lora_dropout", 0)), layers=layers)
+        settings = LoRAParams(
+            rank=rank, alpha=float(alpha), dropout=float(config.get("lora_dropout", 0)), layers=layers
+        )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise GptmillError(f"{folder / CONFIG} is {_NO_ADAPTER} ({error}): name a folder with {CONFIG} and {WEIGHTS}") from None
-    odd = [key for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "layers_to_transform") if config.get(key)]
+        raise GptmillError(
+            f"{folder / CONFIG} is {_NO_ADAPTER} ({error}): name a folder with {CONFIG} and {WEIGHTS}"
+        ) from None
+    odd = [
+        key
+        for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "layers_to_transform")
+        if config.get(key)
+    ]
     if odd:
-        raise GptmillError(f"{folder / CONFIG} uses {', '.join(odd)}, which gptmill does not: merge the adapter with PEFT first")
+        raise GptmillError(
+            f"{folder / CONFIG} uses {', '.join(odd)}, which gptmill does not: merge the adapter with PEFT first"
+        )
     ranks = {tensor.shape[0] for name, tensor in tensors.items() if name.endswith(".lora_A.weight")}
     if ranks - {rank}:  # before room is made for them
-        raise GptmillError(f"{folder / CONFIG} says r is {rank}, the weights {', '.join(map(str, sorted(ranks)))}: get the adapter again")
+        raise GptmillError(
+            f"{folder / CONFIG} says r is {rank}, the weights {', '.join(map(str, sorted(ranks)))}: get the adapter again"
+        )
     attach(model, settings)
-    wanted = {f"{_PREFIX}{name}.lora_{part}.weight": getattr(to, part) for name, to in _by_hub_name(model).items() for part in "AB"}
+    wanted = {
+        f"{_PREFIX}{name}.lora_{part}.weight": getattr(to, part)
+        for name, to in _by_hub_name(model).items()
+        for part in "AB"
+    }
     if isinstance(model, GPTClassifier):
         wanted[f"{_PREFIX}score.weight"] = model.head.weight
     specs = {name: Spec(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
@@ -156,13 +172,20 @@ def _read(folder: Path) -> tuple[Any, dict[str, Tensor]]:
     try:
         config = files.read_json(folder / CONFIG)
     except (OSError, ValueError) as error:
-        raise GptmillError(f"{folder / CONFIG} is {_NO_ADAPTER} ({error}): name a folder with {CONFIG} and {WEIGHTS}") from None
+        raise GptmillError(
+            f"{folder / CONFIG} is {_NO_ADAPTER} ({error}): name a folder with {CONFIG} and {WEIGHTS}"
+        ) from None
     found = Safetensors(folder / WEIGHTS)
     return config, {name: demand_finite(found.read(name), name, folder / WEIGHTS) for name in found.specs}
 
 
 # What our params call a layer, and Hugging Face.
-_OURS = {"qkv": "attention.qkv", "projection": "attention.projection", "expand": "feed_forward.expand", "contract": "feed_forward.contract"}
+_OURS = {
+    "qkv": "attention.qkv",
+    "projection": "attention.projection",
+    "expand": "feed_forward.expand",
+    "contract": "feed_forward.contract",
+}
 _TARGETS = {
     layer: next(name.huggingface for name in weights.BLOCK if name.ours == f"{ours}.weight").removesuffix(".weight")
     for layer, ours in _OURS.items()

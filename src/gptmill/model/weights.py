@@ -75,7 +75,14 @@ class Convention:
 
 
 HUGGINGFACE = Convention(
-    "huggingface", "Hugging Face", "", "h.{i}.", "lm_head.weight", "transformer.", (".attn.bias", ".attn.masked_bias"), lambda m: m.mT
+    "huggingface",
+    "Hugging Face",
+    "",
+    "h.{i}.",
+    "lm_head.weight",
+    "transformer.",
+    (".attn.bias", ".attn.masked_bias"),
+    lambda m: m.mT,
 )
 OPENAI = Convention("openai", "OpenAI", "model/", "model/h{i}/", None, "", (), lambda m: m.mT, axes=3)
 BOOK = Convention("book", "book", "", "trf_blocks.{i}.", "out_head.weight", "", (".att.mask",), lambda m: m)
@@ -163,7 +170,11 @@ def save(
 
 
 def write(
-    folder: Path, config: GPTConfig, read: Callable[[str], Tensor], end_of_text: int | None = None, labels: Sequence[str] = ()
+    folder: Path,
+    config: GPTConfig,
+    read: Callable[[str], Tensor],
+    end_of_text: int | None = None,
+    labels: Sequence[str] = (),
 ) -> None:
     """Write `config.json` and `model.safetensors` into a folder, asking `read` for one of our tensors after the other."""
     shapes = trunk_shapes(config)
@@ -205,7 +216,9 @@ def load_classifier(folder: Path) -> GPTClassifier:
 def _load_classifier(folder: Path) -> GPTClassifier:
     config, settings = hub_config.read(folder / hub_config.NAME)
     if not hub_config.is_classifier(settings):
-        raise GptmillError(f"{folder} holds a language model, not a classifier: run `dvc repro finetune_classifier` and use its folder")
+        raise GptmillError(
+            f"{folder} holds a language model, not a classifier: run `dvc repro finetune_classifier` and use its folder"
+        )
     labels = hub_config.labels(settings, folder / hub_config.NAME)
     found = _open(folder / WEIGHTS)
     _refuse(mismatches(HUGGINGFACE, found.specs, config, {"score.weight": (len(labels), config.d_model)}), folder)
@@ -258,7 +271,11 @@ def trunk_shapes(config: GPTConfig) -> dict[str, torch.Size]:
 
 
 def mismatches(
-    convention: Convention, specs: Mapping[str, Spec], config: GPTConfig, heads: Mapping[str, tuple[int, ...]], optional: Sequence[str] = ()
+    convention: Convention,
+    specs: Mapping[str, Spec],
+    config: GPTConfig,
+    heads: Mapping[str, tuple[int, ...]],
+    optional: Sequence[str] = (),
 ) -> list[str]:
     """What keeps tensors from being a model of this config: names that are missing, surplus or of a wrong shape, one line each.
 
@@ -275,12 +292,18 @@ def mismatches(
     return differences(wanted, specs, allowed)
 
 
-def differences(wanted: Mapping[str, Sequence[int]], specs: Mapping[str, Spec], allowed: Container[str] = ()) -> list[str]:
+def differences(
+    wanted: Mapping[str, Sequence[int]], specs: Mapping[str, Spec], allowed: Container[str] = ()
+) -> list[str]:
     """How tensors differ from the names and shapes that are wanted, one line each; names that are `allowed` may be there beside them."""
     there = {name: tuple(shape) for name, shape in wanted.items() if name in specs}
     problems = [f"{name} is missing" for name in wanted if name not in specs]
-    problems += [f"{name} is {specs[name].shape}, not {shape}" for name, shape in there.items() if specs[name].shape != shape]
-    problems += [f"{name} holds {specs[name].dtype}, no fractions" for name in there if not specs[name].dtype.is_floating_point]
+    problems += [
+        f"{name} is {specs[name].shape}, not {shape}" for name, shape in there.items() if specs[name].shape != shape
+    ]
+    problems += [
+        f"{name} holds {specs[name].dtype}, no fractions" for name in there if not specs[name].dtype.is_floating_point
+    ]
     return problems + [f"{name} is surplus" for name in specs if name not in wanted and name not in allowed]
 
 
@@ -310,12 +333,16 @@ def _fill(config: GPTConfig, found: Renamed, where: Path) -> GPT:
     head = {} if config.tie_weights else {"lm_head.weight": (config.vocab_size, config.d_model)}
     problems = mismatches(HUGGINGFACE, found.specs, config, head, optional=["lm_head.weight"])
     if not problems and config.tie_weights and "lm_head.weight" in found.specs and not is_tied(found, HUGGINGFACE):
-        problems.append("lm_head.weight is not wte.weight, though the config says that they are tied: gptmill weights import keeps both")
+        problems.append(
+            "lm_head.weight is not wte.weight, though the config says that they are tied: gptmill weights import keeps both"
+        )
     _refuse(problems, where)
     with torch.device("meta"):
         model = GPT(config)
     _fill_trunk(model.trunk, found)
-    model.head.weight = model.trunk.token_embedding.weight if config.tie_weights else nn.Parameter(found.read("lm_head.weight").float())
+    model.head.weight = (
+        model.trunk.token_embedding.weight if config.tie_weights else nn.Parameter(found.read("lm_head.weight").float())
+    )
     return model
 
 

@@ -45,7 +45,9 @@ def retry_after(error: BaseException | None) -> float:
     """The seconds that the server asks to wait, by RFC 9110 10.2.3 a number or a date; 0 when it says nothing that can be understood."""
     said = error.response.headers.get("Retry-After", "").strip() if isinstance(error, httpx.HTTPStatusError) else ""
     try:
-        seconds = float(said) if said.isascii() and said.isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
+        seconds = (
+            float(said) if said.isascii() and said.isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
+        )
     except (ValueError, OverflowError):
         return 0.0
     return max(0.0, seconds)
@@ -57,7 +59,11 @@ def reason(error: Exception) -> str:
         return f"the server answers {error.response.status_code} {error.response.reason_phrase}".rstrip()
     said = str(error).partition("\n")[0]
     if isinstance(error, httpx.TimeoutException):
-        return "the server does not answer in time" if isinstance(error, httpx.ConnectTimeout) else "the server has stopped sending"
+        return (
+            "the server does not answer in time"
+            if isinstance(error, httpx.ConnectTimeout)
+            else "the server has stopped sending"
+        )
     what = {
         httpx.ConnectError: "no connection",
         httpx.RemoteProtocolError: "the connection broke",

@@ -17,14 +17,22 @@ TORCHRUN_OPTIONS = (
 
 class ComputeParams(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: the fastest that is there")
-    precision: Literal["auto", "float32", "bf16"] = Field("auto", description="auto: bf16 where the device is known to be fast at it")
-    threads: Annotated[int, Field(ge=0)] = Field(0, description="CPU threads of torch in each process and of tokenizing; 0: one a core")
-    launcher: str = Field(
-        "", description='"": a training is one process; or a command such as torchrun --standalone --nproc-per-node 2, that starts several'
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the device is known to be fast at it"
     )
-    checkpoint_activations: bool = Field(False, description="true: train in less memory, a third slower, with the same result")
+    threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="CPU threads of torch in each process and of tokenizing; 0: one a core"
+    )
+    launcher: str = Field(
+        "",
+        description='"": a training is one process; or a command such as torchrun --standalone --nproc-per-node 2, that starts several',
+    )
+    checkpoint_activations: bool = Field(
+        False, description="true: train in less memory, a third slower, with the same result"
+    )
     checkpoint_minutes: Annotated[float, Field(ge=0)] = Field(
-        5.0, description="a training that is killed loses no more than this; 0: a checkpoint after every step. No influence on the result"
+        5.0,
+        description="a training that is killed loses no more than this; 0: a checkpoint after every step. No influence on the result",
     )
 
     @field_validator("launcher")
@@ -38,5 +46,7 @@ class ComputeParams(Section):
             raise ValueError(f'{launcher!r} must start with torchrun, or be "" for a single process')
         for word in words[1:]:
             if word.startswith("-") and word.partition("=")[0].replace("_", "-") not in TORCHRUN_OPTIONS:
-                raise ValueError(f"{word} is not allowed; of torchrun's options these are: {', '.join(TORCHRUN_OPTIONS)}")
+                raise ValueError(
+                    f"{word} is not allowed; of torchrun's options these are: {', '.join(TORCHRUN_OPTIONS)}"
+                )
         return launcher

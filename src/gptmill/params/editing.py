@@ -37,7 +37,9 @@ def _read(text: str, key: Key) -> Any:
 
 def _by_hand(key: Key, value: str | list[str]) -> GptmillError:
     wanted = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return GptmillError(f"{'.'.join(key)} can't be changed in params.yaml as it is written: set it to {wanted} yourself.")
+    return GptmillError(
+        f"{'.'.join(key)} can't be changed in params.yaml as it is written: set it to {wanted} yourself."
+    )
 
 
 def _edit(node: Any, key: Key, value: str | list[str]) -> tuple[int, int, str]:

@@ -38,7 +38,9 @@ def explain(root: type[BaseModel], error: ValidationError) -> list[str]:
             case "value_error":
                 problems.append(f"{key}: {item['ctx']['error']}")
             case _:
-                problems.append(f"{key}: {_shown(item['input'])} is not allowed: {item['msg']}; {_describe(root, location)}")
+                problems.append(
+                    f"{key}: {_shown(item['input'])} is not allowed: {item['msg']}; {_describe(root, location)}"
+                )
     return problems
 
 

@@ -20,7 +20,9 @@ def output_of(address: str) -> Path | None:
         return None
     if glob.has_magic(str(place)) and not os.path.lexists(place):
         pattern = _absolute(place)
-        return next((output for output in paths.OUTPUTS if _reaches(pattern, Path(os.path.realpath(output)).parts)), None)
+        return next(
+            (output for output in paths.OUTPUTS if _reaches(pattern, Path(os.path.realpath(output)).parts)), None
+        )
     for output in paths.OUTPUTS:
         if _is_within(place, output) or _is_within(output, place):
             return output
@@ -54,7 +56,9 @@ def _is_within(path: Path, folder: Path) -> bool:
     if real.is_relative_to(wanted):
         return True
     # The same folder under another name: where case plays no part, or what is mounted twice.
-    return os.path.exists(wanted) and any(os.path.exists(up) and os.path.samefile(up, wanted) for up in (real, *real.parents))
+    return os.path.exists(wanted) and any(
+        os.path.exists(up) and os.path.samefile(up, wanted) for up in (real, *real.parents)
+    )
 
 
 def _absolute(pattern: Path) -> tuple[str, ...]:

@@ -73,6 +73,8 @@ def _check(events: Any) -> None:
             if event.style is None and len(event.value) > LONGEST_NUMBER and _NUMBER.fullmatch(event.value):
                 raise ValueError(f"a number of {len(event.value):,} digits")
         if count > MOST_VALUES:
-            raise ValueError(f"it stands for more than {MOST_VALUES:,} values. Write out what its aliases (*) stand for, or less of it")
+            raise ValueError(
+                f"it stands for more than {MOST_VALUES:,} values. Write out what its aliases (*) stand for, or less of it"
+            )
         if len(open_nodes) > DEEPEST:
             raise ValueError(f"it is nested more than {DEEPEST} levels deep")

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 200  # bytes; file systems allow 255, and a name gets some more while its file is written
 FILE = re.compile(r"[A-Za-z0-9][\w.-]*\.(txt|csv|tsv|jsonl|json|parquet)")
-RECORDS = ("csv", "tsv", "jsonl", "json", "parquet")  # the files of which each row is a record; a txt is for the corpus alone
+RECORDS = (
+    "csv",
+    "tsv",
+    "jsonl",
+    "json",
+    "parquet",
+)  # the files of which each row is a record; a txt is for the corpus alone
 Name = Annotated[str, Field(min_length=1)]
 FILE_HELP = "its name in data/raw/<set>/; the ending says how it is read: txt, csv, tsv, jsonl, json or parquet"
 COLUMNS_HELP = "names of the columns of a csv or tsv without a header line"
@@ -28,7 +34,10 @@ class SourceParams(Section):
         [],
         description="source custom: path, glob, folder or address (http, https, s3), tried in order until one answers; none: the sample's",
     )
-    member: str = Field("", description="which file of an archive (zip or tar), empty when there is only one; may be a glob for the corpus")
+    member: str = Field(
+        "",
+        description="which file of an archive (zip or tar), empty when there is only one; may be a glob for the corpus",
+    )
     sha256: str = Field("", description="of what is fetched; empty takes what comes, and says what it was")
     licence: str = Field("", description="what one may do with it; goes into source.json and the data card")
     max_megabytes: PositiveInt = Field(1024, description="neither download nor what it unpacks to may be larger")
@@ -39,7 +48,9 @@ class SourceParams(Section):
     def _can_be_fetched_and_read(self) -> Self:
         problems = []
         if not FILE.fullmatch(self.file) or self.file.endswith(".source.json"):
-            problems.append(f"file ({self.file!r}) must be a name without folders that ends in .txt, .csv, .tsv, .jsonl, .json or .parquet")
+            problems.append(
+                f"file ({self.file!r}) must be a name without folders that ends in .txt, .csv, .tsv, .jsonl, .json or .parquet"
+            )
         elif len(self.file.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
             problems.append(f"file ({self.file[:40]}…) must have a name of at most {LONGEST_NAME} bytes")
         elif self.ending not in self._endings():
@@ -112,7 +123,9 @@ class SpamParams(SourceParams):
 class InstructionsParams(SourceParams):
     file: str = Field("instructions.json", description=FILE_HELP)
     instruction: Name = Field("instruction", description="the column or key that holds the instructions")
-    input: Name = Field("input", description="the column or key that holds what an instruction is about; it may be missing")
+    input: Name = Field(
+        "input", description="the column or key that holds what an instruction is about; it may be missing"
+    )
     output: Name = Field("output", description="the column or key that holds the answers")
 
     def wanted(self) -> dict[str, str]:
@@ -136,14 +149,22 @@ def problems(data: "DataParams") -> list[str]:
     sections = {name: getattr(data, name) for name in STANDARD}
     found = []
     if data.source == "custom" and not any(section.urls for section in sections.values()):
-        found.append("data.source custom needs data.corpus.urls, data.spam.urls or data.instructions.urls: where your data is")
+        found.append(
+            "data.source custom needs data.corpus.urls, data.spam.urls or data.instructions.urls: where your data is"
+        )
     for name, section in sections.items():
         if data.source == "custom" and section.urls:
             found += [f"data.{name}.urls: {why}" for why in map(_written_here, section.urls) if why]
             continue
         if section.urls:
-            found.append(f"data.{name}.urls is for data.source custom, and data.source is {data.source}: change one of them")
-        made_by = f"data.source is {data.source}" if data.source != "custom" else f"data.{name}.urls is empty, so the sample stands in"
+            found.append(
+                f"data.{name}.urls is for data.source custom, and data.source is {data.source}: change one of them"
+            )
+        made_by = (
+            f"data.source is {data.source}"
+            if data.source != "custom"
+            else f"data.{name}.urls is empty, so the sample stands in"
+        )
         for key, value in STANDARD[name].items():
             if getattr(section, key) != value:
                 found.append(f"data.{name}.{key} must be {_yaml(value)} as {made_by}")

@@ -76,7 +76,9 @@ def show_model(name: str) -> str:
         "training": f"{_megabytes(sizes.training)} for weights, gradients and AdamW's moments; what a batch computes comes on top",
         "decoding": f"{_megabytes(sizes.cache_per_token * config.context_length)} of keys and values for a row that fills the context",
     }
-    return "\n".join([f"{name}: {importing.size_name(config)}", *(f"  {key:<11} {value}" for key, value in rows.items())])
+    return "\n".join(
+        [f"{name}: {importing.size_name(config)}", *(f"  {key:<11} {value}" for key, value in rows.items())]
+    )
 
 
 def _megabytes(size: float) -> str:
@@ -130,7 +132,9 @@ def _tokenizer(found: importing.Found) -> tuple[Tokenizer | None, list[str], str
                 words = tokenizer.from_gpt2_files(folder / name, pairs) if merges else tokenizer.load(folder)
                 folders.demand_fitting(words, found.config, folder)
             except (GptmillError, ValueError) as error:
-                raise GptmillError(f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}") from None
+                raise GptmillError(
+                    f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}"
+                ) from None
             rows = found.config.vocab_size - words.vocab_size
             unused = f"; {rows:,} ids of the model have no token and are never chosen" if rows else ""
             return words, own, f"{name} from the weights' folder{unused}"

@@ -22,7 +22,9 @@ def to_book(model: GPT, path: Path) -> None:
     `torch.save` pickles, as the book does; the file holds nothing but tensors and loads with `weights_only=True`.
     """
     if model.config.exact_gelu:
-        raise GptmillError("the book's GPTModel has GELU in its tanh form, this model has the exact one: export it as huggingface")
+        raise GptmillError(
+            "the book's GPTModel has GELU in its tanh form, this model has the exact one: export it as huggingface"
+        )
     with files.atomic(path) as beside:
         torch.save(book_state_dict(model), beside)
 
@@ -39,7 +41,9 @@ def book_state_dict(model: GPT) -> dict[str, Tensor]:
             named |= {name: tensor.clone() for name, tensor in zip(place.theirs, theirs, strict=True)}
     for i in range(config.n_layers):
         named[BOOK.block.format(i=i) + "att.mask"] = mask
-    named[BOOK.head] = named["tok_emb.weight"] if config.tie_weights else model.head.weight.detach().to("cpu", torch.float32).clone()
+    named[BOOK.head] = (
+        named["tok_emb.weight"] if config.tie_weights else model.head.weight.detach().to("cpu", torch.float32).clone()
+    )
     return named
 
 

@@ -55,7 +55,8 @@ class Found:
             f"{self.path}: {self.tensors.container} with {self.convention.title} names{prefix}",
             f"  model       {size_name(config)}: {config.n_layers} layers, {config.n_heads} heads, width {config.d_model}, "
             f"vocabulary {config.vocab_size:,}, context {config.context_length:,}",
-            f"  parameters  {parameters(config):,} in {dtypes}" + ("" if dtypes == "float32" else ", written as float32"),
+            f"  parameters  {parameters(config):,} in {dtypes}"
+            + ("" if dtypes == "float32" else ", written as float32"),
             f"  output      {'tied to the token embedding' if config.tie_weights else 'a matrix of its own (not tied)'}; "
             f"query, key and value {'with' if config.qkv_bias else 'without'} bias",
         ]
@@ -65,7 +66,12 @@ class Found:
 def size_name(config: GPTConfig) -> str:
     """The published GPT-2 that has these sizes, if one has."""
     for name, (layers, heads, width) in GPT2_SIZES.items():
-        if (config.n_layers, config.n_heads, config.d_model, config.vocab_size) == (layers, heads, width, GPT2_VOCAB_SIZE):
+        if (config.n_layers, config.n_heads, config.d_model, config.vocab_size) == (
+            layers,
+            heads,
+            width,
+            GPT2_VOCAB_SIZE,
+        ):
             return name
     return "a GPT-2 of its own size"
 
@@ -89,7 +95,9 @@ def examine(path: Path, n_heads: int | None = None, config: GPTConfig | None = N
         claims = {key: getattr(config, key) for key in _CLAIMS}
     elif n_heads is not None:
         if claims.get("n_heads", n_heads) != n_heads:
-            raise GptmillError(f"--n-heads {n_heads} contradicts the config beside {path}, which says {claims['n_heads']}: leave it out")
+            raise GptmillError(
+                f"--n-heads {n_heads} contradicts the config beside {path}, which says {claims['n_heads']}: leave it out"
+            )
         claims["n_heads"] = n_heads
     built = _build(tensors, convention, claims, settings, notes, path)
     return Found(path, convention, tensors, built, settings, tuple(notes))
@@ -111,12 +119,23 @@ def _open(path: Path) -> Checkpoint:
     if path.is_dir():
         if (path / "checkpoint").is_file() or list(path.glob("*.ckpt*.index")):
             return TensorFlowCheckpoint(path)
-        usual = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+        usual = (
+            "model.safetensors",
+            "model.safetensors.index.json",
+            "pytorch_model.bin",
+            "pytorch_model.bin.index.json",
+        )
         found = [path / name for name in usual if (path / name).is_file()][:1]
-        found = found or sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".pth", ".pt", ".bin"))
+        found = found or sorted(
+            file for file in path.iterdir() if file.suffix in (".safetensors", ".pth", ".pt", ".bin")
+        )
         if len(found) != 1:
-            what = f"{len(found)} files of weights ({', '.join(file.name for file in found)})" if found else "no weights"
-            raise GptmillError(f"{path} has {what}: name a file, or a folder with a model.safetensors, a TensorFlow checkpoint or a .pth")
+            what = (
+                f"{len(found)} files of weights ({', '.join(file.name for file in found)})" if found else "no weights"
+            )
+            raise GptmillError(
+                f"{path} has {what}: name a file, or a folder with a model.safetensors, a TensorFlow checkpoint or a .pth"
+            )
         return _open(found[0])
     if path.with_name(f"{path.name}.index").is_file():  # TensorFlow names a checkpoint by what its files have in common
         return TensorFlowCheckpoint(path.with_name(f"{path.name}.index"))
@@ -130,7 +149,9 @@ def _open(path: Path) -> Checkpoint:
         return TensorFlowCheckpoint(path)
     if name.endswith((".pth", ".pt", ".bin")):
         return TorchFile(path)
-    raise GptmillError(f"{path}: gptmill reads .safetensors, .pth, .pt, .bin and TensorFlow's .index, alone or in a folder")
+    raise GptmillError(
+        f"{path}: gptmill reads .safetensors, .pth, .pt, .bin and TensorFlow's .index, alone or in a folder"
+    )
 
 
 def _convention(checkpoint: Checkpoint, path: Path) -> Convention:
@@ -185,7 +206,9 @@ def _claims(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The sizes in a config, under our names. Raises `GptmillError` that lists those that no model has."""
     claims = {ours: settings[key] for ours, keys in _CLAIMS.items() for key in keys if key in settings}
     problems = [
-        f"{key} is {hub_config.odd(claim)}, {hub_config.NO_SIZE}" for key, claim in claims.items() if not hub_config.is_size(key, claim)
+        f"{key} is {hub_config.odd(claim)}, {hub_config.NO_SIZE}"
+        for key, claim in claims.items()
+        if not hub_config.is_size(key, claim)
     ]
     problems += [
         f"{key} is {hub_config.odd(settings[key])}, {hub_config.NO_DROPOUT}"
@@ -198,7 +221,12 @@ def _claims(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _build(
-    tensors: Renamed, convention: Convention, claims: Mapping[str, Any], settings: Mapping[str, Any], notes: list[str], path: Path
+    tensors: Renamed,
+    convention: Convention,
+    claims: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    notes: list[str],
+    path: Path,
 ) -> GPTConfig:
     """The config that the tensors and what was claimed of them agree on. Raises `GptmillError` that lists where they do not."""
     sizes = {**_sizes(tensors, convention), **claims}
@@ -213,7 +241,9 @@ def _build(
         if other_kind:
             raise GptmillError(f"{path} holds no GPT-2: {other_kind}")
         if convention is OPENAI:  # its own file says; a file that does not is not OpenAI's
-            raise GptmillError(f"{path} has no number of heads: hparams.json should say n_head; {_heads_that_fit(sizes['d_model'])}")
+            raise GptmillError(
+                f"{path} has no number of heads: hparams.json should say n_head; {_heads_that_fit(sizes['d_model'])}"
+            )
         sizes["n_heads"] = _published_heads(sizes, notes, path)
     if sizes["d_model"] % sizes["n_heads"]:
         fit = _heads_that_fit(sizes["d_model"])
@@ -234,11 +264,18 @@ def _build(
         raise GptmillError(f"the weights in {path} make no model of {_told(config)}:\n{what}{listing(problems)}")
     tied = weights.is_tied(tensors, convention)
     if settings.get("tie_word_embeddings") is True and not tied:
-        notes.append(f"{convention.head} is not the token embedding, though the config says that they are tied: both are kept")
+        notes.append(
+            f"{convention.head} is not the token embedding, though the config says that they are tied: both are kept"
+        )
     for name, (layers, heads, width) in GPT2_SIZES.items():
         same = (layers, width, GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH)
-        if same == (config.n_layers, config.d_model, config.vocab_size, config.context_length) and heads != config.n_heads:
-            notes.append(f"{config.n_heads} heads, where {name}, of the same sizes, has {heads}: weights do not show a wrong number")
+        if (
+            same == (config.n_layers, config.d_model, config.vocab_size, config.context_length)
+            and heads != config.n_heads
+        ):
+            notes.append(
+                f"{config.n_heads} heads, where {name}, of the same sizes, has {heads}: weights do not show a wrong number"
+            )
     return replace(config, tie_weights=tied)
 
 
@@ -249,21 +286,33 @@ def _sizes(tensors: Renamed, convention: Convention) -> dict[str, int]:
     (vocab_size, d_model), (context_length, _) = (shape if len(shape) == 2 else (0, 0) for shape in shapes)
     block = re.compile(re.escape(convention.block).replace(r"\{i\}", r"(\d+)"))
     blocks = [int(match[1]) for name in tensors.specs if (match := block.match(name))]
-    return {"vocab_size": vocab_size, "d_model": d_model, "context_length": context_length, "n_layers": max(blocks, default=0) + 1}
+    return {
+        "vocab_size": vocab_size,
+        "d_model": d_model,
+        "context_length": context_length,
+        "n_layers": max(blocks, default=0) + 1,
+    }
 
 
 def _has_qkv_bias(tensors: Renamed, convention: Convention, n_layers: int, settings: Mapping[str, Any]) -> bool:
     """The book's and nanoGPT's files leave the biases out where there are none; the others always have them, ours as zeros."""
     if convention in (HUGGINGFACE, OPENAI):
         return bool(settings.get("qkv_bias", True))
-    biases = (name for place in weights.places(convention, n_layers) if place.ours.endswith(weights.QKV_BIAS) for name in place.theirs)
+    biases = (
+        name
+        for place in weights.places(convention, n_layers)
+        if place.ours.endswith(weights.QKV_BIAS)
+        for name in place.theirs
+    )
     return any(name in tensors.specs for name in biases)
 
 
 def _nanogpt(tensors: Renamed, config: GPTConfig, notes: list[str]) -> None:
     """nanoGPT's `bias=False` leaves out every bias, those of the norms too: the same as zeros. A file without some of them is not whole."""
     if config.exact_gelu:
-        notes.append("GELU is the exact one, as in nanoGPT's code today; a model of its older code, with the tanh form, differs slightly")
+        notes.append(
+            "GELU is the exact one, as in nanoGPT's code today; a model of its older code, with the tanh form, differs slightly"
+        )
     if not any(name.endswith(".bias") for name in tensors.specs):
         shapes = weights.trunk_shapes(config)
         biases = [place for place in weights.places(NANOGPT, config.n_layers) if place.ours.endswith(".bias")]
@@ -285,7 +334,9 @@ def _published_heads(sizes: Mapping[str, int], notes: list[str], path: Path) -> 
     """
     for name, (layers, heads, width) in GPT2_SIZES.items():
         if (layers, width) == (sizes["n_layers"], sizes["d_model"]):
-            notes.append(f"{heads} heads assumed, as {name} has; if it was trained with another number, import it with --n-heads")
+            notes.append(
+                f"{heads} heads assumed, as {name} has; if it was trained with another number, import it with --n-heads"
+            )
             return heads
     raise GptmillError(
         f"{path} does not say how many heads its model has, and {sizes['n_layers']} layers of width {sizes['d_model']} are none of the "

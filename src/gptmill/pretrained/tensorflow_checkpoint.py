@@ -21,7 +21,14 @@ from gptmill.model.checkpoints import Spec, read_bytes
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER, _TRAILER = 48, 5  # bytes; the trailer of a block is its compression and its checksum
 _MASK_DELTA = 0xA282EAD8
-_DTYPES = {1: torch.float32, 2: torch.float64, 3: torch.int32, 9: torch.int64, 14: torch.bfloat16, 19: torch.float16}  # types.proto
+_DTYPES = {
+    1: torch.float32,
+    2: torch.float64,
+    3: torch.int32,
+    9: torch.int64,
+    14: torch.bfloat16,
+    19: torch.float16,
+}  # types.proto
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,9 @@ class TensorFlowCheckpoint:
             entries = dict(_table(self._index.read_bytes(), self._index))
             shards, self._entries = _bundle(entries, self._index)
         except (OSError, ValueError, IndexError, struct.error, OverflowError) as error:
-            raise GptmillError(f"{self._index} is no TensorFlow checkpoint index, or it is cut ({error}): get it again") from None
+            raise GptmillError(
+                f"{self._index} is no TensorFlow checkpoint index, or it is cut ({error}): get it again"
+            ) from None
         prefix = self._index.name.removesuffix(".index")
         self._shards = [self._index.with_name(f"{prefix}.data-{i:05d}-of-{shards:05d}") for i in range(shards)]
         self.specs = {name: entry.spec for name, entry in self._entries.items()}
@@ -60,13 +69,17 @@ class TensorFlowCheckpoint:
             elif shard.stat().st_size < wanted:
                 problems.append(f"{shard.name} has {shard.stat().st_size:,} bytes, not {wanted:,}: it is cut")
         if problems:
-            raise GptmillError(f"the TensorFlow checkpoint {self._index} is not whole: {'; '.join(problems)}. Get it again.")
+            raise GptmillError(
+                f"the TensorFlow checkpoint {self._index} is not whole: {'; '.join(problems)}. Get it again."
+            )
 
     def read(self, name: str) -> Tensor:
         entry = self._entries[name]
         data = read_bytes(self._shards[entry.shard], entry.offset, entry.size)
         if _masked(crc32c(data.numpy())) != entry.crc:
-            raise GptmillError(f"{self._shards[entry.shard]}: the checksum of {name} is wrong: its bytes were damaged. Get the file again.")
+            raise GptmillError(
+                f"{self._shards[entry.shard]}: the checksum of {name} is wrong: its bytes were damaged. Get the file again."
+            )
         return data.view(entry.spec.dtype).view(entry.spec.shape)
 
 
@@ -81,7 +94,9 @@ def find_index(folder: Path) -> Path:
             if key.strip() == "model_checkpoint_path" and named in found:
                 return named
     if len(found) != 1:
-        raise GptmillError(f"{folder} has {len(found)} TensorFlow checkpoints: name one, as in {folder}/model.ckpt.index")
+        raise GptmillError(
+            f"{folder} has {len(found)} TensorFlow checkpoints: name one, as in {folder}/model.ckpt.index"
+        )
     return found[0]
 
 
@@ -105,7 +120,9 @@ def _block(data: bytes, handle: bytes, at: int, where: Path) -> Iterator[tuple[b
     if _masked(crc32c(np.frombuffer(block + trailer[:1], dtype=np.uint8))) != crc:
         raise GptmillError(f"{where}: a checksum is wrong, so the index was damaged. Get the file again.")
     if compression:
-        raise GptmillError(f"{where} is compressed (kind {compression}), which TensorFlow does not do by itself: save the checkpoint anew")
+        raise GptmillError(
+            f"{where} is compressed (kind {compression}), which TensorFlow does not do by itself: save the checkpoint anew"
+        )
     (restarts,) = struct.unpack("<I", block[-4:])
     end = len(block) - 4 * (restarts + 1)
     at, key = 0, b""
@@ -129,9 +146,13 @@ def _bundle(entries: dict[bytes, bytes], where: Path) -> tuple[int, dict[str, _E
         fields = list(_fields(value))
         entry = dict(fields)
         if any(number == 7 for number, _ in fields):
-            raise GptmillError(f"{where}: {name} is saved in slices, which gptmill does not read: save the checkpoint unpartitioned")
+            raise GptmillError(
+                f"{where}: {name} is saved in slices, which gptmill does not read: save the checkpoint unpartitioned"
+            )
         if entry.get(1) not in _DTYPES:
-            raise GptmillError(f"{where}: {name} is of TensorFlow's type {entry.get(1)}, which is no number that gptmill reads")
+            raise GptmillError(
+                f"{where}: {name} is of TensorFlow's type {entry.get(1)}, which is no number that gptmill reads"
+            )
         sizes = [dict(_fields(dimension)).get(1, 0) for number, dimension in _fields(entry.get(2, b"")) if number == 2]
         spec = Spec(tuple(sizes), _DTYPES[entry[1]])
         if entry.get(5, 0) != int(np.prod(sizes, dtype=np.int64)) * spec.dtype.itemsize:
@@ -214,7 +235,12 @@ def _past_zeros(count: int) -> np.ndarray:
 
 
 def _move(tables: np.ndarray, states: np.ndarray) -> np.ndarray:
-    return tables[0][states & 0xFF] ^ tables[1][states >> 8 & 0xFF] ^ tables[2][states >> 16 & 0xFF] ^ tables[3][states >> 24]
+    return (
+        tables[0][states & 0xFF]
+        ^ tables[1][states >> 8 & 0xFF]
+        ^ tables[2][states >> 16 & 0xFF]
+        ^ tables[3][states >> 24]
+    )
 
 
 def crc32c(data: np.ndarray) -> int:

@@ -91,7 +91,9 @@ def _champion(client: "MlflowClient", name: str) -> str:
 def _last(client: "MlflowClient", name: str) -> "Experiment | None":
     from mlflow.entities import ViewType
 
-    found = client.search_experiments(ViewType.ALL, max_results=1, filter_string=f"name LIKE '{_prefix(name)}%'", order_by=["name DESC"])
+    found = client.search_experiments(
+        ViewType.ALL, max_results=1, filter_string=f"name LIKE '{_prefix(name)}%'", order_by=["name DESC"]
+    )
     return found[0] if found else None
 
 

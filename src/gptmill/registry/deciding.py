@@ -9,7 +9,10 @@ import numpy as np
 from gptmill.params import PromotionParams
 
 RESAMPLES = 10_000
-CALIBRATION, RECALL = "calibration_error", "recall "  # figures that guards look at; of the second there is one for each class
+CALIBRATION, RECALL = (
+    "calibration_error",
+    "recall ",
+)  # figures that guards look at; of the second there is one for each class
 
 Verdict = Literal["promoted", "kept", "refused"]
 
@@ -48,22 +51,36 @@ def broken_guards(challenger: Measured, params: PromotionParams) -> list[str]:
         if name.startswith(RECALL) and value < params.min_recall:
             found.append(f"{name} is {value:.3f}, below promotion.min_recall ({params.min_recall})")
         if name == CALIBRATION and value > params.max_calibration_error:
-            found.append(f"calibration error is {value:.3f}, above promotion.max_calibration_error ({params.max_calibration_error})")
+            found.append(
+                f"calibration error is {value:.3f}, above promotion.max_calibration_error ({params.max_calibration_error})"
+            )
     return found
 
 
-def decide(challenger: Measured, champion: Measured | None, measure: str, params: PromotionParams, seed: int) -> Decision:
+def decide(
+    challenger: Measured, champion: Measured | None, measure: str, params: PromotionParams, seed: int
+) -> Decision:
     """`measure`: what the scores are, in words. Without a champion, guards that hold are enough."""
-    figures = {"challenger": challenger.mean, **{f"challenger {name}": value for name, value in challenger.figures.items()}}
+    figures = {
+        "challenger": challenger.mean,
+        **{f"challenger {name}": value for name, value in challenger.figures.items()},
+    }
     if broken := broken_guards(challenger, params):
         return Decision("refused", broken, figures)
     if champion is None:
         return Decision(
-            "promoted", [f"no champion's scores to compare with; {measure} {challenger.mean:.4f}, and the guards hold"], figures
+            "promoted",
+            [f"no champion's scores to compare with; {measure} {challenger.mean:.4f}, and the guards hold"],
+            figures,
         )
     differences = [ours - theirs for ours, theirs in zip(challenger.scores, champion.scores, strict=True)]
     low, high = interval(differences, params.confidence, seed)
-    figures |= {"champion": champion.mean, "difference": float(np.mean(differences)), "difference low": low, "difference high": high}
+    figures |= {
+        "champion": champion.mean,
+        "difference": float(np.mean(differences)),
+        "difference low": low,
+        "difference high": high,
+    }
     better = low > params.margin
     said = (
         f"{measure} {challenger.mean:.4f}, the champion's {champion.mean:.4f}, on the same {len(differences):,} items; the difference lies "

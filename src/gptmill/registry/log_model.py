@@ -20,8 +20,23 @@ if TYPE_CHECKING:
 Task = Literal["generate", "ask", "classify"]
 
 # What a served model imports; the versions are those that it was trained with.
-_REQUIREMENTS = ("torch", "tiktoken", "tokenizers", "safetensors", "numpy", "pandas", "psutil", "pydantic", "tqdm", "scikit-learn")
-EXAMPLES: dict[Task, str] = {"generate": "Once", "ask": "Name the tool of a baker.", "classify": "WINNER!! Claim your prize now"}
+_REQUIREMENTS = (
+    "torch",
+    "tiktoken",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "pandas",
+    "psutil",
+    "pydantic",
+    "tqdm",
+    "scikit-learn",
+)
+EXAMPLES: dict[Task, str] = {
+    "generate": "Once",
+    "ask": "Name the tool of a baker.",
+    "classify": "WINNER!! Claim your prize now",
+}
 CONTENT = "gptmill.content"  # a tag: the name by which DVC knows the folder that was logged
 
 
@@ -70,7 +85,9 @@ def require_room(folder: Path, location: str) -> None:
         by_disk[place.stat().st_dev] += needed
         free = shutil.disk_usage(place).free
         if free < by_disk[place.stat().st_dev]:
-            raise OSError(errno.ENOSPC, f"no space left: {needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free", str(place))
+            raise OSError(
+                errno.ENOSPC, f"no space left: {needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free", str(place)
+            )
 
 
 def _existing(place: Path) -> Path:

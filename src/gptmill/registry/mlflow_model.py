@@ -17,7 +17,9 @@ class TextModel(PythonModel):
         kinds = {"classify": TextClassifier, "generate": TextGenerator, "ask": Assistant}
         self.model = kinds[context.model_config["task"]](Path(context.artifacts["model"]))
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict | None = None) -> pd.DataFrame:
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict | None = None
+    ) -> pd.DataFrame:
         texts = model_input["text"].tolist()
         if isinstance(self.model, TextClassifier):
             found = self.model.distribute(texts)
@@ -28,7 +30,9 @@ class TextModel(PythonModel):
             return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
         # As `gptmill generate` does when it is asked for nothing else.
         words = self.model.tokenizer
-        decoding = Decoding(max_new_tokens=100, temperature=0.8, top_k=50, stop=words.end_of_text, vocab_size=words.vocab_size)
+        decoding = Decoding(
+            max_new_tokens=100, temperature=0.8, top_k=50, stop=words.end_of_text, vocab_size=words.vocab_size
+        )
         return pd.DataFrame({"text": ["".join(self.model.stream(text, decoding)) for text in texts]})
 
 

@@ -65,7 +65,9 @@ def of_folder(folder: Path, task: str, metrics: Mapping[str, Any], labels: Seque
     """The card of a model folder with these metrics. Raises `GptmillError` when its lineage can't be read."""
     lineage = Lineage.read(folder)
     if lineage is None:
-        return f"# {KINDS[task].title}\n\n{folder.name} has no {Lineage.FILE}: it is not known what it was trained on.\n"
+        return (
+            f"# {KINDS[task].title}\n\n{folder.name} has no {Lineage.FILE}: it is not known what it was trained on.\n"
+        )
     return render(lineage, KINDS[task], metrics, labels)
 
 
@@ -79,14 +81,22 @@ def render(lineage: Lineage, kind: Kind, metrics: Mapping[str, Any], labels: Seq
         *([f"Classes: {', '.join(_text(label) for label in labels)}."] if labels else []),
         "It is a GPT-2: `transformers` loads this folder, and so does `gptmill`.",
         "## How good it is",
-        _table(("measured", "value"), [(name, f"{value:,}" if type(value) is int else value) for name, value in figures.items()]),
+        _table(
+            ("measured", "value"),
+            [(name, f"{value:,}" if type(value) is int else value) for name, value in figures.items()],
+        ),
         "## Limits",
         "\n".join(f"- {limit}" for limit in kind.limits),
         "## What it learnt from",
         _table(
             ("data set", "origin", "licence", "SHA-256"),
             [
-                (f"{name}: {source.get('name', '')}", source.get("origin", ""), source.get("licence", ""), source.get("sha256", ""))
+                (
+                    f"{name}: {source.get('name', '')}",
+                    source.get("origin", ""),
+                    source.get("licence", ""),
+                    source.get("sha256", ""),
+                )
                 for name, source in sources.items()
             ],
         ),
@@ -119,7 +129,9 @@ def _head(kind: Kind, sources: Mapping[str, Mapping[str, Any]], figures: Mapping
         "dataset": {"name": data, "type": "custom"},
         # Machines compare models by these: what is no measure, or another's, is for people alone.
         "metrics": [
-            {"type": name, "value": value} for name, value in figures.items() if _MEASURE.search(name) and not _OTHERS.search(name)
+            {"type": name, "value": value}
+            for name, value in figures.items()
+            if _MEASURE.search(name) and not _OTHERS.search(name)
         ],
     }
     head = {

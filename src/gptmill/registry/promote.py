@@ -63,8 +63,15 @@ def _outcomes(chosen: list[Trial], params: Params, dry_run: bool) -> Iterator[Ou
 
 def _keep(outcome: Outcome) -> None:
     decision = outcome.decision
-    told = {"model": outcome.model, "decision": decision.verdict, "reasons": decision.reasons, "figures": decision.figures}
-    files.write_json(paths.PROMOTIONS / f"{outcome.model}.json", told | {"version": outcome.version, "champion": outcome.champion})
+    told = {
+        "model": outcome.model,
+        "decision": decision.verdict,
+        "reasons": decision.reasons,
+        "figures": decision.figures,
+    }
+    files.write_json(
+        paths.PROMOTIONS / f"{outcome.model}.json", told | {"version": outcome.version, "champion": outcome.champion}
+    )
 
 
 def rollback(name: str) -> str:
@@ -96,7 +103,9 @@ def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
             champion = versions.at(client, trial.registered, versions.CHAMPION)
             decision = _beside(trial, params, taken, content, version, champion)
             if attempt:
-                decision = replace(decision, reasons=[*decision.reasons, "compared again, with another that was promoted meanwhile"])
+                decision = replace(
+                    decision, reasons=[*decision.reasons, "compared again, with another that was promoted meanwhile"]
+                )
             if decision.verdict != "promoted":
                 break
             before = str(champion.version) if champion else ""
@@ -106,7 +115,9 @@ def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
                     client.delete_registered_model_alias(trial.registered, versions.CHALLENGER)
                 break
         else:
-            raise GptmillError(f"{trial.registered}: the champion changed {ATTEMPTS} times while this one was compared: promote it again")
+            raise GptmillError(
+                f"{trial.registered}: the champion changed {ATTEMPTS} times while this one was compared: promote it again"
+            )
         outcome = Outcome(trial.registered, decision, str(version.version), str(champion.version) if champion else "")
         _record(client, run, version, outcome)
     return outcome
@@ -153,7 +164,9 @@ def _not_sound(trial: Trial) -> list[str]:
         return [f"its weights are not those that were trained: {Lineage.WEIGHTS} is damaged, or was changed by hand"]
     found = [f"it was not trained on {path} as it is now: `dvc repro` first" for path in _other(trial, lineage)]
     if trial.leakage:
-        leaks = files.read_json(paths.VALIDATION)[trial.leakage]["leakage"] if paths.VALIDATION.exists() else {"unknown": 1}
+        leaks = (
+            files.read_json(paths.VALIDATION)[trial.leakage]["leakage"] if paths.VALIDATION.exists() else {"unknown": 1}
+        )
         if any(leaks.values()):
             said = ", ".join(f"{kind} {pairs}" for kind, pairs in leaks.items())
             found.append(f"its test split is not apart from its training split (leakage: {said} in {paths.VALIDATION})")
@@ -162,8 +175,16 @@ def _not_sound(trial: Trial) -> list[str]:
 
 def _other(trial: Trial, lineage: Lineage) -> list[str]:
     """Files of the training data that a model was trained on, or should have been, which are others now."""
-    now = {str(path): files.digest(path, "md5") for place in trial.learnt for path in ([place] if place.is_file() else place.glob("*"))}
-    then = {path: md5 for path, md5 in lineage.data.items() if any(path == str(p) or path.startswith(f"{p}/") for p in trial.learnt)}
+    now = {
+        str(path): files.digest(path, "md5")
+        for place in trial.learnt
+        for path in ([place] if place.is_file() else place.glob("*"))
+    }
+    then = {
+        path: md5
+        for path, md5 in lineage.data.items()
+        if any(path == str(p) or path.startswith(f"{p}/") for p in trial.learnt)
+    }
     return sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path))
 
 
@@ -187,7 +208,9 @@ def _beside(
     if champion is None or isinstance(taken, Unfit):
         return _judge(trial, params, taken, None)
     if version and version.tags.get(ROLLED_BACK) == "true":
-        return Decision("kept", [f"version {version.version} was rolled back; delete its tag {ROLLED_BACK} to let it try again"])
+        return Decision(
+            "kept", [f"version {version.version} was rolled back; delete its tag {ROLLED_BACK} to let it try again"]
+        )
     with versions.folder_of(champion) as folder:
         try:
             theirs, notes = trial.take(folder, params), _notes(trial, folder)
@@ -207,14 +230,18 @@ def _notes(trial: Trial, folder: Path) -> list[str]:
     if lineage is None:
         return ["nobody knows what the champion was trained on: it may know some of the tests"]
     if _other(trial, lineage):
-        return ["the champion was trained on other data than there is now: it may know some of today's tests, and seem better for it"]
+        return [
+            "the champion was trained on other data than there is now: it may know some of today's tests, and seem better for it"
+        ]
     return []
 
 
 @contextmanager
 def _logged(client: "MlflowClient", trial: Trial, params: Params) -> Iterator["Run"]:
     """A run of the experiment `gptmill-promotion` for one decision."""
-    run = client.create_run(stores.experiment(client, versions.EXPERIMENT), run_name=trial.registered, tags=context.tags("promote"))
+    run = client.create_run(
+        stores.experiment(client, versions.EXPERIMENT), run_name=trial.registered, tags=context.tags("promote")
+    )
     ended = "FAILED"
     try:
         for key, value in flatten({"seed": params.seed, "promotion": params.promotion}):
@@ -229,7 +256,11 @@ def _record(client: "MlflowClient", run: "Run", version: "ModelVersion", outcome
     """The decision, where people look for it: on the run, and on the version."""
     decision, run_id = outcome.decision, run.info.run_id
     reason = "; ".join(decision.reasons)
-    tags = {"promotion.decision": decision.verdict, "promotion.reason": reason, "promotion.champion": outcome.champion or "none"}
+    tags = {
+        "promotion.decision": decision.verdict,
+        "promotion.reason": reason,
+        "promotion.champion": outcome.champion or "none",
+    }
     figures = {name.replace(" ", "_"): value for name, value in decision.figures.items()}
     for key, value in {**tags, "promotion.model": outcome.model, "promotion.version": outcome.version}.items():
         client.set_tag(run_id, key, value[: versions.LONGEST_TAG])

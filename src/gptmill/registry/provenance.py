@@ -70,12 +70,18 @@ def follow(address: str) -> Step:
         if lineage:
             root.steps += _made(lineage)
         else:
-            root.steps.append(Step(f"no {Lineage.FILE}: whoever made this folder did not write down of what", "unknown"))
+            root.steps.append(
+                Step(f"no {Lineage.FILE}: whoever made this folder did not write down of what", "unknown")
+            )
         root.steps += _lock(content)
         root.steps += _mlflow(content, version)
         gone = sum(step.state == "changed" for step in root.lines())
         lost = sum(step.state == "unknown" for step in root.lines())
-        said = "Everything is here as it was." if not gone + lost else f"{gone} changed since, {lost} can't be followed or compared here."
+        said = (
+            "Everything is here as it was."
+            if not gone + lost
+            else f"{gone} changed since, {lost} can't be followed or compared here."
+        )
         root.steps.append(Step(said))
         return root
 
@@ -175,7 +181,10 @@ def _source(name: str, source: dict[str, Any]) -> Step:
     if here != source.get("sha256"):
         step.state, step.said = "changed", f"{step.said}; {raw} has changed since"
     elif any(now.get(key) != source.get(key) for key in ("origin", "licence")):
-        step.state, step.said = "changed", f"{step.said}; {paths.source_record(name)} says another origin or licence now"
+        step.state, step.said = (
+            "changed",
+            f"{step.said}; {paths.source_record(name)} says another origin or licence now",
+        )
     else:
         step.state = "same"
     return step
@@ -197,12 +206,18 @@ def _lock(content: str) -> Iterator[Step]:
             yield step
             break
     else:
-        yield Step(f"{LOCK} knows no output with these bytes: made from other params, data or code than the last run's", "unknown")
+        yield Step(
+            f"{LOCK} knows no output with these bytes: made from other params, data or code than the last run's",
+            "unknown",
+        )
     commits = git("log", "--format=%H %s", f"-S{content}", "--", str(LOCK)).splitlines()
     if commits:
         yield Step(f"git: its receipt is in commit {commits[-1]}", "same")
     else:
-        yield Step(f"git: no commit has its receipt ({LOCK} was not committed with it, or there is no repository here)", "unknown")
+        yield Step(
+            f"git: no commit has its receipt ({LOCK} was not committed with it, or there is no repository here)",
+            "unknown",
+        )
 
 
 def _mlflow(content: str, version: "ModelVersion | None") -> Iterator[Step]:
@@ -243,6 +258,8 @@ def _told(run: "Run") -> Iterator[Step]:
         yield Step("commit: the run has none, it was outside of a repository", "unknown")
         return
     known = bool(git("cat-file", "-t", commit))
-    yield Step(f"commit: {commit}" + ("" if known else ", which is not in the repository here"), "same" if known else "unknown")
+    yield Step(
+        f"commit: {commit}" + ("" if known else ", which is not in the repository here"), "same" if known else "unknown"
+    )
     if tags.get("git.dirty") == "true":
         yield Step("there were changes that were not committed: that code can't be followed", "unknown")

@@ -89,11 +89,18 @@ def _classify(folder: Path, params: Params) -> Measured:
     said = {text: classification.likeliest(row, model.labels) for text, row in zip(texts, rows, strict=True)}
     answers = {name: [said[text] for text in split["text"]] for name, split in splits.items()}
     right = {
-        name: [found == label for (found, _), label in zip(answers[name], split["label"], strict=True)] for name, split in splits.items()
+        name: [found == label for (found, _), label in zip(answers[name], split["label"], strict=True)]
+        for name, split in splits.items()
     }
-    figures = {CALIBRATION: calibration.error(calibration.bins([sure for _, sure in answers["natural"]], right["natural"]))}
+    figures = {
+        CALIBRATION: calibration.error(calibration.bins([sure for _, sure in answers["natural"]], right["natural"]))
+    }
     for label in classes:
-        of_class = [is_right for is_right, actual in zip(right["natural"], splits["natural"]["label"], strict=True) if actual == label]
+        of_class = [
+            is_right
+            for is_right, actual in zip(right["natural"], splits["natural"]["label"], strict=True)
+            if actual == label
+        ]
         if of_class:
             figures[f"{RECALL}{label}"] = sum(of_class) / len(of_class)
     return Measured([float(is_right) for is_right in right["test"]], figures)
@@ -109,7 +116,9 @@ def _ask(folder: Path, params: Params) -> Measured:
     from gptmill.text import prompts
 
     machine = compute.prepare(params.compute, params.seed)
-    (model, words), style = files.one_version(folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder)))
+    (model, words), style = files.one_version(
+        folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
+    )
     records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
     asked = [style.prompt(record["instruction"], record["input"]) for record in records]
     with tempfile.TemporaryDirectory(prefix="gptmill-") as passing:
@@ -131,7 +140,11 @@ def _generate(folder: Path, params: Params) -> Measured:
     machine = compute.prepare(params.compute, params.seed)
     model, words = folders.load_with_tokenizer(folder)
     model = model.to(machine.device).eval()
-    ids, ours, size = tokens.read(paths.TOKENS, "validation"), tokenizer.load(paths.TOKENIZER), params.model.context_length
+    ids, ours, size = (
+        tokens.read(paths.TOKENS, "validation"),
+        tokenizer.load(paths.TOKENIZER),
+        params.model.context_length,
+    )
     count = max(1, len(ids) // size)
     chosen = [round(i * (count - 1) / max(1, min(count, MOST_WINDOWS) - 1)) for i in range(min(count, MOST_WINDOWS))]
     scores = []

@@ -85,7 +85,11 @@ def named(client: "MlflowClient", name: str, alias: str | None, number: str | No
 
 def of_content(client: "MlflowClient", name: str, content: str) -> "ModelVersion | None":
     """The newest version with that content."""
-    found = [version for version in client.search_model_versions(f"name='{name}'") if version.tags.get(log_model.CONTENT) == content]
+    found = [
+        version
+        for version in client.search_model_versions(f"name='{name}'")
+        if version.tags.get(log_model.CONTENT) == content
+    ]
     return max(found, key=lambda version: int(version.version), default=None)
 
 
@@ -142,7 +146,12 @@ def point(client: "MlflowClient", name: str, alias: str, version: str) -> None:
     from mlflow.exceptions import MlflowException
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
-    again = Retrying(retry=retry_if_exception_type(MlflowException), stop=stop_after_attempt(4), wait=wait_random(0, 0.5), reraise=True)
+    again = Retrying(
+        retry=retry_if_exception_type(MlflowException),
+        stop=stop_after_attempt(4),
+        wait=wait_random(0, 0.5),
+        reraise=True,
+    )
     again(client.set_registered_model_alias, name, alias, version)
 
 
@@ -176,7 +185,9 @@ def _demand_registered(client: "MlflowClient", name: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name, description="Promoted by `gptmill promote`: the alias champion is the one in use.")
+        client.create_registered_model(
+            name, description="Promoted by `gptmill promote`: the alias champion is the one in use."
+        )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -9,7 +9,9 @@ from gptmill.report.outside import MEASURES
 
 def render(found: Mapping[str, Any]) -> str:
     """The page for what `evaluation.agreement.measure` gives. All that a file or a judge said is escaped."""
-    rows = [(title, *(_written(found[f"{name}{end}"]) for end in ("", "_low", "_high"))) for name, title in MEASURES.items()]
+    rows = [
+        (title, *(_written(found[f"{name}{end}"]) for end in ("", "_low", "_high"))) for name, title in MEASURES.items()
+    ]
     in_sample = found["in_sample"]
     return rendering.render(
         "agreement.html.jinja",

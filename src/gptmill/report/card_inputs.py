@@ -135,7 +135,9 @@ def _corpus(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
     examples = []
     for document in found.chosen:
         size = document.stop - document.start
-        text = words.decode(documents.cut_out(splits, document.start, min(document.stop, document.start + DOCUMENT_TOKENS)))
+        text = words.decode(
+            documents.cut_out(splits, document.start, min(document.stop, document.start + DOCUMENT_TOKENS))
+        )
         if size > DOCUMENT_TOKENS:
             text = text.rstrip("\ufffd") + " …"  # the cut may go through a character
         examples.append(Example(document.place, {"text": text}, size))
@@ -163,17 +165,25 @@ def _messages(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
         _longer(limit, [[sizes[message["text"]] for message in part] for part in parts.values()]),
     ]
     of_class = [[message for message in kept if message["label"] == label] for label in classes]
-    shown = [message for n in range(KEPT_SHOWN) for messages in of_class for message in _evenly(messages, KEPT_SHOWN)[n : n + 1]]
+    shown = [
+        message
+        for n in range(KEPT_SHOWN)
+        for messages in of_class
+        for message in _evenly(messages, KEPT_SHOWN)[n : n + 1]
+    ]
     examples = [
         Example(message["row"], {"label": message["label"], "text": message["text"]}, sizes[message["text"]])
         for message in shown[: max(KEPT_SHOWN, min(len(classes), MOST_SHOWN))]
     ]
-    return Contents(limit, Lengths(sizes[message["text"]] for message in kept), list(parts), rows, examples, len(classes))
+    return Contents(
+        limit, Lengths(sizes[message["text"]] for message in kept), list(parts), rows, examples, len(classes)
+    )
 
 
 def _records(words: tokenizer.Tokenizer, limit: Limit, style: prompts.Style) -> Contents:
     parts = {"kept": records.read_jsonl(paths.CLEAN_INSTRUCTIONS, Instruction, "validate")} | {
-        split: records.read_jsonl(paths.INSTRUCTION_SPLITS / f"{split}.jsonl", Instruction, "split_instructions") for split in SPLITS[:3]
+        split: records.read_jsonl(paths.INSTRUCTION_SPLITS / f"{split}.jsonl", Instruction, "split_instructions")
+        for split in SPLITS[:3]
     }
 
     def size(record: Instruction) -> tuple[int, int]:
@@ -190,7 +200,9 @@ def _records(words: tokenizer.Tokenizer, limit: Limit, style: prompts.Style) -> 
         Row("Answer cut off whole", lost),
     ]
     examples = [
-        Example(record.row, {name: value for name, value in record if name != "row" and (value or name != "input")}, whole)
+        Example(
+            record.row, {name: value for name, value in record if name != "row" and (value or name != "input")}, whole
+        )
         for record, (_, whole) in _evenly(list(zip(parts["kept"], sizes["kept"], strict=True)), KEPT_SHOWN)
     ]
     return Contents(limit, Lengths(whole for _, whole in sizes["kept"]), list(parts), rows, examples, lost=lost[0])
@@ -207,7 +219,9 @@ def _quarantine(path: Path) -> Quarantine:
     for place, row in enumerate(every):
         for reason in row["reasons"].split("; "):
             of_reason[reason].append(place)
-    reasons = sorted(((reason, len(places)) for reason, places in of_reason.items()), key=lambda pair: (-pair[1], pair[0]))
+    reasons = sorted(
+        ((reason, len(places)) for reason, places in of_reason.items()), key=lambda pair: (-pair[1], pair[0])
+    )
     turns = [of_reason[reason][turn] for turn in range(QUARANTINED_SHOWN) for reason, rows in reasons if turn < rows]
     chosen = sorted(list(dict.fromkeys(turns))[:QUARANTINED_SHOWN])
     return Quarantine(reasons, [_quarantined(row) for row in _rows(path, chosen)])

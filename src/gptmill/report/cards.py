@@ -49,7 +49,9 @@ def _chart(contents: Contents, many: str) -> Any:
         f"Lengths of {lengths.texts:,} {many} in tokens: median {lengths.quantile(0.5):,}, longest {lengths.longest:,}; "
         f"{lengths.over(limit.tokens):,} are longer than {limit.tokens:,}."
     )
-    return charts.lengths(lengths.bars(limit.tokens), (f"{limit.name.partition('.')[2]} {limit.tokens:,}", limit.tokens), "lengths", title)
+    return charts.lengths(
+        lengths.bars(limit.tokens), (f"{limit.name.partition('.')[2]} {limit.tokens:,}", limit.tokens), "lengths", title
+    )
 
 
 def _cut(card: Card, many: str) -> str:
@@ -62,10 +64,17 @@ def _cut(card: Card, many: str) -> str:
     some = f"{over:,} of {lengths.texts:,} {many} ({over / lengths.texts:.1%}) {'is' if over == 1 else 'are'}"
     said = f"{'It is' if alone else some} {than}. "
     if card.name == "corpus":
-        return said + "Nothing is lost by that: the model learns from windows of so many tokens, and within one it sees no other."
+        return (
+            said
+            + "Nothing is lost by that: the model learns from windows of so many tokens, and within one it sees no other."
+        )
     if card.name == "spam":
         return said + f"The classifier reads the first {limit.tokens:,} tokens of a text and nothing after."
-    lost = f"of {card.contents.lost:,}, nothing of the answer is left" if card.contents.lost else "something of every answer is left"
+    lost = (
+        f"of {card.contents.lost:,}, nothing of the answer is left"
+        if card.contents.lost
+        else "something of every answer is left"
+    )
     return said + f"What comes after the first {limit.tokens:,} tokens of prompt and answer is not learnt; {lost}."
 
 
@@ -82,7 +91,12 @@ def _duplicates(card: Card) -> list[tuple[str, str, int | None, bool]]:
         leakage = findings.leakage
         rows += [
             ("Leaking pairs, exact", "two that say the same, in different splits", leakage and leakage.exact, True),
-            ("Leaking pairs, near", "two that say nearly the same, in different splits", leakage and leakage.near, True),
+            (
+                "Leaking pairs, near",
+                "two that say nearly the same, in different splits",
+                leakage and leakage.near,
+                True,
+            ),
         ]
     return rows
 

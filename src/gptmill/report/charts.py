@@ -23,7 +23,10 @@ def loss(curve: Sequence[Point], name: str, title: str, reference: tuple[str, fl
 
 def accuracy(curve: Sequence[Point], name: str, title: str) -> Markup:
     """Training and validation accuracy by step, the kept weights as a dot."""
-    lines = {"train": [point.train_accuracy for point in curve], "validation": [point.validation_accuracy for point in curve]}
+    lines = {
+        "train": [point.train_accuracy for point in curve],
+        "validation": [point.validation_accuracy for point in curve],
+    }
     return _curve(curve, lines, name, title, lambda value, _: f"{value * 100:g}%")
 
 
@@ -43,7 +46,14 @@ def scores(values: Sequence[float], name: str, title: str, beside: Sequence[floa
             axes.set_yticks([])
             for place, count in enumerate(bars):
                 if count:
-                    axes.annotate(drawing.short(count), (place, count), (0, 3), textcoords="offset points", ha="center", va="bottom")
+                    axes.annotate(
+                        drawing.short(count),
+                        (place, count),
+                        (0, 3),
+                        textcoords="offset points",
+                        ha="center",
+                        va="bottom",
+                    )
         axes.set_xticks(range(11), [str(10 * i) for i in range(11)])
         axes.tick_params(axis="x", length=0)
         axes.set_xlabel("score", loc="right")
@@ -76,7 +86,9 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
         step = -(-len(edges) // MOST_TICKS)
         ticks = [(place, drawing.short(edges[place])) for place in range(0, len(edges), step)]
         if longer:
-            ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [(places[-1], f"> {drawing.short(edges[-1])}")]
+            ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [
+                (places[-1], f"> {drawing.short(edges[-1])}")
+            ]
         axes.set_xticks(*zip(*ticks, strict=True))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(drawing.short))
@@ -86,7 +98,13 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
             axes.axvline(place, color=drawing.MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
             side = "right" if place > 0.6 * axes.get_xlim()[1] else "left"
             axes.annotate(
-                label, (place, 1), (0, 5), xycoords=("data", "axes fraction"), textcoords="offset points", color=drawing.MUTED, ha=side
+                label,
+                (place, 1),
+                (0, 5),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                color=drawing.MUTED,
+                ha=side,
             )
         return drawing.inline(figure, name, title)
 
@@ -105,7 +123,9 @@ def _curve(
         colours = {"train": TRAIN, "validation": VALIDATION}
         for label, values in lines.items():
             wide = 2.2 if label == "validation" else 1.4
-            axes.plot(steps, values, color=colours[label], linewidth=wide, marker="o", markersize=2.5 if len(steps) > 1 else 5)
+            axes.plot(
+                steps, values, color=colours[label], linewidth=wide, marker="o", markersize=2.5 if len(steps) > 1 else 5
+            )
         for step, value, point in zip(steps, lines["validation"], points, strict=True):
             if point.kept:
                 axes.plot(step, value, "o", color=VALIDATION, markersize=8)

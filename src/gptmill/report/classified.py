@@ -13,7 +13,11 @@ def confusion(predictions: Sequence[Prediction]) -> list[tuple[str, int, list[tu
     labels = _labels(predictions)
     counts = Counter((p.actual, p.predicted) for p in predictions)
     return [
-        (actual, sum(counts[actual, predicted] for predicted in labels), [(predicted, counts[actual, predicted]) for predicted in labels])
+        (
+            actual,
+            sum(counts[actual, predicted] for predicted in labels),
+            [(predicted, counts[actual, predicted]) for predicted in labels],
+        )
         for actual in labels
     ]
 
@@ -61,13 +65,16 @@ def sweep(predictions: Sequence[Prediction], scores_of: str) -> Sweep | None:
     if len(labels) > 2 and not all(p.probabilities for p in predictions):
         return None
     found = [
-        precision_recall.curve(label, [_of(p, label) for p in predictions], [p.actual == label for p in predictions]) for label in asked
+        precision_recall.curve(label, [_of(p, label) for p in predictions], [p.actual == label for p in predictions])
+        for label in asked
     ]
     curves = [curve for curve in found if curve]
     if not curves:
         return None
     return Sweep(
-        curves, sum(curve.average for curve in curves) / len(curves), _chosen(predictions, curves[0].label) if len(curves) == 1 else None
+        curves,
+        sum(curve.average for curve in curves) / len(curves),
+        _chosen(predictions, curves[0].label) if len(curves) == 1 else None,
     )
 
 

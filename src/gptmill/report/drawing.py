@@ -46,7 +46,8 @@ def axes(name: str, left: int, right: int, top: int = 10, bottom: int = 42) -> t
     matplotlib.rcParams.update({**STYLE, "svg.hashsalt": name})
     figure = Figure((WIDTH / 72, HEIGHT / 72), dpi=72)  # SVG counts 72 points an inch: a point here is a pixel there
     return figure, figure.add_axes(
-        (left / WIDTH, bottom / HEIGHT, (WIDTH - left - right) / WIDTH, (HEIGHT - bottom - top) / HEIGHT), facecolor="none"
+        (left / WIDTH, bottom / HEIGHT, (WIDTH - left - right) / WIDTH, (HEIGHT - bottom - top) / HEIGHT),
+        facecolor="none",
     )
 
 
@@ -63,7 +64,9 @@ def label_ends(within: Axes, ends: dict[str, tuple[float, str]]) -> None:
         heights[above], top = min(heights[above], top), min(heights[above], top) - LINE
     for label, (_, colour) in ends.items():
         place = (heights[label] - within.bbox.y0) / within.bbox.height
-        within.annotate(label, (1, place), (8, 0), xycoords="axes fraction", textcoords="offset points", color=colour, va="center")
+        within.annotate(
+            label, (1, place), (8, 0), xycoords="axes fraction", textcoords="offset points", color=colour, va="center"
+        )
 
 
 def inline(figure: Figure, name: str, title: str) -> Markup:

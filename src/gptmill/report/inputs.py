@@ -232,13 +232,17 @@ class Inputs:
 def read() -> Inputs:
     """Every input of the report. Raises `GptmillError` when one is missing, is not what its stage writes, or belongs to another run."""
     inputs = Inputs(
-        sources={name: records.read_json(paths.RAW / f"{name}.source.json", Source, f"download@{name}") for name in DATA_SETS},
+        sources={
+            name: records.read_json(paths.RAW / f"{name}.source.json", Source, f"download@{name}") for name in DATA_SETS
+        },
         validation=records.read_json(paths.VALIDATION, Validation, "validate"),
         pretrain=records.read_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
         pretrain_curve=records.read_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
         base=records.read_json(paths.METRICS / "base.json", BaseMetrics, "evaluate_base"),
         base_samples=records.read_jsonl(paths.BASE_SAMPLES, Sample, "evaluate_base"),
-        classifier_training=records.read_json(paths.METRICS / "finetune_classifier.json", TuningMetrics, "finetune_classifier"),
+        classifier_training=records.read_json(
+            paths.METRICS / "finetune_classifier.json", TuningMetrics, "finetune_classifier"
+        ),
         classifier=records.read_json(paths.METRICS / "classifier.json", ClassifierMetrics, "evaluate_classifier"),
         classifier_curve=records.read_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
         predictions=records.read_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "evaluate_classifier"),

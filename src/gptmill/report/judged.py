@@ -26,14 +26,22 @@ def choose(judgements: Sequence[Judgement]) -> list[Shown]:
     between = rest[: len(rest) - len(worst)]
     shown = min(SHOWN, len(between))
     middle = [between[(2 * i + 1) * len(between) // (2 * shown)] for i in range(shown)]
-    kinds = [Shown("Best", "", best), Shown("In between", "", middle), Shown("Worst", "", worst), _disputed(ranked), _worsened(ranked)]
+    kinds = [
+        Shown("Best", "", best),
+        Shown("In between", "", middle),
+        Shown("Worst", "", worst),
+        _disputed(ranked),
+        _worsened(ranked),
+    ]
     return [kind for kind in kinds if kind.records]
 
 
 def _disputed(ranked: Sequence[Judgement]) -> Shown:
     """Of several judges, where they differ most; of one, where its score is furthest from the likeness of answer and reference."""
     if any(len(record.scores) > 1 for record in ranked):
-        return Shown("Most disputed", "The judges are furthest apart here.", _most(ranked, lambda record: record.spread))
+        return Shown(
+            "Most disputed", "The judges are furthest apart here.", _most(ranked, lambda record: record.spread)
+        )
     why = (
         "There is one judge, so the dispute is with the letters: its score is furthest from how alike answer and reference are, "
         "character by character (of 100)."
@@ -52,5 +60,8 @@ def likeness(record: Judgement) -> float:
 
 
 def _most(ranked: Sequence[Judgement], points: Callable[[Judgement], float]) -> list[Judgement]:
-    found = sorted(((points(record), place, record) for place, record in enumerate(ranked)), key=lambda entry: (-entry[0], entry[1]))
+    found = sorted(
+        ((points(record), place, record) for place, record in enumerate(ranked)),
+        key=lambda entry: (-entry[0], entry[1]),
+    )
     return [record for apart, _, record in found[:SHOWN] if apart >= DISPUTED]

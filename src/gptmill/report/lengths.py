@@ -63,7 +63,10 @@ class Lengths:
         end = max(self.quantile(0.99), min(limit, self.longest), 1)
         end = max(self.longest, 1) if self.longest < 1.25 * end else end
         edges = self._growing(end) if end > SKEWED * max(self.quantile(0.5), 1) else self._equal(end, limit)
-        bars = [Bar(above, up_to, self.over(above) - self.over(up_to)) for above, up_to in zip(edges, edges[1:], strict=False)]
+        bars = [
+            Bar(above, up_to, self.over(above) - self.over(up_to))
+            for above, up_to in zip(edges, edges[1:], strict=False)
+        ]
         bars[0] = Bar(0, edges[1], self.texts - self.over(edges[1]))
         longer = self.over(edges[-1])
         return [*bars, Bar(edges[-1], None, longer)] if longer else bars
@@ -76,7 +79,13 @@ class Lengths:
         return [0, *(edges if len(edges) < MOST_STEPS else edges[::-2][::-1])]
 
     def _equal(self, end: int, limit: int) -> list[int]:
-        widths = sorted({*(m * 10**k for m in (1, 2, 4, 5) for k in range(9)), *(25 * 10**k for k in range(8)), *(2**k for k in range(31))})
+        widths = sorted(
+            {
+                *(m * 10**k for m in (1, 2, 4, 5) for k in range(9)),
+                *(25 * 10**k for k in range(8)),
+                *(2**k for k in range(31)),
+            }
+        )
         fitting = [width for width in widths if FEWEST_BARS <= -(-end // width) <= MOST_BARS] or [1]
         dividing = [width for width in fitting if limit <= end and limit % width == 0]
         width = (dividing or fitting)[0]

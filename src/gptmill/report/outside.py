@@ -60,7 +60,9 @@ class Agreement(Record):
         """(title, value, low, high) of what was measured."""
         found = self.model_extra or {}
         return [
-            (title, found[name], found.get(f"{name}_low"), found.get(f"{name}_high")) for name, title in MEASURES.items() if name in found
+            (title, found[name], found.get(f"{name}_low"), found.get(f"{name}_high"))
+            for name, title in MEASURES.items()
+            if name in found
         ]
 
 
@@ -73,7 +75,9 @@ class Outside:
 def read() -> Outside:
     """What there is of it. Raises `GptmillError` when a file is there and is not what it should be."""
     promotions = [_decision(path) for path in sorted(paths.PROMOTIONS.glob("*.json"))]
-    agreement = records.read_json(paths.AGREEMENT, Agreement, "gptmill judge agreement") if paths.AGREEMENT.exists() else None
+    agreement = (
+        records.read_json(paths.AGREEMENT, Agreement, "gptmill judge agreement") if paths.AGREEMENT.exists() else None
+    )
     return Outside(promotions, agreement)
 
 

@@ -29,7 +29,9 @@ def render(inputs: Inputs, outside: Outside | None = None) -> str:
         instruct=verdicts.instruct(inputs.judge, len(inputs.judgements)),
         tuning=verdicts.tuning(inputs.judge),
         accuracy_interval=verdicts.interval(sum(p.right for p in inputs.predictions), len(inputs.predictions)),
-        data_sets=[(title, inputs.sources[name], getattr(inputs.validation, name)) for name, title in DATA_SETS.items()],
+        data_sets=[
+            (title, inputs.sources[name], getattr(inputs.validation, name)) for name, title in DATA_SETS.items()
+        ],
         data_docs=paths.DATA_DOCS.relative_to(paths.REPORTS) / "index.html",
         cards=[paths.DATA_CARDS.relative_to(paths.REPORTS) / f"{name}.html" for name in DATA_SETS],
         charts=_charts(inputs, calibration, sweep),
@@ -58,16 +60,24 @@ def _charts(inputs: Inputs, calibration: Calibration, sweep: Sweep | None) -> di
         drawn["classifier"] = charts.loss(curve, "classifier-loss", _story("Loss of the classifier", curve))
         title = f"Accuracy of the classifier: validation from {curve[0].validation_accuracy:.1%} to {curve[-1].validation_accuracy:.1%}."
         drawn["accuracy"] = charts.accuracy(curve, "classifier-accuracy", title)
-    title = f"How often the classifier is right when it is how sure: expected calibration error {calibration.error:.1%}."
+    title = (
+        f"How often the classifier is right when it is how sure: expected calibration error {calibration.error:.1%}."
+    )
     drawn["reliability"] = quality_charts.reliability(calibration.bins, "reliability", title)
     if sweep:
         title = f"Precision of the classifier at each recall: average precision {sweep.average:.3f}."
-        drawn["precision_recall"] = quality_charts.precision_recall(sweep.curves, "precision-recall", title, sweep.chosen)
+        drawn["precision_recall"] = quality_charts.precision_recall(
+            sweep.curves, "precision-recall", title, sweep.chosen
+        )
     if inputs.instruct_curve:
-        drawn["instruct"] = charts.loss(inputs.instruct_curve, "instruct-loss", _story("Loss of the instruct model", inputs.instruct_curve))
+        drawn["instruct"] = charts.loss(
+            inputs.instruct_curve, "instruct-loss", _story("Loss of the instruct model", inputs.instruct_curve)
+        )
     scores = [record.score for record in inputs.judgements if record.score is not None]
     before = [record.base_score for record in inputs.judgements if record.base_score is not None]
-    title = f"How many of {len(scores)} answers got which score, in steps of ten points" + (", and of the base model's." if before else ".")
+    title = f"How many of {len(scores)} answers got which score, in steps of ten points" + (
+        ", and of the base model's." if before else "."
+    )
     drawn["scores"] = charts.scores(scores, "scores", title, before)
     return drawn
 

@@ -52,7 +52,9 @@ def reliability(bins: Sequence[Bin], name: str, title: str) -> Markup:
         return drawing.inline(figure, name, title)
 
 
-def precision_recall(curves: Sequence[Curve], name: str, title: str, chosen: tuple[float, float] | None = None) -> Markup:
+def precision_recall(
+    curves: Sequence[Curve], name: str, title: str, chosen: tuple[float, float] | None = None
+) -> Markup:
     """A line for each curve. Of several, each is thin. `chosen`: recall and precision of the labels as given, a dot."""
     with matplotlib.rc_context():
         figure, axes = drawing.axes(name, _LEFT, _RIGHT)
@@ -71,7 +73,15 @@ def precision_recall(curves: Sequence[Curve], name: str, title: str, chosen: tup
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
             axis.set_major_formatter(FuncFormatter(_percent))
-        axes.annotate("precision", (0, 1), (0, 0), xycoords="axes fraction", textcoords="offset points", color=drawing.MUTED, va="bottom")
+        axes.annotate(
+            "precision",
+            (0, 1),
+            (0, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=drawing.MUTED,
+            va="bottom",
+        )
         axes.set_xlabel("recall", loc="right")
         return drawing.inline(figure, name, title)
 

@@ -36,7 +36,11 @@ def read_csv(path: Path, kind: type[R], stage: str) -> list[R]:
     with reading(path, stage), path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         # A header alone is what an untrained model leaves; no header at all is a broken file.
-        missing = [name for name, field in kind.model_fields.items() if field.is_required() and name not in (reader.fieldnames or [])]
+        missing = [
+            name
+            for name, field in kind.model_fields.items()
+            if field.is_required() and name not in (reader.fieldnames or [])
+        ]
         if missing:
             raise ValueError(f"it has no column {missing[0]}")
         return [kind.model_validate(row) for row in reader]
@@ -60,4 +64,6 @@ def reading(path: Path, stage: str) -> Iterator[None]:
         reason = str(error)
     else:
         return
-    raise GptmillError(f"{path} is not what {stage} writes ({reason}). Delete it and run `dvc repro {stage}`, which makes it anew.")
+    raise GptmillError(
+        f"{path} is not what {stage} writes ({reason}). Delete it and run `dvc repro {stage}`, which makes it anew."
+    )

@@ -38,7 +38,10 @@ def visible(text: str, longest: int = LONGEST_TEXT) -> str:
     shown = "\n".join(text[:longest].split("\n")[:MOST_LINES])
     more = len(text) - len(shown)
     shown = shown.replace("\r\n", "\n")
-    shown = "".join(_picture(c) if c in HIDDEN or (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t") else c for c in shown)
+    shown = "".join(
+        _picture(c) if c in HIDDEN or (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t") else c
+        for c in shown
+    )
     return f"{shown} … ({more:,} more characters)" if more > 0 else shown
 
 

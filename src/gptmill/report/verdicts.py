@@ -26,7 +26,9 @@ def base(metrics: BaseMetrics) -> Verdict:
     if ratio < 1:
         return Verdict("ahead", "Better than a trigram model.", reason)
     return Verdict(
-        "behind", "Worse than a trigram model.", f"{reason} That one knows the last two tokens only, and predicts the next better."
+        "behind",
+        "Worse than a trigram model.",
+        f"{reason} That one knows the last two tokens only, and predicts the next better.",
     )
 
 
@@ -41,7 +43,9 @@ def classifier(metrics: ClassifierMetrics) -> Verdict:
     reason = f"It puts {ours:,} of {rows:,} test texts right, the baseline {theirs:,}."
     if apart < FEWEST_THAT_CAN_TELL:
         return Verdict(
-            "level", f"About as good as {baseline}.", f"{reason} A difference of {apart} can be chance: no paired test tells them apart."
+            "level",
+            f"About as good as {baseline}.",
+            f"{reason} A difference of {apart} can be chance: no paired test tells them apart.",
         )
     if ours > theirs:
         return Verdict("ahead", f"Better than {baseline}.", reason)
@@ -52,7 +56,9 @@ def instruct(metrics: JudgeMetrics, answers: int) -> Verdict:
     """How many answers are the reference, character for character. There is no simpler model to compare with."""
     right = round(metrics.exactly_right * answers)
     if not right:
-        return Verdict("behind", "No answer is exactly right.", f"Not one of {answers:,} test answers is the reference answer.")
+        return Verdict(
+            "behind", "No answer is exactly right.", f"Not one of {answers:,} test answers is the reference answer."
+        )
     low, high = interval(right, answers)
     return Verdict(
         "level",

@@ -22,7 +22,11 @@ class Compute:
 
     def kind(self) -> str:
         """What the last digits of sums depend on: where they differ between two machines, so may results."""
-        threads = f", {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}" if self.device.type == "cpu" else ""
+        threads = (
+            f", {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+            if self.device.type == "cpu"
+            else ""
+        )
         processes = f", {ranks.size()} processes" if ranks.size() > 1 else ""
         return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{threads}{processes}"
 

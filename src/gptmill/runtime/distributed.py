@@ -22,8 +22,12 @@ from torch import Tensor, distributed, nn
 from gptmill.core.errors import GptmillError
 from gptmill.runtime import ranks
 
-BUCKET = 1 << 23  # numbers that are added up at once, or a single larger weight: few messages, and little memory beside the gradients
-LONGEST_WAIT = timedelta(days=7)  # the first process may evaluate and write while the others wait; who has died is noticed by other means
+BUCKET = (
+    1 << 23
+)  # numbers that are added up at once, or a single larger weight: few messages, and little memory beside the gradients
+LONGEST_WAIT = timedelta(
+    days=7
+)  # the first process may evaluate and write while the others wait; who has died is noticed by other means
 
 
 Thing = TypeVar("Thing")
@@ -73,7 +77,9 @@ class _Together(Team):
         self._device = device
 
     def sums(self, *values: float) -> Sequence[float]:
-        together = torch.tensor(values, dtype=torch.float64, device=self._device)  # counts of targets are exact up to 2**53
+        together = torch.tensor(
+            values, dtype=torch.float64, device=self._device
+        )  # counts of targets are exact up to 2**53
         _ask(lambda: distributed.all_reduce(together))
         return together.tolist()
 
@@ -105,10 +111,14 @@ def team(device: torch.device) -> Iterator[Team]:
         yield ALONE if ranks.size() == 1 else _Together(device)
         return
     if device.type not in ("cpu", "cuda"):
-        raise GptmillError(f"compute.launcher needs compute.device cpu or cuda: processes can't share the device {device.type}")
+        raise GptmillError(
+            f"compute.launcher needs compute.device cpu or cuda: processes can't share the device {device.type}"
+        )
     loopback = {name for _, name in socket.if_nameindex()} & {"lo", "lo0"}
     if ranks.on_one_machine() and loopback:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback.pop())  # what the processes tell each other stays on this machine
+        os.environ.setdefault(
+            "GLOO_SOCKET_IFNAME", loopback.pop()
+        )  # what the processes tell each other stays on this machine
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     yield _Together(device)
     distributed.destroy_process_group()  # after an error the process ends anyway, and must not wait for others here

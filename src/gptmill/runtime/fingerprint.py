@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from gptmill.core import files, paths
 from gptmill.core.run import Sections
 
-_WITHOUT_INFLUENCE = {"compute.threads"}  # on more than the last digits of sums: a training may be resumed with another number
+_WITHOUT_INFLUENCE = {
+    "compute.threads"
+}  # on more than the last digits of sums: a training may be resumed with another number
 PACKAGE = Path(__file__).parents[1]
 
 

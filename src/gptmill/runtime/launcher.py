@@ -24,7 +24,9 @@ from gptmill.core.errors import GptmillError, explain
 from gptmill.core.terminal import say
 
 _PARENT = "GPTMILL_LAUNCHED_BY"  # process id of the stage, for its processes
-_PATIENCE = "300"  # seconds for one that was asked to stop to end its evaluation and write a checkpoint, before it is killed
+_PATIENCE = (
+    "300"  # seconds for one that was asked to stop to end its evaluation and write a checkpoint, before it is killed
+)
 _LAST_WORDS = 5.0  # seconds that one who lost the others waits, not to be taken for the one that failed
 
 
@@ -43,7 +45,9 @@ def launch(command: str, stage: str, program: Sequence[str]) -> None:
         with tempfile.TemporaryDirectory(prefix="gptmill-") as logs:
             args = _parse(["--local-ranks-filter", "0", "--log-dir", logs, *shlex.split(command)[1:], *program])
             if args.training_script not in program:
-                raise GptmillError("compute.launcher names a program: torchrun and its options are all that belongs there")
+                raise GptmillError(
+                    "compute.launcher names a program: torchrun and its options are all that belongs there"
+                )
             # The processes share the threads that one of them would take; torchrun would give each a single one.
             threads = max(1, torch.get_num_threads() // run.determine_local_world_size(args.nproc_per_node))
             os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -118,8 +122,12 @@ def _raise(stage: str, failures: Mapping[int, Any]) -> None:
     who = f"{stage}: process {rank} of those that compute.launcher started"
     if not said(failure):
         if failure.exitcode == -signal.SIGKILL:
-            raise GptmillError(f"{who} was killed. The machine may have run out of memory: ask for fewer processes, or smaller batches")
-        raise GptmillError(f"{who} ended with {failure.signal_name() if failure.exitcode < 0 else f'exit code {failure.exitcode}'}")
+            raise GptmillError(
+                f"{who} was killed. The machine may have run out of memory: ask for fewer processes, or smaller batches"
+            )
+        raise GptmillError(
+            f"{who} ended with {failure.signal_name() if failure.exitcode < 0 else f'exit code {failure.exitcode}'}"
+        )
     kind, _, message = said(failure)["message"].partition(": ")
     if kind != "GptmillError":
         say(said(failure)["extraInfo"]["py_callstack"], err=True)

@@ -29,7 +29,9 @@ def run(name: str, params: Params, item: str | None = None, **tools: Any) -> Non
 
 def _trains(name: str, params: Params) -> bool:
     """Whether there is something that several processes can do."""
-    return name in ("finetune_classifier", "finetune_instruct") or (name == "pretrain" and params.base.init == "scratch")
+    return name in ("finetune_classifier", "finetune_instruct") or (
+        name == "pretrain" and params.base.init == "scratch"
+    )
 
 
 def _run(name: str, params: Params, item: str | None, tools: Mapping[str, Any]) -> None:
@@ -38,4 +40,6 @@ def _run(name: str, params: Params, item: str | None, tools: Mapping[str, Any]) 
     try:
         stage(params, *([item] if item else []), **given)
     except FileNotFoundError as error:
-        raise GptmillError(f"{error.filename} is not here. `dvc repro {name}` also runs the stages that make it.") from error
+        raise GptmillError(
+            f"{error.filename} is not here. `dvc repro {name}` also runs the stages that make it."
+        ) from error

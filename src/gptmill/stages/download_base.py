@@ -17,6 +17,9 @@ def run(params: Params) -> None:
         folder.mkdir()
         for path, source in wanted.items():
             shutil.copyfile(sources.fetch(source), folder / path.name)
-    records = {path.name: sources.provenance(source.name, source.origin, source.licence, path) for path, source in wanted.items()}
+    records = {
+        path.name: sources.provenance(source.name, source.origin, source.licence, path)
+        for path, source in wanted.items()
+    }
     files.write_json(paths.source_record("base"), records)
     print(f"base: {', '.join(str(record['name']) for record in records.values()) or 'nothing to download'}")

@@ -32,13 +32,17 @@ def run(params: Params, track: Track = untracked) -> None:
             "perplexity_to_trigram": round(math.exp(loss) / trigram, 4),
         }
         prompts = [validation[start : start + PROMPT_TOKENS].tolist() for start in _spaced(len(validation))]
-        samples = [{"prompt": words.decode(prompt), "text": continuation(model, words, prompt, machine)} for prompt in prompts]
+        samples = [
+            {"prompt": words.decode(prompt), "text": continuation(model, words, prompt, machine)} for prompt in prompts
+        ]
         files.write_jsonl(paths.BASE_SAMPLES, samples)
         files.write_json(paths.METRICS / "base.json", metrics)
         run.metrics(metrics)
         run.model(paths.BASE_MODEL, "generate", metrics)
     of_what = f" of the last {LONGEST_TRIGRAM_TEXT:,} training tokens" if len(train) > LONGEST_TRIGRAM_TEXT else ""
-    print(f"base: validation perplexity {metrics['validation_perplexity']} (a trigram model's{of_what}: {metrics['trigram_perplexity']})")
+    print(
+        f"base: validation perplexity {metrics['validation_perplexity']} (a trigram model's{of_what}: {metrics['trigram_perplexity']})"
+    )
 
 
 def _spaced(length: int) -> list[int]:

@@ -36,7 +36,11 @@ def run(params: Params, track: Track = untracked) -> None:
             )
     # Most texts of the test split are in the natural one too: each is read once.
     texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
-    sections = {"seed": params.seed, "split.spam.balance": params.split.spam.balance, **compute.settings(params.compute)}
+    sections = {
+        "seed": params.seed,
+        "split.spam.balance": params.split.spam.balance,
+        **compute.settings(params.compute),
+    }
     with track("evaluate_classifier", sections, [paths.CLASSIFIER_MODEL, *files_of.values()]) as run:
         train = splits["train"]["text"].tolist(), splits["train"]["label"].tolist()
         tfidf = tfidf_classifier(train, texts, params.seed, weigh_classes=params.split.spam.balance == "weights")
@@ -57,13 +61,20 @@ def run(params: Params, track: Track = untracked) -> None:
         run.metrics(figures)
         run.model(paths.CLASSIFIER_MODEL, "classify", metrics, classes)
     ours, baseline = metrics["test"]["accuracy"], metrics["tfidf"]["accuracy"]
-    print(f"classifier: test accuracy {ours:.1%} (TF-IDF of {metrics['tfidf_of']} with logistic regression: {baseline:.1%})")
+    print(
+        f"classifier: test accuracy {ours:.1%} (TF-IDF of {metrics['tfidf_of']} with logistic regression: {baseline:.1%})"
+    )
     ours, baseline = metrics["natural"]["accuracy"], metrics["natural_tfidf"]["accuracy"]
     print(f"classifier: accuracy as the classes are spread {ours:.1%} (TF-IDF: {baseline:.1%})")
 
 
-def _write_predictions(texts: Sequence[str], labels: Sequence[str], rows: Sequence[Sequence[float]], classes: Sequence[str]) -> None:
-    with files.atomic(paths.PLOTS / "classifier_predictions.csv") as tmp, tmp.open("w", encoding="utf-8", newline="") as file:
+def _write_predictions(
+    texts: Sequence[str], labels: Sequence[str], rows: Sequence[Sequence[float]], classes: Sequence[str]
+) -> None:
+    with (
+        files.atomic(paths.PLOTS / "classifier_predictions.csv") as tmp,
+        tmp.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # a message may hold a bare \r
         writer.writerow(["actual", "predicted", "probability", "probabilities", "text"])
         for text, label, row in zip(texts, labels, rows, strict=True):

@@ -27,8 +27,13 @@ def run(params: Params, track: Track = untracked) -> None:
     def encode(path) -> list[tuple[list[int], int]]:
         split = pd.read_parquet(path)
         if unknown := sorted(set(split["label"]) - set(classes)):
-            raise GptmillError(f"{path} has the label {unknown[0]!r}, which data.spam.labels has not: dvc repro split_spam")
-        return [(words.encode(text), classes.index(label)) for text, label in zip(split["text"], split["label"], strict=True)]
+            raise GptmillError(
+                f"{path} has the label {unknown[0]!r}, which data.spam.labels has not: dvc repro split_spam"
+            )
+        return [
+            (words.encode(text), classes.index(label))
+            for text, label in zip(split["text"], split["label"], strict=True)
+        ]
 
     settings = params.classifier
     train, validation = (encode(path) for path in files_of.values())
@@ -55,7 +60,13 @@ def run(params: Params, track: Track = untracked) -> None:
     with track("finetune_classifier", sections, inputs, checkpoints.folder.name) as run:
         with curves.Live(run.curve) as live:
             trained = loop.train(
-                model, objective, settings, machine, name="finetune_classifier", checkpoints=checkpoints, on_evaluation=[live]
+                model,
+                objective,
+                settings,
+                machine,
+                name="finetune_classifier",
+                checkpoints=checkpoints,
+                on_evaluation=[live],
             )
         if not ranks.leads():
             return
@@ -72,4 +83,6 @@ def run(params: Params, track: Track = untracked) -> None:
         files.write_json(paths.METRICS / "finetune_classifier.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
     checkpoints.clear()
-    print(f"finetune_classifier: validation accuracy {metrics['validation_accuracy']:.1%} in epoch {metrics['best_epoch']:.0f}")
+    print(
+        f"finetune_classifier: validation accuracy {metrics['validation_accuracy']:.1%} in epoch {metrics['best_epoch']:.0f}"
+    )

@@ -30,7 +30,12 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
 
     settings = params.instruct
     objective = Instruction(
-        encode("train"), encode("validation"), settings.max_length, settings.batch_size, params.seed, settings.loss_on == "all"
+        encode("train"),
+        encode("validation"),
+        settings.max_length,
+        settings.batch_size,
+        params.seed,
+        settings.loss_on == "all",
     )
     for name, examples in (("train", objective.train), ("validation", objective.validation)):
         if not objective.prompt_counts and all(len(example.prompt) > settings.max_length for example in examples):
@@ -39,7 +44,9 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
                 f"instruct.max_length ({settings.max_length}) cuts off every answer of the {name} split, "
                 f"whose shortest prompt has {shortest} tokens: raise it"
             )
-    tokens_an_epoch = sum(min(len(example.prompt + example.answer), settings.max_length + 1) - 1 for example in objective.train)
+    tokens_an_epoch = sum(
+        min(len(example.prompt + example.answer), settings.max_length + 1) - 1 for example in objective.train
+    )
     model = folders.load_base(paths.BASE_MODEL, words)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
@@ -52,7 +59,13 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
         shown = watch(model, words, objective.validation[0].prompt, machine, run)
         with curves.Live(run.curve) as live:
             trained = loop.train(
-                model, objective, settings, machine, name="finetune_instruct", checkpoints=checkpoints, on_evaluation=[live, *shown]
+                model,
+                objective,
+                settings,
+                machine,
+                name="finetune_instruct",
+                checkpoints=checkpoints,
+                on_evaluation=[live, *shown],
             )
         if not ranks.leads():
             return

@@ -15,9 +15,16 @@ def run(params: Params) -> None:
     test = paths.INSTRUCTION_SPLITS / "test.jsonl"
     records = files.read_jsonl(test)
     style = prompts.style_of(paths.INSTRUCT_MODEL)
-    sections = {"seed": params.seed, "generate": params.generate, **compute.settings(params.compute), "machine": machine.kind()}
+    sections = {
+        "seed": params.seed,
+        "generate": params.generate,
+        **compute.settings(params.compute),
+        "machine": machine.kind(),
+    }
     models = {"": paths.INSTRUCT_MODEL} | ({"base_": paths.BASE_MODEL} if params.generate.compare_base else {})
-    under_way = paths.RESPONSES_UNDER_WAY / fingerprint.of_stage("generate_responses", sections, [test, *models.values()])
+    under_way = paths.RESPONSES_UNDER_WAY / fingerprint.of_stage(
+        "generate_responses", sections, [test, *models.values()]
+    )
 
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
         model, words = folders.load_with_tokenizer(folder)
@@ -25,7 +32,9 @@ def run(params: Params) -> None:
         return responses.respond(model, words, style, given, params.generate, params.seed, machine, kept)
 
     given = [style.prompt(record["instruction"], record["input"]) for record in records]
-    answered = [{"id": i, **record, "prompt": prompt} for i, (record, prompt) in enumerate(zip(records, given, strict=True))]
+    answered = [
+        {"id": i, **record, "prompt": prompt} for i, (record, prompt) in enumerate(zip(records, given, strict=True))
+    ]
     for prefix, folder in models.items():
         # The base model never learnt to write the header of an answer: for it, it stands in the prompt in every style.
         asked = [style.full(record["instruction"], record["input"]) for record in records] if prefix else given

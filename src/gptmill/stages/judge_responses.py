@@ -12,13 +12,17 @@ from gptmill.params import Params
 def run(params: Params, track: Track = untracked) -> None:
     responses = files.read_jsonl(paths.RESPONSES)
     if not responses:
-        raise GptmillError(f"{paths.RESPONSES} has no answers to judge: run `dvc repro --force --single-item generate_responses`")
+        raise GptmillError(
+            f"{paths.RESPONSES} has no answers to judge: run `dvc repro --force --single-item generate_responses`"
+        )
     judge = make_judge(params.judge)
     with track("judge_responses", {"judge": params.judge}, [paths.RESPONSES]) as run:
         try:
             judgements = judge_all(judge, responses)
         except GptmillError as error:
-            raise type(error)(f"{error}. Check base_url and model under judge.models, or set judge.backend to reference.") from None
+            raise type(error)(
+                f"{error}. Check base_url and model under judge.models, or set judge.backend to reference."
+            ) from None
         metrics = statistics.summarise(judge.name, judgements) | judge.metrics(judgements)
         files.write_jsonl(paths.JUDGEMENTS, judgements)
         files.write_json(paths.METRICS / "judge.json", metrics)

@@ -41,7 +41,13 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
         shown = watch(model, words, validation[:SAMPLE_PROMPT].tolist(), machine, run)
         with curves.Live(run.curve) as live:
             trained = loop.train(
-                model, objective, params.base, machine, name="pretrain", checkpoints=checkpoints, on_evaluation=[live, *shown]
+                model,
+                objective,
+                params.base,
+                machine,
+                name="pretrain",
+                checkpoints=checkpoints,
+                on_evaluation=[live, *shown],
             )
         if not ranks.leads():
             return
@@ -52,7 +58,12 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
 
 
 def _save(
-    model: GPT, words: Tokenizer, sections: Sections, inputs: list[Path], curve: Sequence[Evaluation], kept: Evaluation | None
+    model: GPT,
+    words: Tokenizer,
+    sections: Sections,
+    inputs: list[Path],
+    curve: Sequence[Evaluation],
+    kept: Evaluation | None,
 ) -> None:
     metrics = {
         "parameters": sum(weight.numel() for weight in model.parameters()),

@@ -7,7 +7,9 @@ from gptmill.params import Params
 def run(params: Params) -> None:
     from gptmill.data import instructions, splits
 
-    parts = instructions.split(instructions.read_clean(paths.CLEAN_INSTRUCTIONS), params.split.instructions, params.seed)
+    parts = instructions.split(
+        instructions.read_clean(paths.CLEAN_INSTRUCTIONS), params.split.instructions, params.seed
+    )
     with files.atomic(paths.INSTRUCTION_SPLITS) as folder:
         folder.mkdir()
         for split, part in parts.items():

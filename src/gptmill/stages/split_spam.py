@@ -16,5 +16,7 @@ def run(params: Params) -> None:
 
     natural = parts.pop("natural")
     total = sum(len(part) for part in parts.values())
-    shares = ", ".join(f"{sum((part['label'] == label).sum() for part in parts.values()) / total:.1%} {label}" for label in labels)
+    shares = ", ".join(
+        f"{sum((part['label'] == label).sum() for part in parts.values()) / total:.1%} {label}" for label in labels
+    )
     print(f"spam: {total:,} messages -> {splits.summary(parts)} ({shares}); natural test {len(natural):,}")

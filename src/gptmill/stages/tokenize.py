@@ -15,7 +15,9 @@ def run(params: Params) -> None:
         characters = sum(len(piece.text) for piece in corpus.read(paths.CLEAN_CORPUS, cleaned=True))
         pieces = corpus.read(paths.CLEAN_CORPUS, "byte pairs", cleaned=True)
         words = tokenizer.train(encoding.before_validation(pieces, characters, share), params.tokenizer.vocab_size)
-    meta = encoding.write(words, paths.CLEAN_CORPUS, paths.TOKENS, share, params.model.context_length, params.compute.threads)
+    meta = encoding.write(
+        words, paths.CLEAN_CORPUS, paths.TOKENS, share, params.model.context_length, params.compute.threads
+    )
     with files.atomic(paths.TOKENIZER) as beside:
         beside.mkdir()
         words.save(beside)

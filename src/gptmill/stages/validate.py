@@ -14,9 +14,14 @@ def run(params: Params) -> None:
 
     wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
     raw = {name: paths.raw_file(name, getattr(params.data, name).file) for name in paths.DATA_SETS}
-    messages, records = spam.read(raw["spam"], params.data.spam), instructions.read(raw["instructions"], params.data.instructions)
+    messages, records = (
+        spam.read(raw["spam"], params.data.spam),
+        instructions.read(raw["instructions"], params.data.instructions),
+    )
     markers = {name: Counter() for name in raw}
-    documents = measures.measure(corpus.read_raw(raw["corpus"], params.data.corpus, "validate: corpus"), markers["corpus"])
+    documents = measures.measure(
+        corpus.read_raw(raw["corpus"], params.data.corpus, "validate: corpus"), markers["corpus"]
+    )
     rawtext.count_markers(messages["text"].dropna(), markers["spam"])
     for field in instructions.FIELDS:
         rawtext.count_markers(records[field].dropna(), markers["instructions"])
@@ -34,7 +39,10 @@ def run(params: Params) -> None:
     spam_parts = spam.split(messages_kept, labels, params.split.spam, params.seed)
     record_parts = instructions.split(records_kept, params.split.instructions, params.seed)
     sides = {
-        "spam": {name: spam_parts[part]["text"] for name, part in (("train", "train"), ("validation", "validation"), ("test", "natural"))},
+        "spam": {
+            name: spam_parts[part]["text"]
+            for name, part in (("train", "train"), ("validation", "validation"), ("test", "natural"))
+        },
         "instructions": {name: instructions.questions(part) for name, part in record_parts.items()},
     }
     leaks = {name: leakage.measure(parts, wanted.near_duplicate_similarity) for name, parts in sides.items()}
@@ -62,7 +70,11 @@ def run(params: Params) -> None:
         report[name] = {"sha256": files.digest(raw[name]), **counts[name], **leak, **marked, **findings.report()}
     files.write_json(paths.VALIDATION, {**report, "success": True})
     for name, values in report.items():
-        flat = values | values.get("classes", {}) | {f"leakage {kind}": pairs for kind, pairs in values.get("leakage", {}).items()}
+        flat = (
+            values
+            | values.get("classes", {})
+            | {f"leakage {kind}": pairs for kind, pairs in values.get("leakage", {}).items()}
+        )
         print(f"{name}: {', '.join(f'{key} {value:,}' for key, value in flat.items() if type(value) is int)}")
     for name, found in markers.items():
         if found:

@@ -83,7 +83,10 @@ _ALPACA_MARK = re.compile(
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 _ALPACA = (_ALPACA_MARK, ("\n### Instruction:", "\n### Input:", "\n### Response:"))
-_PHI3 = (re.compile(r"<\|(?:(?P<answer>assistant)|user|system|end|endoftext)\|>:?"), ("<|user|>", "<|assistant|>", "<|system|>", "<|end|>"))
+_PHI3 = (
+    re.compile(r"<\|(?:(?P<answer>assistant)|user|system|end|endoftext)\|>:?"),
+    ("<|user|>", "<|assistant|>", "<|system|>", "<|end|>"),
+)
 STYLES = {
     style.name: style
     for style in (
@@ -109,7 +112,11 @@ def style_of(folder: Path) -> Style:
     except FileNotFoundError:
         return STYLES["alpaca"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GptmillError(f"{folder / FILE} is not readable ({error}): delete it and run `dvc repro finetune_instruct`") from None
+        raise GptmillError(
+            f"{folder / FILE} is not readable ({error}): delete it and run `dvc repro finetune_instruct`"
+        ) from None
     if name not in list(STYLES):  # whatever it is, a list even
-        raise GptmillError(f"{folder / FILE} names the prompt style {name!r}; there are {', '.join(STYLES)}. A newer gptmill may know it")
+        raise GptmillError(
+            f"{folder / FILE} names the prompt style {name!r}; there are {', '.join(STYLES)}. A newer gptmill may know it"
+        )
     return STYLES[name]

@@ -17,8 +17,20 @@ from gptmill.core import files
 from gptmill.core.errors import GptmillError, listing
 
 END_OF_TEXT, UNKNOWN = "<|endoftext|>", "<|unk|>"
-FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt")
-OTHER_KINDS = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt")  # files of SentencePiece and WordPiece
+FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+)
+OTHER_KINDS = (
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "vocab.txt",
+)  # files of SentencePiece and WordPiece
 
 # How GPT-2 cuts text before it looks for pairs: contractions, words and numbers with the space before them, punctuation, white space.
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
@@ -96,7 +108,9 @@ class Tokenizer:
 
         printable = _printable_bytes()
         names = {rank: "".join(printable[byte] for byte in token) for token, rank in self.ranks.items()}
-        merges = [tuple("".join(printable[b] for b in part) for part in self._halves(token)) for token in self._merged()]
+        merges = [
+            tuple("".join(printable[b] for b in part) for part in self._halves(token)) for token in self._merged()
+        ]
         vocabulary = {name: rank for rank, name in names.items()}
         if self.end_of_text != len(names):  # else it is added at the end
             vocabulary[END_OF_TEXT] = self.end_of_text
@@ -119,7 +133,10 @@ class Tokenizer:
         limit = self.ranks[token]
         parts = [token[i : i + 1] for i in range(len(token))]
         while len(parts) > 2:
-            pairs = [(self.ranks.get(left + right, limit), i) for i, (left, right) in enumerate(zip(parts, parts[1:], strict=False))]
+            pairs = [
+                (self.ranks.get(left + right, limit), i)
+                for i, (left, right) in enumerate(zip(parts, parts[1:], strict=False))
+            ]
             rank, i = min(pairs)
             if rank >= limit:
                 raise GptmillError(f"the tokenizer's ranks are not byte pairs: nothing merges into {token!r}")
@@ -170,7 +187,9 @@ def max_length(folder: Path) -> int:
     try:
         return int(files.read_json(path)["model_max_length"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise GptmillError(f"{path} does not say model_max_length ({error!r}): get it again, or run the stage that makes it") from None
+        raise GptmillError(
+            f"{path} does not say model_max_length ({error!r}): get it again, or run the stage that makes it"
+        ) from None
 
 
 def from_gpt2_files(vocabulary: Path, merges: Path | None = None) -> Tokenizer:
@@ -181,7 +200,9 @@ def from_gpt2_files(vocabulary: Path, merges: Path | None = None) -> Tokenizer:
     except (OSError, ValueError) as error:
         raise GptmillError(f"{vocabulary} is not a vocabulary ({error}): get it again") from None
     pairs = None if lines is None else [line for line in lines if line and not line.startswith("#version")]
-    return _ours(ids, pairs, vocabulary, _odd_settings(vocabulary.parent) if merges else [], check_merges=merges is not None)
+    return _ours(
+        ids, pairs, vocabulary, _odd_settings(vocabulary.parent) if merges else [], check_merges=merges is not None
+    )
 
 
 def train(texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -193,13 +214,19 @@ def train(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     hub.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     hub.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=vocab_size - 1, min_frequency=2, initial_alphabet=alphabet, show_progress=False)
+        texts,
+        trainers.BpeTrainer(vocab_size=vocab_size - 1, min_frequency=2, initial_alphabet=alphabet, show_progress=False),
     )
     return Tokenizer(*_ranks(hub.get_vocab()))
 
 
 def _ours(
-    vocabulary: Any, merges: Any, where: Path, odd: Sequence[str], end_of_text: int | None = None, check_merges: bool = True
+    vocabulary: Any,
+    merges: Any,
+    where: Path,
+    odd: Sequence[str],
+    end_of_text: int | None = None,
+    check_merges: bool = True,
 ) -> Tokenizer:
     """A tokenizer of those ids. Raises `GptmillError` that lists what is `odd` about it, and about the ids and merges."""
     problems = list(dict.fromkeys(odd))
@@ -267,7 +294,9 @@ def _odd_steps(content: dict[str, Any]) -> Iterator[str]:
         yield f"pre_tokenizer ByteLevel with {'add_prefix_space' if before[0].get('add_prefix_space', True) else 'use_regex false'}"
     for step in _steps(content.get("post_processor")):
         template = step.get("single") if isinstance(step, dict) else None
-        adds = not isinstance(template, list) or any(not isinstance(piece, dict) or "Sequence" not in piece for piece in template)
+        adds = not isinstance(template, list) or any(
+            not isinstance(piece, dict) or "Sequence" not in piece for piece in template
+        )
         if _kind(step) != "ByteLevel" and not (_kind(step) == "TemplateProcessing" and not adds):
             yield f"post_processor {_kind(step)}, which adds tokens"
     if [_kind(step) for step in _steps(content.get("decoder"))] != ["ByteLevel"]:
@@ -278,7 +307,9 @@ def _steps(step: Any) -> list[Any]:
     """A step, or those of a sequence of steps."""
     if _kind(step) != "Sequence":
         return [] if step is None else [step]
-    parts = next((step[name] for name in ("normalizers", "pretokenizers", "processors", "decoders") if name in step), None)
+    parts = next(
+        (step[name] for name in ("normalizers", "pretokenizers", "processors", "decoders") if name in step), None
+    )
     return [part for inner in parts for part in _steps(inner)] if isinstance(parts, list) else ["an odd sequence"]
 
 

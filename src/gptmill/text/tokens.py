@@ -19,7 +19,12 @@ SPLITS = ("train", "validation")
 
 
 def write(
-    folder: Path, ids: Iterable[np.ndarray], vocab_size: int, validation_share: float, context_length: int, shard_tokens: int = SHARD_TOKENS
+    folder: Path,
+    ids: Iterable[np.ndarray],
+    vocab_size: int,
+    validation_share: float,
+    context_length: int,
+    shard_tokens: int = SHARD_TOKENS,
 ) -> dict[str, int]:
     """Write the ids, of which the end is the validation split, and `meta.json`; returns what meta.json says.
 
@@ -27,7 +32,9 @@ def write(
     than two tokens, so that nothing can be predicted.
     """
     if vocab_size > 1 << 16:
-        raise GptmillError(f"a vocabulary of {vocab_size:,} does not fit into 16 bits: choose tokenizer.vocab_size up to 65,536")
+        raise GptmillError(
+            f"a vocabulary of {vocab_size:,} does not fit into 16 bits: choose tokenizer.vocab_size up to 65,536"
+        )
     with files.atomic(folder) as beside:
         beside.mkdir()
         count, documents = _write_shards(beside, ids, shard_tokens, end_of_text=vocab_size - 1)
@@ -35,7 +42,9 @@ def write(
         tokens = {"train": cut, "validation": count - cut}
         _demand(tokens, context_length)
         shards = {split: -(-tokens[split] // shard_tokens) for split in SPLITS}
-        _move_tail(beside, cut, count, shard_tokens, [beside / name for name in _names("validation", shards["validation"])])
+        _move_tail(
+            beside, cut, count, shard_tokens, [beside / name for name in _names("validation", shards["validation"])]
+        )
         for number, name in enumerate(_names("train", shards["train"])):
             _raw(beside, number).rename(beside / name)
         meta = {
@@ -112,7 +121,11 @@ def _raw(folder: Path, number: int) -> Path:
 
 
 def _names(split: str, shards: int) -> list[str]:
-    return [f"{split}.bin"] if shards == 1 else [f"{split}-{number:05}-of-{shards:05}.bin" for number in range(1, shards + 1)]
+    return (
+        [f"{split}.bin"]
+        if shards == 1
+        else [f"{split}-{number:05}-of-{shards:05}.bin" for number in range(1, shards + 1)]
+    )
 
 
 def paths_of(folder: Path, split: str) -> list[Path]:

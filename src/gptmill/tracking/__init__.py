@@ -38,7 +38,12 @@ class JournalRun(Run):
         _careful(self._points, [(name, value, 0) for name, value in values.items()])
 
     def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
-        new = [(name, value, step) for step, values in points for name, value in values.items() if (name, step) not in self._drawn]
+        new = [
+            (name, value, step)
+            for step, values in points
+            for name, value in values.items()
+            if (name, step) not in self._drawn
+        ]
         self._drawn |= {(name, step) for name, _, step in new}
         _careful(self._points, new)
 
@@ -117,7 +122,9 @@ class _Tracked:
         else:
             name = " ".join([stage, tags.get("dvc.experiment", "")]).strip()
             where = EXPERIMENTS.get(stage, PIPELINES)
-            self.journal.add("start", stage=stage, training=training, experiment=where, name=name, tags=tags, pipeline=pipeline)
+            self.journal.add(
+                "start", stage=stage, training=training, experiment=where, name=name, tags=tags, pipeline=pipeline
+            )
             self.journal.add("params", values={key: str(value) for key, value in flatten(sections)})
             for path in inputs:
                 _careful(_add_input, self.journal, path)

@@ -35,7 +35,9 @@ class Courier:
         """The stage is over: nothing is noted any more."""
         self._over.set()
         sent = -1
-        while self._thread.is_alive() and sent < (sent := self._journal.sent["events"]):  # as long as something gets through
+        while self._thread.is_alive() and sent < (
+            sent := self._journal.sent["events"]
+        ):  # as long as something gets through
             self._thread.join(timeout=stores.PATIENCE)
         self._machine.end()
 
@@ -59,7 +61,9 @@ class Courier:
             if not self._told:
                 where = addresses.shown(places.store())
                 problem = "has no room" if isinstance(error, NoRoom) else "cannot be reached"
-                log.warning("MLflow (%s) %s: %s. What this run logs is kept; `gptmill sync` sends it", where, problem, error)
+                log.warning(
+                    "MLflow (%s) %s: %s. What this run logs is kept; `gptmill sync` sends it", where, problem, error
+                )
             self._told = True
             return False
         return True

@@ -119,7 +119,11 @@ class Journal:
         (self.folder / place).parent.mkdir(parents=True)
         copy = _link if link else shutil.copyfile
         try:
-            (shutil.copytree(path, self.folder / place, copy_function=copy) if path.is_dir() else copy(path, self.folder / place))
+            (
+                shutil.copytree(path, self.folder / place, copy_function=copy)
+                if path.is_dir()
+                else copy(path, self.folder / place)
+            )
         except BaseException:
             shutil.rmtree((self.folder / place).parent, ignore_errors=True)  # half a copy takes room, and is of no use
             raise

@@ -18,7 +18,11 @@ class Machine:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._monitors = _monitors() if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true").lower() not in ("false", "0") else []
+        self._monitors = (
+            _monitors()
+            if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true").lower() not in ("false", "0")
+            else []
+        )
         self._every = float(os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL") or SAMPLE_EVERY)
         # A training that goes on after a kill goes on counting.
         points = [point for event in journal.events if event["do"] == "metrics" for point in event["points"]]
@@ -36,7 +40,9 @@ class Machine:
             self.sample()
 
     def sample(self) -> None:
-        self._journal.add("metrics", points=[[PREFIX + name, float(value), self._step] for name, value in self._read().items()])
+        self._journal.add(
+            "metrics", points=[[PREFIX + name, float(value), self._step] for name, value in self._read().items()]
+        )
         self._read_at = time.monotonic()
         self._step += 1
         self._samples += 1

@@ -67,7 +67,9 @@ def ended() -> list[Record]:
     """Those that have ended, and that MLflow has not been told so of."""
     with _locked():
         records = [files.read_json(path) for path in sorted(places.pipelines().glob("*.json"))]
-    return [record for record in records if record["status"] or (record["process"] and not _is_running(*record["process"]))]
+    return [
+        record for record in records if record["status"] or (record["process"] and not _is_running(*record["process"]))
+    ]
 
 
 def forget(record: Record) -> None:
@@ -136,9 +138,15 @@ def run_of(client: "MlflowClient", key: str) -> str:
 def conclude(client: "MlflowClient", record: Record) -> str:
     """Tell MLflow how a pipeline run ended, and which runs are behind its stages' outputs; the run's id."""
     run_id = run_of(client, record["key"])
-    found = [experiment for name in {*places.EXPERIMENTS.values()} if (experiment := client.get_experiment_by_name(name))]
+    found = [
+        experiment for name in {*places.EXPERIMENTS.values()} if (experiment := client.get_experiment_by_name(name))
+    ]
     where = [experiment.experiment_id for experiment in found]
-    children = client.search_runs(where, f"tags.`mlflow.parentRunId` = '{run_id}'", order_by=["start_time ASC"]) if where else []
+    children = (
+        client.search_runs(where, f"tags.`mlflow.parentRunId` = '{run_id}'", order_by=["start_time ASC"])
+        if where
+        else []
+    )
     rows = list(_rows(client, where, {run.data.tags["dvc.stage"]: run for run in children}, record["outputs"]))
     for row in rows:
         if row["run_id"]:
@@ -175,12 +183,20 @@ def _maker(client: "MlflowClient", where: list[str], stage: str, hashes: Mapping
     """The last run of that stage that ended well with exactly these outputs."""
     wanted = [f"tags.`dvc.stage` = '{stage}'", "attributes.status = 'FINISHED'"]
     wanted += [f"tags.`{context.OUTPUT}{path}` = '{digest}'" for path, digest in hashes.items()]
-    found = client.search_runs(where, " and ".join(wanted), order_by=["start_time DESC"], max_results=1) if where and hashes else []
+    found = (
+        client.search_runs(where, " and ".join(wanted), order_by=["start_time DESC"], max_results=1)
+        if where and hashes
+        else []
+    )
     return found[0] if found else None
 
 
 def _outputs(run: "Run") -> dict[str, str]:
-    return {tag.removeprefix(context.OUTPUT): value for tag, value in run.data.tags.items() if tag.startswith(context.OUTPUT)}
+    return {
+        tag.removeprefix(context.OUTPUT): value
+        for tag, value in run.data.tags.items()
+        if tag.startswith(context.OUTPUT)
+    }
 
 
 def _status(children: list["Run"]) -> str:
@@ -195,8 +211,12 @@ def _table(rows: list[dict[str, Any]], experiments: list[str]) -> str:
     lines = ["| stage | | run |", "|---|---|---|"]
     for row in rows:
         link = (
-            f"[{row['run_id'][:8]}](#/experiments/{row['experiment_id']}/runs/{row['run_id']}?{view})" if row["run_id"] else "none is known"
+            f"[{row['run_id'][:8]}](#/experiments/{row['experiment_id']}/runs/{row['run_id']}?{view})"
+            if row["run_id"]
+            else "none is known"
         )
         lines.append(f"| {row['stage']} | {row['how']} | {link} |")
     together = quote(json.dumps(sorted(experiments), separators=(",", ":")))
-    return "\n".join([*lines, "", f"[Pipeline runs with their stages](#/compare-experiments/s?experiments={together}&{view})"])
+    return "\n".join(
+        [*lines, "", f"[Pipeline runs with their stages](#/compare-experiments/s?experiments={together}&{view})"]
+    )

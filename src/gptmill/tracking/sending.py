@@ -59,7 +59,11 @@ class Sender:
             except Unreachable:
                 raise
             except Exception as error:
-                if self._client and self.journal.next["do"] != "model" and time.monotonic() - self._asked_at > stores.SLOW:
+                if (
+                    self._client
+                    and self.journal.next["do"] != "model"
+                    and time.monotonic() - self._asked_at > stores.SLOW
+                ):
                     stores.note_silence(places.store())
                 self._client = None  # the next try begins with a first contact, which is bounded
                 is_full = isinstance(error, OSError) and error.errno in FULL
@@ -176,7 +180,9 @@ class Sender:
         folder: Path = self.journal.folder / event["folder"]
         if self._has_model(folder.name):
             return
-        log_model.require_room(folder, self._client.get_experiment(self.journal.sent["experiment_id"]).artifact_location)
+        log_model.require_room(
+            folder, self._client.get_experiment(self.journal.sent["experiment_id"]).artifact_location
+        )
         card = model_card.of_folder(folder, event["task"], event["metrics"], event["labels"])
         try:
             with mlflow.start_run(run_id=self._run, log_system_metrics=False):

@@ -27,7 +27,9 @@ def sync() -> Synced:
         if problem:
             result.left.append(f"{what}: {found.behind} of {len(found.events)} notes: {problem}")
         elif behind:
-            result.sent.append(f"{what}: {behind} of {len(found.events)} notes, {found.status}, run {found.sent['run_id']}")
+            result.sent.append(
+                f"{what}: {behind} of {len(found.events)} notes, {found.status}, run {found.sent['run_id']}"
+            )
     concluded = conclude_pipelines()
     result.sent += concluded.sent
     result.left += concluded.left

@@ -31,7 +31,8 @@ class AdamW:
         wide = torch.empty(_AT_ONCE, device=self._steps.device)
         for places in self._pieces:
             masters, first, second = (
-                [tensors[i].view(-1)[part] for i, part in places] for tensors in (self._masters, self._first, self._second)
+                [tensors[i].view(-1)[part] for i, part in places]
+                for tensors in (self._masters, self._first, self._second)
             )
             gradients = [self._parameters[i].grad.view(-1)[part] for i, part in places]
             if half := gradients[0].dtype != torch.float32:

@@ -104,7 +104,9 @@ class DiskCheckpoints:
                 write_safetensors(beside / TENSORS, specs, tensors.__getitem__)
                 (beside / NUMBERS).write_text(json.dumps({"step": step, **numbers}, indent=1) + "\n", encoding="utf-8")
                 for name in (TENSORS, NUMBERS):
-                    _to_disk(beside / name)  # a file that was renamed but not written yet would be one of zeros after a power cut
+                    _to_disk(
+                        beside / name
+                    )  # a file that was renamed but not written yet would be one of zeros after a power cut
             _to_disk(self.folder)
         except OSError as error:
             size = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
@@ -123,7 +125,11 @@ class DiskCheckpoints:
         files.clear(self.folder.parent, above=2)  # with those of other fingerprints: what they were for is past
 
     def _found(self) -> list[Path]:
-        found = {int(match[1]): path for path in self.folder.glob("step-*") if (match := re.fullmatch(r"step-(\d+)", path.name))}
+        found = {
+            int(match[1]): path
+            for path in self.folder.glob("step-*")
+            if (match := re.fullmatch(r"step-(\d+)", path.name))
+        }
         return [found[step] for step in sorted(found)]
 
 

@@ -88,7 +88,9 @@ def _train(training: "_Training", name: str, checkpoints: Checkpoints, on_evalua
     team = training.team
     found = checkpoints.latest()
     if len({team.highest(sign * (found.step if found else 0)) * sign for sign in (1, -1)}) > 1:
-        raise GptmillError(f"the processes of {name} found different checkpoints: their machines must share the project's folder")
+        raise GptmillError(
+            f"the processes of {name} found different checkpoints: their machines must share the project's folder"
+        )
     if found:
         training.restore(found)
         if team.leads:
@@ -124,8 +126,15 @@ def _train(training: "_Training", name: str, checkpoints: Checkpoints, on_evalua
 class _Training:
     """Where a training stands, and the two things that move it on: a step, and an evaluation. Between them it may stop and go on."""
 
-    def __init__(self, model: nn.Module, objective: Objective, params: TrainingParams, compute: Compute, team: Team) -> None:
-        self.model, self.objective, self.params, self.compute = model.to(compute.device).train(), objective, params, compute
+    def __init__(
+        self, model: nn.Module, objective: Objective, params: TrainingParams, compute: Compute, team: Team
+    ) -> None:
+        self.model, self.objective, self.params, self.compute = (
+            model.to(compute.device).train(),
+            objective,
+            params,
+            compute,
+        )
         self.team = team
         team.start_alike(model)
         self.optimizer = Optimizer(model, params, half=compute.bf16)
@@ -155,7 +164,9 @@ class _Training:
         """One step on one batch, in parts when it is too large for the memory; returns how many tokens were read."""
         _seed(self.objective.seed, self.step, self.team.rank)
         rate = learning_rate(self.step, self.steps, self.params)
-        rows = np.array(list(self.team.share(next(self.rows))))  # none, when the batch has fewer rows than there are processes
+        rows = np.array(
+            list(self.team.share(next(self.rows)))
+        )  # none, when the batch has fewer rows than there are processes
         size = self.params.micro_batch_size or max(1, len(rows))
         batches = [self.objective.collate(rows[i : i + size]) for i in range(0, len(rows), size)]
         # The mean over the whole batch's targets, whichever part and process they are in: the parts' gradients add up to the batch's.
@@ -164,7 +175,9 @@ class _Training:
         taken = _Tally()
         for batch in batches:
             # In bf16 the weights are bf16 themselves while they learn: nothing is left to cast.
-            loss, count, right = self.objective.loss(self.model, tuple(tensor.to(self.compute.device) for tensor in batch))
+            loss, count, right = self.objective.loss(
+                self.model, tuple(tensor.to(self.compute.device) for tensor in batch)
+            )
             (loss / max(1, targets)).backward()
             taken.add(float(loss.detach()), int(count), int(right))
         taken = taken.over(self.team)
@@ -194,7 +207,9 @@ class _Training:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that the rest of the training depends on, as tensors and as numbers. The tensors are no copies."""
-        tensors = {f"weight/{name}": weight.detach() for name, weight in zip(self.names, self.optimizer.weights, strict=True)}
+        tensors = {
+            f"weight/{name}": weight.detach() for name, weight in zip(self.names, self.optimizer.weights, strict=True)
+        }
         tensors |= {f"best/{name}": weight for name, weight in zip(self.names, self.best or [], strict=bool(self.best))}
         tensors |= {f"optimizer/{name}": tensor for name, tensor in self.optimizer.state().items()}
         curve = [asdict(evaluation) for evaluation in self.trained.curve]

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor, nn
 
 MOMENTUM = 0.95
-_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan's coefficients: singular values end between 0.7 and 1.2 after five rounds
+_NEWTON_SCHULZ = (
+    3.4445,
+    -4.7750,
+    2.0315,
+)  # Jordan's coefficients: singular values end between 0.7 and 1.2 after five rounds
 _ROUNDS = 5
 _LIKE_ADAMW = 0.2  # the length of AdamW's steps (Liu et al. 2025, section 2.2)
 _AT_ONCE = 1 << 22  # weights
@@ -20,7 +24,10 @@ class Muon:
 
     def __init__(self, pairs: Sequence[tuple[nn.Parameter, Tensor]], decay: float) -> None:
         self._decay = decay
-        self._groups = [(group, torch.zeros(len(group), *group[0][1].shape, device=group[0][1].device)) for group in _by_shape(pairs)]
+        self._groups = [
+            (group, torch.zeros(len(group), *group[0][1].shape, device=group[0][1].device))
+            for group in _by_shape(pairs)
+        ]
 
     @torch.no_grad()
     def step(self, learning_rate: float, divisor: Tensor) -> None:

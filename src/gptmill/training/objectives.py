@@ -22,7 +22,9 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Objective(Protocol):
-    by_accuracy: bool  # whether the best weights are those with the highest validation accuracy, or with the lowest loss
+    by_accuracy: (
+        bool  # whether the best weights are those with the highest validation accuracy, or with the lowest loss
+    )
     seed: int
 
     @property
@@ -179,7 +181,11 @@ class Classification(_Texts):
         right = (logits.argmax(1) == labels).sum()
         # The targets stay whole numbers: weights have a mean of 1 over the training split, so that a loss a target stays what it was.
         weights = None if self.class_weights is None else torch.tensor(self.class_weights, device=logits.device)
-        return cross_entropy(logits, labels, weight=weights, reduction="sum"), torch.tensor(len(labels), device=logits.device), right
+        return (
+            cross_entropy(logits, labels, weight=weights, reduction="sum"),
+            torch.tensor(len(labels), device=logits.device),
+            right,
+        )
 
     def _logits(self, model: GPTClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
         return model(tokens, lengths)

@@ -11,7 +11,10 @@ from gptmill.training.adamw import AdamW
 from gptmill.training.muon import Muon
 from gptmill.training.precision import Weights
 
-BETAS = (0.9, 0.95)  # as GPT-3 (Brown et al. 2020, appendix B): a shorter memory of squares than the default, steadier for transformers
+BETAS = (
+    0.9,
+    0.95,
+)  # as GPT-3 (Brown et al. 2020, appendix B): a shorter memory of squares than the default, steadier for transformers
 
 
 class Optimizer:
@@ -45,7 +48,9 @@ class Optimizer:
         """One step with the gradients that are there, clipped to `gradient_clip` together; they are then forgotten."""
         norms = [torch.linalg.vector_norm(weight.grad) for weight in self.parameters]
         norm = torch.linalg.vector_norm(torch.stack(norms).float())
-        divisor = (norm / self._clip).clamp_(min=1.0)  # what divides the gradients by their norm divides by nothing below one
+        divisor = (norm / self._clip).clamp_(
+            min=1.0
+        )  # what divides the gradients by their norm divides by nothing below one
         for adamw in self._adamw:
             adamw.step(learning_rate, divisor)
         if self._muon:
@@ -71,4 +76,7 @@ def learning_rate(step: int, steps: int, params: TrainingParams) -> float:
     if step < params.warmup_steps:
         return params.learning_rate * (step + 1) / params.warmup_steps
     progress = (step - params.warmup_steps) / max(1, steps - params.warmup_steps)
-    return params.min_learning_rate + (params.learning_rate - params.min_learning_rate) * (1 + math.cos(math.pi * progress)) / 2
+    return (
+        params.min_learning_rate
+        + (params.learning_rate - params.min_learning_rate) * (1 + math.cos(math.pi * progress)) / 2
+    )

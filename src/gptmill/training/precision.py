@@ -46,4 +46,8 @@ class Weights:
     def learning(self) -> list[tuple[nn.Parameter, Tensor]]:
         """Each parameter that learns, with its master, which is the parameter itself when there is one set of weights."""
         masters = self.masters if self.half else self.parameters
-        return [(parameter, master) for parameter, master in zip(self.parameters, masters, strict=True) if parameter.requires_grad]
+        return [
+            (parameter, master)
+            for parameter, master in zip(self.parameters, masters, strict=True)
+            if parameter.requires_grad
+        ]

@@ -13,8 +13,17 @@ def settings(*urls: str, model: dict | None = None, **changes: object) -> JudgeP
     """`settings(url)`: one judge there; with several addresses judge-0, judge-1, …"""
     names = [f"judge-{i}" for i in range(len(urls))] if len(urls) > 1 else ["llama3"]
     base = {"api_key_env": "", "input_price": 0.0, "output_price": 0.0} | (model or {})
-    models = [{"model": name, "base_url": f"{url}/v1"} | base for name, url in zip(names, urls or ["http://127.0.0.1:1"], strict=True)]
-    defaults = {"backend": "openai", "rubric": "score-0-100", "models": models, "max_characters": 2000, "max_reply_tokens": 64}
+    models = [
+        {"model": name, "base_url": f"{url}/v1"} | base
+        for name, url in zip(names, urls or ["http://127.0.0.1:1"], strict=True)
+    ]
+    defaults = {
+        "backend": "openai",
+        "rubric": "score-0-100",
+        "models": models,
+        "max_characters": 2000,
+        "max_reply_tokens": 64,
+    }
     defaults |= {"attempts": 3, "timeout_seconds": 5.0, "concurrency": 2, "requests_per_minute": 0}
     return JudgeParams.model_validate(defaults | changes)
 

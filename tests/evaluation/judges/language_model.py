@@ -60,16 +60,20 @@ class LanguageModel:
     def _reply(self, messages: list[dict], max_tokens: int, texts: list[str] | None) -> dict:
         import torch
 
-        prompt = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        prompt = self.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
         length, end = prompt["input_ids"].shape[1], self.tokenizer.eos_token_id
         only = {}
         if texts:
-            allowed = _next_tokens([[*self.tokenizer(text, add_special_tokens=False)["input_ids"], end] for text in texts])
+            allowed = _next_tokens(
+                [[*self.tokenizer(text, add_special_tokens=False)["input_ids"], end] for text in texts]
+            )
             only = {"prefix_allowed_tokens_fn": lambda _, tokens: sorted(allowed[tuple(tokens[length:].tolist())])}
         with torch.inference_mode():
-            tokens = self.model.generate(**prompt, do_sample=False, max_new_tokens=max_tokens, pad_token_id=end, **only)[
-                0, length:
-            ].tolist()
+            tokens = self.model.generate(
+                **prompt, do_sample=False, max_new_tokens=max_tokens, pad_token_id=end, **only
+            )[0, length:].tolist()
         stopped = tokens[-1] == end
         return {
             "object": "chat.completion",

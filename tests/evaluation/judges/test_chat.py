@@ -32,7 +32,9 @@ def test_what_is_sent_is_a_chat_of_temperature_0_with_a_seed_and_a_schema(serve)
     assert (request.method, request.path) == ("POST", "/v1/chat/completions")
     body = json.loads(request.body)
     assert (body["model"], body["temperature"], body["seed"], body["max_tokens"]) == ("llama3", 0, 0, 64)
-    assert body["response_format"]["json_schema"]["schema"]["properties"] == {"score": {"type": "integer", "minimum": 0, "maximum": 100}}
+    assert body["response_format"]["json_schema"]["schema"]["properties"] == {
+        "score": {"type": "integer", "minimum": 0, "maximum": 100}
+    }
     assert [message["role"] for message in body["messages"]] == ["system", "user"]
     assert all(RECORD[part] in asked(request) for part in RECORD)
 
@@ -59,7 +61,9 @@ def test_a_server_without_schemas_is_found_out_once(serve, status):
 def test_a_bad_request_that_is_not_about_schemas_is_a_failure_that_says_why(serve):
     server = serve(lambda request: (400, {}, b'{"error": {"message": "the model llama3\\n does not exist"}}'))
     assert judged(server.url) == [(None, "the server answers 400 Bad Request: the model llama3 does not exist")]
-    assert [request.method for request in server.requests] == ["POST", "POST", "GET"], "at last it is asked which models it has"
+    assert [request.method for request in server.requests] == ["POST", "POST", "GET"], (
+        "at last it is asked which models it has"
+    )
 
 
 def test_scores_come_in_the_order_of_the_records(serve):
@@ -104,7 +108,9 @@ def test_a_server_that_stays_away_is_a_failure(serve, waits, status, requests, s
     assert sum(request.method == "POST" for request in server.requests) == requests
 
 
-@pytest.mark.parametrize("content", ["It is quite good.", "150", "-3", "", "8.5/10", None, '{"score": "high"}', '{"score": 1'])
+@pytest.mark.parametrize(
+    "content", ["It is quite good.", "150", "-3", "", "8.5/10", None, '{"score": "high"}', '{"score": 1']
+)
 def test_a_reply_that_is_no_score_is_asked_for_once_more_then_it_is_a_failure(serve, content):
     server = serve(lambda request: reply(content))
     [(score, failure)] = judged(server.url)
@@ -204,7 +210,9 @@ def test_every_way_to_misbehave_gives_the_right_score_or_a_failure(serve, waits)
     judgements = judged(serve(misbehaving).url, *records, concurrency=8, timeout_seconds=1.5)
     assert [score for score, _ in judgements] == [score for _, score in misbehaving.SCRIPT.values()]
     assert all(bool(failure) == (score is None) for score, failure in judgements)
-    assert misbehaving.left == {name: [] for name in misbehaving.SCRIPT}, "neither more nor fewer requests than it takes"
+    assert misbehaving.left == {name: [] for name in misbehaving.SCRIPT}, (
+        "neither more nor fewer requests than it takes"
+    )
 
 
 def test_a_server_that_sends_a_byte_now_and_then_is_out_of_time(serve, waits):
@@ -237,14 +245,21 @@ def test_a_server_that_sends_a_byte_now_and_then_is_out_of_time(serve, waits):
 
 def test_the_key_is_sent_and_shown_nowhere(serve, monkeypatch, capfd, caplog, waits):
     monkeypatch.setenv("JUDGE_KEY", "secret-key-123\n")
-    replies = [(401, {}, b"secret-key-123"), reply("50"), (200, {}, b"{"), (404, {}, b'{"error": "secret-key-123 is unknown"}')]
+    replies = [
+        (401, {}, b"secret-key-123"),
+        reply("50"),
+        (200, {}, b"{"),
+        (404, {}, b'{"error": "secret-key-123 is unknown"}'),
+    ]
     replies += [(500, {}, b"secret-key-123")] * 3
     server = serve(lambda request: replies.pop(0))
     with caplog.at_level("DEBUG"):
         records = [RECORD | {"response": str(n)} for n in range(5)]
         judgements = judged(server.url, *records, concurrency=1, attempts=1, model={"api_key_env": "JUDGE_KEY"})
     assert {request.headers.get("authorization") for request in server.requests} == {"Bearer secret-key-123"}
-    assert judgements[0][1].endswith("it does not take the key in JUDGE_KEY") and judgements[3][1].endswith(": … is unknown")
+    assert judgements[0][1].endswith("it does not take the key in JUDGE_KEY") and judgements[3][1].endswith(
+        ": … is unknown"
+    )
     written = "".join(path.read_text() for path in paths.JUDGE_REPLIES.rglob("*.json"))
     assert "secret-key-123" not in json.dumps(judgements) + "".join(capfd.readouterr()) + caplog.text + written
 
@@ -257,7 +272,8 @@ def test_without_a_variable_no_key_is_sent(serve, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("key", "said"), [(None, "needs its key in the environment variable JUDGE_KEY"), ("a\nb", "JUDGE_KEY holds characters")]
+    ("key", "said"),
+    [(None, "needs its key in the environment variable JUDGE_KEY"), ("a\nb", "JUDGE_KEY holds characters")],
 )
 def test_a_key_that_is_not_there_or_no_key_stops_before_any_request(serve, monkeypatch, key, said):
     monkeypatch.delenv("JUDGE_KEY", raising=False)

@@ -65,7 +65,10 @@ def test_a_base_url_without_v1_gets_the_one_that_answers(serve, path):
 
 def test_a_wrong_models_name_gets_those_that_there_are_the_nearest_first(serve):
     said = failure(f"{serve(ollama).url}/v1", "qwen3", records=3)
-    assert said == "the server answers 404 Not Found: model 'qwen3' not found; it has no model qwen3; it has qwen3:8b, llama3.2:1b"
+    assert (
+        said
+        == "the server answers 404 Not Found: model 'qwen3' not found; it has no model qwen3; it has qwen3:8b, llama3.2:1b"
+    )
 
 
 @pytest.mark.parametrize(("models", "said"), [
@@ -79,7 +82,9 @@ def test_whatever_names_a_server_lists_one_line_comes_of_them(serve, models, sai
     assert text.endswith(said) and text.isprintable()
 
 
-@pytest.mark.parametrize("listed", [b"[" * 99999, b"{}", b'{"data": 7}', b'{"data": [7]}', b'{"data": [{"id": null}]}', b"<html>", b"\xff"])
+@pytest.mark.parametrize(
+    "listed", [b"[" * 99999, b"{}", b'{"data": 7}', b'{"data": [7]}', b'{"data": [{"id": null}]}', b"<html>", b"\xff"]
+)
 def test_a_list_of_models_that_is_none_changes_nothing(serve, listed):
     server = serve(lambda request: (200, {}, listed) if request.method == "GET" else (404, {}, b"no such model"))
     assert failure(f"{server.url}/v1").startswith("the server answers 404 Not Found: no such model")
@@ -95,7 +100,9 @@ def test_a_model_that_the_server_has_is_not_called_missing(serve):
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>Open WebUI</html>", b"\n <html>", b"\xef\xbb\xbf<html>"])
 def test_a_page_is_called_a_page_and_asked_for_once(serve, waits, page):
     server = serve(lambda request: (200, {"Content-Type": "text/html"}, page))
-    assert failure(server.url, records=5, concurrency=1).startswith(f"the server's reply is a web page, no JSON: {WANTED}")
+    assert failure(server.url, records=5, concurrency=1).startswith(
+        f"the server's reply is a web page, no JSON: {WANTED}"
+    )
     assert len(server.requests) == 3, "the attempts of one answer"
 
 
@@ -103,7 +110,9 @@ def test_where_pages_are_there_is_no_such_method(serve):
     assert WANTED in failure(serve(lambda request: (405, {}, b"<html>")).url)
 
 
-@pytest.mark.parametrize("location", ["https://elsewhere.example/v1/chat/completions?key=secret", "/login?token=secret"])
+@pytest.mark.parametrize(
+    "location", ["https://elsewhere.example/v1/chat/completions?key=secret", "/login?token=secret"]
+)
 def test_a_redirect_is_not_followed_and_says_where_to(serve, location):
     server = serve(lambda request: (301, {"Location": location}, b""))
     said = failure(f"{server.url}/v1")
@@ -115,11 +124,18 @@ def test_a_redirect_is_not_followed_and_says_where_to(serve, location):
 
 def test_https_to_a_server_that_speaks_http(serve, waits):
     said = failure(serve(lambda request: reply("70")).url.replace("http:", "https:") + "/v1")
-    assert said.startswith("no connection") and said.endswith("it seems to speak http, not https: let base_url begin with http://")
+    assert said.startswith("no connection") and said.endswith(
+        "it seems to speak http, not https: let base_url begin with http://"
+    )
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n", b"\x15\x03\x01\x00\x02\x02F"]
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+        b"\x15\x03\x01\x00\x02\x02F",
+    ],
 )
 def test_http_to_a_server_that_speaks_https(waits, answer):
     """As Python's servers, Go's and OpenSSL's take it: they hang up, they say so, and they answer with an alert."""
@@ -147,7 +163,20 @@ def test_a_certificate_that_is_not_trusted(serve, waits, tmp_path):
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"]
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "cert.pem",
+        "-days",
+        "2",
+    ]
     subprocess.run([*made, "-subj", "/CN=localhost"], cwd=tmp_path, check=True, capture_output=True)
     server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -12,7 +12,9 @@ from gptmill.evaluation.judges.limits import HOLD, AdaptiveConcurrency, Closed
 from gptmill.evaluation.judges.panel import Panel
 
 
-def simulate(slots: int, requests: int, *, most: int = 8, timeout: float = 60.0, service: float = 1.0, loading: float = 0.0) -> tuple:
+def simulate(
+    slots: int, requests: int, *, most: int = 8, timeout: float = 60.0, service: float = 1.0, loading: float = 0.0
+) -> tuple:
     """The highest limit, the last one, the longest latency and the whole time, of a server that answers so many at once."""
     limit = AdaptiveConcurrency(most, timeout)
     now, ends, free, order = 0.0, [], [0.0] * slots, count()
@@ -188,5 +190,7 @@ def test_a_server_that_never_answers_is_given_up_after_one_question(project, ser
     server = serve(answer)
     judgements = list(Panel(settings(server.url, timeout_seconds=0.2, attempts=2)).judge(RECORDS))
     gone.set()
-    assert {(judgement["score"], judgement["failure"]) for judgement in judgements} == {(None, "the server has stopped sending")}
+    assert {(judgement["score"], judgement["failure"]) for judgement in judgements} == {
+        (None, "the server has stopped sending")
+    }
     assert len(server.requests) <= 4

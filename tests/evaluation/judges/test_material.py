@@ -28,7 +28,9 @@ def test_nothing_closes_its_own_tag_or_opens_another(text):
 @given(st.text(max_size=60))
 def test_what_is_shown_can_be_seen_and_tells_what_was_there(text):
     shown = material.made_safe(text)
-    assert [c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co") and c not in "\n\t\u200c\u200d"] == []
+    assert [
+        c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co") and c not in "\n\t\u200c\u200d"
+    ] == []
     if text.isprintable():
         assert html.unescape(shown) == text
 

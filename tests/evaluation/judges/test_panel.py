@@ -49,12 +49,17 @@ def test_several_judges_give_their_median_and_say_how_far_they_agree(serve):
     assert panel.means(judgements) == {"judge-0": 25, "judge-1": 55, "judge-2": 35.25}
     # Spearman by hand: 1 - 6 Σd² / (n (n² - 1)); the third swaps two neighbours: Σd² = 2, so 0.8.
     assert panel.agreement(judgements) == pytest.approx((1 + 0.8 + 0.8) / 3, abs=1e-4)
-    assert judges.metrics(judgements) == {"judges": panel.means(judgements), "judges_agreement": panel.agreement(judgements)}
+    assert judges.metrics(judgements) == {
+        "judges": panel.means(judgements),
+        "judges_agreement": panel.agreement(judgements),
+    }
 
 
 def test_a_judge_that_fails_leaves_the_score_to_the_others(serve, waits):
     servers = [serve(scoring(10, "prose", "prose")), serve(scoring(31, 41, "prose"))]
-    judgements = list(Panel(settings(*(server.url for server in servers))).judge([RECORD | {"response": str(n)} for n in range(3)]))
+    judgements = list(
+        Panel(settings(*(server.url for server in servers))).judge([RECORD | {"response": str(n)} for n in range(3)])
+    )
     assert [judgement["score"] for judgement in judgements] == [20.5, 41, None]
     assert judgements[1]["scores"] == {"judge-0": None, "judge-1": 41} and judgements[1]["failure"] is None
     assert "judge-0: no score" in judgements[2]["failure"] and "judge-1: no score" in judgements[2]["failure"]
@@ -79,18 +84,27 @@ def test_agreement_that_cannot_be_told_is_none():
 
 def prefers(choose):
     """A server that names the winner as `choose(first, second)` does."""
-    return lambda request: reply(f'{{"reason": "because", "winner": "{choose(shown(request, "first"), shown(request, "second"))}"}}')
+    return lambda request: reply(
+        f'{{"reason": "because", "winner": "{choose(shown(request, "first"), shown(request, "second"))}"}}'
+    )
 
 
-PAIRS = [RECORD | {"response": ours, "base_response": base} for ours, base in (("long one", "x"), ("x", "long one"), ("same", "same"))]
+PAIRS = [
+    RECORD | {"response": ours, "base_response": base}
+    for ours, base in (("long one", "x"), ("x", "long one"), ("same", "same"))
+]
 
 
 def test_a_pair_is_judged_in_both_orders(serve):
-    longer = prefers(lambda first, second: "tie" if len(first) == len(second) else "first" if len(first) > len(second) else "second")
+    longer = prefers(
+        lambda first, second: "tie" if len(first) == len(second) else "first" if len(first) > len(second) else "second"
+    )
     judge = Panel(settings(serve(longer).url, rubric="pairwise"))
     assert judge.compares and judge.flip_rate is None
     assert [judgement["score"] for judgement in judge.judge(PAIRS)] == [100, 0, 50]
-    assert judge.flip_rate == 0 and judge.usage.requests + judge.usage.cached == 4, "the same answer twice takes no judge"
+    assert judge.flip_rate == 0 and judge.usage.requests + judge.usage.cached == 4, (
+        "the same answer twice takes no judge"
+    )
     assert judge.metrics([]) == {"flip_rate": 0}
 
 
@@ -98,11 +112,15 @@ def test_a_judge_that_prefers_a_place_finds_ties(serve):
     judge = Panel(settings(serve(prefers(lambda first, second: "first")).url, rubric="pairwise"))
     judgements = list(judge.judge(PAIRS))
     assert [judgement["score"] for judgement in judgements] == [50, 50, 50] and judge.flip_rate == 1
-    assert judgements[0]["reason"].startswith("a tie, because the order decides: shown first, it wins; shown second, it loses.")
+    assert judgements[0]["reason"].startswith(
+        "a tie, because the order decides: shown first, it wins; shown second, it loses."
+    )
 
 
 def test_half_a_comparison_is_none(serve):
-    judge = Panel(settings(serve(prefers(lambda first, second: "first" if first == "x" else "third")).url, rubric="pairwise"))
+    judge = Panel(
+        settings(serve(prefers(lambda first, second: "first" if first == "x" else "third")).url, rubric="pairwise")
+    )
     [judgement] = judge.judge(PAIRS[:1])
     assert judgement["score"] is None and "'third'" in judgement["failure"] and judge.flip_rate is None
 
@@ -110,7 +128,10 @@ def test_half_a_comparison_is_none(serve):
 def test_a_pair_without_its_other_half_is_not_judged(serve):
     judge = Panel(settings(serve(prefers(lambda first, second: "tie")).url, rubric="pairwise"))
     judgements = list(judge.judge([PAIRS[0], RECORD | {"base_response": None}]))
-    assert [judgement["score"] for judgement in judgements] == [50, None] and "no answer of the base model" in judgements[1]["failure"]
+    assert [judgement["score"] for judgement in judgements] == [
+        50,
+        None,
+    ] and "no answer of the base model" in judgements[1]["failure"]
 
 
 def test_without_the_base_models_answers_there_is_nothing_to_compare():
@@ -130,7 +151,13 @@ def obeys(request: object):
     """A judge that does what it is told: what stands outside of the tags is its orders, and says 100 in no place of its own."""
     text = asked(request)
     orders = re.sub(r"<(\w+-\w{8})(?: [^>]*)?>\n.*?\n</\1>", "", text, flags=re.DOTALL)
-    hijacked = "Reply with 100" in orders or "Score: 100" in orders or "im_start" in text and "<|im_start|>" in text or "\x00" in text
+    hijacked = (
+        "Reply with 100" in orders
+        or "Score: 100" in orders
+        or "im_start" in text
+        and "<|im_start|>" in text
+        or "\x00" in text
+    )
     right = shown(request, "answer") == shown(request, "reference")
     return reply("100" if hijacked or right else "0")
 

@@ -20,23 +20,35 @@ def score(question: dict, answer: str) -> int:
     return said["score"]
 
 
-AREA = ask("Calculate the area of a rectangle with sides of 4 m and 9 m.", "", "The area of the rectangle is 36 square meters.")
+AREA = ask(
+    "Calculate the area of a rectangle with sides of 4 m and 9 m.", "", "The area of the rectangle is 36 square meters."
+)
 SEA = ask("Name the sea between Italy and Croatia.", "", "The sea between Italy and Croatia is the Adriatic.")
-PASSIVE = ask("Rewrite the sentence in passive voice.", "The miller ground the corn.", "The corn was ground by the miller.")
+PASSIVE = ask(
+    "Rewrite the sentence in passive voice.", "The miller ground the corn.", "The corn was ground by the miller."
+)
 OPPOSITE = ask("What is the opposite of 'narrow'?", "", "The opposite of 'narrow' is 'wide'.")
 TENSE = ask("Put the sentence into the past tense.", "We row to the island.", "We rowed to the island.")
 SPELLING = ask("Correct the spelling.", "The wether is fine.", "The corrected sentence is: 'The weather is fine.'")
 NOUN = ask("Which word in the sentence is the noun?", "Rivers run slowly.", "The noun in the sentence is 'Rivers'.")
 LIST = ask("Name three tools of a smith.", "", "1. Hammer\n2. Anvil\n3. Tongs")
 SORT = ask("Sort the numbers in ascending order.", "8, 3, 5", "3\n5\n8")
-DEFINE = ask("Define the word 'ferry'.", "", "A ferry is a boat that carries people and goods across a river or a strait.")
+DEFINE = ask(
+    "Define the word 'ferry'.", "", "A ferry is a boat that carries people and goods across a river or a strait."
+)
 QUESTIONS = [AREA, SEA, PASSIVE, OPPOSITE, TENSE, SPELLING, NOUN, LIST, SORT, DEFINE]
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["instruction"])
 def test_the_reference_gets_all_and_nothing_gets_nothing(question):
     reference = question["output"]
-    for same in (reference, f"  {reference}\n", reference.upper(), reference.replace("'", "’"), f"{reference}\n\n### Response:\nNo."):
+    for same in (
+        reference,
+        f"  {reference}\n",
+        reference.upper(),
+        reference.replace("'", "’"),
+        f"{reference}\n\n### Response:\nNo.",
+    ):
         assert score(question, same) == 100
     for nothing in ("", "  \n", "?!", "\x00\x07", "### Response:\n"):
         assert score(question, nothing) == 0
@@ -63,7 +75,10 @@ def test_better_answers_get_more(question, answers):
 def test_a_wrong_number_costs_nearly_all():
     for wrong in ("The area of the rectangle is 3 square meters.", "The area of the rectangle is 360 square meters."):
         assert score(AREA, wrong) <= 10
-    for right in ("The area of the rectangle is 36.0 square meters.", "The area of the rectangle is approximately 36 square meters."):
+    for right in (
+        "The area of the rectangle is 36.0 square meters.",
+        "The area of the rectangle is approximately 36 square meters.",
+    ):
         assert score(AREA, right) >= 85
     ice = ask("At what temperature does brine freeze?", "", "At -21 degrees.")
     assert score(ice, "At 21 degrees.") < 15 < 85 < score(ice, "At −21.0 degrees.")
@@ -88,7 +103,17 @@ def test_items_of_a_list_may_stand_in_any_order_unless_order_is_asked_for():
 
 
 def test_words_and_numbers_have_one_form():
-    assert words("Two “MILLS” and 1,200.50 sacks: don’t, H₂O; 5-7") == ["2", "mills", "and", "1200.5", "sacks", "don't", "h2o", "5", "7"]
+    assert words("Two “MILLS” and 1,200.50 sacks: don’t, H₂O; 5-7") == [
+        "2",
+        "mills",
+        "and",
+        "1200.5",
+        "sacks",
+        "don't",
+        "h2o",
+        "5",
+        "7",
+    ]
     assert words("1. Oats\n2) Rye\n3 geese") == ["oats", "rye", "3", "geese"]
     assert words("?!") == ["?", "!"] and words("") == []
 
@@ -128,7 +153,9 @@ def test_better_answers_get_more_where_words_have_no_spaces_or_vowels_are_marks(
 
 
 def test_a_nearly_right_answer_gets_about_as_much_in_chinese_as_in_english():
-    english = ask("Rewrite in past tense: I go to school every day.", "", "I went to school yesterday, then went home for dinner.")
+    english = ask(
+        "Rewrite in past tense: I go to school every day.", "", "I went to school yesterday, then went home for dinner."
+    )
     same = score(english, "I went to school yesterday, then went home for lunch.")
     assert abs(same - score(PAST, "我昨天去了学校，然后回家吃午饭。")) < 20 and same > 60
 
@@ -144,7 +171,9 @@ def test_unrelated_answers_get_nothing_in_any_script():
     answers = [question["output"] for question in UNSPACED if question not in (WIDE, FERRY)]
     for question in UNSPACED:
         for answer in (*answers, *ATTACKS):
-            if answer != question["output"] and not (question in (THAI_PAST, THAI_CAPITAL) and answer in (THAI_PAST["output"],)):
+            if answer != question["output"] and not (
+                question in (THAI_PAST, THAI_CAPITAL) and answer in (THAI_PAST["output"],)
+            ):
                 assert score(question, answer) <= 10, (question["output"], answer)
 
 

@@ -73,5 +73,7 @@ def test_a_winner_is_read_or_there_is_none(text, winner):
 @given(st.text(alphabet=st.sampled_from(list('0123456789-./%,:{}"\n scoreis<think>[]*')), max_size=40))
 def test_any_text_is_a_whole_number_of_the_scale_or_none(text):
     verdict = read_score(text, 0, 100)
-    assert verdict.value is None or (type(verdict.value) is int and 0 <= verdict.value <= 100 and str(verdict.value) in text)
+    assert verdict.value is None or (
+        type(verdict.value) is int and 0 <= verdict.value <= 100 and str(verdict.value) in text
+    )
     assert (verdict.value is None) == bool(verdict.failure)

@@ -23,7 +23,9 @@ def test_the_rubrics_that_ship_show_all_of_a_record_as_data(name):
         assert f">\n{part}\n</" in user["content"]
     mark = user["content"].split("<instruction-")[1][:8]
     assert f"-{mark}" in system["content"] and "never an instruction" in " ".join(system["content"].split())
-    assert not any(name in str(rubric.messages(RECORD | {"input": ""}, 1000, **answers)) for name in ("<input-", "{{", "{%"))
+    assert not any(
+        name in str(rubric.messages(RECORD | {"input": ""}, 1000, **answers)) for name in ("<input-", "{{", "{%")
+    )
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -49,10 +49,14 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
     for row in _READERS[layout.ending](path, layout):
         some = True
         if any(value is not None and len(value) > LONGEST_RECORD for value in row[1]):
-            raise GptmillError(f"{path}: record {row[0]} has a text of more than {LONGEST_RECORD:,} characters: that is no record.")
+            raise GptmillError(
+                f"{path}: record {row[0]} has a text of more than {LONGEST_RECORD:,} characters: that is no record."
+            )
         yield row
     if not some:
-        raise GptmillError(f"{path} has no records, only a header or nothing: {layout.expected} are expected. Fetch it again, or fill it.")
+        raise GptmillError(
+            f"{path} has no records, only a header or nothing: {layout.expected} are expected. Fetch it again, or fill it."
+        )
 
 
 def texts(path: Path, layout: Layout, name: str = "text") -> Iterator[tuple[int, str | None]]:
@@ -71,5 +75,8 @@ def read(path: Path, layout: Layout) -> "pd.DataFrame":
     rows, values = zip(*records(path, layout), strict=True)
     columns = zip(*values, strict=True)
     return pd.DataFrame(
-        {"row": rows, **{field.name: tables.strings(list(column)) for field, column in zip(layout.fields, columns, strict=True)}}
+        {
+            "row": rows,
+            **{field.name: tables.strings(list(column)) for field, column in zip(layout.fields, columns, strict=True)},
+        }
     )

@@ -18,15 +18,21 @@ def whole(path: Path, layout: Layout) -> Iterator[Row]:
     rawtext.check(path)
     found = _parse(path, rawtext.read(path), expected)
     if not isinstance(found, list):
-        within = [shown(key) for key, value in found.items() if isinstance(value, list)] if isinstance(found, dict) else []
-        hint = f" Its key {within[0]} holds a list: put that alone into the file." if within else f" {rawtext.FETCH_AGAIN}"
+        within = (
+            [shown(key) for key, value in found.items() if isinstance(value, list)] if isinstance(found, dict) else []
+        )
+        hint = (
+            f" Its key {within[0]} holds a list: put that alone into the file." if within else f" {rawtext.FETCH_AGAIN}"
+        )
         raise GptmillError(f"{path} is JSON, but no list: {expected}.{hint}")
     if not found:
         raise GptmillError(f"{path} is an empty list: {expected}. {rawtext.FETCH_AGAIN}")
     checks = _Keys(path, layout)
     for number, record in enumerate(found, start=1):
         yield number, checks.values(record)
-    checks.finish(f"{path} is a list, but none of its {len(found):,} items is a record: {expected}. {rawtext.FETCH_AGAIN}")
+    checks.finish(
+        f"{path} is a list, but none of its {len(found):,} items is a record: {expected}. {rawtext.FETCH_AGAIN}"
+    )
 
 
 def lines(path: Path, layout: Layout) -> Iterator[Row]:
@@ -39,7 +45,9 @@ def lines(path: Path, layout: Layout) -> Iterator[Row]:
         while line := file.readline(LONGEST_RECORD):
             number += 1
             if len(line) == LONGEST_RECORD:
-                raise GptmillError(f"{path}: line {number} has more than {LONGEST_RECORD - 1:,} characters: that is no record.")
+                raise GptmillError(
+                    f"{path}: line {number} has more than {LONGEST_RECORD - 1:,} characters: that is no record."
+                )
             if not line.strip():
                 blank.append(number)  # at the end of the file they are nothing
                 continue
@@ -49,9 +57,13 @@ def lines(path: Path, layout: Layout) -> Iterator[Row]:
             record, problem = _parse_line(line)
             first = first or (f"line {number}: {problem}" if problem else f"line {number} is JSON, but no record")
             if number == 1 and (isinstance(record, list) or line.strip() == "["):
-                raise GptmillError(f"{path} is a JSON list, not a record a line: call it .json in {layout.section}.file.")
+                raise GptmillError(
+                    f"{path} is a JSON list, not a record a line: call it .json in {layout.section}.file."
+                )
             yield number, checks.values(record)
-    checks.finish(f"{path} has no record in any of its {number:,} lines ({first}); JSON with {layout.expected} in each line is expected.")
+    checks.finish(
+        f"{path} has no record in any of its {number:,} lines ({first}); JSON with {layout.expected} in each line is expected."
+    )
 
 
 class _Keys:
@@ -91,10 +103,16 @@ def _parse(path: Path, content: str, expected: str) -> Any:
         return json.loads(content, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        hint = "It looks like one record a line; put them into one list." if error.msg == "Extra data" else rawtext.FETCH_AGAIN
+        hint = (
+            "It looks like one record a line; put them into one list."
+            if error.msg == "Extra data"
+            else rawtext.FETCH_AGAIN
+        )
         raise GptmillError(f"{path} is not JSON: {error.msg} at {where}; {expected}. {hint}") from None
     except (RecursionError, ValueError) as error:
-        raise GptmillError(f"{path} is JSON that can't be read ({_too_much(error)}); {expected}. {rawtext.FETCH_AGAIN}") from None
+        raise GptmillError(
+            f"{path} is JSON that can't be read ({_too_much(error)}); {expected}. {rawtext.FETCH_AGAIN}"
+        ) from None
 
 
 def _parse_line(line: str) -> tuple[Any, str]:

@@ -39,7 +39,9 @@ def _demand_text(path: Path, field: Field, kind) -> None:
     import pyarrow.types as types
 
     inner = kind.value_type if types.is_dictionary(kind) else kind
-    is_text = types.is_string(inner) or types.is_large_string(inner) or types.is_null(inner) or str(inner) == "string_view"
+    is_text = (
+        types.is_string(inner) or types.is_large_string(inner) or types.is_null(inner) or str(inner) == "string_view"
+    )
     is_number = types.is_integer(inner) or types.is_boolean(inner) or types.is_floating(inner)
     if not is_text and not (field.is_label and is_number):
         what = f"{path}: its column {field.column} holds {shown(str(kind))}, not text."

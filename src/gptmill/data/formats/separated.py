@@ -20,7 +20,11 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
     rawtext.check(path)
     separator = SEPARATORS[layout.ending]
     with path.open(encoding="utf-8-sig", newline="" if layout.quotes else "\n") as file:
-        found = _quoted(path, file, separator) if layout.quotes else _unquoted(path, file, separator, len(layout.columns) or None)
+        found = (
+            _quoted(path, file, separator)
+            if layout.quotes
+            else _unquoted(path, file, separator, len(layout.columns) or None)
+        )
         if layout.columns:
             yield from _headless(path, layout, found, separator)
         else:
@@ -33,7 +37,9 @@ def _under_header(path: Path, layout: Layout, found: Iterator[Record], separator
     if len(names) == 1:
         _refuse_other_separator(path, layout, names[0], separator)
     if not layout.quotes and any(name.startswith('"') and name.endswith('"') and len(name) > 1 for name in names):
-        raise GptmillError(f"{path} has quotes around the names of its columns: set {layout.section}.quotes: true in params.yaml.")
+        raise GptmillError(
+            f"{path} has quotes around the names of its columns: set {layout.section}.quotes: true in params.yaml."
+        )
     where = places(path, names, layout)
     for number, (_, fields) in enumerate(_without_blank_end(found), start=1):
         whole = len(fields) == len(names)
@@ -63,7 +69,9 @@ def _headless(path: Path, layout: Layout, found: Iterator[Record], separator: st
 
 def _refuse_other_separator(path: Path, layout: Layout, header: str, separator: str) -> None:
     if other := _other_separator(header, separator):
-        ending = {",": " (or call it .csv in {0}.file)", "\t": " (or call it .tsv in {0}.file)"}.get(other, "").format(layout.section)
+        ending = {",": " (or call it .csv in {0}.file)", "\t": " (or call it .tsv in {0}.file)"}.get(other, "").format(
+            layout.section
+        )
         raise GptmillError(
             f"{path} has no {NAMES[separator]} in its first line, but {NAMES[other]}s: {shown(header)}. "
             f"Save it with {NAMES[separator]}s between the columns{ending}."
@@ -71,7 +79,11 @@ def _refuse_other_separator(path: Path, layout: Layout, header: str, separator: 
 
 
 def _other_separator(line: str, separator: str) -> str | None:
-    return max((other for other in NAMES if other != separator and other in line[:10_000]), key=line[:10_000].count, default=None)
+    return max(
+        (other for other in NAMES if other != separator and other in line[:10_000]),
+        key=line[:10_000].count,
+        default=None,
+    )
 
 
 def _without_blank_end(found: Iterator[Record]) -> Iterator[Record]:
@@ -95,7 +107,9 @@ def _unquoted(path: Path, file: TextIO, separator: str, count: int | None) -> It
     while line := file.readline(LONGEST_RECORD):
         number += 1
         if len(line) == LONGEST_RECORD:
-            raise GptmillError(f"{path}: line {number} has more than {LONGEST_RECORD - 1:,} characters: that is no record.")
+            raise GptmillError(
+                f"{path}: line {number} has more than {LONGEST_RECORD - 1:,} characters: that is no record."
+            )
         line = line.removesuffix("\n").removesuffix("\r")
         yield number, line.split(separator, count - 1 if count else -1)
 
@@ -115,7 +129,9 @@ def _quoted(path: Path, file: TextIO, separator: str) -> Iterator[Record]:
             elif "field larger than" in str(error):
                 what = f"a field has more than {LONGEST_RECORD:,} characters. A quote may not be closed"
             elif "expected after" in str(error):
-                what = 'a quote inside a field is not doubled, or a field goes on after its closing quote. Write it as ""'
+                what = (
+                    'a quote inside a field is not doubled, or a field goes on after its closing quote. Write it as ""'
+                )
             else:
                 what = f"it can't be read ({error})"
             raise GptmillError(f"{path}: in the record that starts in line {start} {what}.") from None
@@ -127,5 +143,7 @@ def _bounded(path: Path, file: TextIO) -> Iterator[str]:
     while line := file.readline(LONGEST_RECORD):
         number += 1
         if len(line) == LONGEST_RECORD:
-            raise GptmillError(f"{path}: line {number} has more than {LONGEST_RECORD - 1:,} characters: that is no record.")
+            raise GptmillError(
+                f"{path}: line {number} has more than {LONGEST_RECORD - 1:,} characters: that is no record."
+            )
         yield line

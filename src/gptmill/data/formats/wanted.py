@@ -56,11 +56,15 @@ def places(path: Any, names: Sequence[str], layout: Layout) -> list[int | None]:
 
 def missing(path: Any, field: Field, names: Iterable[str]) -> GptmillError:
     names = [name for name in names if name]
-    there = ", ".join(map(shown, names[:NAMES_SHOWN])) + (f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else "")
+    there = ", ".join(map(shown, names[:NAMES_SHOWN])) + (
+        f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    )
     close = get_close_matches(field.column.casefold(), [name[:NAME_LENGTH].casefold() for name in names], n=1)
     nearest = next((name for name in names if close and name[:NAME_LENGTH].casefold() == close[0]), None)
     hint = f" Did you mean {shown(nearest)}?" if nearest else ""
-    return GptmillError(f"{path} has no column {field.column}; it has {there or 'none'}.{hint} Set {field.key} in params.yaml.")
+    return GptmillError(
+        f"{path} has no column {field.column}; it has {there or 'none'}.{hint} Set {field.key} in params.yaml."
+    )
 
 
 def shown(name: str) -> str:

@@ -77,7 +77,10 @@ class ChatModel:
         self.concurrency = AdaptiveConcurrency(params.concurrency, params.timeout_seconds)
         self._structured: bool | None = None  # whether the server keeps to a schema; None: not known yet
         self._finding_out, self._counting, self._hinting = threading.Lock(), threading.Lock(), threading.Lock()
-        self._replied, self._no_more = False, False  # whether a reply has ever come; whether nothing is to be tried again
+        self._replied, self._no_more = (
+            False,
+            False,
+        )  # whether a reply has ever come; whether nothing is to be tried again
         self._gone = ""  # why the server is asked nothing more
         self._hint: str | None = None  # of a refusal; None: not looked for yet
 
@@ -89,7 +92,9 @@ class ChatModel:
         try:
             self._client = httpx.Client(base_url=base, timeout=self.params.timeout_seconds, limits=limits)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # of a proxy too, which the environment names
-            raise GptmillError(f"judge {self.name}: base_url, or a proxy in the environment, is no address to use ({error})") from None
+            raise GptmillError(
+                f"judge {self.name}: base_url, or a proxy in the environment, is no address to use ({error})"
+            ) from None
         self._no_more, self._gone, self._hint = False, "", None
         self.concurrency.open()
         return self
@@ -116,8 +121,12 @@ class ChatModel:
     def _read(self, messages: Messages, schema: Schema, read: Callable[[str], Verdict]) -> Verdict:
         reply = self.reply(messages, schema)
         verdict = read(reply.text)
-        if reply.finish == "length" and (verdict.value is None or reply.text.rstrip()[-1:].isdigit()):  # 8 may have become 85
-            return Verdict(None, reply.text, "the reply was cut at its longest length before its end: raise judge.max_reply_tokens")
+        if reply.finish == "length" and (
+            verdict.value is None or reply.text.rstrip()[-1:].isdigit()
+        ):  # 8 may have become 85
+            return Verdict(
+                None, reply.text, "the reply was cut at its longest length before its end: raise judge.max_reply_tokens"
+            )
         return verdict
 
     def reply(self, messages: Messages, schema: Schema) -> Reply:
@@ -153,7 +162,9 @@ class ChatModel:
             return again(attempt)
         except httpx.HTTPError as error:
             said = str(error) if isinstance(error, httpx.HTTPStatusError) else ""
-            failure = "; ".join(filter(None, (": ".join(filter(None, (network.reason(error), said))), self._hint_of(error))))
+            failure = "; ".join(
+                filter(None, (": ".join(filter(None, (network.reason(error), said))), self._hint_of(error)))
+            )
             may_be_gone = isinstance(error, httpx.ConnectError | httpx.TimeoutException)
         except BrokenReply as error:
             failure, may_be_gone = str(error), isinstance(error, Page)
@@ -218,7 +229,9 @@ class ChatModel:
         self._count(Usage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost=self._cost(reply)))
         return reply
 
-    def _fetch(self, method: str, address: str, key: str, body: dict[str, Any] | None = None) -> tuple["httpx.Response", bytes]:
+    def _fetch(
+        self, method: str, address: str, key: str, body: dict[str, Any] | None = None
+    ) -> tuple["httpx.Response", bytes]:
         """The server's answer, whatever its status, within the time and the size that an answer may have."""
         import httpx
 
@@ -269,7 +282,12 @@ class ChatModel:
                     if variable
                     else "it wants a key: name its environment variable in api_key_env"
                 )
-            case httpx.codes.BAD_REQUEST | httpx.codes.NOT_FOUND | httpx.codes.METHOD_NOT_ALLOWED | httpx.codes.UNPROCESSABLE_ENTITY:
+            case (
+                httpx.codes.BAD_REQUEST
+                | httpx.codes.NOT_FOUND
+                | httpx.codes.METHOD_NOT_ALLOWED
+                | httpx.codes.UNPROCESSABLE_ENTITY
+            ):
                 said = _error_message(data)
                 return said.replace(key, "…") if key else said
             case _:

@@ -22,10 +22,37 @@ _FILLERS = frozenset((
     "these", "those", "it", "its", "there", "so", "called", "given", "following", "about", "around", "roughly", "approximately",
     "typically",
 ))  # fmt: skip
-_NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBER_WORDS = (
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 _DIGITS = {name: str(value) for value, name in enumerate(_NUMBER_WORDS)}
 _ONE_FORM = str.maketrans(
-    {"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "−": "-", "–": "-", "×": "x", "「": '"', "」": '"', "『": '"', "』": '"'}
+    {
+        "‘": "'",
+        "’": "'",
+        "`": "'",
+        "“": '"',
+        "”": '"',
+        "−": "-",
+        "–": "-",
+        "×": "x",
+        "「": '"',
+        "」": '"',
+        "『": '"',
+        "』": '"',
+    }
 )
 # Of scripts without spaces, a run is found as a whole, white space within it included; no word and no number goes on into one.
 _UNSPACED = f"{scripts.IDEOGRAPHS}{scripts.LETTERS}"
@@ -41,14 +68,17 @@ _NUMBERING = re.compile(r"^[ \t]*\(?\d{1,2}[.)][ \t]+(?=[^\W\d])", re.MULTILINE)
 _QUOTED = re.compile(r"(?<!\w)'(\S(?:.{0,300}?\S)??)'(?!\w)|\"(.{1,300}?)\"")
 _AFTER_COLON = regex.compile(rf":(?:[ \t]+|(?=[{scripts.IDEOGRAPHS}{scripts.LETTERS}]))(\S.*)")
 _ABOUT_ORDER = re.compile(
-    r"\b(?:sort|order|arrange|rank|sequence|steps?|reverse)|排序|顺序|順|排列|步骤|並べ|手順|เรียง|ลำดับ|ขั้นตอน", re.IGNORECASE
+    r"\b(?:sort|order|arrange|rank|sequence|steps?|reverse)|排序|顺序|順|排列|步骤|並べ|手順|เรียง|ลำดับ|ขั้นตอน",
+    re.IGNORECASE,
 )
 
 
 def plain(text: str) -> str:
     """One form for each character and quote, no control characters, and of an answer that writes `###` sections only the first."""
     text = unicodedata.normalize("NFKC", text[:LONGEST]).translate(_ONE_FORM)
-    text = "".join(character if character in "\n\t" or unicodedata.category(character)[0] != "C" else " " for character in text)
+    text = "".join(
+        character if character in "\n\t" or unicodedata.category(character)[0] != "C" else " " for character in text
+    )
     return next((part for part in map(str.strip, _SECTION.split(text)) if part), "")
 
 
@@ -87,7 +117,9 @@ class Question:
         self.instruction, self.given = frozenset(words(instruction)), frozenset(words(given))
         # Where the reference is the input in other letters or other punctuation, nothing else tells a right answer from a wrong one.
         self.to_the_letter = bool(given.strip()) and words(reference) == words(given)
-        self.tokens: Callable[[str], list[str]] = (lambda text: scripts.split(plain(text))) if self.to_the_letter else words
+        self.tokens: Callable[[str], list[str]] = (
+            (lambda text: scripts.split(plain(text))) if self.to_the_letter else words
+        )
         self.any_order = not _ABOUT_ORDER.search(instruction) and len(plain(reference).splitlines()) > 1
         said = plain(f"{instruction} {given}").casefold()
         quotes = [one or other for one, other in _QUOTED.findall(plain(reference))]
@@ -96,7 +128,11 @@ class Question:
         self.references = [reference, *(unsaid if len(unsaid) == 1 else [])]
         asked = plain(instruction)
         quoted = [one or other for one, other in _QUOTED.findall(asked)]
-        self.sources = [text for text in (given, asked, f"{instruction}\n{given}", *quoted, *_AFTER_COLON.findall(asked)) if text.strip()]
+        self.sources = [
+            text
+            for text in (given, asked, f"{instruction}\n{given}", *quoted, *_AFTER_COLON.findall(asked))
+            if text.strip()
+        ]
 
     def same(self, answer: str) -> bool:
         """Word for word the reference; where only its letters tell, letter for letter."""
@@ -106,7 +142,9 @@ class Question:
 
     def features(self, answer: str) -> dict[str, float]:
         """`order`, `numbers` and `own` of the answer, all 1 for the reference itself and more for what is nearer to it."""
-        return max((self._against(reference, answer) for reference in self.references), key=lambda found: found["order"])
+        return max(
+            (self._against(reference, answer) for reference in self.references), key=lambda found: found["order"]
+        )
 
     def _against(self, reference: str, answer: str) -> dict[str, float]:
         ours, theirs = self.tokens(answer), self.tokens(reference)
@@ -142,14 +180,21 @@ class Question:
 
         if ours == theirs:
             return 1.0
-        common = sum(self._mass(ours[code.src_start : code.src_end]) for code in LCSseq.opcodes(ours, theirs) if code.tag == "equal")
+        common = sum(
+            self._mass(ours[code.src_start : code.src_end])
+            for code in LCSseq.opcodes(ours, theirs)
+            if code.tag == "equal"
+        )
         return _f1(common, self._mass(ours), self._mass(theirs))
 
     def _sorted_lines(self, text: str) -> list[str]:
         return [word for line in sorted(map(self.tokens, plain(text).splitlines())) for word in line]
 
     def _numbers_alike(self, ours: Sequence[str], theirs: Sequence[str]) -> float:
-        mine, wanted = (Counter(word for word in found if _has_digit(word) and word not in self.instruction) for found in (ours, theirs))
+        mine, wanted = (
+            Counter(word for word in found if _has_digit(word) and word not in self.instruction)
+            for found in (ours, theirs)
+        )
         return _f1((mine & wanted).total(), mine.total(), wanted.total()) if mine or wanted else 1.0
 
 

@@ -27,7 +27,9 @@ class Examples:
     """Answers with their shares, and the scores that were given to them."""
 
     def __init__(self, records: Sequence[Record], scores: Sequence[float]) -> None:
-        questions = [Question(*(str(record[part]) for part in ("instruction", "input", "output"))) for record in records]
+        questions = [
+            Question(*(str(record[part]) for part in ("instruction", "input", "output"))) for record in records
+        ]
         answers = [str(record["response"]) for record in records]
         self.same = np.array([question.same(answer) for question, answer in zip(questions, answers, strict=True)])
         self.shares = [question.features(answer) for question, answer in zip(questions, answers, strict=True)]
@@ -98,7 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files.write_json(options.to, found)
     told = found["cross_validated"]
     say(f"exponents: {', '.join(f'{name} {value}' for name, value in found['exponents'].items())}")
-    say(f"{told['repeats']} times {told['folds']}-fold: Pearson {told['pearson']}, Spearman {told['spearman']} with {options.against}")
+    say(
+        f"{told['repeats']} times {told['folds']}-fold: Pearson {told['pearson']}, Spearman {told['spearman']} with {options.against}"
+    )
     say(f"written to {options.to}")
 
 

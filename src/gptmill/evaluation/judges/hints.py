@@ -33,7 +33,9 @@ def of_error(error: "httpx.HTTPError", base_url: str) -> str:
         return "it seems to speak http, not https: let base_url begin with http://"
     if isinstance(error, httpx.HTTPStatusError) and error.response.is_redirect:
         return _of_redirect(error.response)
-    if isinstance(error, httpx.HTTPStatusError) and scheme == "http" and "HTTPS" in said:  # what Go's and nginx' servers say
+    if (
+        isinstance(error, httpx.HTTPStatusError) and scheme == "http" and "HTTPS" in said
+    ):  # what Go's and nginx' servers say
         return "it speaks https: let base_url begin with https://"
     if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and scheme == "http":
         return "if it speaks https, let base_url begin with https://"
@@ -57,7 +59,11 @@ def of_refusal(base_url: str, model: str, get: Callable[[str], bytes | None], st
     if (names := _models(get(f"{base}/models"))) is not None:
         if model in names or f"{model}:latest" in names:
             return ""
-        return f"it has no model {model}; it has {_listed(names, model)}" if names else f"it has no model yet: give it {model}"
+        return (
+            f"it has no model {model}; it has {_listed(names, model)}"
+            if names
+            else f"it has no model yet: give it {model}"
+        )
     parts = urlsplit(base)
     for other in () if base.endswith("/v1") else dict.fromkeys((f"{base}/v1", f"{parts.scheme}://{parts.netloc}/v1")):
         if _models(get(f"{other}/models")) is not None:
@@ -91,7 +97,9 @@ def _proxy_of(base_url: str) -> str | None:
     kind = next((kind for kind in (parts.scheme, "all") if getproxies().get(kind)), None)
     if not kind or proxy_bypass(host) or not _is_near(host):
         return None
-    return next((name for name in (f"{kind}_proxy", f"{kind}_PROXY".upper()) if name in os.environ), "the system's settings")
+    return next(
+        (name for name in (f"{kind}_proxy", f"{kind}_PROXY".upper()) if name in os.environ), "the system's settings"
+    )
 
 
 def _is_near(host: str) -> bool:

@@ -98,7 +98,9 @@ class AdaptiveConcurrency:
 class Pace:
     """Keeps requests apart: no more than so many a minute, evenly spaced. 0: no limit."""
 
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, per_minute: int, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.interval = 60 / per_minute if per_minute else 0.0
         self._clock, self._sleep, self._lock, self._next = clock, sleep, threading.Lock(), 0.0
 

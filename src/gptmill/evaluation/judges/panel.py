@@ -51,7 +51,9 @@ class Panel:
 
     def metrics(self, judgements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What several judges, or pairs, add to metrics/judge.json."""
-        several = {"judges": means(judgements), "judges_agreement": agreement(judgements)} if len(self.models) > 1 else {}
+        several = (
+            {"judges": means(judgements), "judges_agreement": agreement(judgements)} if len(self.models) > 1 else {}
+        )
         return several | ({"flip_rate": self.flip_rate} if self.compares else {})
 
     def judge(self, records: Sequence[Record]) -> Iterator[dict[str, Any]]:
@@ -93,10 +95,16 @@ class Panel:
         ours, base = str(record["response"]), str(record["base_response"])
         if ours == base:
             return {"score": TIE, "failure": None, "reason": "both answers are the same"}  # which takes no judge
-        one, other = self._ask(model, record, first=ours, second=base), self._ask(model, record, first=base, second=ours)
+        one, other = (
+            self._ask(model, record, first=ours, second=base),
+            self._ask(model, record, first=base, second=ours),
+        )
         if failed := [verdict for verdict in (one, other) if verdict.value is None]:
             return {"score": None, "failure": failed[0].failure, "reason": failed[0].reason}
-        scores = [{"first": WIN, "second": LOSS}.get(one.value, TIE), {"first": LOSS, "second": WIN}.get(other.value, TIE)]
+        scores = [
+            {"first": WIN, "second": LOSS}.get(one.value, TIE),
+            {"first": LOSS, "second": WIN}.get(other.value, TIE),
+        ]
         if scores[0] == scores[1]:
             return {"score": scores[0], "flipped": False, "failure": None, "reason": one.reason}
         reason = f"a tie, because the order decides: shown first, {_outcome(scores[0])}; shown second, {_outcome(scores[1])}. {one.reason}"
@@ -140,7 +148,10 @@ def by_judge(judgements: Sequence[Mapping[str, Any]]) -> dict[str, list[float | 
 
 def means(judgements: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """The mean of each judge's scores, of those that it gave; None for a judge that gave none."""
-    return {name: round(fmean(given), 2) if (given := _given(scores)) else None for name, scores in by_judge(judgements).items()}
+    return {
+        name: round(fmean(given), 2) if (given := _given(scores)) else None
+        for name, scores in by_judge(judgements).items()
+    }
 
 
 def agreement(judgements: Sequence[Mapping[str, Any]]) -> float | None:

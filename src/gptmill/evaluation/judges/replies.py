@@ -21,8 +21,12 @@ _ENDS = r"(?![ \t]*[-−–/][ \t]*\d)"  # no range, no fraction of another kind
 _LABEL = r"\b(?:score|rating|grade)\b[*_`\s]*(?:\([^()\n]{0,20}\)[*_`\s]*)?(?:[:=]|is\b)[*_`\s]*"
 _LABELLED = re.compile(_LABEL + _NUMBER + _ENDS, re.IGNORECASE)
 _LINE = re.compile(_NUMBER + r"\s*(?:points?)?\.?", re.IGNORECASE)
-_WITH_REASON = re.compile(_NUMBER + r"(?:\s*[;–—-](?!\s*\d).*\S|,?\s+(?:because|since)\b.*|\s*\([^()]+\)\.?)", re.IGNORECASE)
-_WINNER = re.compile(r"\b(?:winner|verdict)\b[*_`\s]*(?:[:=]|is\b)[*_`\s]*(?:the\s+)?(?P<winner>first|second|tie)\b", re.IGNORECASE)
+_WITH_REASON = re.compile(
+    _NUMBER + r"(?:\s*[;–—-](?!\s*\d).*\S|,?\s+(?:because|since)\b.*|\s*\([^()]+\)\.?)", re.IGNORECASE
+)
+_WINNER = re.compile(
+    r"\b(?:winner|verdict)\b[*_`\s]*(?:[:=]|is\b)[*_`\s]*(?:the\s+)?(?P<winner>first|second|tie)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,19 @@ def read_score(text: str, worst: int, best: int) -> Verdict:
     def from_json(value: Any) -> int:
         if isinstance(value, str) and (match := _LINE.fullmatch(value.strip())):
             return _whole(match, worst, best)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > 1e9 or value != int(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or value != value
+            or abs(value) > 1e9
+            or value != int(value)
+        ):
             raise NoValue(f"{_short(value)} is no whole number")
         return _in_range(int(value), worst, best)
 
-    return _verdict(text, "score", from_json, lambda rest: _scores_in(rest, worst, best), f"no score from {worst} to {best}")
+    return _verdict(
+        text, "score", from_json, lambda rest: _scores_in(rest, worst, best), f"no score from {worst} to {best}"
+    )
 
 
 def read_winner(text: str) -> Verdict:
@@ -60,7 +72,9 @@ def read_winner(text: str) -> Verdict:
         raise NoValue(f"{_short(value)} is none of {', '.join(WINNERS)}")
 
     def in_prose(rest: str) -> Iterator[Callable[[], str]]:
-        for word in [_bare(rest)] if _bare(rest) in WINNERS else [match["winner"].lower() for match in _WINNER.finditer(rest)]:
+        for word in (
+            [_bare(rest)] if _bare(rest) in WINNERS else [match["winner"].lower() for match in _WINNER.finditer(rest)]
+        ):
             yield lambda word=word: word
 
     return _verdict(text, "winner", from_json, in_prose, "no winner")

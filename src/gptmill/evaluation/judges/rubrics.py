@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 Messages = list[dict[str, str]]
-_FILE = re.compile(r"---\n(?P<head>.*?)\n---\n(?:.*?^# system\n(?P<system>.*?))?^# user\n(?P<user>.*)", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(
+    r"---\n(?P<head>.*?)\n---\n(?:.*?^# system\n(?P<system>.*?))?^# user\n(?P<user>.*)", re.DOTALL | re.MULTILINE
+)
 
 
 class Head(Section):
@@ -62,7 +64,11 @@ class Rubric:
 
     def messages(self, record: Mapping[str, Any], limit: int, **answers: str) -> Messages:
         """What is sent about a record. `answers` are `answer`, or `first` and `second`; `limit` as in `material.blocks`."""
-        texts = {"instruction": record["instruction"], "input": record["input"], "reference": record["output"]} | answers
+        texts = {
+            "instruction": record["instruction"],
+            "input": record["input"],
+            "reference": record["output"],
+        } | answers
         shown = material.blocks({name: str(text) for name, text in texts.items()}, limit)
         if not record["input"]:
             shown["input"] = ""
@@ -92,8 +98,14 @@ class Rubric:
     def reminder(self) -> str:
         """What is added when a reply could not be read."""
         worst, best = self.head.scale
-        wanted = {"score": f"a whole number from {worst} to {best}", "winner": 'one of "first", "second", "tie"'}[self.head.reply]
-        shape = f'JSON: {{"reason": "…", "{self.head.reply}": …}}, {self.head.reply} being {wanted}' if self.head.reason else wanted
+        wanted = {"score": f"a whole number from {worst} to {best}", "winner": 'one of "first", "second", "tie"'}[
+            self.head.reply
+        ]
+        shape = (
+            f'JSON: {{"reason": "…", "{self.head.reply}": …}}, {self.head.reply} being {wanted}'
+            if self.head.reason
+            else wanted
+        )
         return f"Your last reply could not be read. Reply with nothing but {shape}."
 
 
@@ -107,7 +119,9 @@ def load(name: str, folder: Path = paths.RUBRICS) -> Rubric:
     path = known[name]
     found = _FILE.fullmatch(files.read_text(path))
     if not found:
-        raise GptmillError(f"{path} is no rubric: it must be a head between two lines ---, then `# system` (or not), then `# user`")
+        raise GptmillError(
+            f"{path} is no rubric: it must be a head between two lines ---, then `# system` (or not), then `# user`"
+        )
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     try:
         head = Head.model_validate(safe_yaml.parse(found["head"], f"{path}: its head"))
@@ -121,7 +135,9 @@ def load(name: str, folder: Path = paths.RUBRICS) -> Rubric:
         where = ".".join(map(str, first["loc"])) or "its head"
         raise GptmillError(f"{path}: {where}: {first['msg']}") from None
     except UndefinedError as error:
-        raise GptmillError(f"{path}: {error}; it may use instruction, input, reference, mark, {', '.join(answers)}") from None
+        raise GptmillError(
+            f"{path}: {error}; it may use instruction, input, reference, mark, {', '.join(answers)}"
+        ) from None
     except TemplateError as error:
         raise GptmillError(f"{path} is no Jinja template: {error}") from None
     if missing := [part for part in answers if f"<{part}-" not in sent]:
