@@ -40,7 +40,7 @@ flow: environment
 	@gptmill summary
 
 ui: environment
-	@python -m pipelines.ui
+	@gptmill up
 
 test: environment
 	@pytest --numprocesses auto --dist loadgroup --cov --cov-report=term
@@ -52,7 +52,7 @@ deps: environment
 	@python -m tools.deps
 
 reproduce: environment
-	@python -m pipelines.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(CHANGE),--change $(CHANGE))
+	@python -m tools.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(CHANGE),--change $(CHANGE))
 
 lint: environment
 	@ruff check .

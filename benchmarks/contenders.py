@@ -14,6 +14,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from gptmill.config import schema
+
 WARM_UP = 2  # steps that are not counted: memory is asked for, kernels are made
 RATE = 1e-4
 
@@ -65,8 +67,8 @@ def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
     import torch
 
     from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
-    from gptmill.training import loop
-    from gptmill.training.frozen import FrozenClassification
+    from gptmill.training import trainer
+    from gptmill.training.feature_cache import FrozenClassification
     from gptmill.training.objectives import Classification
 
     machine = _machine()
@@ -77,7 +79,7 @@ def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
     model.freeze_all_but("last_block")
     started = time.perf_counter()
     task = Classification(train, validation, work.model["context_length"], 8, 0)
-    loop.train(
+    trainer.train(
         model,
         FrozenClassification.of(task, model, machine, keep=True),
         _settings(work.epochs, work.epochs),
@@ -85,25 +87,25 @@ def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
         name="classifier",
     )
     with torch.inference_mode():
-        loop.evaluate(model, Classification(train[:1], test, work.model["context_length"], 64, 0), machine)
+        trainer.evaluate(model, Classification(train[:1], test, work.model["context_length"], 64, 0), machine)
     return {"seconds": [time.perf_counter() - started]}
 
 
 def ours_shakespeare(work: SimpleNamespace) -> dict[str, object]:
     """profiles/shakespeare.yaml, from the file's characters to the validation loss: training and evaluations, through the same loop."""
+    from gptmill.config import profiles
     from gptmill.model.gpt import GPT, GPTConfig
-    from gptmill.params import profiles
-    from gptmill.runtime import compute
-    from gptmill.training import loop
+    from gptmill.runtime import device
+    from gptmill.training import trainer
     from gptmill.training.objectives import NextToken
 
     values = profiles.load("shakespeare")
-    machine = compute.prepare(values.compute, values.seed)
+    machine = device.setup(values.compute, values.seed)
     text = np.frombuffer(Path(work.shakespeare).read_bytes(), np.uint8)
     cut = round(len(text) * (1 - values.split.corpus.validation))
     model = GPT(GPTConfig(vocab_size=values.tokenizer.vocab_size, **values.model.model_dump()))
     task = NextToken(text[:cut], text[cut:], values.model.context_length, values.base.batch_size, values.seed)
-    trained = loop.train(model, task, values.base, machine, name="shakespeare")
+    trained = trainer.train(model, task, values.base, machine, name="shakespeare")
     return {
         "seconds": [trained.seconds],
         "loss": trained.curve[-1].validation_loss,
@@ -113,24 +115,23 @@ def ours_shakespeare(work: SimpleNamespace) -> dict[str, object]:
 
 def ours_generation(work: SimpleNamespace) -> dict[str, object]:
     from gptmill.inference.decoder import Decoder
-    from gptmill.inference.generation import Decoding, generate
+    from gptmill.inference.generation import SamplingParams, generate
     from gptmill.model.gpt import GPT, GPTConfig
 
     decoder = Decoder(GPT(GPTConfig(**work.model)), half=_machine().bf16)
-    return _generation(work, lambda prompts: generate(decoder, prompts, Decoding(work.new)))
+    return _generation(work, lambda prompts: generate(decoder, prompts, SamplingParams(work.new)))
 
 
 def _machine():
-    from gptmill.params import profiles
-    from gptmill.runtime import compute
+    from gptmill.config import profiles
+    from gptmill.runtime import device
 
-    return compute.prepare(profiles.load("book").compute, 0)
+    return device.setup(profiles.load("book").compute, 0)
 
 
 def _settings(epochs: int, evaluations: int):
     """The book profile's, at a fixed rate."""
-    from gptmill import params
-    from gptmill.params import profiles
+    from gptmill.config import profiles
 
     changes = {
         "optimizer": "adamw",
@@ -141,12 +142,12 @@ def _settings(epochs: int, evaluations: int):
     }
     changes |= {"min_learning_rate": RATE, "warmup_steps": 0}
     base = profiles.load("book").base
-    return params.TrainingParams(**{name: getattr(base, name) for name in params.TrainingParams.model_fields} | changes)
+    return schema.TrainingParams(**{name: getattr(base, name) for name in schema.TrainingParams.model_fields} | changes)
 
 
 def _steps_of_the_loop(model, task, machine) -> list[float]:
     """Seconds between one batch's collation and the next one's: a whole turn of the loop."""
-    from gptmill.training import loop
+    from gptmill.training import trainer
 
     class Timed:
         def __init__(self) -> None:
@@ -160,7 +161,7 @@ def _steps_of_the_loop(model, task, machine) -> list[float]:
             return task.collate(rows)
 
     timed = Timed()
-    loop.train(model, timed, _settings(1, 1), machine, name="steps")
+    trainer.train(model, timed, _settings(1, 1), machine, name="steps")
     return [after - before for before, after in itertools.pairwise(timed.at)][WARM_UP:]
 
 

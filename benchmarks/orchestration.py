@@ -46,8 +46,9 @@ class Overhead:
 
 def measure(repository: Path) -> Overhead:
     """Two clones of the last commit, one for each way; the whole pipeline on profile mini, then again with nothing to do."""
-    from gptmill.params import profiles
-    from pipelines import reproduce, servers
+    from gptmill.commands import servers
+    from gptmill.config import profiles
+    from tools import reproduce
 
     with tempfile.TemporaryDirectory(prefix="gptmill-overhead-") as temporary:
         clones = {way: Path(temporary, way[0]) for way in (FLOW, REPRO)}

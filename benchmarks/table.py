@@ -126,7 +126,10 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, over
         if work.real
         else "the sample's, as many of them: no `GPTMILL_MIRROR` was set"
     )
-    size = f"{work.model['n_layers']} layers, {work.model['n_heads']} heads, {work.model['d_model']} wide, {work.model['vocab_size']:,} tokens"
+    sizes = work.model
+    size = (
+        f"{sizes['n_layers']} layers, {sizes['n_heads']} heads, {sizes['d_model']} wide, {sizes['vocab_size']:,} tokens"
+    )
     text = [
         "# Benchmarks",
         "",

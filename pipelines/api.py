@@ -13,9 +13,9 @@ from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
+from gptmill.commands import servers
 from gptmill.core import addresses
 from gptmill.core.errors import GptmillError
-from pipelines import servers
 
 PATIENCE = 10.0  # seconds for a server to answer
 WITH_A_KEY = (401, 403)

@@ -18,9 +18,9 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import PREFECT_API_URL
 
 from gptmill.commands import stage_process
+from gptmill.config import safe_yaml
 from gptmill.core.errors import GptmillError
 from gptmill.core.terminal import errors_shown
-from gptmill.params import safe_yaml
 from pipelines import api
 from pipelines.flow import pipeline
 

@@ -25,15 +25,16 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from gptmill import params
+from gptmill import config
+from gptmill.commands.watchdog import ended_by_signals
+from gptmill.config.schema import Params
 from gptmill.core import paths
 from gptmill.core.errors import Unavailable
 from gptmill.core.terminal import errors_shown, say, visible
 from gptmill.ingest import refresh
-from gptmill.params import Params
-from pipelines import api, graph, isolation, outcome
-from pipelines.isolation import Place
-from pipelines.processes import Ended, Processes, Stopped, ended_by_signals
+from pipelines import api, graph, summary, workspace
+from pipelines.processes import Processes, ProcessResult, Stopped
+from pipelines.workspace import Workspace
 
 SIDE_BY_SIDE = 4  # stages at once; each may use all cores, so more would only make them wait for one another
 PAUSES = [10, 60, 240]  # seconds before a stage that asks the network is tried again
@@ -50,10 +51,10 @@ MLFLOW_PATIENCE = 60  # seconds for MLflow to be told that the run is over
 MLFLOW_HASTE = 2
 
 
-class Work:
+class PipelineRun:
     """One run: where it works, what it has started, and which stages have run in it."""
 
-    def __init__(self, place: Place, processes: Processes, force: bool) -> None:
+    def __init__(self, place: Workspace, processes: Processes, force: bool) -> None:
         self.place, self.processes, self.force = place, processes, force
         self.environment = place.environment(str(flow_run.id))
         self.ran: set[str] = set()  # or were taken from DVC's cache: their outputs are others than before
@@ -112,7 +113,7 @@ class Work:
             )
         return _state(command, ended, said, self.processes.stopped)
 
-    def _run(self, command: list[str], minutes: float | None = None) -> tuple[Ended, deque[str]]:
+    def _run(self, command: list[str], minutes: float | None = None) -> tuple[ProcessResult, deque[str]]:
         """Run `python -m` with that command where the run works; what it prints is the task's log. How it ended, and the last lines."""
         logger = get_run_logger()
         said: deque[str] = deque(maxlen=200)
@@ -151,17 +152,17 @@ def pipeline(
     runs = {flow_run.id, flow_run.root_flow_run_id or flow_run.id}
     with Processes() as processes, api.watched(runs, lambda: processes.stop("the run was cancelled")):
         if profile is None and not overrides:
-            where = isolation.workspace(root, processes, say)
+            where = workspace.workspace(root, processes, say)
         else:
-            where = isolation.copy(
+            where = workspace.copy(
                 root, refresh.pinned(text), "-".join([profile or "", *(overrides or [])]), processes, say
             )
         try:
             with where as place:
                 if not place.experiment:
-                    for line in refresh.refresh_local(params.load()):
+                    for line in refresh.refresh_local(config.load()):
                         say(line)
-                work = Work(place, processes, force)
+                work = PipelineRun(place, processes, force)
                 stages = graph.needed(_read(place, processes, say, check=not force), targets or [])
                 states = _run(work, stages)
                 return _conclude(work, states, promote)
@@ -171,7 +172,7 @@ def pipeline(
             return Cancelled(message=BY_HAND)
 
 
-def _read(place: Place, processes: Processes, say: Callable[[str], None], *, check: bool) -> list[graph.Stage]:
+def _read(place: Workspace, processes: Processes, say: Callable[[str], None], *, check: bool) -> list[graph.Stage]:
     """The stages, as soon as DVC can tell. Raises `Stopped` when the run is stopped while it waits."""
     waits = False
     while True:
@@ -187,16 +188,16 @@ def _read(place: Place, processes: Processes, say: Callable[[str], None], *, che
 
 def checked(root: Path, targets: list[str] | None, profile: str | None, overrides: list[str] | None) -> str:
     """The text of params.yaml for these parameters of the flow. Raises `GptmillError` that names what is wrong with one of them."""
-    text = isolation.parameters(root, profile, overrides or [])
-    refresh.check_local(params.parse(text))
+    text = workspace.parameters(root, profile, overrides or [])
+    refresh.check_local(config.parse(text))
     if targets:
         graph.needed(graph.read(str(root)), targets)
     return text
 
 
-def _run(work: Work, stages: list[graph.Stage]) -> dict[str, State]:
+def _run(work: PipelineRun, stages: list[graph.Stage]) -> dict[str, State]:
     """The state in which each stage ended."""
-    values = params.load(work.place.folder / paths.PARAMS)
+    values = config.load(work.place.folder / paths.PARAMS)
     futures: dict[str, PrefectFuture] = {}
     for stage in stages:
         futures[stage.name] = work.task(stage, values).submit(wait_for=[futures[name] for name in stage.upstream])
@@ -208,12 +209,12 @@ def _run(work: Work, stages: list[graph.Stage]) -> dict[str, State]:
     return {name: future.state for name, future in futures.items()}
 
 
-def _conclude(work: Work, states: dict[str, State], promote: bool) -> State:
+def _conclude(work: PipelineRun, states: dict[str, State], promote: bool) -> State:
     """Save, promote and tell what there is to tell; the flow's own state."""
-    place, told = work.place, outcome.summary(states)
-    outcome.show(states)
+    place, told = work.place, summary.summary(states)
+    summary.show(states)
     done = all(state.is_completed() for state in states.values())
-    if any(outcome.kind(state) in ("ran", "failed", "stopped") for state in states.values()):
+    if any(summary.kind(state) in ("ran", "failed", "stopped") for state in states.values()):
         _tell_mlflow(work, done)
     unfinished = (
         f" The next run with these parameters goes on in {place.folder.relative_to(place.root)}."
@@ -225,7 +226,7 @@ def _conclude(work: Work, states: dict[str, State], promote: bool) -> State:
     if not done:
         return Failed(message=told + unfinished)
     if place.experiment:
-        isolation.save(place, list(states), work.processes, work.environment, get_run_logger().info)
+        workspace.save(place, list(states), work.processes, work.environment, get_run_logger().info)
         told += f" Saved as the DVC experiment {place.experiment}."
     if promote:
         state = task(work.promote, name="promote", task_run_name="promote", cache_policy=NO_CACHE)(return_state=True)
@@ -234,16 +235,16 @@ def _conclude(work: Work, states: dict[str, State], promote: bool) -> State:
             ended = Cancelled if state.is_cancelled() else Failed
             return ended(message=f"{told} promote: {state.message}{unfinished}")
     if place.experiment or work.ran:
-        pages = isolation.keep(place)
+        pages = workspace.keep(place)
         try:
-            outcome.publish(place.folder, pages, place.experiment)
+            summary.publish(place.folder, pages, place.experiment)
         except Exception as error:  # noqa: BLE001 - the stages are done: what is told about them may not undo that
             get_run_logger().warning("the artifacts could not be made: %s", error)
-    isolation.remove(place)
+    workspace.remove(place)
     return Completed(message=told)
 
 
-def _tell_mlflow(work: Work, done: bool) -> None:
+def _tell_mlflow(work: PipelineRun, done: bool) -> None:
     """The pipeline's run in MLflow is over. Nothing of the flow depends on MLflow's being there."""
     command = [sys.executable, "-m", "gptmill", "sync", *([] if done else ["--failed"])]
     seconds = MLFLOW_HASTE if work.processes.stopped else MLFLOW_PATIENCE
@@ -264,7 +265,9 @@ def _tell_mlflow(work: Work, done: bool) -> None:
         get_run_logger().info(line)
 
 
-def _state(command: list[str], ended: Ended, said: deque[str], stopped: str, minutes: float | None = None) -> State:
+def _state(
+    command: list[str], ended: ProcessResult, said: deque[str], stopped: str, minutes: float | None = None
+) -> State:
     if not ended.code:
         return Completed(message="ran")
     if ended.stopped:
@@ -272,7 +275,7 @@ def _state(command: list[str], ended: Ended, said: deque[str], stopped: str, min
     if ended.too_long:
         why = f"took longer than the {minutes:g} minutes that dvc.yaml gives it (meta: minutes), and was ended"
         return Failed(name="TimedOut", message=why)
-    why = outcome.reason(said) or f"{' '.join(command)} ended with {ended.code}"
+    why = summary.reason(said) or f"{' '.join(command)} ended with {ended.code}"
     return Failed(name=UNAVAILABLE, message=why) if any(AGAIN in line for line in said) else Failed(message=why)
 
 

@@ -7,8 +7,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from gptmill.config.schema import Params
 from gptmill.core.errors import GptmillError
-from gptmill.params import Params
 
 
 @dataclass(frozen=True)

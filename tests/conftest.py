@@ -12,16 +12,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
+from gptmill.config import schema
+
 # Before torch and the tools are imported: tiny models are fastest on one thread, and no test may ask the network.
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "MPLBACKEND": "agg"}
 
 import hypothesis
 import pytest
 
-from gptmill import params
+from gptmill import config
 from gptmill.commands import stage
+from gptmill.config import profiles
 from gptmill.model.gpt import GPT, GPTConfig
-from gptmill.params import profiles
 from gptmill.text import tokenizer
 from tools.deps import recorded_reads
 
@@ -115,7 +117,7 @@ def built(tmp_path_factory) -> Built:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        values = params.load()
+        values = config.load()
         for address in order:
             name, _, item = address.partition("@")
             with recorded_reads(values) as built.read[address]:
@@ -152,7 +154,7 @@ def words() -> tokenizer.Tokenizer:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory) -> Iterator[str]:
     """The address of the API of a Prefect server that stays."""
-    from pipelines import servers
+    from gptmill.commands import servers
 
     folder = tmp_path_factory.mktemp("prefect")
     server = servers.prefect(servers.free_port())
@@ -183,23 +185,23 @@ def cpu():
     """The CPU in float32."""
     import torch
 
-    from gptmill.runtime.compute import Compute
+    from gptmill.runtime.device import Runtime
 
-    return Compute(torch.device("cpu"), bf16=False)
+    return Runtime(torch.device("cpu"), bf16=False)
 
 
 @pytest.fixture
-def training() -> Callable[..., params.TrainingParams]:
+def training() -> Callable[..., schema.TrainingParams]:
     """Training parameters with defaults that suit a tiny task: `training(epochs=3)`."""
 
-    def make(**changes: object) -> params.TrainingParams:
+    def make(**changes: object) -> schema.TrainingParams:
         defaults = dict(
             optimizer="adamw", epochs=2, batch_size=4, micro_batch_size=0, learning_rate=0.01, warmup_steps=2
         )
         defaults |= dict(
             min_learning_rate=0.001, weight_decay=0.1, gradient_clip=1.0, evaluations=4, patience=0, keep="best"
         )
-        return params.TrainingParams(**(defaults | changes))
+        return schema.TrainingParams(**(defaults | changes))
 
     return make
 

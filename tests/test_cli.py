@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gptmill import cli
+from gptmill.config import profiles
 from gptmill.core import files, paths, terminal
-from gptmill.params import profiles
 
 
 @pytest.fixture
@@ -136,12 +136,14 @@ def test_generate_takes_an_empty_prompt_and_a_long_one(in_built, gptmill):
 
 def test_a_streamed_text_is_the_text(in_built, gptmill):
     """Pieces are whole characters, and together what the tokens mean."""
-    from gptmill.inference.generation import Decoding, generate
+    from gptmill.inference.generation import SamplingParams, generate
     from gptmill.model import weights
     from gptmill.text import tokenizer
 
     model, words = weights.load(paths.BASE_MODEL), tokenizer.load(paths.BASE_MODEL)
-    [completion] = generate(model, [words.encode("the")], Decoding(40, temperature=3.0, seed=1, stop=words.end_of_text))
+    [completion] = generate(
+        model, [words.encode("the")], SamplingParams(40, temperature=3.0, seed=1, stop=words.end_of_text)
+    )
     out = gptmill("generate", "the", "--max-new-tokens", "40", "--temperature", "3", "--top-k", "0", "--seed", "1")[1]
     assert out == "the" + terminal.visible(words.decode(completion.tokens)) + "\n"
 

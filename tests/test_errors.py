@@ -150,7 +150,8 @@ def test_every_way_to_the_terminal_takes_control_characters_out(capsys):
 
 
 def test_warnings_take_control_characters_out():
-    program = f"from gptmill.core import terminal; import logging\nwith terminal.errors_shown(): logging.getLogger('gptmill').warning({ESCAPE!r})"
+    program = "from gptmill.core import terminal; import logging\n"
+    program += f"with terminal.errors_shown(): logging.getLogger('gptmill').warning({ESCAPE!r})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr.startswith("\\u001b]0;title\\u0007")
 

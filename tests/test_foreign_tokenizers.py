@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from gptmill.core.errors import GptmillError
 from gptmill.inference import responses
-from gptmill.inference.generation import Decoding, generate
-from gptmill.inference.progress import Progress
-from gptmill.inference.serving import Assistant, TextGenerator
+from gptmill.inference.generation import SamplingParams, generate
+from gptmill.inference.models import Assistant, TextGenerator
+from gptmill.inference.resumable import ResumableJsonl
 from gptmill.model import folders, weights
 from gptmill.model.gpt import GPT, GPTConfig
-from gptmill.pretrained import exchange
+from gptmill.pretrained import convert
 from gptmill.text import tokenizer
 from gptmill.text.prompts import STYLES
 from gptmill.text.tokenizer import END_OF_TEXT, Tokenizer
@@ -78,7 +78,7 @@ def change(folder: Path, name: str, **values: object) -> None:
 def refused(folder: Path, to: Path) -> str:
     """The one error that importing the folder, and generating from it as it is, ends in."""
     with pytest.raises(GptmillError) as error:
-        exchange.import_weights(str(folder), to)
+        convert.import_weights(str(folder), to)
     assert not to.exists()
     with pytest.raises(GptmillError) as raw:
         TextGenerator(folder)
@@ -105,7 +105,7 @@ def accepted(request, tmp_path_factory, words):
         folder_of(path / "there", hub)
     else:
         weights.save(GPT(GPTConfig(words.vocab_size, 64, 1, 2, 16)), words, path / "there")
-    exchange.import_weights(str(path / "there"), path / "here")
+    convert.import_weights(str(path / "there"), path / "here")
     return path / "there", AutoTokenizer.from_pretrained(path / "there"), tokenizer.load(path / "here")
 
 
@@ -128,7 +128,7 @@ def test_what_is_accepted_has_the_size_and_the_end_of_transformers(accepted):
 
 def test_what_was_imported_is_exported(accepted, tmp_path):
     folder, *_ = accepted
-    exchange.export_weights(folder.parent / "here", tmp_path / "out", "huggingface")
+    convert.export_weights(folder.parent / "here", tmp_path / "out", "huggingface")
     came = {path.name: path.read_bytes() for path in folder.iterdir() if "token" in path.name}
     assert came and came == {name: (tmp_path / "out" / name).read_bytes() for name in came}
 
@@ -148,15 +148,15 @@ def test_a_vocabulary_and_merges_of_two_files_are_read_and_exported(tmp_path):
     (folder / "vocab.json").write_text(json.dumps(model["vocab"]))
     merges = "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in model["merges"])
     (folder / "merges.txt").write_text(merges)
-    exchange.import_weights(str(folder), tmp_path / "here")
+    convert.import_weights(str(folder), tmp_path / "here")
     (tmp_path / "whole.json").rename(folder / "tokenizer.json")
     assert tokenizer.load(tmp_path / "here").gives_the_ids_of(tokenizer.load(folder))
-    exchange.export_weights(tmp_path / "here", tmp_path / "out", "huggingface")
+    convert.export_weights(tmp_path / "here", tmp_path / "out", "huggingface")
     assert (tmp_path / "out/merges.txt").read_text() == merges
     (folder / "tokenizer.json").unlink()
     (folder / "merges.txt").write_text("\n".join(reversed(merges.splitlines())))
     with pytest.raises(GptmillError, match="its merges do not stand in the order"):
-        exchange.import_weights(str(folder), tmp_path / "other")
+        convert.import_weights(str(folder), tmp_path / "other")
 
 
 # --- refused ---
@@ -255,7 +255,7 @@ def test_everything_that_differs_is_one_error(tmp_path):
     )
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()
-    assert "tokenizer   none" in exchange.import_weights(str(folder), tmp_path / "here")
+    assert "tokenizer   none" in convert.import_weights(str(folder), tmp_path / "here")
 
 
 @pytest.mark.parametrize(
@@ -265,10 +265,10 @@ def test_a_tokenizer_of_another_kind_is_not_taken_for_gpt2s(tmp_path, monkeypatc
     folder = folder_of(tmp_path / "there", trained([]))
     for path in folder.glob("*token*"):
         path.unlink()
-    monkeypatch.setattr(exchange, "GPT2_VOCAB_SIZE", json.loads((folder / "config.json").read_text())["vocab_size"])
+    monkeypatch.setattr(convert, "GPT2_VOCAB_SIZE", json.loads((folder / "config.json").read_text())["vocab_size"])
     (folder / name).write_text("{}")
     with pytest.raises(GptmillError, match=f"can't represent, in {name} without a tokenizer.json"):
-        exchange.import_weights(str(folder), tmp_path / "here")
+        convert.import_weights(str(folder), tmp_path / "here")
 
 
 def test_a_vocabulary_without_its_merges_is_refused(tmp_path):
@@ -277,7 +277,7 @@ def test_a_vocabulary_without_its_merges_is_refused(tmp_path):
     (folder / "tokenizer.json").unlink()
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
     with pytest.raises(GptmillError, match="has no merges.txt next to it"):
-        exchange.import_weights(str(folder), tmp_path / "here")
+        convert.import_weights(str(folder), tmp_path / "here")
 
 
 def test_merges_in_another_order_or_of_other_pairs_are_refused(tmp_path):
@@ -326,7 +326,7 @@ def test_an_id_without_a_token_is_never_chosen(padded, words, decoding, half):
 
     model, _ = folders.load_with_tokenizer(padded)
     prompts = [words.encode("the mill"), words.encode("a cat")]
-    settings = Decoding(9, stop=words.end_of_text, vocab_size=words.vocab_size, **decoding)
+    settings = SamplingParams(9, stop=words.end_of_text, vocab_size=words.vocab_size, **decoding)
     for completion in generate(Decoder(model, half=half), prompts, settings):
         assert all(token < words.vocab_size for token in completion.tokens)
 
@@ -335,9 +335,9 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, words, cpu, tmp_
     from typer.testing import CliRunner
 
     from gptmill.cli import app
+    from gptmill.config.schema import GenerateParams
     from gptmill.inference.samples import Samples
-    from gptmill.params import GenerateParams
-    from gptmill.training.loop import Evaluation, Trained
+    from gptmill.training.trainer import Evaluation, TrainResult
 
     for verb in ("generate", "ask"):
         assert (
@@ -347,8 +347,10 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, words, cpu, tmp_
     model, _ = folders.load_with_tokenizer(padded)
     params = GenerateParams(max_new_tokens=5, temperature=0.0, top_k=0, batch_size=2, compare_base=False)
     style = STYLES["alpaca"]
-    assert responses.respond(model, words, style, ["a", "b"], params, 0, cpu, Progress(tmp_path / "progress.jsonl"))
-    trained = Trained(by_accuracy=False, keep_last=True)
+    assert responses.respond(
+        model, words, style, ["a", "b"], params, 0, cpu, ResumableJsonl(tmp_path / "progress.jsonl")
+    )
+    trained = TrainResult(by_accuracy=False, keep_last=True)
     trained.curve.append(Evaluation(1, 1.0, 1, 0.1, 1.0, 1.0, 0.0, 0.0))
     logged = {}
     Samples(model, words, words.encode("the"), cpu, logged.__setitem__)(trained)
@@ -363,5 +365,5 @@ def test_a_model_of_its_tokenizers_size_gives_what_it_gave(make_gpt, words):
         {"temperature": 0.9, "top_k": 20},
         {"temperature": 1.3, "top_p": 0.8, "repetition_penalty": 1.2},
     ):
-        before = generate(model, prompts, Decoding(12, **settings))
-        assert generate(model, prompts, Decoding(12, vocab_size=words.vocab_size, **settings)) == before
+        before = generate(model, prompts, SamplingParams(12, **settings))
+        assert generate(model, prompts, SamplingParams(12, vocab_size=words.vocab_size, **settings)) == before

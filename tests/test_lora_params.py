@@ -2,9 +2,10 @@
 
 import pytest
 
-from gptmill import params
+from gptmill import config
+from gptmill.config import schema
+from gptmill.config.rendering import render
 from gptmill.core.errors import GptmillError
-from gptmill.params.rendering import render
 
 LAYERS = "layers: [qkv, projection, expand, contract]\n"
 
@@ -20,7 +21,7 @@ LAYERS = "layers: [qkv, projection, expand, contract]\n"
 )
 def test_wrong_layers_are_told(tmp_path, layers, told):
     path = tmp_path / "params.yaml"
-    path.write_text(render(params.Params(), "").replace(LAYERS, f"layers: {layers}\n", 1))
+    path.write_text(render(schema.Params(), "").replace(LAYERS, f"layers: {layers}\n", 1))
     with pytest.raises(GptmillError) as error:
-        params.load(path)
+        config.load(path)
     assert told in str(error.value)

@@ -12,7 +12,7 @@ import time
 import httpx
 import pytest
 
-from gptmill import params
+from gptmill import config
 from gptmill.core import paths
 from gptmill.registry.promote import promote
 
@@ -29,7 +29,7 @@ def champion(built, tmp_path_factory):
         patch.chdir(built.folder)
         patch.setenv("MLFLOW_TRACKING_URI", store)
         patch.delenv("PYTHONPATH", raising=False)
-        [outcome] = promote(params.load(), ["classifier"])
+        [outcome] = promote(config.load(), ["classifier"])
         assert outcome.decision.verdict == "promoted"
         patch.chdir(folder)
         with socket.socket() as free:
@@ -77,7 +77,7 @@ def test_the_served_champion_answers_as_gptmill_classify_does(champion, in_built
     said = subprocess.run(["gptmill", "classify", TEXTS[0]], capture_output=True, text=True, check=True).stdout
     label, percent = re.fullmatch(r"(\w+) \(([\d.]+)%\)\n", said).groups()
     assert rows[0]["label"] == label and rows[0]["probability"] * 100 == pytest.approx(float(percent), abs=0.06)
-    from gptmill.inference.serving import TextClassifier
+    from gptmill.inference.models import TextClassifier
 
     assert [(row["label"], row["probability"]) for row in rows] == [
         (label, pytest.approx(sure, abs=1e-4)) for label, sure in TextClassifier(paths.CLASSIFIER_MODEL).classify(TEXTS)

@@ -20,14 +20,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gptmill import params, stages
+from gptmill import config, stages
+from gptmill.config import profiles
 from gptmill.core.errors import GptmillError
 from gptmill.ingest import refresh
-from gptmill.params import profiles
-from pipelines import isolation
+from pipelines import workspace
 
 MARK = "PRECIOUS-7f3a"
-DESCRIBED = list(params.describe(profiles.load("mini", Path(__file__).parents[1])))
+DESCRIBED = list(config.describe(profiles.load("mini", Path(__file__).parents[1])))
 KEYS = [key for key, *_ in DESCRIBED]
 TEXTS = [key for key, value, _ in DESCRIBED if isinstance(value, str | list)]
 PLACES = [
@@ -221,10 +221,10 @@ def test_check_and_download_touch_nothing_outside(world, values):
     def act() -> None:
         world.set(values)
         try:
-            given = params.load()
+            given = config.load()
             refresh.check_local(given)
             list(refresh.refresh_local(given))
-            given = params.load()
+            given = config.load()
         except GptmillError:
             return
         for name in ("corpus", "spam", "instructions"):
@@ -244,7 +244,7 @@ def test_overrides_of_the_flow_touch_nothing_outside(world, values):
         for key, new in values.items():
             for profile in (None, str(world.meant(new))):
                 with suppress(GptmillError):
-                    isolation.parameters(world.project, profile, [f"{key}={world.meant(new)}"])
+                    workspace.parameters(world.project, profile, [f"{key}={world.meant(new)}"])
 
     unharmed(world, values, act)
 
@@ -286,7 +286,7 @@ def test_a_link_from_an_output_to_outside_is_refused_by_the_check(world, place):
     try:
         world.set({})
         with pytest.raises(GptmillError, match=f"{place} leads out of the project, to {kept}"):
-            refresh.check_local(params.load())
+            refresh.check_local(config.load())
     finally:
         path.unlink()
         (world.project / "models/link").parent.mkdir(exist_ok=True)

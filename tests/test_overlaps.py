@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gptmill import params
+from gptmill import config
 from gptmill.cli import app
+from gptmill.config import overlaps
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
-from gptmill.params import overlaps
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_what_no_file_system_can_have_is_one_error(project, address):
     with pytest.raises(
         GptmillError, match="data.spam: urls: (.*can't be a path|.*is too long for a path|an address must not be empty)"
     ):
-        params.load()
+        config.load()
 
 
 @pytest.mark.parametrize("option", [
@@ -99,7 +99,7 @@ def test_of_torchruns_options_those_that_write_or_start_something_are_refused(pr
     for launcher in (f"torchrun {option}", f"torchrun --standalone --nproc-per-node 2 {option}"):
         paths.PARAMS.write_text(text.replace('launcher: ""', f'launcher: "{launcher}"'))
         with pytest.raises(GptmillError, match="compute.launcher: .* is not allowed; of torchrun's options these are"):
-            params.load()
+            config.load()
 
 
 def test_the_name_of_a_raw_file_is_no_longer_than_a_file_system_takes(project):
@@ -113,7 +113,7 @@ def test_the_name_of_a_raw_file_is_no_longer_than_a_file_system_takes(project):
     ):
         paths.PARAMS.write_text(text.replace("topics.csv", name))
         if fits:
-            assert params.load().data.spam.file == name
+            assert config.load().data.spam.file == name
         else:
             with pytest.raises(GptmillError, match="data.spam: file"):
-                params.load()
+                config.load()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import params, stages
+from gptmill import config, stages
+from gptmill.config import profiles
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.ingest import own_data, refresh
-from gptmill.params import profiles
 
 WITH_COLUMNS, NO_COLUMNS = "columns: [label, text]", "columns: []  # it has a header"
 TABLE = "label,text\n" + "".join(f"ham,see you at {n}\nspam,WIN {n} NOW\n" for n in range(9))
@@ -98,7 +98,7 @@ def test_a_file_that_was_added_is_there_in_a_fresh_clone_and_nothing_runs_again(
 def test_many_texts_are_the_corpus_without_the_page_that_git_has_there(repository):
     given = [outside(repository, f"{name}.txt", f"Story {name}.\n" * 400) for name in "ba"]
     add("corpus", *given)
-    values = params.load()
+    values = config.load()
     assert values.data.corpus.urls == ["data/sources/corpus"]
     stages.run("download", values, "corpus")
     read = paths.raw_file("corpus", "corpus.txt").read_text()
@@ -192,14 +192,14 @@ def test_what_was_corrected_in_place_is_pinned_once(project, kind, monkeypatch):
     )
 
     def told() -> list[str]:
-        return list(refresh.refresh_local(params.load()))
+        return list(refresh.refresh_local(config.load()))
 
-    monkeypatch.setattr("gptmill.ingest.fetching.download", lambda *_, **__: pytest.fail("a server was asked"))
+    monkeypatch.setattr("gptmill.ingest.download.download", lambda *_, **__: pytest.fail("a server was asked"))
     assert "pinned as data.spam.sha256" in told()[0] and told() == []
-    first = params.load().data.spam.sha256
+    first = config.load().data.spam.sha256
     mine.write_text(TABLE + "ham,bye\n")
     [line] = told()
-    assert f"has changed: {first} -> {params.load().data.spam.sha256}" in line and told() == []
+    assert f"has changed: {first} -> {config.load().data.spam.sha256}" in line and told() == []
 
 
 def test_a_server_that_stands_before_a_path_decides(project, monkeypatch):
@@ -207,11 +207,11 @@ def test_a_server_that_stands_before_a_path_decides(project, monkeypatch):
     text = paths.PARAMS.read_text().replace("source: sample", "source: custom").replace(WITH_COLUMNS, NO_COLUMNS)
     urls = "['http://127.0.0.1:9/a.csv', mine.csv]"
     paths.PARAMS.write_text(text.replace("    file: spam.tsv\n    urls: []", f"    file: mine.csv\n    urls: {urls}"))
-    assert list(refresh.refresh_local(params.load())) == []
+    assert list(refresh.refresh_local(config.load())) == []
     files.write_json(
         paths.source_record("spam"), {"origin": "mine.csv", "fetched": {"sha256": "0" * 64}}
     )  # it did not answer then
-    assert len(list(refresh.refresh_local(params.load()))) == 1
+    assert len(list(refresh.refresh_local(config.load()))) == 1
 
 
 def test_the_old_bytes_never_come_back_from_dvcs_cache(repository):
@@ -228,6 +228,6 @@ def test_the_old_bytes_never_come_back_from_dvcs_cache(repository):
             run("dvc", "repro", "download@spam")
         Path("mine.csv").write_text(content)
         paths.PARAMS.write_text(own)
-        assert len(list(refresh.refresh_local(params.load()))) == 1
+        assert len(list(refresh.refresh_local(config.load()))) == 1
         run("dvc", "repro", "download@spam")
         assert paths.raw_file("spam", "mine.csv").read_text() == content

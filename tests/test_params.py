@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from gptmill import params, stages
+from gptmill import config, stages
 from gptmill.cli import app
+from gptmill.config import completing, profiles, schema
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
-from gptmill.params import completing, profiles
 from gptmill.text import prompts, tokenizer
 
 JUDGE = {"model": "llama3", "base_url": "http://host/v1", "api_key_env": "", "input_price": 0.0, "output_price": 0.0}
@@ -44,14 +44,14 @@ def changed(project):
 
 def problems(path: Path = paths.PARAMS) -> str:
     with pytest.raises(GptmillError) as caught:
-        params.load(path)
+        config.load(path)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_profile_gives_a_whole_file_with_its_values_that_explains_each_line(project, name):
     paths.PARAMS.write_text(profiles.text(name))
-    assert params.load() == profiles.load(name)
+    assert config.load() == profiles.load(name)
     keys = [
         line for line in paths.PARAMS.read_text().splitlines() if re.match(r" *(- )?\w+: ", line) and "  # " not in line
     ]
@@ -66,7 +66,7 @@ def test_a_profile_is_an_overlay_that_names_only_what_differs():
             found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         return found
 
-    defaults = leaves(params.Params().model_dump())
+    defaults = leaves(schema.Params().model_dump())
     for name in PROFILES:
         overlay = leaves(
             YAML(typ="safe").load((Path(__file__).parents[1] / "profiles" / f"{name}.yaml").read_text()) or {}
@@ -146,7 +146,7 @@ def test_ones_own_data_are_params(changed):
         "data.spam.labels": ["a", "b", "c", "d"],
         "data.spam.quotes": True,
     }
-    assert params.load(changed(CUSTOM | four)).data.spam.wanted() == {"label": "topic", "text": "body"}
+    assert config.load(changed(CUSTOM | four)).data.spam.wanted() == {"label": "topic", "text": "body"}
 
 
 @pytest.mark.parametrize(("changes", "said"), [
@@ -210,13 +210,13 @@ def test_sizes_that_no_machine_has_are_told_with_their_memory(changed, changes, 
 
 
 def test_the_memory_of_a_model_is_compared_with_this_machines_before_work_begins(changed, monkeypatch):
-    values = params.load(changed({"model.n_layers": 1000, "model.d_model": 1024}))  # another machine may have it
+    values = config.load(changed({"model.n_layers": 1000, "model.d_model": 1024}))  # another machine may have it
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=24 * 10**9))
     said = "takes 50.4 GB for the weights alone, 202 GB to train; this machine has 24.0 GB of memory"
     with pytest.raises(GptmillError, match=said):
         CliRunner().invoke(app, ["params", "check"], catch_exceptions=False)
     monkeypatch.setattr("gptmill.text.tokenizer.load", lambda folder: SimpleNamespace(vocab_size=257))
-    monkeypatch.setattr("gptmill.text.tokens.read", lambda folder, split: [])
+    monkeypatch.setattr("gptmill.text.token_files.read", lambda folder, split: [])
     with pytest.raises(GptmillError, match=said):
         stages.run("pretrain", values)
 
@@ -290,11 +290,11 @@ def test_numbers_are_read_as_dvc_reads_them(project):
     text, count = re.subn(r"(base:.*?\n  learning_rate: )\S+", r"\g<1>2e-3", paths.PARAMS.read_text(), flags=re.DOTALL)
     assert count == 1
     paths.PARAMS.write_text(text)
-    assert params.load().base.learning_rate == 0.002
+    assert config.load().base.learning_rate == 0.002
 
 
 def test_params_cannot_be_changed_after_they_were_read(project):
-    values = params.load()
+    values = config.load()
     with pytest.raises(ValidationError, match="frozen"):
         values.seed = 5
     with pytest.raises(ValidationError, match="frozen"):
@@ -310,7 +310,7 @@ def test_describe_has_every_key_of_the_file_with_its_value_and_what_it_means(pro
             found |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         return found
 
-    described = list(params.describe(params.load()))
+    described = list(config.describe(config.load()))
     assert {key: value for key, value, _ in described} == leaves(YAML(typ="safe").load(paths.PARAMS.read_text()))
     assert [key for key, _, description in described if not description] == []
 
@@ -318,14 +318,14 @@ def test_describe_has_every_key_of_the_file_with_its_value_and_what_it_means(pro
 def test_a_profile_replaces_another_profile(project):
     profiles.use("mini", force=True)
     assert "now has profile sample, the default" in profiles.use("sample")
-    assert params.load() == params.Params()
+    assert config.load() == schema.Params()
     assert "is profile sample already" in profiles.use("sample")
 
 
 def test_a_profile_is_put_where_there_are_no_params(project):
     paths.PARAMS.unlink()
     profiles.use("mini")
-    assert params.load() == profiles.load("mini")
+    assert config.load() == profiles.load("mini")
 
 
 def test_a_profile_replaces_changes_of_ones_own_only_by_force(changed):
@@ -334,7 +334,7 @@ def test_a_profile_replaces_changes_of_ones_own_only_by_force(changed):
         profiles.use("sample")
     assert paths.PARAMS.read_bytes() == before
     profiles.use("sample", force=True)
-    assert params.load() == params.Params()
+    assert config.load() == schema.Params()
 
 
 def test_a_hash_that_refresh_pinned_is_no_change_of_ones_own(project):
@@ -343,7 +343,7 @@ def test_a_hash_that_refresh_pinned_is_no_change_of_ones_own(project):
     paths.PARAMS.write_text(pinned)
     assert "is profile mini already" in profiles.use("mini") and paths.PARAMS.read_text() == pinned
     profiles.use("sample")
-    assert params.load() == params.Params()
+    assert config.load() == schema.Params()
 
 
 @pytest.mark.parametrize("name", ["huge", "../params", ""])
@@ -379,7 +379,7 @@ def test_missing_keys_are_added_with_their_defaults_and_comments_and_nothing_els
     assert "missing; " in told and "`gptmill params complete` adds what is missing" in told
     added = list(completing.complete())
     assert added and all(f"{line.partition(' ')[0]}: missing; " in told for line in added)
-    assert params.load().instruct.epochs == 77
+    assert config.load().instruct.epochs == 77
     now = paths.PARAMS.read_text()
     assert now.startswith("# mine\n") and now.endswith("# also mine\n")
     assert sorted(line for line in now.splitlines() if line) == sorted(
@@ -390,7 +390,7 @@ def test_missing_keys_are_added_with_their_defaults_and_comments_and_nothing_els
 def test_keys_are_added_to_sections_on_one_line(changed):
     changed({"base.keep": ..., "judge": ...})
     list(completing.complete())
-    assert params.load() == profiles.load("mini")
+    assert config.load() == profiles.load("mini")
 
 
 def test_a_whole_file_is_complete(project):

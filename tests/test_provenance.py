@@ -3,13 +3,13 @@ import subprocess
 
 import pytest
 
-from gptmill import params
+from gptmill import config
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.model.lineage import Lineage
 from gptmill.registry import provenance
 from gptmill.registry.promote import promote
-from gptmill.tracking.context import dvc_hash
+from gptmill.tracking.run_tags import dvc_hash
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_what_can_not_be_followed_is_said(project_with_history, monkeypatch):
 
 
 def test_a_model_from_the_registry_brings_its_way_back_to_another_machine(project_with_history, tmp_path, monkeypatch):
-    [outcome] = promote(params.load(), ["classifier"])
+    [outcome] = promote(config.load(), ["classifier"])
     weights = files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)
     here = told("gptmill-classifier@champion")
     assert "registered as gptmill-classifier version 1 (champion)" in here and "Everything is here as it was." in here

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gptmill.core.errors import GptmillError
-from pipelines import pull_request
+from tools import pull_request
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = {
@@ -160,7 +160,7 @@ def test_what_workflows_run_is_there():
     together = "\n".join(scripts)
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"make (\w+)", together)) <= set(targets)
-    assert set(re.findall(r"python -m ([\w.]+)", together)) == {"pipelines.pull_request"}
+    assert set(re.findall(r"python -m ([\w.]+)", together)) == {"tools.pull_request"}
     assert (ROOT / ".ci/run").exists() and "make reproduce" in (ROOT / ".ci/run").read_text()
     assert WORKFLOWS["pull-request.yaml"]["on"]["workflow_run"]["workflows"] == [WORKFLOWS["ci.yaml"]["name"]]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import params
+from gptmill import config
+from gptmill.config import profiles, schema
 from gptmill.core import paths
 from gptmill.core.errors import Unavailable
-from gptmill.params import profiles
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def test_the_example_of_ones_own_data_is_in_order(project):
     values, example = YAML(typ="safe").load(paths.PARAMS.read_text()), YAML(typ="safe").load(example)
     values["data"]["source"] = example["data"]["source"]
     values["data"]["spam"] |= example["data"]["spam"]
-    data = params.Params.model_validate(values).data
+    data = schema.Params.model_validate(values).data
     assert data.spam.wanted() == {"label": "topic", "text": "body"} and len(data.spam.labels) == 4
 
 
@@ -74,7 +74,7 @@ def test_make_targets_exist_and_lead_to_the_tools(command):
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("dvc exp run")])
 def test_overrides_name_keys_that_are_there(command):
     [(key, _)] = re.findall(r"-S (\S+)=(\S+)", command)
-    assert key in {name for name, *_ in params.describe(params.load(ROOT / paths.PARAMS))}
+    assert key in {name for name, *_ in config.describe(config.load(ROOT / paths.PARAMS))}
 
 
 def test_the_picture_shows_every_stage_of_the_graph():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import params, stages
+from gptmill import config, stages
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
 from gptmill.ingest import refresh, sources
@@ -15,7 +15,7 @@ TABLE = b"label,text\nham,see you\nspam,WIN\n"
 
 
 def told(name: str | None = None) -> list[str]:
-    return list(refresh.refresh(params.load(), name))
+    return list(refresh.refresh(config.load(), name))
 
 
 def sha256(content: bytes) -> str:
@@ -49,7 +49,7 @@ def test_what_has_changed_is_pinned_and_nothing_else_in_the_file(project, serve,
     Path("mine.csv").write_bytes(TABLE)
     use(f"{server.url}/mine.csv" if kind == "address" else "mine.csv")
     assert told("spam") == ["spam: not fetched yet. `dvc repro` does it."]
-    stages.run("download", params.load(), "spam")
+    stages.run("download", config.load(), "spam")
     before, record = paths.PARAMS.read_text(), paths.source_record("spam").read_bytes()
     assert told("spam")[0].startswith(f"spam: unchanged, {sha256(TABLE)} from ")
     assert paths.PARAMS.read_text() == before
@@ -58,10 +58,10 @@ def test_what_has_changed_is_pinned_and_nothing_else_in_the_file(project, serve,
     Path("mine.csv").write_bytes(content)
     if kind == "address":
         with pytest.raises(GptmillError, match="has changed.*gptmill data refresh spam"):
-            stages.run("download", params.load(), "spam")
+            stages.run("download", config.load(), "spam")
     [line] = told("spam")
     assert f"has changed: {sha256(TABLE)} -> {sha256(content)}" in line and "dvc repro" in line
-    assert params.load().data.spam.sha256 == sha256(content)
+    assert config.load().data.spam.sha256 == sha256(content)
     place = before.index("sha256: ''", before.index("  spam:\n"))
     assert (
         paths.PARAMS.read_text()
@@ -70,7 +70,7 @@ def test_what_has_changed_is_pinned_and_nothing_else_in_the_file(project, serve,
     assert (
         paths.raw_file("spam", "mine.csv").read_bytes() == TABLE and paths.source_record("spam").read_bytes() == record
     )
-    stages.run("download", params.load(), "spam")
+    stages.run("download", config.load(), "spam")
     assert paths.raw_file("spam", "mine.csv").read_bytes() == content
     assert told("spam")[0].startswith("spam: unchanged")
 
@@ -79,7 +79,7 @@ def test_an_error_page_is_not_pinned(project, serve):
     content = TABLE
     server = serve(lambda request: (200, {}, content))
     use(f"{server.url}/mine.csv")
-    stages.run("download", params.load(), "spam")
+    stages.run("download", config.load(), "spam")
     before = paths.PARAMS.read_bytes()
     content = b"<html>We are down</html>"
     with pytest.raises(GptmillError, match="HTML or XML page"):
@@ -90,7 +90,7 @@ def test_an_error_page_is_not_pinned(project, serve):
 def test_a_hash_that_can_not_be_found_in_the_file_is_left_to_the_person(project):
     text = paths.PARAMS.read_text()
     paths.PARAMS.write_text(text.replace('    sha256: ""', "    sha256: >-\n"))
-    assert params.load().data.spam.sha256 == ""
+    assert config.load().data.spam.sha256 == ""
     with pytest.raises(
         GptmillError,
         match=f"data.spam.sha256 can't be .* in params.yaml as it is written: set it to {'1' * 64} yourself",
@@ -104,7 +104,7 @@ def test_the_books_files_are_asked_for_again_and_must_not_change(project, serve,
     source = sources.Source("a text", f"{server.url}/a.txt", sha256(content), "public domain", "a.txt")
     monkeypatch.setitem(sources.BOOK, "corpus", source)
     paths.PARAMS.write_text(paths.PARAMS.read_text().replace("source: sample", "source: book"))
-    stages.run("download", params.load(), "corpus")
+    stages.run("download", config.load(), "corpus")
     assert told("corpus") == [f"corpus: unchanged, {sha256(content)} as published."] and len(server.requests) == 2
     content = b"changed"
     with pytest.raises(GptmillError, match="SHA-256.*The book's numbers belong to the published bytes"):

@@ -7,7 +7,7 @@ import pytest
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
-from pipelines import reproduce
+from tools import reproduce
 
 
 def _folder(path: Path, contents: dict[str, str]) -> dict[str, dict[str, str]]:

@@ -2,10 +2,10 @@
 
 import pytest
 
+from gptmill.inference.models import Assistant
 from gptmill.inference.responses import complete
-from gptmill.inference.serving import Assistant
 from gptmill.model import weights
-from gptmill.pretrained import exchange
+from gptmill.pretrained import convert
 from gptmill.text import prompts
 from gptmill.text.prompts import STYLES
 
@@ -40,7 +40,7 @@ def given(monkeypatch):
         seen.extend(words.decode(ids) for ids in encoded)
         return complete(model, words, style, encoded, decoding)
 
-    monkeypatch.setattr("gptmill.inference.serving.complete", noted)
+    monkeypatch.setattr("gptmill.inference.models.complete", noted)
     return seen
 
 
@@ -54,15 +54,15 @@ def test_answers_to_many_are_the_answers_to_each(folders, monkeypatch):
     assistant = Assistant(folders["phi3"])
     questions = [(f"Say {'mill ' * i}", "" if i % 2 else "now") for i in range(7)]
     alone = [assistant.answer(*question, 8) for question in questions]
-    monkeypatch.setattr("gptmill.inference.serving.SIDE_BY_SIDE", 3)
+    monkeypatch.setattr("gptmill.inference.models.SIDE_BY_SIDE", 3)
     assert assistant.answers(questions, 8) == alone and len(set(alone)) > 1
     assert assistant.answers([]) == []
 
 
 @pytest.mark.parametrize("name", [*STYLES, "none"])
 def test_a_style_goes_out_and_comes_back_with_the_weights(folders, tmp_path, name):
-    exchange.export_weights(folders[name], tmp_path / "out", "huggingface")
-    exchange.import_weights(str(tmp_path / "out"), tmp_path / "back")
+    convert.export_weights(folders[name], tmp_path / "out", "huggingface")
+    convert.import_weights(str(tmp_path / "out"), tmp_path / "back")
     for folder in ("out", "back"):
         assert prompts.style_of(tmp_path / folder) is prompts.style_of(folders[name])
         assert (tmp_path / folder / prompts.TEMPLATE).exists() == (name != "none")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gptmill.core.errors import GptmillError
-from pipelines import graph, isolation
+from pipelines import graph, workspace
 
 ROOT = Path(__file__).parents[1]
 STAGE = "stages:\n  one:\n    cmd: python -c \"open('out','w')\"\n    outs: [out]\n"
@@ -70,4 +70,4 @@ def test_what_reads_the_graph_says_what_to_do(unpacked):
 
 def test_what_needs_git_says_what_to_do(unpacked):
     with pytest.raises(GptmillError, match="not a git repository.*git init && git add --all && git commit"):
-        isolation.git(unpacked, "status")
+        workspace.git(unpacked, "status")

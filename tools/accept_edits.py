@@ -20,7 +20,7 @@ from dvc.repo import Repo
 from dvc.utils.serialize import modify_yaml
 
 from gptmill.core.errors import GptmillError, listing
-from gptmill.tracking.context import LOCK, dvc_hash
+from gptmill.tracking.run_tags import LOCK, dvc_hash
 
 CODE = "src/"
 COMMITS = 300  # that are looked through, newest first

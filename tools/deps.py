@@ -13,14 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gptmill import params
+from gptmill import config
+from gptmill.config import profiles, schema
+from gptmill.config.section import Section
 from gptmill.core import files, paths
-from gptmill.params import Section, profiles
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/gptmill"
 # No dependency of any stage: DVC compares the values of the params that a stage names, and params.yaml is always complete.
-NO_DEPENDENCY = PACKAGE / "params"
+NO_DEPENDENCY = PACKAGE / "config"
 # How often a checkpoint is written changes no result: a stage that was run with another value is not out of date.
 WITHOUT_INFLUENCE = {"compute.checkpoint_minutes"}
 
@@ -76,7 +77,7 @@ def _has_code(path: Path) -> bool:
 
 
 @contextmanager
-def recorded_reads(values: params.Params) -> Iterator[set[str]]:
+def recorded_reads(values: schema.Params) -> Iterator[set[str]]:
     """The dotted keys that are read from `values` meanwhile; a section that is read as a whole stands for all that is in it."""
     places: dict[int, str] = {}
 
@@ -169,7 +170,7 @@ def read_by_each_stage() -> dict[str, set[str]]:
         os.chdir(folder)
         try:
             files.write_text(paths.PARAMS, profiles.text("mini"))
-            values, reads = params.load(), {}
+            values, reads = config.load(), {}
             for address in order:
                 name, _, item = address.partition("@")
                 with recorded_reads(values) as read:

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from gptmill.commands import data, judging, report
+from gptmill.commands import data, judge, report
 from gptmill.commands import models as models_commands
-from gptmill.commands import tracking as tracking_commands
+from gptmill.commands import runs as tracking_commands
+from gptmill.commands.up import up
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.terminal import errors_shown, say
@@ -30,8 +31,9 @@ for verb in (models_commands.promote, models_commands.rollback, models_commands.
     app.command()(verb)
 model_app = typer.Typer(help="What a model is.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
-app.add_typer(judging.app, name="judge")
+app.add_typer(judge.app, name="judge")
 app.command("report")(report.report)
+app.command("up")(up)
 
 
 def main() -> None:
@@ -51,25 +53,25 @@ def stage(name: str, item: Annotated[str | None, typer.Argument(help="which data
 @params_app.command("check")
 def params_check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     """Stop with every bad value and unknown key, a source that a run would remove, and a mirror that can't be used."""
-    from gptmill import params
-    from gptmill.ingest import fetching, refresh, sources
-    from gptmill.params import memory
+    from gptmill import config
+    from gptmill.config import memory
+    from gptmill.ingest import download, refresh, sources
 
-    values = params.load(path)
+    values = config.load(path)
     memory.demand_model(values.model, values.tokenizer.vocab_size)
     refresh.check_local(values)
     if sources.are_fetched(values):
-        fetching.mirror()
+        download.mirror()
     say(f"{path} is in order.")
 
 
 @params_app.command("show")
 def params_show(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     """Print every parameter with what it means."""
-    from gptmill import params
+    from gptmill import config
     from gptmill.core import addresses
 
-    for key, value, description in params.describe(params.load(path)):
+    for key, value, description in config.describe(config.load(path)):
         say(addresses.without_secrets(f"{key}: {value}").ljust(46) + f" # {description}")
 
 
@@ -79,7 +81,7 @@ def params_use(
     force: Annotated[bool, typer.Option(help="replace a params.yaml that has changes of your own")] = False,
 ) -> None:
     """Write params.yaml: the defaults with a profile laid over them, and what each key means."""
-    from gptmill.params import profiles
+    from gptmill.config import profiles
 
     say(profiles.use(profile, force=force))
 
@@ -87,7 +89,7 @@ def params_use(
 @params_app.command("complete")
 def params_complete() -> None:
     """Add the keys that params.yaml lacks, with their defaults. What it says stays as it is."""
-    from gptmill.params import completing
+    from gptmill.config import completing
 
     for line in completing.complete():
         say(line)
@@ -107,7 +109,7 @@ def weights_import(
     ] = None,
 ) -> None:
     """Make a model folder of weights from elsewhere, and say what was found."""
-    from gptmill.pretrained.exchange import import_weights
+    from gptmill.pretrained.convert import import_weights
 
     say(import_weights(source, to, n_heads))
 
@@ -119,9 +121,9 @@ def weights_export(
     format: Annotated[Literal["huggingface", "book"], typer.Option(help="whose names and layout")] = "huggingface",
 ) -> None:
     """Write a model for Hugging Face's tools, or for the book's GPTModel."""
-    from gptmill.pretrained.exchange import export_weights
+    from gptmill.pretrained.convert import export_weights
     from gptmill.registry import model_card
-    from gptmill.registry.trials import TRIALS
+    from gptmill.registry.evaluation import TRIALS
 
     say(export_weights(model, to, format))
     trained_here = next((trial for trial in TRIALS.values() if trial.folder.resolve() == model.resolve()), None)
@@ -136,7 +138,7 @@ def model_show(
     ),
 ) -> None:
     """Print a model's sizes, and the memory that it takes."""
-    from gptmill.pretrained.exchange import show_model
+    from gptmill.pretrained.convert import show_model
 
     say(show_model(model))
 
@@ -157,11 +159,13 @@ def generate(
     model: Annotated[Path, typer.Option(help="a model folder")] = paths.BASE_MODEL,
 ) -> None:
     """Continue PROMPT with the base model, up to the end of the text."""
-    from gptmill.inference.generation import Decoding
-    from gptmill.inference.serving import TextGenerator
+    from gptmill.inference.generation import SamplingParams
+    from gptmill.inference.models import TextGenerator
 
     try:  # before the model is loaded
-        decoding = Decoding(max_new_tokens, temperature, top_k, top_p, repetition_penalty, min_new_tokens, seed=seed)
+        decoding = SamplingParams(
+            max_new_tokens, temperature, top_k, top_p, repetition_penalty, min_new_tokens, seed=seed
+        )
     except ValueError as error:
         raise GptmillError(str(error)) from None
     generator = TextGenerator(model)
@@ -182,8 +186,8 @@ def ask(
     model: Annotated[Path, typer.Option(help="a model folder")] = paths.INSTRUCT_MODEL,
 ) -> None:
     """Have the instruct model follow INSTRUCTION."""
-    from gptmill.inference.serving import Assistant
-    from gptmill.params import memory
+    from gptmill.config import memory
+    from gptmill.inference.models import Assistant
 
     if problem := memory.new_tokens_problem(max_new_tokens):
         raise GptmillError(problem)
@@ -193,7 +197,7 @@ def ask(
 @app.command()
 def classify(text: str, model: Annotated[Path, typer.Option(help="a model folder")] = paths.CLASSIFIER_MODEL) -> None:
     """Tell the class of TEXT, and how sure the classifier is."""
-    from gptmill.inference.serving import TextClassifier
+    from gptmill.inference.models import TextClassifier
 
     [(label, probability)] = TextClassifier(model).classify([text])
     say(f"{label} ({probability:.1%})")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gptmill.params.sources import STANDARD
+from gptmill.config.sources import STANDARD
 
 LABELS = ["sports", "politics", "tech", "food"]
 CSV = {"file": "topics.csv", "columns": [], "quotes": True, "text": "body", "label": "topic", "labels": LABELS}

@@ -5,9 +5,9 @@ import random
 import pandas as pd
 import pytest
 
+from gptmill.config.schema import InstructionSplitParams, SpamSplitParams
 from gptmill.core.errors import GptmillError
-from gptmill.data import instructions, spam
-from gptmill.params import InstructionSplitParams, SpamSplitParams
+from gptmill.data import classification, instructions
 
 BOOK = SpamSplitParams(train=0.7, validation=0.1, method="book", balance="undersample")
 LABELS = ["ham", "spam"]
@@ -40,14 +40,14 @@ def test_messages_are_split_as_the_notebook_splits_them(tmp_path):
     path = tmp_path / "sms"
     path.write_text("".join(f"{label}\t{text}\n" for label, text in zip(frame["label"], frame["text"], strict=True)))
     assert len(pd.read_csv(path, sep="\t", header=None)) == len(frame) - 2
-    parts = spam.split(frame.sample(frac=1, random_state=1), LABELS, BOOK, seed=123)
+    parts = classification.split(frame.sample(frac=1, random_state=1), LABELS, BOOK, seed=123)
     for name, expected in as_the_notebook_does(path).items():
         assert parts[name].to_dict("list") == expected.fillna("NA").to_dict("list"), name
 
 
 def test_the_natural_test_split_has_the_classes_as_the_file_has_them_and_nothing_of_the_others():
     frame = messages(400)
-    parts = spam.split(frame, LABELS, BOOK, seed=123)
+    parts = classification.split(frame, LABELS, BOOK, seed=123)
     natural = parts["natural"]
     assert (natural["label"] == "spam").mean() == pytest.approx((frame["label"] == "spam").mean(), abs=0.02)
     assert set(parts["test"]["text"]) < set(natural["text"])
@@ -64,7 +64,7 @@ def test_what_is_not_the_books_kind_of_file_is_refused(labels, change, said):
     for column, value in change.items():
         frame.loc[5, column] = value
     with pytest.raises(GptmillError, match=f"{said}.*method: groups"):
-        spam.split(frame, labels, BOOK, seed=123)
+        classification.split(frame, labels, BOOK, seed=123)
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(1100, (935, 55, 110)), (200, (170, 10, 20)), (33, (28, 2, 3))])

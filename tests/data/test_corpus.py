@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptmill.core.errors import GptmillError
-from gptmill.data import corpus, rawtext
+from gptmill.data import corpus, text_files
 from gptmill.data.corpus import END_OF_TEXT, Piece
 from gptmill.text import tokenizer
 
@@ -60,7 +60,7 @@ def test_a_marker_ends_a_document_wherever_it_stands(tmp_path, monkeypatch, text
         "in a table as in a text"
     )
     for size in (3, 4, 5, 17):
-        monkeypatch.setattr(rawtext, "CHUNK", size)
+        monkeypatch.setattr(text_files, "CHUNK", size)
         monkeypatch.setattr(corpus, "PIECE_CHARACTERS", size)
         assert [document for _, document in read(tmp_path, text)] == documents
 
@@ -256,7 +256,7 @@ def test_what_is_no_text_is_refused_in_one_sentence(tmp_path, content, message):
 @pytest.mark.parametrize(("content", "message"), [case for case in SPOILED if "page" not in case[1]])
 def test_it_is_refused_in_the_same_words_wherever_chunks_end(tmp_path, monkeypatch, content, message):
     for size in range(3, 12):
-        monkeypatch.setattr(rawtext, "CHUNK", size)
+        monkeypatch.setattr(text_files, "CHUNK", size)
         with pytest.raises(GptmillError, match=message):
             read(tmp_path, content)
 
@@ -266,8 +266,8 @@ def test_chunks_of_bytes_are_the_whole_text(tmp_path_factory, text, bom, size):
     path = tmp_path_factory.mktemp("chunks") / "corpus.txt"
     path.write_bytes(b"\xef\xbb\xbf" * bom + f"x{text}".encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rawtext, "CHUNK", size)
-        assert rawtext.read(path) == f"x{text}".replace("\r\n", "\n")
+        patch.setattr(text_files, "CHUNK", size)
+        assert text_files.read(path) == f"x{text}".replace("\r\n", "\n")
 
 
 def test_a_missing_file_or_a_folder_says_how_to_bring_it(tmp_path):
@@ -283,16 +283,17 @@ PROGRAM = """
 import resource, sys, threading
 from pathlib import Path
 from gptmill.text import tokenizer
-from gptmill.data import corpus, encoding, measures
+from gptmill.data import corpus, tokenize
+from gptmill.data.validation import corpus_stats
 
 folder, before = Path(sys.argv[1]), None
 words = tokenizer.train(["the cat and the mill, and the miller"] * 3, 270)
 
 def work(name):
     path = folder / name
-    assert measures.measure(corpus.read(path))["text_characters"].sum() > 0
+    assert corpus_stats.measure(corpus.read(path))["text_characters"].sum() > 0
     corpus.write(corpus.read(path), {}, folder / "clean.txt", folder / "bad.parquet")
-    encoding.write(words, folder / "clean.txt", folder / "tokens", 0.1, 8, 2)
+    tokenize.write(words, folder / "clean.txt", folder / "tokens", 0.1, 8, 2)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 small = work("small.txt")

@@ -16,8 +16,8 @@ import pytest
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
-from gptmill.ingest import custom, fetching
-from gptmill.ingest.custom import Wanted
+from gptmill.ingest import custom, download
+from gptmill.ingest.custom import SourceSpec
 
 DATA = b"body,topic\n" + b"".join(b'"Text %d, it says",food\n' % n for n in range(2000))
 
@@ -28,8 +28,8 @@ def sha256(content: bytes) -> str:
 
 def wanted(
     *urls: str, name: str = "spam", file: str = "topics.csv", member: str = "", sha256: str = "", megabytes: int = 1
-) -> Wanted:
-    return Wanted(name, file, urls, member, sha256, "CC BY 4.0", megabytes)
+) -> SourceSpec:
+    return SourceSpec(name, file, urls, member, sha256, "CC BY 4.0", megabytes)
 
 
 @pytest.fixture(autouse=True)
@@ -39,17 +39,17 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache"
 
 
-def bring(one: Wanted, before: dict | None = None) -> tuple[bytes, dict]:
+def bring(one: SourceSpec, before: dict | None = None) -> tuple[bytes, dict]:
     to = Path("data/raw", one.file)
-    record = custom.bring(one, to, before)
+    record = custom.fetch(one, to, before)
     assert to.exists() and not list(to.parent.glob(".*"))
     assert record["sha256"] == files.digest(to) and record["bytes"] == to.stat().st_size
     return to.read_bytes(), record
 
 
-def refusal(one: Wanted, before: dict | None = None) -> str:
+def refusal(one: SourceSpec, before: dict | None = None) -> str:
     with pytest.raises(GptmillError) as caught:
-        custom.bring(one, Path("data/raw", one.file), before)
+        custom.fetch(one, Path("data/raw", one.file), before)
     assert not Path("data").exists(), "something half-written was left"
     return str(caught.value)
 
@@ -234,7 +234,7 @@ def test_a_download_that_breaks_goes_on_and_a_file_that_changed_meanwhile_starts
 
 
 def test_the_next_run_goes_on_only_with_the_same_file(serve, waits, cache, monkeypatch):
-    monkeypatch.setattr(fetching, "ATTEMPTS", 1)
+    monkeypatch.setattr(download, "ATTEMPTS", 1)
     cut = True
 
     def answer(request):
@@ -262,8 +262,8 @@ def test_a_server_that_stalls_is_given_up(monkeypatch, pause, waits):
     """It sends a few bytes and then nothing, or one byte now and then."""
     import threading
 
-    monkeypatch.setattr(fetching, "TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(fetching, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(download, "STALLED_SECONDS", 0.3)
     listener, done = socket.create_server(("127.0.0.1", 0)), threading.Event()
 
     def answer(connection: socket.socket) -> None:
@@ -343,7 +343,7 @@ def test_an_address_that_gives_other_bytes_than_before_stops_and_a_path_does_not
     with pytest.raises(
         GptmillError, match=f"has changed: its SHA-256 was {sha256(DATA)} and is {sha256(content)}.*data refresh spam"
     ):
-        custom.bring(one, Path("data/raw/topics.csv"), before)
+        custom.fetch(one, Path("data/raw/topics.csv"), before)
     assert Path("data/raw/topics.csv").read_bytes() == DATA
     assert bring(wanted(f"{server.url}/other.csv"), before)[0] == content
     Path("mine.csv").write_bytes(content)
@@ -358,9 +358,9 @@ def test_secrets_in_an_address_are_shown_nowhere(serve, capsys):
     assert record["origin"] == f"http://{host}/right.csv?X-Amz-Signature=…&token=…&id=7"
     assert server.requests[0].headers["authorization"].startswith("Basic ") and "abc123" in server.requests[0].path
     with pytest.raises(GptmillError) as caught:
-        custom.bring(wanted(secret.replace("right", "wrong")), Path("data/raw/topics.csv"), None)
+        custom.fetch(wanted(secret.replace("right", "wrong")), Path("data/raw/topics.csv"), None)
     with pytest.raises(GptmillError) as changed:
-        custom.bring(wanted(secret, sha256="0" * 64), Path("data/raw/topics.csv"), None)
+        custom.fetch(wanted(secret, sha256="0" * 64), Path("data/raw/topics.csv"), None)
     said = str(caught.value) + str(changed.value) + json.dumps(record) + "".join(capsys.readouterr())
     assert not re.search("pass123|abc123|t0ken|frag", said)
 

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill.data import corpus, encoding
+from gptmill.data import corpus, tokenize
 from gptmill.data.corpus import END_OF_TEXT, Piece
-from gptmill.text import tokens
+from gptmill.text import token_files
 
 TEXTS = [
     "Once upon a time.",
@@ -19,11 +19,11 @@ TEXTS = [
 def ids(words, texts, workers=1, size=50) -> list[int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus, "PIECE_CHARACTERS", size)
-        patch.setattr(encoding, "PIECE_CHARACTERS", size)
+        patch.setattr(tokenize, "PIECE_CHARACTERS", size)
         # As documents, not as rows of a table, which a marker would divide.
         return [
             i
-            for array in encoding.encode(words, corpus._in_pieces((0, text, True) for text in texts), workers)
+            for array in tokenize.encode(words, corpus._in_pieces((0, text, True) for text in texts), workers)
             for i in array.tolist()
         ]
 
@@ -48,14 +48,14 @@ def test_an_error_in_the_corpus_comes_through(words):
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="disk is gone"):
-        list(encoding.encode(words, pieces(), 2))
+        list(tokenize.encode(words, pieces(), 2))
 
 
 def test_a_cleaned_corpus_becomes_token_files(words, tmp_path):
     rows = [(row, text) for row, text in enumerate(TEXTS, start=1) if text and END_OF_TEXT not in text]
     corpus.write(corpus.from_rows(rows), {}, tmp_path / "clean.txt", tmp_path / "bad.parquet")
-    meta = encoding.write(words, tmp_path / "clean.txt", tmp_path / "t", 0.2, 8, threads=0)
-    read = [i for split in tokens.SPLITS for i in tokens.read(tmp_path / "t", split).tolist()]
+    meta = tokenize.write(words, tmp_path / "clean.txt", tmp_path / "t", 0.2, 8, threads=0)
+    read = [i for split in token_files.SPLITS for i in token_files.read(tmp_path / "t", split).tolist()]
     assert read == one_by_one(words, [text for _, text in rows]) and meta["documents"] == len(rows)
 
 
@@ -65,7 +65,7 @@ DOCUMENTS = ["Once upon a time.", "", "The cat", "and the mill", "£" * 30]
 
 
 def before(share, **settings) -> list[str]:
-    return list(encoding.before_validation(corpus.from_rows(enumerate(DOCUMENTS)), 66, share))
+    return list(tokenize.before_validation(corpus.from_rows(enumerate(DOCUMENTS)), 66, share))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.35, 0.5, 0.99])
@@ -76,5 +76,5 @@ def test_what_comes_before_validation_is_a_prefix_of_that_many_characters(share)
 
 
 def test_of_a_huge_corpus_every_nth_piece_is_learnt_from_and_still_none_of_validation(monkeypatch):
-    monkeypatch.setattr(encoding, "LONGEST_TRAINING_TEXT", 30)
+    monkeypatch.setattr(tokenize, "LONGEST_TRAINING_TEXT", 30)
     assert before(0.1) == ["Once upon a time.", "The cat", "£" * 23]

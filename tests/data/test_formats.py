@@ -5,10 +5,9 @@ import os
 
 import pytest
 
+from gptmill.config.sources import STANDARD, CorpusParams, InstructionsParams, SpamParams
 from gptmill.core.errors import GptmillError
-from gptmill.data import corpus, formats, instructions, spam
-from gptmill.params import CorpusParams, InstructionsParams, SpamParams
-from gptmill.params.sources import STANDARD
+from gptmill.data import classification, corpus, formats, instructions
 
 ROWS = [("a, b", "x"), ('He said "hi"\nand left', "y"), ("Ünï 猫\u2028\x85", "x")]
 SOURCE = {"urls": [], "member": "", "sha256": "", "licence": "", "max_megabytes": 1}
@@ -27,7 +26,7 @@ def read(tmp_path, content: bytes | str, **changes) -> list[tuple]:
     params = labelled(**changes)
     path = tmp_path / params.file
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return rows(spam.read(path, params))
+    return rows(classification.read(path, params))
 
 
 def quoted(separator: str = ",", end: str = "\n") -> str:
@@ -60,12 +59,15 @@ def test_every_format_gives_the_same_rows(tmp_path):
         == WANTED
     )
     pq.write_table(pa.Table.from_pylist(records * 1000), tmp_path / "a.parquet", row_group_size=700)
-    found = rows(spam.read(tmp_path / "a.parquet", labelled(file="a.parquet")))
+    found = rows(classification.read(tmp_path / "a.parquet", labelled(file="a.parquet")))
     assert found[:3] == WANTED and found[-1] == (3000, *WANTED[-1][1:])
     pq.write_table(
         pa.table({"body": pa.array(["a", "b"]).dictionary_encode(), "topic": ["x", "y"]}), tmp_path / "a.parquet"
     )
-    assert rows(spam.read(tmp_path / "a.parquet", labelled(file="a.parquet"))) == [(1, "x", "a"), (2, "y", "b")]
+    assert rows(classification.read(tmp_path / "a.parquet", labelled(file="a.parquet"))) == [
+        (1, "x", "a"),
+        (2, "y", "b"),
+    ]
 
 
 def test_labels_that_are_numbers_or_truth_values_are_taken_as_text(tmp_path):
@@ -75,7 +77,11 @@ def test_labels_that_are_numbers_or_truth_values_are_taken_as_text(tmp_path):
     records = '[{"body": "a", "topic": 0}, {"body": "b", "topic": 1.0}, {"body": "c", "topic": true}, {"body": "d", "topic": 0.5}]'
     assert [row[1] for row in read(tmp_path, records, file="a.json", labels=["0", "1"])] == ["0", "1", "true", None]
     pq.write_table(pa.table({"body": ["a", "b", "c"], "topic": [0, 1, None]}), tmp_path / "a.parquet")
-    assert [row[1] for row in rows(spam.read(tmp_path / "a.parquet", labelled(file="a.parquet")))] == ["0", "1", None]
+    assert [row[1] for row in rows(classification.read(tmp_path / "a.parquet", labelled(file="a.parquet")))] == [
+        "0",
+        "1",
+        None,
+    ]
     assert read(tmp_path, "body,topic\n7,1\n", file="a.csv") == [(1, "1", "7")]
 
 
@@ -123,10 +129,10 @@ def test_each_row_of_a_corpus_is_a_document_and_rows_come_as_a_stream(tmp_path, 
 
 def test_a_missing_file_and_a_folder_say_what_to_do(tmp_path):
     with pytest.raises(GptmillError, match=r"a\.csv is not here.*dvc repro"):
-        spam.read(tmp_path / "a.csv", labelled(file="a.csv"))
+        classification.read(tmp_path / "a.csv", labelled(file="a.csv"))
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(GptmillError, match=r"a\.csv is a folder"):
-        spam.read(tmp_path / "a.csv", labelled(file="a.csv"))
+        classification.read(tmp_path / "a.csv", labelled(file="a.csv"))
 
 
 def test_names_from_a_file_are_shown_short_and_escaped(tmp_path):
@@ -140,4 +146,4 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, ending):
     params = labelled(file=f"a.{ending}")
     os.mkfifo(tmp_path / params.file)
     with pytest.raises(GptmillError, match=f"a.{ending} is a pipe, a socket or a device"):
-        spam.read(tmp_path / params.file, params)
+        classification.read(tmp_path / params.file, params)

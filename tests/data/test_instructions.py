@@ -3,10 +3,9 @@ import json
 import pandas as pd
 import pytest
 
+from gptmill.config.sources import STANDARD, InstructionsParams
 from gptmill.core.errors import GptmillError
 from gptmill.data import instructions
-from gptmill.params import InstructionsParams
-from gptmill.params.sources import STANDARD
 
 ALPACA = InstructionsParams(urls=[], member="", sha256="", licence="", max_megabytes=1, **STANDARD["instructions"])
 

@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
+from gptmill.config.schema import SpamSplitParams
 from gptmill.core.errors import GptmillError
-from gptmill.data import leakage, similar, spam
-from gptmill.params import SpamSplitParams
+from gptmill.data import classification, leakage, near_duplicates
 
 LONG = "the miller and his three sons went down to the river at dawn"
 
@@ -46,9 +46,9 @@ def test_the_splits_have_no_leak_and_with_a_wrong_group_column_they_have():
     params = SpamSplitParams(train=0.5, validation=0.2, method="groups", balance="none")
 
     def leaks(groups: pd.Series) -> leakage.Leakage:
-        parts = spam.split(frame.assign(group=groups), ["ham", "spam"], params, seed=1)
+        parts = classification.split(frame.assign(group=groups), ["ham", "spam"], params, seed=1)
         return leakage.measure({name: parts[name]["text"] for name in ("train", "validation", "natural")}, 0.8)
 
-    assert leaks(similar.group(frame["text"], 0.8)).report() == {"exact": 0, "near": 0}
+    assert leaks(near_duplicates.group(frame["text"], 0.8)).report() == {"exact": 0, "near": 0}
     wrong = leaks(pd.Series([str(number) for number in range(len(frame))]))
     assert wrong.exact > 0 and wrong.near > 0 and wrong.example

@@ -2,9 +2,9 @@ import typing
 
 import pytest
 
+from gptmill.config.schema import InstructParams
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
-from gptmill.params import InstructParams
 from gptmill.text.prompts import FILE, STYLES, style_of, write_style
 
 TASK = "Below is an instruction that describes a task. Write a response that appropriately completes the request."

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from gptmill.ingest import fetching, redirects
+from gptmill.ingest import download, redirects
 
 CONTENT = b"The Verdict\n" * 50
 
@@ -91,7 +91,7 @@ def hosts(serve, monkeypatch, tmp_path) -> Callable:
 
 
 def fetched(url: str, tmp_path) -> bytes:
-    fetching.download(url, tmp_path / "file", "corpus", None, 1 << 20)
+    download.download(url, tmp_path / "file", "corpus", None, 1 << 20)
     return (tmp_path / "file").read_bytes()
 
 
@@ -127,7 +127,7 @@ def test_a_public_server_does_not_lead_inside_and_nothing_is_sent_there(
     port = hosts(locations)
     url = first.replace("PORT", str(port))
     with pytest.raises(
-        fetching.Refused,
+        download.Refused,
         match=r"redirects to .*127.0.0.2.*not on the public network.*GPTMILL_ALLOW_PRIVATE_REDIRECTS=1",
     ):
         fetched(url, tmp_path)
@@ -138,7 +138,7 @@ def test_a_public_server_does_not_lead_inside_and_nothing_is_sent_there(
 
 def test_a_password_does_not_follow_to_another_server(hosts, tmp_path):
     port = hosts({"/a": f"{OUTSIDE}/b", "/b": f"{INSIDE}/data"})
-    with pytest.raises(fetching.Refused):
+    with pytest.raises(download.Refused):
         fetched(f"http://me:pass@127.0.0.1:{port}/a", tmp_path)
     other = hosts({"/a": f"http://127.0.0.1:{port}/data"})
     assert fetched(f"http://me:pass@127.0.0.1:{other}/a", tmp_path) == CONTENT
@@ -154,7 +154,7 @@ def test_with_a_proxy_it_is_the_proxy_that_is_connected_to(hosts, tmp_path, monk
     monkeypatch.setenv("http_proxy", f"http://127.0.0.2:{port}")
     assert fetched("http://data.test/a", tmp_path) == CONTENT
     assert [path for _, path, _ in hosts.seen] == ["http://data.test/a", "http://elsewhere.test/data"]
-    with pytest.raises(fetching.Refused, match="redirects to 10.0.0.1"):
+    with pytest.raises(download.Refused, match="redirects to 10.0.0.1"):
         fetched("http://data.test/b", tmp_path)
 
 
@@ -162,11 +162,11 @@ def test_with_a_proxy_it_is_the_proxy_that_is_connected_to(hosts, tmp_path, monk
 def test_an_invalid_proxy_is_one_message(tmp_path, monkeypatch, proxy):
     monkeypatch.setenv("http_proxy", proxy)
     monkeypatch.setenv("HTTP_PROXY", proxy)
-    with pytest.raises(fetching.Refused, match="proxy or certificates can't be used.*HTTPS_PROXY") as caught:
+    with pytest.raises(download.Refused, match="proxy or certificates can't be used.*HTTPS_PROXY") as caught:
         fetched("http://data.test/a", tmp_path)
     assert "pass" not in str(caught.value)
 
 
 def test_an_invalid_location_is_one_message(hosts, tmp_path, waits):
-    with pytest.raises(fetching.NotHad, match="Invalid URL in location header"):
+    with pytest.raises(download.DownloadError, match="Invalid URL in location header"):
         fetched(f"http://127.0.0.1:{hosts({'/a': 'http://0177.0.0.1/data'})}/a", tmp_path)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from gptmill.data.rawtext import SEPARATOR
+from gptmill.config.schema import SampleParams
+from gptmill.data.text_files import SEPARATOR
 from gptmill.ingest import sample
-from gptmill.params import SampleParams
 
 
 def most(key: str) -> int:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill.data import rawtext, similar
+from gptmill.data import near_duplicates, text_files
 from gptmill.text import scripts
 
 CHINESE, JAPANESE, THAI = "我昨天去了学校，然后回家吃午饭。", "今日はラーメンを食べました。", "วันนี้อากาศดีมาก"
@@ -52,7 +52,9 @@ def test_ngrams_are_all_runs_of_characters(text, n):
 
 
 def near(one: str, other: str) -> bool:
-    return similar._Text(rawtext.grouping_key(one)).is_near(similar._Text(rawtext.grouping_key(other)), 0.8)
+    return near_duplicates._Text(text_files.grouping_key(one)).is_near(
+        near_duplicates._Text(text_files.grouping_key(other)), 0.8
+    )
 
 
 MESSAGE = "明天下午三点我们在学校门口见面，然后一起去看电影，好不好？"
@@ -71,16 +73,16 @@ def test_the_digits_of_a_short_text_of_ideographs_must_be_the_same():
 
 
 def test_fullwidth_letters_are_letters():
-    assert rawtext.grouping_key("ＡＢＣ１２３ ｶﾀｶﾅ") == rawtext.grouping_key("abc123 カタカナ")
-    assert rawtext.normalise("Ｈｅｌｌｏ　ｗｏｒｌｄ") == "hello world"
+    assert text_files.grouping_key("ＡＢＣ１２３ ｶﾀｶﾅ") == text_files.grouping_key("abc123 カタカナ")
+    assert text_files.normalise("Ｈｅｌｌｏ　ｗｏｒｌｄ") == "hello world"
 
 
 @pytest.mark.parametrize(("one", "other"), [("दिन", "दान"), ("ไม่", "ไม้"), ("กี", "กู"), ("कि", "की")])
 def test_vowels_that_are_marks_tell_texts_apart(one, other):
-    assert rawtext.grouping_key(one) != rawtext.grouping_key(other)
+    assert text_files.grouping_key(one) != text_files.grouping_key(other)
 
 
 def test_what_only_chooses_a_look_tells_nothing_apart():
-    assert rawtext.grouping_key("love ❤️") == rawtext.grouping_key("love ❤") and rawtext.grouping_key(
+    assert text_files.grouping_key("love ❤️") == text_files.grouping_key("love ❤") and text_files.grouping_key(
         "葛\ufe00"
-    ) == rawtext.grouping_key("葛")
+    ) == text_files.grouping_key("葛")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill.data import rawtext, similar
+from gptmill.data import near_duplicates, text_files
 
 LONG = "the miller and his three sons went down to the river at dawn, and the cat went with them"
 SOURCES = [
@@ -48,21 +48,21 @@ def test_what_straddles_is_what_a_comparison_of_all_with_all_finds(made, thresho
     sides = {"left": set(), "middle": set(), "right": set()}
     for text in made:
         for _ in range(rng.choice([1, 1, 2])):
-            sides[rng.choice(list(sides))].add(rawtext.grouping_key(text))
+            sides[rng.choice(list(sides))].add(text_files.grouping_key(text))
     expected = {
         frozenset([(one, key), (other, its)])
         for one, other in itertools.combinations(sides, 2)
         for key, its in itertools.product(sides[one], sides[other])
         if key != its and near(key, its, threshold)
     }
-    found = [frozenset(pair) for pair in similar.straddling(sides, threshold)]
+    found = [frozenset(pair) for pair in near_duplicates.straddling(sides, threshold)]
     assert set(found) == expected and len(found) == len(expected)
 
 
 @given(texts())
 def test_groups_are_the_chains_of_close_pairs(made):
-    keys = [rawtext.grouping_key(text) for text in made]
-    groups = similar.group(pd.Series(made, dtype="str"), 0.8)
+    keys = [text_files.grouping_key(text) for text in made]
+    groups = near_duplicates.group(pd.Series(made, dtype="str"), 0.8)
     chain = {key: {key} for key in keys}
     for one, other in itertools.combinations(sorted(set(keys)), 2):
         if near(one, other, 0.8) and chain[one] is not chain[other]:
@@ -75,9 +75,11 @@ def test_groups_are_the_chains_of_close_pairs(made):
 
 @given(texts(), st.randoms(use_true_random=False))
 def test_the_order_of_the_texts_decides_nothing(made, rng):
-    groups = similar.group(pd.Series(made, dtype="str"), 0.8)
+    groups = near_duplicates.group(pd.Series(made, dtype="str"), 0.8)
     order = rng.sample(range(len(made)), len(made))
-    assert list(similar.group(pd.Series([made[i] for i in order], dtype="str"), 0.8)) == [groups[i] for i in order]
+    assert list(near_duplicates.group(pd.Series([made[i] for i in order], dtype="str"), 0.8)) == [
+        groups[i] for i in order
+    ]
 
 
 def test_copies_with_other_case_spacing_and_punctuation_are_of_one_group():
@@ -91,7 +93,7 @@ def test_copies_with_other_case_spacing_and_punctuation_are_of_one_group():
         "OK.",
         "o k",
     ]
-    assert partition(similar.group(pd.Series(copies), 0.8)) == {frozenset(range(5)), frozenset({5, 6, 7})}
+    assert partition(near_duplicates.group(pd.Series(copies), 0.8)) == {frozenset(range(5)), frozenset({5, 6, 7})}
 
 
 def test_what_differs_in_meaning_is_not_of_one_group_for_its_template():
@@ -103,7 +105,7 @@ def test_what_differs_in_meaning_is_not_of_one_group_for_its_template():
         "a",
         "b",
     ]
-    assert similar.group(pd.Series(asked), 0.8).nunique() == len(asked)
+    assert near_duplicates.group(pd.Series(asked), 0.8).nunique() == len(asked)
 
 
 def test_texts_of_a_template_with_a_number_are_no_giant_group():
@@ -113,24 +115,26 @@ def test_texts_of_a_template_with_a_number_are_no_giant_group():
         "{} messages are what it says here",
     ):
         numbered = pd.Series([template.format(n) for n in range(300)])
-        assert similar.group(numbered, 0.8).nunique() == 300
+        assert near_duplicates.group(numbered, 0.8).nunique() == 300
     long = pd.Series([f"{LONG}: call 09061{n:03d}25" for n in range(20)])
-    assert similar.group(long, 0.8).nunique() == 1  # a long message with another phone number is the same message
+    assert (
+        near_duplicates.group(long, 0.8).nunique() == 1
+    )  # a long message with another phone number is the same message
 
 
 def test_one_word_of_many_does_not_part_a_group():
-    assert similar.group(pd.Series([LONG, LONG.replace("dawn", "noon")]), 0.8).nunique() == 1
+    assert near_duplicates.group(pd.Series([LONG, LONG.replace("dawn", "noon")]), 0.8).nunique() == 1
 
 
 def test_where_there_is_no_text_there_is_no_group():
-    groups = similar.group(pd.Series(["a", None, "A"], dtype="str"), 0.8)
+    groups = near_duplicates.group(pd.Series(["a", None, "A"], dtype="str"), 0.8)
     assert list(groups.isna()) == [False, True, False] and groups[0] == groups[2]
     assert (
-        similar.group(pd.Series([None], dtype="str"), 0.8).isna().all()
-        and similar.group(pd.Series([], dtype="str"), 0.8).empty
+        near_duplicates.group(pd.Series([None], dtype="str"), 0.8).isna().all()
+        and near_duplicates.group(pd.Series([], dtype="str"), 0.8).empty
     )
 
 
 @pytest.mark.parametrize(("similarity", "missed"), [(0.8, 5e-8), (0.75, 6e-6)])
 def test_the_bands_miss_as_seldom_as_is_said(similarity, missed):
-    assert (1 - similarity**similar.ROWS) ** similar.BANDS < missed
+    assert (1 - similarity**near_duplicates.ROWS) ** near_duplicates.BANDS < missed

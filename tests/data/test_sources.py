@@ -10,7 +10,7 @@ import pytest
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, Unavailable
-from gptmill.ingest import fetching, sources
+from gptmill.ingest import download, sources
 from gptmill.ingest.sources import Source, fetch, provenance
 
 CONTENT = b"The Verdict\n" * 5000
@@ -202,7 +202,7 @@ def test_a_server_that_stays_busy_is_given_up(source, serve, waits):
     server = serve(lambda request: (500, {}, b""))
     with pytest.raises(GptmillError, match="could not be downloaded"):
         fetch(replace(source, url=f"{server.url}/data.txt"))
-    assert len(server.requests) == fetching.ATTEMPTS == len(waits) + 1
+    assert len(server.requests) == download.ATTEMPTS == len(waits) + 1
 
 
 def test_without_a_network_the_message_says_what_to_do(source, waits):
@@ -216,7 +216,7 @@ def test_without_a_network_the_message_says_what_to_do(source, waits):
         "GPTMILL_MIRROR",
     ):
         assert said in str(caught.value)
-    assert len(waits) == fetching.ATTEMPTS - 1
+    assert len(waits) == download.ATTEMPTS - 1
 
 
 def zipped(source: Source, url: str, content: bytes, member: str = "folder/data.txt", **changes) -> Source:

@@ -1,9 +1,8 @@
 import pytest
 
+from gptmill.config.sources import STANDARD, SpamParams
 from gptmill.core.errors import GptmillError
-from gptmill.data import spam
-from gptmill.params import SpamParams
-from gptmill.params.sources import STANDARD
+from gptmill.data import classification
 
 UCI = SpamParams(urls=[], member="", sha256="", licence="", max_megabytes=1, **STANDARD["spam"])
 
@@ -11,7 +10,7 @@ UCI = SpamParams(urls=[], member="", sha256="", licence="", max_megabytes=1, **S
 def read(tmp_path, content: str | bytes):
     path = tmp_path / "spam.tsv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return spam.read(path, UCI)
+    return classification.read(path, UCI)
 
 
 def rows(frame) -> list[tuple]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gptmill.config.schema import InstructionSplitParams, SpamSplitParams
 from gptmill.core.errors import GptmillError
-from gptmill.data import instructions, rawtext, similar, spam, splits
-from gptmill.params import InstructionSplitParams, SpamSplitParams
+from gptmill.data import classification, instructions, near_duplicates, splits, text_files
 
 LABELS = ["ham", "spam"]
 PARTS = ("train", "validation", "test")
@@ -30,11 +30,11 @@ def messages(**counts: int) -> pd.DataFrame:
 
 
 def grouped(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(row=range(1, len(frame) + 1), group=list(similar.group(frame["text"], 0.8)))
+    return frame.assign(row=range(1, len(frame) + 1), group=list(near_duplicates.group(frame["text"], 0.8)))
 
 
 def split(frame: pd.DataFrame, balance: str = "none", seed: int = 1, labels=LABELS) -> dict[str, pd.DataFrame]:
-    return spam.split(frame, labels, params(balance), seed)
+    return classification.split(frame, labels, params(balance), seed)
 
 
 def test_the_splits_have_every_row_once_in_their_shares():
@@ -126,9 +126,9 @@ def test_copies_with_changed_case_spacing_and_punctuation_never_straddle_splits(
     frame = grouped(pd.DataFrame(rows + copies, columns=["label", "text"]))
     for balance in ("none", "undersample"):
         parts = split(frame, balance, seed=5)
-        keys = [set(parts[name]["text"].map(rawtext.grouping_key)) for name in ("train", "validation", "natural")]
+        keys = [set(parts[name]["text"].map(text_files.grouping_key)) for name in ("train", "validation", "natural")]
         assert not keys[0] & keys[1] and not keys[0] & keys[2] and not keys[1] & keys[2]
-        assert not list(similar.straddling({str(side): keys[side] for side in range(3)}, 0.8))
+        assert not list(near_duplicates.straddling({str(side): keys[side] for side in range(3)}, 0.8))
 
 
 def test_a_large_group_stays_together_and_goes_with_the_label_that_most_of_it_has():
@@ -167,7 +167,7 @@ def records(count: int = 60) -> pd.DataFrame:
     frame = pd.DataFrame(
         [{"row": n + 1, "instruction": text, "input": "", "output": str(n)} for n, text in enumerate(asked)]
     )
-    return frame.assign(group=list(similar.group(instructions.questions(frame), 0.95)))
+    return frame.assign(group=list(near_duplicates.group(instructions.questions(frame), 0.95)))
 
 
 SHARES = InstructionSplitParams(train=0.8, validation=0.1, method="groups")
@@ -186,7 +186,7 @@ def test_records_that_ask_the_same_stay_together_whatever_the_answer():
         instruction=frame["instruction"].str[:3].str.upper(), input=frame["instruction"].str[4:] + "!", output="no idea"
     )
     both = pd.concat([frame, copies], ignore_index=True)
-    both["group"] = list(similar.group(instructions.questions(both), 0.95))
+    both["group"] = list(near_duplicates.group(instructions.questions(both), 0.95))
     parts = instructions.split(both, SHARES, seed=1)
     asked = [set((part["instruction"] + part["input"]).str.extract(r"(\d+)")[0]) for part in parts.values()]
     assert sum(map(len, asked)) == len(set.union(*asked)) == 60

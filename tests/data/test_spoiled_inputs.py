@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 
 import spoiled
-from gptmill import params, stages
+from gptmill import stages
+from gptmill.config import profiles, schema
+from gptmill.config.sources import STANDARD
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.params import profiles
-from gptmill.params.sources import STANDARD
 
 STORY = "Once upon a time there was a miller. He had a mill.\n" * 40
 NOT_FOR_PEOPLE = re.compile(r"Traceback|[A-Z]\w+(Error|Exception)\b|<class|object at 0x|\[Errno")
 
 
-def project_with(data_set: str, changes: dict) -> params.Params:
+def project_with(data_set: str, changes: dict) -> schema.Params:
     """Profile mini with one data set of one's own, and thresholds under which one bad row of forty is no catastrophe."""
     values = profiles.load("mini").model_dump()
     values["data"]["source"] = "custom"
@@ -30,7 +30,7 @@ def project_with(data_set: str, changes: dict) -> params.Params:
     } | dict.fromkeys(
         ["max_quarantined_share", "max_duplicate_share", "max_near_duplicate_share", "max_repeated_line_share"], 1.0
     )
-    return params.Params.model_validate(values)
+    return schema.Params.model_validate(values)
 
 
 @pytest.mark.parametrize("name", spoiled.INPUTS)

@@ -5,23 +5,23 @@ from hypothesis import strategies as st
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
-from gptmill.text import tokens
+from gptmill.text import token_files
 
 
 def write(folder, ids, vocab_size=70_000, share=0.1, context_length=1, parts=3, **settings):
     arrays = np.array_split(np.array(ids, dtype=np.uint16), parts)
-    return tokens.write(folder, arrays, min(vocab_size, 65_536), share, context_length, **settings)
+    return token_files.write(folder, arrays, min(vocab_size, 65_536), share, context_length, **settings)
 
 
 def test_the_end_of_the_ids_is_the_validation_split(tmp_path):
     meta = write(tmp_path / "t", range(1000), 1000)
     assert meta == files.read_json(tmp_path / "t" / "meta.json") == {
         "vocab_size": 1000, "documents": 1, "train_tokens": 900, "validation_tokens": 100,
-        "train_shards": 1, "validation_shards": 1, "shard_tokens": tokens.SHARD_TOKENS,
+        "train_shards": 1, "validation_shards": 1, "shard_tokens": token_files.SHARD_TOKENS,
     }  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "t").iterdir()) == ["meta.json", "train.bin", "validation.bin"]
-    assert tokens.read(tmp_path / "t", "train").tolist() == list(range(900))
-    assert tokens.read(tmp_path / "t", "validation").tolist() == list(range(900, 1000))
+    assert token_files.read(tmp_path / "t", "train").tolist() == list(range(900))
+    assert token_files.read(tmp_path / "t", "validation").tolist() == list(range(900, 1000))
 
 
 def test_ids_are_two_little_endian_bytes_each(tmp_path):
@@ -32,7 +32,7 @@ def test_ids_are_two_little_endian_bytes_each(tmp_path):
 
 def test_token_files_stay_on_disk(tmp_path):
     write(tmp_path / "t", range(100), share=0.5)
-    ids = tokens.read(tmp_path / "t", "train")
+    ids = token_files.read(tmp_path / "t", "train")
     assert isinstance(ids, np.memmap) and not ids.flags.writeable
 
 
@@ -62,7 +62,7 @@ def test_one_window_and_a_target_are_enough(tmp_path):
 
 def test_a_vocabulary_that_does_not_fit_is_an_error(tmp_path):
     with pytest.raises(GptmillError, match="does not fit into 16 bits"):
-        tokens.write(tmp_path / "t", [np.ones(10, dtype=np.uint16)], 65537, 0.5, 1)
+        token_files.write(tmp_path / "t", [np.ones(10, dtype=np.uint16)], 65537, 0.5, 1)
 
 
 # --- shards ---
@@ -81,13 +81,13 @@ def test_shards_hold_what_one_file_holds(tmp_path_factory, count, share, size, p
         return
     meta = write(folder / "t", ids, share=share, parts=parts, shard_tokens=size)
     for split, expected in (("train", ids[:cut]), ("validation", ids[cut:])):
-        paths = tokens.paths_of(folder / "t", split)
+        paths = token_files.paths_of(folder / "t", split)
         assert b"".join(path.read_bytes() for path in paths) == expected.astype("<u2").tobytes()
         assert [path.stat().st_size for path in paths[:-1]] == [2 * size] * (len(paths) - 1) and len(paths) == meta[
             f"{split}_shards"
         ]
         assert paths[0].name == (f"{split}.bin" if len(paths) == 1 else f"{split}-00001-of-{len(paths):05}.bin")
-        read = tokens.read(folder / "t", split)
+        read = token_files.read(folder / "t", split)
         assert len(read) == len(expected) and read[:].tolist() == expected.tolist()
     assert len(list((folder / "t").iterdir())) == meta["train_shards"] + meta["validation_shards"] + 1
 
@@ -96,12 +96,12 @@ def test_shards_hold_what_one_file_holds(tmp_path_factory, count, share, size, p
 def shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards") / "t"
     write(folder, range(100), share=0.1, shard_tokens=7)
-    return tokens.read(folder, "train")
+    return token_files.read(folder, "train")
 
 
 @given(start=st.integers(-120, 120) | st.none(), stop=st.integers(-120, 120) | st.none())
 def test_windows_over_shards_are_those_of_one_array(shards, start, stop):
-    assert shards[start:stop].tolist() == list(range(90))[start:stop] and shards[start:stop].dtype == tokens.DTYPE
+    assert shards[start:stop].tolist() == list(range(90))[start:stop] and shards[start:stop].dtype == token_files.DTYPE
 
 
 @pytest.mark.parametrize("place", [0, 6, 7, 89, -1, -90])
@@ -121,10 +121,10 @@ def test_training_sees_the_same_batches_whether_sharded_or_not(tmp_path):
 
     from gptmill.training.objectives import NextToken
 
-    for size in (tokens.SHARD_TOKENS, 13):
+    for size in (token_files.SHARD_TOKENS, 13):
         write(tmp_path / str(size), range(1000), shard_tokens=size)
-    one, many = (NextToken(*(tokens.read(tmp_path / str(size), split) for split in tokens.SPLITS), 8, 4, 1)
-                 for size in (tokens.SHARD_TOKENS, 13))  # fmt: skip
+    one, many = (NextToken(*(token_files.read(tmp_path / str(size), split) for split in token_files.SPLITS), 8, 4, 1)
+                 for size in (token_files.SHARD_TOKENS, 13))  # fmt: skip
     epochs = [(data.collate(rows) for rows in data.order(1)) for data in (one, many)]
     for ours, theirs in (epochs, (one.validation_batches(), many.validation_batches())):
         for batch, other in zip(ours, theirs, strict=True):
@@ -140,5 +140,5 @@ def test_a_shard_that_was_cut_short_is_named_with_what_to_do(tmp_path, damage):
     with pytest.raises(
         GptmillError, match=r"train-00002-of-00003\.bin has \d+ bytes where .*meta\.json promises 60: .*dvc repro"
     ):
-        tokens.read(tmp_path / "t", "train")
-    assert len(tokens.read(tmp_path / "t", "validation")) == 10
+        token_files.read(tmp_path / "t", "train")
+    assert len(token_files.read(tmp_path / "t", "validation")) == 10

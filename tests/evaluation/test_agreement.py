@@ -7,8 +7,9 @@ from sklearn.metrics import cohen_kappa_score
 
 from gptmill.core.errors import GptmillError
 from gptmill.evaluation.agreement import agreement, measure
-from gptmill.evaluation.judges import fitting, reference
+from gptmill.evaluation.judges import reference
 from gptmill.evaluation.judges.reference import ReferenceJudge
+from tools import fit_reference_judge
 
 
 def made_up(rows: int = 24) -> list[dict]:
@@ -62,7 +63,7 @@ def test_on_what_it_was_fitted_on_the_judge_is_cross_validated(tmp_path, monkeyp
     path = tmp_path / "scored.json"
     path.write_text(json.dumps(made_up()))
     assert measure(ReferenceJudge(), path, "points")["cross_validated"] is False
-    fitting.main([str(path), "--against", "points", "--to", str(tmp_path / "mine.json")])
+    fit_reference_judge.main([str(path), "--against", "points", "--to", str(tmp_path / "mine.json")])
     assert "Pearson" in capsys.readouterr().out
     mine = json.loads((tmp_path / "mine.json").read_text())
     assert mine["fitted_on"]["records"] == 24 and mine["cross_validated"]["pearson"] > 0.9
@@ -75,17 +76,17 @@ def test_on_what_it_was_fitted_on_the_judge_is_cross_validated(tmp_path, monkeyp
 def test_a_held_out_score_does_not_know_its_own_answers_score():
     records = made_up()
     scores = [record["points"] for record in records]
-    held_out = fitting.Examples(records, scores).out_of_fold()
+    held_out = fit_reference_judge.Examples(records, scores).out_of_fold()
     order = np.random.default_rng(0).permutation(len(records))
-    fold = order[0 :: fitting.FOLDS]
+    fold = order[0 :: fit_reference_judge.FOLDS]
     changed = [100 - score if row in fold else score for row, score in enumerate(scores)]
-    assert (fitting.Examples(records, changed).out_of_fold()[fold] == held_out[fold]).all()
-    assert (fitting.Examples(records, changed).out_of_fold() != held_out).any()
+    assert (fit_reference_judge.Examples(records, changed).out_of_fold()[fold] == held_out[fold]).all()
+    assert (fit_reference_judge.Examples(records, changed).out_of_fold() != held_out).any()
 
 
 def test_a_fit_finds_the_exponents_that_made_the_scores():
     records = made_up(60)
-    examples = fitting.Examples(records, [0] * 60)
+    examples = fit_reference_judge.Examples(records, [0] * 60)
     wanted = {"order": 1.4, "numbers": 0.3, "own": 0.7, "pairs": 1.0}
     examples.scores = np.array([100 * reference.nearness(shares, wanted) for shares in examples.shares])
     found = examples.fit(np.arange(60))

@@ -1,18 +1,18 @@
 import pytest
 
-from gptmill.inference.progress import Progress
+from gptmill.inference.resumable import ResumableJsonl
 
 
 @pytest.fixture
-def progress(tmp_path) -> Progress:
-    return Progress(tmp_path / "own" / "responses" / "fingerprint" / "model.jsonl")
+def progress(tmp_path) -> ResumableJsonl:
+    return ResumableJsonl(tmp_path / "own" / "responses" / "fingerprint" / "model.jsonl")
 
 
 def test_what_is_finished_is_found_again(progress, tmp_path):
     assert progress.finished() == {}
     progress.add("a", [{"text": "naïve 猫\n\u2028\x00"}])
     progress.add("b", None)
-    assert Progress(tmp_path / "own" / "responses" / "fingerprint" / "model.jsonl").finished() == {
+    assert ResumableJsonl(tmp_path / "own" / "responses" / "fingerprint" / "model.jsonl").finished() == {
         "a": [{"text": "naïve 猫\n\u2028\x00"}],
         "b": None,
     }

@@ -2,11 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from gptmill.config.schema import GenerateParams
 from gptmill.inference import responses
-from gptmill.inference.generation import Decoding, generate
-from gptmill.inference.progress import Progress
+from gptmill.inference.generation import SamplingParams, generate
 from gptmill.inference.responses import Answer, complete, respond
-from gptmill.params import GenerateParams
+from gptmill.inference.resumable import ResumableJsonl
 from gptmill.text.prompts import STYLES
 
 ALPACA = STYLES["alpaca"]
@@ -32,7 +32,14 @@ def ask(model, words, cpu, tmp_path):
 
     def ask(seed: int = 1, **changes: object) -> list[Answer]:
         return respond(
-            model, words, ALPACA, PROMPTS, params(**changes), seed, cpu, Progress(tmp_path / f"{next(places)}.jsonl")
+            model,
+            words,
+            ALPACA,
+            PROMPTS,
+            params(**changes),
+            seed,
+            cpu,
+            ResumableJsonl(tmp_path / f"{next(places)}.jsonl"),
         )
 
     return ask
@@ -40,7 +47,7 @@ def ask(model, words, cpu, tmp_path):
 
 def test_each_prompt_gets_its_own_answer_in_its_place(model, words, ask):
     for prompt, answer in zip(PROMPTS, ask(), strict=True):
-        [completion] = generate(model, [words.encode(prompt)], Decoding(6, stop=words.end_of_text))
+        [completion] = generate(model, [words.encode(prompt)], SamplingParams(6, stop=words.end_of_text))
         assert answer == Answer(
             ALPACA.read(words.decode(completion.tokens))[0], len(completion.tokens), completion.stopped
         )
@@ -57,7 +64,7 @@ def test_sampled_answers_are_repeatable_by_their_seed(ask):
 
 def test_batches_that_are_finished_are_not_made_again(model, words, cpu, tmp_path, monkeypatch):
     path = tmp_path / "answers.jsonl"
-    whole = respond(model, words, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, Progress(path))
+    whole = respond(model, words, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, ResumableJsonl(path))
     lines = path.read_bytes().splitlines(keepends=True)
     assert len(lines) == 3
     path.write_bytes(b"".join(lines[:2]) + lines[2][:-9])
@@ -68,7 +75,7 @@ def test_batches_that_are_finished_are_not_made_again(model, words, cpu, tmp_pat
         return complete(*args)
 
     monkeypatch.setattr(responses, "complete", counted)
-    assert respond(model, words, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, Progress(path)) == whole
+    assert respond(model, words, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, ResumableJsonl(path)) == whole
     assert made == [[words.encode(PROMPTS[1])]]  # the longest, whose line was torn
     assert path.read_bytes() == b"".join(lines)
 
@@ -102,7 +109,7 @@ def test_an_answer_ends_where_the_model_goes_on_with_a_further_section(words, mo
         words,
         ALPACA,
         [[1]] * 5,
-        Decoding(len(words.encode(texts[0])), stop=words.end_of_text),
+        SamplingParams(len(words.encode(texts[0])), stop=words.end_of_text),
         lambda: ended.append(1),
     )
     assert [answer.response for answer in answers] == ["Tom.", "Tom £1", "", "", "Tom and Tom and Tom"]
@@ -114,6 +121,6 @@ def test_an_answer_ends_where_the_model_goes_on_with_a_further_section(words, mo
 def test_an_answer_that_never_ends_is_cut_and_said_to_be(words, monkeypatch):
     Scripted(monkeypatch, words, "mill " * 50, "Tom.\n\n### Inst")
     room = len(words.encode("Tom.\n\n### Inst"))
-    cut, half = complete(None, words, ALPACA, [[1], [1]], Decoding(room, stop=words.end_of_text))
+    cut, half = complete(None, words, ALPACA, [[1], [1]], SamplingParams(room, stop=words.end_of_text))
     assert (cut.tokens, cut.stopped) == (room, "length") and ("mill " * 50).startswith(cut.response)
     assert half == Answer("Tom.", room, "length")

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from gptmill.config.schema import LoRAParams
 from gptmill.inference.decoder import Decoder
-from gptmill.inference.generation import Decoding, generate
+from gptmill.inference.generation import SamplingParams, generate
 from gptmill.model import lora
-from gptmill.params import LoRAParams
 
 ROWS = [[3, 1, 4, 1, 5, 9, 2], [6, 5], [3, 5, 8, 9, 7]]
 MORE = [[7, 8, 9], [1, 0, 3], [2, 2, 30]]  # a token of each row, step by step
@@ -93,7 +93,7 @@ def test_a_row_that_does_not_fit_into_the_context_is_an_error(make_gpt):
 
 def test_a_decoder_writes_what_its_model_writes(make_gpt):
     model = make_gpt()
-    assert generate(Decoder(model), ROWS, Decoding(30)) == generate(model, ROWS, Decoding(30))
+    assert generate(Decoder(model), ROWS, SamplingParams(30)) == generate(model, ROWS, SamplingParams(30))
     half = Decoder(model, half=True)
-    assert generate(half, ROWS, Decoding(30)) == generate(half, ROWS, Decoding(30))
-    assert generate(half, ROWS, Decoding(3)) == generate(model, ROWS, Decoding(3))
+    assert generate(half, ROWS, SamplingParams(30)) == generate(half, ROWS, SamplingParams(30))
+    assert generate(half, ROWS, SamplingParams(3)) == generate(model, ROWS, SamplingParams(3))

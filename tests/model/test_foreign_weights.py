@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
+from gptmill.config.schema import LoRAParams
 from gptmill.core.errors import GptmillError
-from gptmill.inference.serving import Assistant, TextClassifier, TextGenerator
+from gptmill.inference.models import Assistant, TextClassifier, TextGenerator
 from gptmill.model import folders, lora, weights
 from gptmill.model.gpt import GPTClassifier
-from gptmill.params import LoRAParams
-from gptmill.pretrained import exchange, exporting
+from gptmill.pretrained import convert, export
 
 D, LAYERS, HEADS, VOCAB, CONTEXT = 32, 2, 2, 304, 64
 TOKENS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6], [300, 0, 7, 7, 303, 8, 2, 1]])
@@ -51,7 +51,7 @@ def folder(make_gpt, words, tmp_path) -> Path:
 def imported(source: object, tmp_path: Path, heads: int | None = HEADS) -> tuple[torch.Tensor, str]:
     """The logits of what `torch.save` wrote, once it is imported, and what was said of it."""
     torch.save(source, tmp_path / "model.pth")
-    told = exchange.import_weights(str(tmp_path / "model.pth"), tmp_path / "in", heads)
+    told = convert.import_weights(str(tmp_path / "model.pth"), tmp_path / "in", heads)
     return weights.load(tmp_path / "in").eval()(TOKENS), told
 
 
@@ -60,7 +60,7 @@ def refused(source: object, tmp_path: Path, heads: int | None = HEADS) -> str:
     if not isinstance(source, Path):
         torch.save(source, tmp_path / "model.pth")
     with pytest.raises(GptmillError) as error:
-        exchange.import_weights(
+        convert.import_weights(
             str(source if isinstance(source, Path) else tmp_path / "model.pth"), tmp_path / "in", heads
         )
     assert not (tmp_path / "in").exists()
@@ -88,14 +88,14 @@ def refused(source: object, tmp_path: Path, heads: int | None = HEADS) -> str:
 )
 @torch.inference_mode()
 def test_wrappers_in_names_change_nothing(model, tmp_path, wrap):
-    state = {wrap(name): tensor for name, tensor in exporting.book_state_dict(model).items()}
+    state = {wrap(name): tensor for name, tensor in export.book_state_dict(model).items()}
     logits, told = imported({"model_state_dict": state, "epoch": 3}, tmp_path)
     torch.testing.assert_close(logits, model(TOKENS))
     assert "names of wrappers" in told
 
 
 def test_a_name_with_and_without_its_wrapper_is_refused(model, tmp_path):
-    state = exporting.book_state_dict(model)
+    state = export.book_state_dict(model)
     assert "twice, as tok_emb.weight and as module.tok_emb" in refused(
         state | {"module.tok_emb.weight": torch.zeros(VOCAB, D)}, tmp_path
     )
@@ -103,7 +103,7 @@ def test_a_name_with_and_without_its_wrapper_is_refused(model, tmp_path):
 
 @torch.inference_mode()
 def test_query_key_and_value_of_the_book_in_one_matrix(model, tmp_path):
-    state = {name: tensor for name, tensor in exporting.book_state_dict(model).items() if ".att." not in name}
+    state = {name: tensor for name, tensor in export.book_state_dict(model).items() if ".att." not in name}
     for i, block in enumerate(model.trunk.blocks):
         for ours, theirs in ((block.attention.qkv, "qkv"), (block.attention.projection, "proj")):
             state |= {f"trf_blocks.{i}.att.{theirs}.{name}": tensor for name, tensor in ours.state_dict().items()}
@@ -184,7 +184,7 @@ def test_nanogpts_model_opens_in_transformers_and_not_in_the_book(tmp_path):
     theirs = GPT2LMHeadModel.from_pretrained(tmp_path / "in").eval()(TOKENS).logits
     torch.testing.assert_close(theirs, nanogpt_logits(state), rtol=1e-4, atol=1e-4)
     with pytest.raises(GptmillError, match="GELU in its tanh form"):
-        exchange.export_weights(tmp_path / "in", tmp_path / "out.pth", "book")
+        convert.export_weights(tmp_path / "in", tmp_path / "out.pth", "book")
 
 
 @torch.inference_mode()
@@ -223,7 +223,7 @@ def with_adapters(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("heads", [HEADS, None])
 def test_classifiers_and_adapters_are_refused_by_name(model, tmp_path, heads):
-    state = exporting.book_state_dict(model)
+    state = export.book_state_dict(model)
     classifier = state | {"out_head.weight": torch.zeros(2, D), "out_head.bias": torch.zeros(2)}
     assert "it is a classifier (out_head.weight has 2 classes)" in refused(classifier, tmp_path, heads)
     assert "LoRA adapters (trf_blocks.0.att.W_query.lora.A)" in refused(with_adapters(state), tmp_path, heads)
@@ -239,13 +239,13 @@ def test_classifiers_and_adapters_are_refused_by_name(model, tmp_path, heads):
     "name", ["tok_emb.weight", "trf_blocks.1.att.W_key.weight", "final_norm.shift", "out_head.weight"]
 )
 def test_an_import_of_nan_or_infinity_is_refused(model, tmp_path, value, name):
-    state = {n: tensor.clone() for n, tensor in exporting.book_state_dict(model).items()}
+    state = {n: tensor.clone() for n, tensor in export.book_state_dict(model).items()}
     state[name].view(-1)[-1] = value
     assert f"weights contain NaN or Inf: {name}" in refused(state, tmp_path)
 
 
 def test_a_number_too_large_for_float32_is_refused(model, tmp_path):
-    state = exporting.book_state_dict(model)
+    state = export.book_state_dict(model)
     state["pos_emb.weight"] = state["pos_emb.weight"].double() * 1e60
     assert "weights contain NaN or Inf: pos_emb.weight" in refused(state, tmp_path)
 
@@ -312,7 +312,7 @@ def test_what_is_no_file_is_not_waited_for_in_a_model_folder(folder, tmp_path, k
     with pytest.raises(GptmillError, match=name):
         Assistant(folder)
     with pytest.raises(GptmillError, match=name):
-        exchange.import_weights(str(folder), tmp_path / "in")
+        convert.import_weights(str(folder), tmp_path / "in")
     assert not (tmp_path / "in").exists()
 
 
@@ -337,7 +337,7 @@ DIGITS = "9" * 5000
 @pytest.mark.parametrize("content", [DEEP, f'{{"eos_token_id": {DIGITS}}}', '{"a": ' + DEEP + "}", "\xff\xfe", "7"])
 def test_json_that_is_none_is_one_error(folder, tmp_path, name, content):
     (folder / name).write_text(content, encoding="latin-1")
-    for read in (lambda: Assistant(folder), lambda: exchange.import_weights(str(folder), tmp_path / "in")):
+    for read in (lambda: Assistant(folder), lambda: convert.import_weights(str(folder), tmp_path / "in")):
         with pytest.raises(GptmillError) as error:
             read()
         assert name in str(error.value) and len(str(error.value)) < 2000
@@ -357,7 +357,7 @@ def test_a_config_of_a_size_that_no_machine_has_is_stated(folder, tmp_path, key,
 
     config = json.loads((folder / "config.json").read_text()) | {"n_embd": 1024, key: value}
     (folder / "config.json").write_text(json.dumps(config))
-    for read in (lambda: weights.load(folder), lambda: exchange.import_weights(str(folder), tmp_path / "in")):
+    for read in (lambda: weights.load(folder), lambda: convert.import_weights(str(folder), tmp_path / "in")):
         with pytest.raises(GptmillError, match=r"which no model has|would take .* TB|takes .* for the weights alone"):
             read()
     assert not (tmp_path / "in").exists()

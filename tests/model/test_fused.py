@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 
-from gptmill.model import fused
+from gptmill.model.ops import fused
 
 
 def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -69,7 +69,7 @@ def test_a_tied_weights_gradient_is_torchs_of_the_embedding_and_the_head_togethe
     tokens, targets = torch.tensor([[3, 3, 1], [0, 3, 6]]), torch.tensor([1, 2, 3, 4, 5, 6])
     ours, theirs = (random(7, 4, dtype=dtype).requires_grad_() for _ in range(2))
     for turn in (1, 2):  # the second one adds to what is there
-        tied = fused.Tied()
+        tied = fused.TiedGradient()
         x = fused.Embedding.apply(ours, tokens, tied)
         total, _ = fused.CrossEntropy.apply(torch.tanh(x).flatten(0, 1), ours, targets, dtype, tied)
         (total / 3).backward()

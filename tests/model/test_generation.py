@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gptmill.inference.generation import Completion, Decoding, generate, stream
+from gptmill.inference.generation import Completion, SamplingParams, generate, stream
 
 PROMPTS = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7, 9], [3, 2]]
 CONTEXT = 16
@@ -29,61 +29,65 @@ def tokens(model, prompts, decoding) -> list[list[int]]:
 def test_the_cache_changes_nothing(make_gpt, seed):
     model = make_gpt(seed)
     for prompt in PROMPTS:
-        assert tokens(model, [prompt], Decoding(6)) == [plain(model, prompt, 6)]
+        assert tokens(model, [prompt], SamplingParams(6)) == [plain(model, prompt, 6)]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_prompt_gives_in_company_what_it_gives_alone(make_gpt, seed):
     model = make_gpt(seed)
-    assert tokens(model, PROMPTS, Decoding(6)) == [plain(model, prompt, 6) for prompt in PROMPTS]
+    assert tokens(model, PROMPTS, SamplingParams(6)) == [plain(model, prompt, 6) for prompt in PROMPTS]
 
 
 @pytest.mark.parametrize("new", [16, 50])
 def test_a_text_goes_on_beyond_the_context_alone_and_in_company(make_gpt, new):
     model = make_gpt()
     alone = [plain(model, prompt, new) for prompt in PROMPTS]
-    assert [tokens(model, [prompt], Decoding(new))[0] for prompt in PROMPTS] == alone
-    assert tokens(model, PROMPTS, Decoding(new)) == alone
+    assert [tokens(model, [prompt], SamplingParams(new))[0] for prompt in PROMPTS] == alone
+    assert tokens(model, PROMPTS, SamplingParams(new)) == alone
 
 
 @pytest.mark.parametrize("length", [CONTEXT - 1, CONTEXT, CONTEXT + 1, 3 * CONTEXT])
 def test_a_prompt_that_fills_the_context_is_read_from_its_end(make_gpt, length):
     model = make_gpt()
     prompt = [i * 7 % 40 for i in range(length)]
-    assert tokens(model, [prompt], Decoding(5)) == [plain(model, prompt, 5)]
-    assert tokens(model, [prompt, [9]], Decoding(5)) == [plain(model, prompt, 5), plain(model, [9], 5)]
-    assert tokens(model, [prompt], Decoding(1)) == tokens(model, [prompt[-CONTEXT:]], Decoding(1))
+    assert tokens(model, [prompt], SamplingParams(5)) == [plain(model, prompt, 5)]
+    assert tokens(model, [prompt, [9]], SamplingParams(5)) == [plain(model, prompt, 5), plain(model, [9], 5)]
+    assert tokens(model, [prompt], SamplingParams(1)) == tokens(model, [prompt[-CONTEXT:]], SamplingParams(1))
 
 
 def test_the_smallest_context_works(make_gpt):
     model = make_gpt(context_length=8, n_layers=1)
-    assert tokens(model, PROMPTS, Decoding(20)) == [plain(model, prompt, 20) for prompt in PROMPTS]
+    assert tokens(model, PROMPTS, SamplingParams(20)) == [plain(model, prompt, 20) for prompt in PROMPTS]
 
 
 def test_sampling_among_one_is_the_likeliest(make_gpt):
     model = make_gpt()
-    assert tokens(model, PROMPTS, Decoding(8, temperature=1.5, top_k=1, seed=3)) == tokens(model, PROMPTS, Decoding(8))
-    assert tokens(model, PROMPTS, Decoding(8, temperature=1.5, top_p=0.0001, seed=3)) == tokens(
-        model, PROMPTS, Decoding(8)
+    assert tokens(model, PROMPTS, SamplingParams(8, temperature=1.5, top_k=1, seed=3)) == tokens(
+        model, PROMPTS, SamplingParams(8)
+    )
+    assert tokens(model, PROMPTS, SamplingParams(8, temperature=1.5, top_p=0.0001, seed=3)) == tokens(
+        model, PROMPTS, SamplingParams(8)
     )
 
 
 def test_sampling_is_repeatable_by_its_seed(make_gpt):
     model = make_gpt()
-    first, again, other = (tokens(model, PROMPTS, Decoding(12, temperature=2.0, seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (tokens(model, PROMPTS, SamplingParams(12, temperature=2.0, seed=seed)) for seed in (1, 1, 2))
     assert first == again != other
 
 
 def test_a_row_draws_the_same_whatever_stands_beside_it(make_gpt):
     model = make_gpt()
-    decoding = Decoding(8, temperature=2.0, seed=5)
+    decoding = SamplingParams(8, temperature=2.0, seed=5)
     assert tokens(model, PROMPTS[:1], decoding)[0] == tokens(model, PROMPTS, decoding)[0]
 
 
 def test_top_k_keeps_to_the_k_likeliest(make_gpt):
     model = make_gpt()
     likeliest = set(model(torch.tensor([PROMPTS[0]]))[0, -1].topk(3).indices.tolist())
-    drawn = {tokens(model, PROMPTS[:1], Decoding(1, temperature=5.0, top_k=3, seed=seed))[0][0] for seed in range(60)}
+    drawn = {
+        tokens(model, PROMPTS[:1], SamplingParams(1, temperature=5.0, top_k=3, seed=seed))[0][0] for seed in range(60)
+    }
     assert drawn == likeliest
 
 
@@ -91,14 +95,16 @@ def test_top_p_keeps_to_the_smallest_set_that_reaches_it(make_gpt):
     model = make_gpt()
     probabilities, order = model(torch.tensor([PROMPTS[0]]))[0, -1].softmax(0).sort(descending=True)
     p = float(probabilities[:2].sum().detach()) - 1e-4  # the likeliest alone does not reach it, the two likeliest do
-    drawn = {tokens(model, PROMPTS[:1], Decoding(1, temperature=1.0, top_p=p, seed=seed))[0][0] for seed in range(80)}
+    drawn = {
+        tokens(model, PROMPTS[:1], SamplingParams(1, temperature=1.0, top_p=p, seed=seed))[0][0] for seed in range(80)
+    }
     assert drawn == set(order[:2].tolist())
 
 
 def test_a_higher_temperature_is_bolder(make_gpt):
     model = make_gpt()
     kinds = [
-        len({tokens(model, PROMPTS[:1], Decoding(1, temperature=t, seed=seed))[0][0] for seed in range(40)})
+        len({tokens(model, PROMPTS[:1], SamplingParams(1, temperature=t, seed=seed))[0][0] for seed in range(40)})
         for t in (0.05, 20.0)
     ]
     assert kinds[0] < 5 < kinds[1]
@@ -106,9 +112,9 @@ def test_a_higher_temperature_is_bolder(make_gpt):
 
 def test_the_stop_token_ends_a_row_and_is_not_part_of_it(make_gpt):
     model = make_gpt()
-    free = tokens(model, PROMPTS, Decoding(10))
+    free = tokens(model, PROMPTS, SamplingParams(10))
     stop = free[0][4]
-    completions = generate(model, PROMPTS, Decoding(10, stop=stop))
+    completions = generate(model, PROMPTS, SamplingParams(10, stop=stop))
     for row, completion in zip(free, completions, strict=True):
         expected = Completion(row[: row.index(stop)], "stop") if stop in row else Completion(row, "length")
         assert completion == expected
@@ -117,17 +123,17 @@ def test_the_stop_token_ends_a_row_and_is_not_part_of_it(make_gpt):
 
 def test_rows_that_go_on_are_not_disturbed_by_those_that_stop(make_gpt):
     model = make_gpt()
-    free = tokens(model, PROMPTS, Decoding(30))
+    free = tokens(model, PROMPTS, SamplingParams(30))
     for stop in {token for row in free for token in row}:
-        for row, completion in zip(free, generate(model, PROMPTS, Decoding(30, stop=stop)), strict=True):
+        for row, completion in zip(free, generate(model, PROMPTS, SamplingParams(30, stop=stop)), strict=True):
             assert completion.tokens == (row[: row.index(stop)] if stop in row else row)
 
 
 def test_no_row_stops_before_its_smallest_length(make_gpt):
     model = make_gpt()
-    stop = tokens(model, PROMPTS[:1], Decoding(1))[0][0]
-    assert generate(model, PROMPTS[:1], Decoding(6, stop=stop)) == [Completion([], "stop")]
-    [completion] = generate(model, PROMPTS[:1], Decoding(6, stop=stop, min_new_tokens=3))
+    stop = tokens(model, PROMPTS[:1], SamplingParams(1))[0][0]
+    assert generate(model, PROMPTS[:1], SamplingParams(6, stop=stop)) == [Completion([], "stop")]
+    [completion] = generate(model, PROMPTS[:1], SamplingParams(6, stop=stop, min_new_tokens=3))
     assert len(completion.tokens) >= 3 and stop not in completion.tokens
 
 
@@ -140,46 +146,46 @@ def test_repetition_is_penalised_as_ctrl_does_it(make_gpt):
             logits[token] = logits[token] / 1.8 if logits[token] > 0 else logits[token] * 1.8
         return int(logits.argmax())
 
-    decoding = Decoding(25, repetition_penalty=1.8)
+    decoding = SamplingParams(25, repetition_penalty=1.8)
     assert tokens(model, PROMPTS, decoding) == [plain(model, prompt, 25, penalised) for prompt in PROMPTS]
-    assert tokens(model, PROMPTS, decoding) != tokens(model, PROMPTS, Decoding(25))
+    assert tokens(model, PROMPTS, decoding) != tokens(model, PROMPTS, SamplingParams(25))
 
 
 def test_no_new_tokens_means_none(make_gpt):
-    assert generate(make_gpt(), PROMPTS, Decoding(0)) == [Completion([], "length")] * 4
-    assert generate(make_gpt(), [], Decoding(5)) == []
+    assert generate(make_gpt(), PROMPTS, SamplingParams(0)) == [Completion([], "length")] * 4
+    assert generate(make_gpt(), [], SamplingParams(5)) == []
 
 
 def test_an_empty_prompt_is_an_error(make_gpt):
     with pytest.raises(ValueError, match="at least one token"):
-        generate(make_gpt(), [[1], []], Decoding(5))
+        generate(make_gpt(), [[1], []], SamplingParams(5))
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_is_left_in_the_mode_that_it_was_in(make_gpt, training):
     model = make_gpt(dropout=0.5).train(training)
-    assert tokens(model, PROMPTS, Decoding(4)) == tokens(model, PROMPTS, Decoding(4))
+    assert tokens(model, PROMPTS, SamplingParams(4)) == tokens(model, PROMPTS, SamplingParams(4))
     assert model.training is training
-    next(stream(model, PROMPTS, Decoding(4)))  # left in the middle
+    next(stream(model, PROMPTS, SamplingParams(4)))  # left in the middle
     assert model.training is training
 
 
 def test_a_stream_yields_what_generate_collects(make_gpt):
     model = make_gpt()
     rows: list[list[int]] = [[] for _ in PROMPTS]
-    for row, token in stream(model, PROMPTS, Decoding(7)):
+    for row, token in stream(model, PROMPTS, SamplingParams(7)):
         rows[row].append(token)
-    assert rows == tokens(model, PROMPTS, Decoding(7))
+    assert rows == tokens(model, PROMPTS, SamplingParams(7))
 
 
 def test_untied_and_biasless_models_generate_too(make_gpt):
     model = make_gpt(tie_weights=False, qkv_bias=False, n_heads=4)
-    assert tokens(model, PROMPTS, Decoding(6)) == [plain(model, prompt, 6) for prompt in PROMPTS]
+    assert tokens(model, PROMPTS, SamplingParams(6)) == [plain(model, prompt, 6) for prompt in PROMPTS]
 
 
 def test_decoding_in_half_precision_works(make_gpt):
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        completions = generate(make_gpt(), PROMPTS, Decoding(6))
+        completions = generate(make_gpt(), PROMPTS, SamplingParams(6))
     assert [len(completion.tokens) for completion in completions] == [6] * 4
 
 
@@ -189,8 +195,10 @@ def test_decoding_in_half_precision_works(make_gpt):
 @pytest.mark.parametrize("temperature", [1e-320, 1e-45, 1e-38, 1e-30])
 def test_a_temperature_next_to_zero_is_top_1(make_gpt, temperature):
     model = make_gpt()
-    assert tokens(model, PROMPTS, Decoding(8, temperature=temperature, seed=3)) == tokens(model, PROMPTS, Decoding(8))
-    cut = Decoding(8, temperature=temperature, top_k=5, top_p=1e-320, min_new_tokens=8, stop=3)
+    assert tokens(model, PROMPTS, SamplingParams(8, temperature=temperature, seed=3)) == tokens(
+        model, PROMPTS, SamplingParams(8)
+    )
+    cut = SamplingParams(8, temperature=temperature, top_k=5, top_p=1e-320, min_new_tokens=8, stop=3)
     assert all(len(row) == 8 for row in tokens(model, PROMPTS, cut))
 
 
@@ -198,7 +206,7 @@ def test_a_temperature_next_to_zero_is_top_1(make_gpt, temperature):
     "settings", [{"temperature": 1e308}, {"temperature": 2.0, "top_p": 1e-320}, {"repetition_penalty": 0.001}]
 )
 def test_other_numbers_at_the_edge_give_tokens(make_gpt, settings):
-    assert [len(row) for row in tokens(make_gpt(), PROMPTS, Decoding(8, **settings))] == [8] * len(PROMPTS)
+    assert [len(row) for row in tokens(make_gpt(), PROMPTS, SamplingParams(8, **settings))] == [8] * len(PROMPTS)
 
 
 @pytest.mark.parametrize(
@@ -212,4 +220,4 @@ def test_other_numbers_at_the_edge_give_tokens(make_gpt, settings):
 )
 def test_numbers_that_cannot_be_used_are_refused(settings, told):
     with pytest.raises(ValueError, match=told):
-        Decoding(**{"max_new_tokens": 8} | settings)
+        SamplingParams(**{"max_new_tokens": 8} | settings)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gptmill.inference.generation import Decoding, TextStream, _choose, generate, stream
+from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, _choose, generate, stream
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.text import tokenizer
 
@@ -22,7 +22,7 @@ def model_of(layers: int, heads: int, d_head: int, context: int, vocab: int, see
 
 
 @torch.no_grad()
-def plainly(model: GPT, prompt: list[int], decoding: Decoding, row: int) -> list[int]:
+def plainly(model: GPT, prompt: list[int], decoding: SamplingParams, row: int) -> list[int]:
     context, generator = model.config.context_length, torch.Generator().manual_seed(decoding.seed + row)
     said, seen, new = list(prompt), list(prompt[-context:]), []
     while len(new) < decoding.max_new_tokens:
@@ -52,7 +52,7 @@ def cases(draw):
         st.lists(st.lists(st.integers(0, vocab - 1), min_size=1, max_size=2 * context), min_size=1, max_size=6)
     )
     most = draw(st.integers(0, 2 * context))
-    decoding = Decoding(
+    decoding = SamplingParams(
         max_new_tokens=most,
         temperature=draw(st.sampled_from([0.0, 0.0, 0.7, 1.5])),
         top_k=draw(st.integers(0, vocab + 3)),
@@ -78,7 +78,7 @@ def test_a_prompt_says_the_same_alone_and_among_16_others():
     others = [
         torch.randint(320, (int(n),), generator=random).tolist() for n in torch.randint(1, 60, (16,), generator=random)
     ]
-    decoding = Decoding(max_new_tokens=60, stop=7)
+    decoding = SamplingParams(max_new_tokens=60, stop=7)
     for prompt in others[:4]:
         [alone] = generate(model, [prompt], decoding)
         for place in (0, 9, 16):
@@ -98,12 +98,12 @@ def test_a_prompt_says_the_same_alone_and_among_16_others():
 )
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Decoding(8, **wrong)
+        SamplingParams(8, **wrong)
 
 
 def feed(text: str, stops: list[str]) -> tuple[str, bool]:
     """What is shown of a text whose tokens are single bytes, and whether it was stopped."""
-    stream = TextStream(WORDS, stops)
+    stream = IncrementalDetokenizer(WORDS, stops)
     shown = "".join(stream.feed(WORDS.ranks[bytes([byte])]) for byte in text.encode())
     return shown + stream.finish(), stream.stopped
 
@@ -123,12 +123,12 @@ def test_text_ends_before_the_first_stop_string(text, stops):
 
 @given(st.lists(st.integers(0, WORDS.vocab_size - 1), max_size=40))
 def test_a_stream_without_stop_strings_is_the_decoded_text(ids):
-    stream = TextStream(WORDS)
+    stream = IncrementalDetokenizer(WORDS)
     assert "".join(map(stream.feed, ids)) + stream.finish() == WORDS.decode(ids)
 
 
 def test_nothing_that_may_become_a_stop_string_is_shown():
-    stream = TextStream(WORDS, ["### End"])
+    stream = IncrementalDetokenizer(WORDS, ["### End"])
     shown = ""
     for token in WORDS.encode("fox ### Fox ### En"):
         shown += stream.feed(token)
@@ -137,10 +137,14 @@ def test_nothing_that_may_become_a_stop_string_is_shown():
 
 
 def completed(
-    model: GPT, prompts: list[list[int]], decoding: Decoding, stops: list[str]
+    model: GPT, prompts: list[list[int]], decoding: SamplingParams, stops: list[str]
 ) -> list[tuple[str, int, bool]]:
     """Of each prompt: what is shown, how many tokens were chosen, and whether a stop string came."""
-    texts, shown, counts = [TextStream(WORDS, stops) for _ in prompts], ["" for _ in prompts], [0] * len(prompts)
+    texts, shown, counts = (
+        [IncrementalDetokenizer(WORDS, stops) for _ in prompts],
+        ["" for _ in prompts],
+        [0] * len(prompts),
+    )
     for row, token in stream(model, prompts, decoding, ends=lambda row: texts[row].stopped):
         shown[row] += texts[row].feed(token)
         counts[row] += 1
@@ -151,7 +155,7 @@ def test_rows_stop_at_stop_strings_each_for_itself():
     model = model_of(2, 2, 8, 64, WORDS.vocab_size, 5)
     prompts, decoding = (
         [WORDS.encode(text) for text in ("the quick", "fox", "café — lazy dog")],
-        Decoding(40, temperature=1.0, seed=2),
+        SamplingParams(40, temperature=1.0, seed=2),
     )
     free = completed(model, prompts, decoding, [])
     assert [(count, stopped) for _, count, stopped in free] == [(40, False)] * 3
@@ -164,8 +168,8 @@ def test_rows_stop_at_stop_strings_each_for_itself():
 
 def test_streaming_gives_tokens_as_they_come():
     model = model_of(2, 2, 4, 16, 30, 0)
-    tokens = stream(model, [[1, 2], [3]], Decoding(5))
+    tokens = stream(model, [[1, 2], [3]], SamplingParams(5))
     first = [next(tokens), next(tokens)]
     assert [row for row, _ in first] == [0, 1]
     rest = [*first, *tokens]
-    assert [token for row, token in rest if row == 1] == generate(model, [[1, 2], [3]], Decoding(5))[1].tokens
+    assert [token for row, token in rest if row == 1] == generate(model, [[1, 2], [3]], SamplingParams(5))[1].tokens

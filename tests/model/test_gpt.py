@@ -58,7 +58,7 @@ def test_the_loss_has_the_gradient_of_the_plain_one(make_gpt):
 
 
 def test_an_evaluation_makes_no_gradients(make_gpt, monkeypatch):
-    from gptmill.model import fused
+    from gptmill.model.ops import fused
 
     wanted, to_gradient = [], fused._to_gradient
     monkeypatch.setattr(

@@ -11,12 +11,12 @@ from torch.nn.functional import cross_entropy
 from transformers import GPT2LMHeadModel
 
 from gptmill.core.errors import GptmillError
-from gptmill.inference.generation import Decoding, generate
+from gptmill.inference.generation import SamplingParams, generate
 from gptmill.ingest import sources
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.model.lineage import Lineage
-from gptmill.pretrained import exchange, exporting, importing
+from gptmill.pretrained import convert, detect, export
 from gptmill.registry import model_card
 
 FIXTURE = Path(__file__).parents[1] / "fixtures/gpt2-tiny"
@@ -40,7 +40,7 @@ def refused(source: Path, tmp_path: Path, heads: int | None = None) -> str:
     """The one error of an import that must fail and leave nothing."""
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(GptmillError) as error:
-        exchange.import_weights(str(source), tmp_path / "to/there", heads)
+        convert.import_weights(str(source), tmp_path / "to/there", heads)
     assert sorted(tmp_path.rglob("*")) == before
     return str(error.value)
 
@@ -56,14 +56,14 @@ def rewrite(path: Path, change) -> None:
 
 def test_every_format_gives_the_same_bytes(tmp_path):
     for name, (source, heads) in SOURCES.items():
-        exchange.import_weights(str(source), tmp_path / name, heads)
+        convert.import_weights(str(source), tmp_path / name, heads)
     assert len({(tmp_path / name / "model.safetensors").read_bytes() for name in SOURCES}) == 1
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_an_import_computes_what_transformers_computed(tmp_path, name):
     source, heads = SOURCES[name]
-    exchange.import_weights(str(source), tmp_path / "model", heads)
+    convert.import_weights(str(source), tmp_path / "model", heads)
     model, golden = weights.load(tmp_path / "model").eval(), load_file(FIXTURE / "golden.safetensors")
     with torch.no_grad():
         logits = model(golden["input_ids"])
@@ -71,12 +71,12 @@ def test_an_import_computes_what_transformers_computed(tmp_path, name):
     loss = cross_entropy(logits[:, :-1].flatten(0, 1), golden["input_ids"][:, 1:].flatten()).item()
     assert loss == pytest.approx(json.loads((FIXTURE / "golden.json").read_text())["loss_next_token"], abs=1e-5)
     prompts = golden["greedy"][:, :8].tolist()
-    greedy = generate(model, prompts, Decoding(max_new_tokens=16))
+    greedy = generate(model, prompts, SamplingParams(max_new_tokens=16))
     assert [prompt + row.tokens for prompt, row in zip(prompts, greedy, strict=True)] == golden["greedy"].tolist()
 
 
 def test_an_import_opens_in_transformers(tmp_path):
-    exchange.import_weights(str(FIXTURE / "openai"), tmp_path / "model")
+    convert.import_weights(str(FIXTURE / "openai"), tmp_path / "model")
     golden = load_file(FIXTURE / "golden.safetensors")
     with torch.no_grad():
         logits = GPT2LMHeadModel.from_pretrained(tmp_path / "model").eval()(golden["input_ids"]).logits
@@ -84,7 +84,7 @@ def test_an_import_opens_in_transformers(tmp_path):
 
 
 def test_what_was_found_is_told(tmp_path):
-    told = exchange.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
+    told = convert.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
     for fact in (
         "Hugging Face",
         "safetensors",
@@ -102,8 +102,8 @@ def test_the_prefix_of_the_whole_model_changes_nothing(broken, tmp_path):
     path = broken / "huggingface/model.safetensors"
     state = {f"transformer.{name}": tensor for name, tensor in load_file(path).items()}
     save_file(state | {"lm_head.weight": state["transformer.wte.weight"].clone()}, path)
-    assert "prefix transformer." in exchange.import_weights(str(broken / "huggingface"), tmp_path / "a")
-    exchange.import_weights(str(FIXTURE / "huggingface"), tmp_path / "b")
+    assert "prefix transformer." in convert.import_weights(str(broken / "huggingface"), tmp_path / "a")
+    convert.import_weights(str(FIXTURE / "huggingface"), tmp_path / "b")
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
 
 
@@ -119,8 +119,8 @@ def test_shards_are_read_as_one(broken, tmp_path, suffix):
         part = {name: tensor for name, tensor in state.items() if place[name] == shard}
         save_file(part, folder / shard) if suffix == "safetensors" else torch.save(part, folder / shard)
     (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps({"weight_map": place}))
-    exchange.import_weights(str(folder), tmp_path / "a")
-    exchange.import_weights(str(FIXTURE / "huggingface"), tmp_path / "b")
+    convert.import_weights(str(folder), tmp_path / "a")
+    convert.import_weights(str(FIXTURE / "huggingface"), tmp_path / "b")
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
     (folder / shards[1]).unlink()
     assert shards[1] in refused(folder, tmp_path)
@@ -129,7 +129,7 @@ def test_shards_are_read_as_one(broken, tmp_path, suffix):
 def test_half_precision_is_read_and_told(broken, tmp_path):
     path = broken / "huggingface/model.safetensors"
     save_file({name: tensor.bfloat16() for name, tensor in load_file(path).items()}, path)
-    assert "bfloat16, written as float32" in exchange.import_weights(str(broken / "huggingface"), tmp_path / "model")
+    assert "bfloat16, written as float32" in convert.import_weights(str(broken / "huggingface"), tmp_path / "model")
     assert load_file(tmp_path / "model/model.safetensors")["transformer.wte.weight"].dtype == torch.float32
 
 
@@ -137,7 +137,7 @@ def test_a_head_of_its_own_stays_one(tmp_path):
     state = torch.load(FIXTURE / "book/model.pth", weights_only=True)
     state["out_head.weight"] = state["out_head.weight"] + 1
     torch.save(state, tmp_path / "model.pth")
-    assert "not tied" in exchange.import_weights(str(tmp_path / "model.pth"), tmp_path / "model", HEADS)
+    assert "not tied" in convert.import_weights(str(tmp_path / "model.pth"), tmp_path / "model", HEADS)
     assert torch.equal(weights.load(tmp_path / "model").head.weight, state["out_head.weight"])
 
 
@@ -147,7 +147,7 @@ def test_a_book_model_without_qkv_bias_stays_one(tmp_path):
         name: tensor for name, tensor in state.items() if not name.endswith(("query.bias", "key.bias", "value.bias"))
     }
     torch.save(bare, tmp_path / "model.pth")
-    exchange.import_weights(str(tmp_path / "model.pth"), tmp_path / "model", HEADS)
+    convert.import_weights(str(tmp_path / "model.pth"), tmp_path / "model", HEADS)
     assert not weights.load(tmp_path / "model").config.qkv_bias
     torch.save(bare | {"trf_blocks.1.att.W_key.bias": torch.zeros(32)}, tmp_path / "model.pth")
     problems = refused(tmp_path / "model.pth", tmp_path, HEADS)
@@ -155,8 +155,8 @@ def test_a_book_model_without_qkv_bias_stays_one(tmp_path):
 
 
 def test_what_is_exported_to_the_book_is_what_came_from_it(tmp_path):
-    exchange.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
-    exchange.export_weights(tmp_path / "model", tmp_path / "book.pth", "book")
+    convert.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
+    convert.export_weights(tmp_path / "model", tmp_path / "book.pth", "book")
     ours, theirs = (torch.load(path, weights_only=True) for path in (tmp_path / "book.pth", FIXTURE / "book/model.pth"))
     assert set(ours) == set(theirs)
     for name in theirs:
@@ -167,9 +167,9 @@ def test_what_is_exported_to_the_book_is_what_came_from_it(tmp_path):
 def test_out_to_the_book_and_back_is_the_same_model(tmp_path, tie, bias):
     torch.manual_seed(0)
     model = GPT(GPTConfig(90, 24, 2, 3, 12, tie_weights=tie, qkv_bias=bias))
-    exporting.to_book(model, tmp_path / "model.pth")
-    found = importing.examine(tmp_path / "model.pth", n_heads=3)
-    importing.write(found, tmp_path)
+    export.to_book(model, tmp_path / "model.pth")
+    found = detect.detect_format(tmp_path / "model.pth", n_heads=3)
+    detect.write(found, tmp_path)
     again = weights.load(tmp_path)
     assert again.config.tie_weights == tie and again.config.qkv_bias == bias
     for (name, left), right in zip(model.named_parameters(), again.parameters(), strict=True):
@@ -177,15 +177,15 @@ def test_out_to_the_book_and_back_is_the_same_model(tmp_path, tie, bias):
 
 
 def test_export_to_huggingface_is_a_copy_that_was_checked(broken, tmp_path):
-    exchange.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
+    convert.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
     for name in (model_card.NAME, Lineage.FILE):
         (tmp_path / "model" / name).write_text("where it comes from")
-    exchange.export_weights(tmp_path / "model", tmp_path / "out", "huggingface")
+    convert.export_weights(tmp_path / "model", tmp_path / "out", "huggingface")
     for name in (model_card.NAME, Lineage.FILE):
         assert (tmp_path / "out" / name).read_text() == "where it comes from"
     assert (tmp_path / "out/model.safetensors").read_bytes() == (tmp_path / "model/model.safetensors").read_bytes()
     with pytest.raises(GptmillError, match="there already"):
-        exchange.export_weights(tmp_path / "model", tmp_path / "out", "huggingface")
+        convert.export_weights(tmp_path / "model", tmp_path / "out", "huggingface")
 
 
 def test_nothing_that_is_there_is_replaced(tmp_path):
@@ -249,17 +249,17 @@ def test_heads_that_do_not_divide_the_width_are_refused(tmp_path):
 
 
 def test_heads_that_nothing_speaks_for_are_asked_for(tmp_path):
-    exporting.to_book(GPT(GPTConfig(20, 8, 1, 3, 33)), tmp_path / "model.pth")
+    export.to_book(GPT(GPTConfig(20, 8, 1, 3, 33)), tmp_path / "model.pth")
     assert "--n-heads" in refused(tmp_path / "model.pth", tmp_path)
 
 
 def test_heads_are_assumed_of_a_published_size_alone_and_said(tmp_path, monkeypatch):
     torch.manual_seed(0)
-    exporting.to_book(GPT(GPTConfig(20, 8, 2, 3, 48)), tmp_path / "model.pth")
+    export.to_book(GPT(GPTConfig(20, 8, 2, 3, 48)), tmp_path / "model.pth")
     told = refused(tmp_path / "model.pth", tmp_path)
     assert "--n-heads" in told and "possible are 1, 2, 3, 4, 6, 8, 12, 16, 24, 48" in told
-    monkeypatch.setattr(importing, "GPT2_SIZES", {"gpt2-tiny": (2, 3, 48)})
-    assert "3 heads assumed, as gpt2-tiny has" in exchange.import_weights(
+    monkeypatch.setattr(detect, "GPT2_SIZES", {"gpt2-tiny": (2, 3, 48)})
+    assert "3 heads assumed, as gpt2-tiny has" in convert.import_weights(
         str(tmp_path / "model.pth"), tmp_path / "model"
     )
     assert weights.load(tmp_path / "model").config.n_heads == 3
@@ -368,11 +368,11 @@ def test_a_published_name_is_fetched_checked_and_imported(tmp_path, monkeypatch)
     monkeypatch.setattr(sources, "fetch", lambda source: asked.append(source) or path)
     asked: list[sources.Source] = []
     save_file(load_file(FIXTURE / "huggingface/model.safetensors"), path)
-    monkeypatch.setattr(exchange, "gpt2_config", lambda size: GPTConfig(512, 64, 3, 4, 32))
+    monkeypatch.setattr(convert, "gpt2_config", lambda size: GPTConfig(512, 64, 3, 4, 32))
     for name in ("gpt2", "openai-community/gpt2", "gpt2-124M"):
-        exchange.import_weights(name, tmp_path / name)
+        convert.import_weights(name, tmp_path / name)
     assert asked == [sources.GPT2_WEIGHTS["gpt2-124M"]] * 3
-    assert [exchange.gpt2_size(f"gpt2-{size}") for size in ("medium", "large", "xl")] == [
+    assert [convert.gpt2_size(f"gpt2-{size}") for size in ("medium", "large", "xl")] == [
         "gpt2-355M",
         "gpt2-774M",
         "gpt2-1558M",
@@ -389,7 +389,7 @@ def test_a_tokenizer_beside_the_weights_comes_along(broken, tmp_path):
 
     words = tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 300)
     words.save(broken / "huggingface")
-    told = exchange.import_weights(str(broken / "huggingface"), tmp_path / "model")
+    told = convert.import_weights(str(broken / "huggingface"), tmp_path / "model")
     assert f"tokenizer.json from the weights' folder; {512 - words.vocab_size} ids of the model have no token" in told
     assert tokenizer.load(tmp_path / "model").encode("the fox") == words.encode("the fox")
     assert json.loads((tmp_path / "model/config.json").read_text())["eos_token_id"] == words.end_of_text

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gptmill.model import oracles
+from examples.book import reference_layers
 from gptmill.model.attention import (
     Attention,
     CausalAttention,
@@ -148,7 +148,7 @@ def test_dropout_keeps_the_mean():
 
 def test_layer_norm_is_torchs():
     torch.manual_seed(0)
-    ours, torchs = oracles.LayerNorm(24), nn.LayerNorm(24)
+    ours, torchs = reference_layers.LayerNorm(24), nn.LayerNorm(24)
     nn.init.normal_(torchs.weight), nn.init.normal_(torchs.bias)
     ours.load_state_dict(torchs.state_dict())
     x = tokens(2, 5, 24)
@@ -162,7 +162,7 @@ def test_layer_norm_is_torchs():
 def test_gelu_is_what_the_model_uses():
     x = torch.linspace(-6, 6, 400).requires_grad_()
     assert_all_close(
-        outputs_and_gradients(oracles.GELU(), x, []), outputs_and_gradients(FeedForward(8).activation, x, [])
+        outputs_and_gradients(reference_layers.GELU(), x, []), outputs_and_gradients(FeedForward(8).activation, x, [])
     )
 
 

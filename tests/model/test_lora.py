@@ -8,10 +8,10 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
 
+from gptmill.config.schema import LoRAParams
 from gptmill.core.errors import GptmillError
 from gptmill.model import lora, weights
 from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
-from gptmill.params import LoRAParams
 from gptmill.text import tokenizer
 
 WORDS = tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 280)

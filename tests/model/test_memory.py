@@ -18,15 +18,15 @@ import re, sys
 from pathlib import Path
 import pytest
 import torch
-from gptmill import params
-from gptmill.runtime import compute
+from gptmill.config.compute import ComputeParams
+from gptmill.runtime import device
 from gptmill.model import weights
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 
 machine = dict(device="cpu", precision="float32", threads=0, launcher="", checkpoint_activations=False, checkpoint_minutes=5)
-compute.prepare(params.ComputeParams(**machine), seed=0)
+device.setup(ComputeParams(**machine), seed=0)
 torch.nn.Linear(8, 8, device="meta")
 before = peak()
 weights.load(Path(sys.argv[1]))

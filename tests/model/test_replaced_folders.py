@@ -13,12 +13,12 @@ import pytest
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
-from gptmill.inference.serving import Assistant, TextClassifier
+from gptmill.inference.models import Assistant, TextClassifier
 from gptmill.model import weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.model.lineage import Lineage
-from gptmill.pretrained import exchange
-from gptmill.text import prompts, tokenizer, tokens
+from gptmill.pretrained import convert
+from gptmill.text import prompts, token_files, tokenizer
 
 CONTEXTS = {"a": 16, "b": 24}  # by which the versions' weights are told apart
 WRITER = """
@@ -71,14 +71,14 @@ def classifier(folder: Path) -> set[str]:
 
 def exported(folder: Path) -> set[str]:
     to = folder.parent / f"out-{threading.get_ident()}-{time.monotonic_ns()}"
-    exchange.export_weights(folder, to, "huggingface")
+    convert.export_weights(folder, to, "huggingface")
     lineage = Lineage.read(to)
     assert files.digest(to / Lineage.WEIGHTS) == lineage.weights
     return {lineage.stage} | assistant(to)
 
 
 def shown(folder: Path) -> set[str]:
-    told = exchange.show_model(str(folder))
+    told = convert.show_model(str(folder))
     return {name for name, context in CONTEXTS.items() if f"{context} tokens" in told}
 
 
@@ -137,10 +137,10 @@ def test_token_files_are_read_as_one_version(tmp_path, monkeypatch):
     import numpy as np
 
     def write(count: int) -> None:
-        tokens.write(tmp_path / "tokens", [np.full(count, count, dtype=tokens.DTYPE)], 300, 0.1, 8)
+        token_files.write(tmp_path / "tokens", [np.full(count, count, dtype=token_files.DTYPE)], 300, 0.1, 8)
 
     write(100)
-    real, writers = tokens.paths_of, []
+    real, writers = token_files.paths_of, []
 
     def replaced_meanwhile(folder: Path, split: str) -> list[Path]:
         if not writers:
@@ -150,11 +150,11 @@ def test_token_files_are_read_as_one_version(tmp_path, monkeypatch):
                 time.sleep(0.01)
         return real(folder, split)
 
-    monkeypatch.setattr(tokens, "paths_of", replaced_meanwhile)
-    found = tokens.read(tmp_path / "tokens", "train")
+    monkeypatch.setattr(token_files, "paths_of", replaced_meanwhile)
+    found = token_files.read(tmp_path / "tokens", "train")
     assert found.tolist() in ([100] * 90, [200] * 180)
     writers[0].join()
-    assert tokens.read(tmp_path / "tokens", "train").tolist() == [200] * 180
+    assert token_files.read(tmp_path / "tokens", "train").tolist() == [200] * 180
     assert [path.name for path in tmp_path.iterdir()] == ["tokens"]
 
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from gptmill.config.schema import GPT2_SIZES
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.model.size import measure, parameters
-from gptmill.params import GPT2_SIZES
-from gptmill.pretrained.exchange import gpt2_config
+from gptmill.pretrained.convert import gpt2_config
 
 PUBLISHED = {"gpt2-124M": 124_439_808, "gpt2-355M": 354_823_168, "gpt2-774M": 774_030_080, "gpt2-1558M": 1_557_611_200}
 
@@ -30,7 +30,9 @@ def test_the_formula_counts_what_is_switched_off(tie, bias):
 
 
 def test_the_cache_is_as_large_as_said():
-    from gptmill.inference.decoder import Kept
+    from gptmill.inference.decoder import KVCache
 
     config = GPTConfig(64, 32, 3, 4, 24)
-    assert 10 * measure(config).cache_per_token == sum(part.nbytes for part in Kept.room(config, 1, 10, torch.zeros(1)))
+    assert 10 * measure(config).cache_per_token == sum(
+        part.nbytes for part in KVCache.room(config, 1, 10, torch.zeros(1))
+    )

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from gptmill.core.errors import GptmillError
 from gptmill.model import weights
 from gptmill.model.gpt import GPTClassifier
-from gptmill.pretrained import exporting
+from gptmill.pretrained import export
 
 KINDS = [
     {},
@@ -101,12 +101,12 @@ def test_transformers_finds_every_weight_that_it_wants(model_of, words, tmp_path
 def test_transformers_generates_with_model_and_tokenizer_from_one_folder(saved, model_of):
     from transformers import AutoTokenizer
 
-    from gptmill.inference.generation import Decoding, generate
+    from gptmill.inference.generation import SamplingParams, generate
 
     words, theirs = AutoTokenizer.from_pretrained(saved), hub("GPT2LMHeadModel", saved)
     prompt = words("the miller", return_tensors="pt")
     output = theirs.generate(**prompt, max_new_tokens=5, do_sample=False)[0, prompt["input_ids"].shape[1] :].tolist()
-    [ours] = generate(model_of(), [prompt["input_ids"][0].tolist()], Decoding(5, stop=words.eos_token_id))
+    [ours] = generate(model_of(), [prompt["input_ids"][0].tolist()], SamplingParams(5, stop=words.eos_token_id))
     assert ours.tokens == [token for token in output if token != words.eos_token_id]
 
 
@@ -135,7 +135,7 @@ def test_a_language_model_with_labels_in_its_config_is_none_the_less_one(saved, 
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps(config | {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}))
     assert weights.load(saved).config.n_layers == config["n_layer"]
-    exporting.to_huggingface(saved, tmp_path / "out")
+    export.to_huggingface(saved, tmp_path / "out")
     with pytest.raises(GptmillError, match="holds a language model, not a classifier"):
         weights.load_classifier(saved)
 

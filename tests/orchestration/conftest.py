@@ -22,7 +22,7 @@ import httpx
 import psutil
 import pytest
 
-from gptmill.params import profiles
+from gptmill.config import profiles
 
 NOT_COPIED = shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".mlflow.lock", ".git", "data_docs", "__pycache__")
 

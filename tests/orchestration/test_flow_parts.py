@@ -16,20 +16,20 @@ import pytest
 from prefect.logging import disable_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
-from gptmill import params
+from gptmill import config
+from gptmill.config import profiles
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.params import profiles
-from pipelines import api, flow, graph, isolation, outcome, processes
-from pipelines.isolation import Place
+from pipelines import api, flow, graph, processes, summary, workspace
 from pipelines.processes import Processes, Stopped
+from pipelines.workspace import Workspace
 
 # --- parameters ---
 
 
 def test_overrides_change_their_keys_and_no_other_byte(project):
     before = (project / "params.yaml").read_text()
-    text = isolation.parameters(
+    text = workspace.parameters(
         project, None, ["base.epochs=7", "classifier.lora.layers=[qkv]", "data.corpus.licence='a: b'"]
     )
     changed = [(a, b) for a, b in zip(before.splitlines(), text.splitlines(), strict=True) if a != b]
@@ -38,17 +38,17 @@ def test_overrides_change_their_keys_and_no_other_byte(project):
 
 
 def test_what_stands_in_a_list_can_be_overridden_and_every_override_can_be_read_again(project):
-    model = params.load().judge.models[0].model_dump() | {"base_url": "http://x"}
+    model = config.load().judge.models[0].model_dump() | {"base_url": "http://x"}
     given = ", ".join(f"{key}: {value if key == 'base_url' else json.dumps(value)}" for key, value in model.items())
-    text = isolation.parameters(
+    text = workspace.parameters(
         project, None, [f"judge.models=[{{{given}}}]", "judge.models.0.base_url=http://127.0.0.1:1234/v1"]
     )
     files.write_text(project / "params.yaml", text)
-    assert params.load().judge.models[0].base_url == "http://127.0.0.1:1234/v1"
+    assert config.load().judge.models[0].base_url == "http://127.0.0.1:1234/v1"
 
 
 def test_a_profile_takes_the_place_of_params_yaml(project):
-    assert isolation.parameters(project, "sample", []) == profiles.text("sample", project)
+    assert workspace.parameters(project, "sample", []) == profiles.text("sample", project)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_copy_has_the_bytes_of_every_change_however_git_is_set_to_show_them(pr
         subprocess.run(command, cwd=project, check=True)
     for name, content in after.items():
         (project / name).write_bytes(content)
-    with isolation.copy(project, (project / "params.yaml").read_text(), "", Processes(), print) as place:
+    with workspace.copy(project, (project / "params.yaml").read_text(), "", Processes(), print) as place:
         assert {name: (place.folder / name).read_bytes() for name in after} == after
 
 
@@ -117,21 +117,21 @@ def test_a_run_that_stopped_is_found_again_though_others_ran_meanwhile(project):
         ["git", *who, "commit", "-q", "-m", "start"],
     ):
         subprocess.run(command, cwd=project, check=True)
-    text, folders = isolation.parameters(project, None, ["base.epochs=7"]), []
+    text, folders = workspace.parameters(project, None, ["base.epochs=7"]), []
     for name in (None, "dvc.lock", "metrics/base.json", "params.yaml", "code.py"):
         if name:
             files.write_text(project / name, lock + "# new\n" if name == "dvc.lock" else "# new\n")
-        with isolation.copy(project, text, "", Processes(), print) as place:
+        with workspace.copy(project, text, "", Processes(), print) as place:
             folders.append(place.folder)
     assert len(set(folders[:-1])) == 1 and folders[-1] != folders[0]
 
 
 def test_what_was_decided_about_models_outlives_the_copy(tmp_path):
-    place = Place(tmp_path / "copy", tmp_path, "an-experiment")
+    place = Workspace(tmp_path / "copy", tmp_path, "an-experiment")
     for folder, name in ((place.root, "base"), (place.root, "instruct"), (place.folder, "base")):
         files.write_json(folder / paths.PROMOTIONS / f"{name}.json", {"folder": folder.name})
-    isolation.keep(place)
-    isolation.remove(place)
+    workspace.keep(place)
+    workspace.remove(place)
     decided = {path.stem: files.read_json(path)["folder"] for path in (tmp_path / paths.PROMOTIONS).iterdir()}
     assert decided == {"base": "copy", "instruct": tmp_path.name}
 
@@ -140,13 +140,13 @@ def test_an_experiment_that_is_cancelled_while_it_is_saved_is_no_failure(tmp_pat
     running = Processes()
     running.stop("enough")
     with pytest.raises(Stopped, match="enough"):
-        isolation.save(Place(tmp_path, tmp_path, "an-experiment", "0" * 40), [], running, os.environ, print)
+        workspace.save(Workspace(tmp_path, tmp_path, "an-experiment", "0" * 40), [], running, os.environ, print)
 
 
 def test_make_clean_removes_what_runs_made_and_no_imported_model(tmp_path, root):
     for name in ("base", "mine"):
         files.write_text(tmp_path / "models" / name / "config.json", "{}")
-    copies = tmp_path / isolation.COPIES
+    copies = tmp_path / workspace.COPIES
     for name in ("gptmill-0a1b2c3d/.dvc", "gptmill-0a1b2c3d.part", "somebody-elses"):
         (copies / name).mkdir(parents=True)
     own = [tmp_path / "data" / name for name in ("raw/own.csv", "raw/mine/a.csv", "sources/spam/a.csv")]
@@ -285,11 +285,11 @@ def test_a_stage_is_tried_again_after_each_pause_when_what_it_asked_did_not_answ
     tmp_path, monkeypatch, states, paused
 ):
     left, took = list(states), []
-    monkeypatch.setattr(flow.Work, "_stage", lambda *_: left.pop(0))
+    monkeypatch.setattr(flow.PipelineRun, "_stage", lambda *_: left.pop(0))
     running = Processes()
     monkeypatch.setattr(running, "pause", took.append)
     with disable_run_logger():
-        ended = flow.Work(Place(tmp_path, tmp_path), running, force=False)._tried(None, [1, 2])
+        ended = flow.PipelineRun(Workspace(tmp_path, tmp_path), running, force=False)._tried(None, [1, 2])
     assert (ended, left, took) == (states[-1], [], paused)
 
 
@@ -326,7 +326,7 @@ def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     ],
 )
 def test_a_failed_stage_says_why_in_one_line(printed, why):
-    assert outcome.reason(printed).endswith(why)
+    assert summary.reason(printed).endswith(why)
 
 
 # --- Prefect is one of several ways ---
@@ -397,7 +397,7 @@ def test_a_bomb_ends_the_flow_before_dvc_reads_it(project: Path, root):
 @pytest.mark.parametrize("value", ["[" * 1000, "9" * 5000, "&a [*a]"])
 def test_an_override_that_can_not_be_read_is_named(project: Path, value):
     with pytest.raises(GptmillError, match="^seed=.*: the value is not readable YAML"):
-        isolation.parameters(project, None, [f"seed={value}"])
+        workspace.parameters(project, None, [f"seed={value}"])
 
 
 @pytest.mark.parametrize(

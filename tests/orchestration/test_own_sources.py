@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import params
+from gptmill import config
 from gptmill.core import paths
-from gptmill.ingest import fetching, local_files, own_data, refresh
-from pipelines import flow, graph, isolation
+from gptmill.ingest import download, local_files, own_data, refresh
+from pipelines import flow, graph, workspace
 from pipelines.processes import Processes
 
 TABLE = "label,text\nham,see you\nspam,WIN\n"
@@ -55,13 +55,13 @@ def test_a_file_that_was_added_is_a_stage_before_its_download_and_in_copies_as_i
     mine = Path(RECEIPT).with_suffix("")
     for content in (TABLE, TABLE + "ham,bye\n"):
         mine.write_text(content)
-        with isolation.copy(repository, paths.PARAMS.read_text(), "", Processes(), print) as place:
+        with workspace.copy(repository, paths.PARAMS.read_text(), "", Processes(), print) as place:
             assert (place.folder / mine).read_text() == content
         assert {stage.name: stage for stage in graph.read(str(place.folder), check=True)}[RECEIPT].up_to_date
     monkeypatch.chdir(place.folder)
     Path(repository, "mine.csv").write_text(TABLE)
     with pytest.raises(
-        fetching.NotThere, match="no such file or folder in this copy of the project.*gptmill data add.*absolute path"
+        download.NotFound, match="no such file or folder in this copy of the project.*gptmill data add.*absolute path"
     ):
         local_files.find("mine.csv")
     assert local_files.find(str(repository / "mine.csv"))[1] == [repository / "mine.csv"]
@@ -74,5 +74,5 @@ def test_the_parameters_of_a_copy_have_the_hashes_of_what_is_at_local_paths(proj
     for content in (TABLE, TABLE + "ham,bye\n"):
         mine.write_text(content)
         text = refresh.pinned(flow.checked(project, None, None, [f"data.spam.urls=['{mine}']"]))
-        hashes.add(params.parse(text).data.spam.sha256)
+        hashes.add(config.parse(text).data.spam.sha256)
     assert len(hashes) == 2 and "" not in hashes and 'sha256: ""' in paths.PARAMS.read_text()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from pipelines import servers
+from gptmill.commands import servers
 
 GRAPH = """\
 stages:
@@ -24,13 +24,13 @@ stages:
 SLOW = """\
 import pathlib, sys, time
 from gptmill.commands import stage_process
-from gptmill.runtime.interruption import Interruption
-with stage_process.entered("slow"), Interruption() as interruption:
+from gptmill.runtime.signals import SignalTrap
+with stage_process.entered("slow"), SignalTrap() as interruption:
     print("at work", flush=True)
-    while not interruption.came:
+    while not interruption.received:
         time.sleep(0.05)
-    pathlib.Path("checkpoint").write_text(interruption.came.name)
-sys.exit(128 + interruption.came)
+    pathlib.Path("checkpoint").write_text(interruption.received.name)
+sys.exit(128 + interruption.received)
 """
 WITHIN = 10  # seconds
 
@@ -177,7 +177,7 @@ def made(committed, root):
 @pytest.mark.parametrize("target", ["flow", "ui"])
 def test_every_way_to_end_what_make_started(terminal, made, target, way):
     (made.folder / "Makefile").write_text(
-        (made.folder / "Makefile").read_text().replace("-m pipelines.ui", f"-m pipelines.ui --mlflow-port {servers.free_port()} "
+        (made.folder / "Makefile").read_text().replace("gptmill up", f"gptmill up --mlflow-port {servers.free_port()} "
                                                        f"--prefect-port {servers.free_port()}")
     )  # fmt: skip
     with terminal(made, "make", target) as at:

@@ -114,7 +114,7 @@ def stack(settled, api, tmp_path_factory) -> Iterator[SimpleNamespace]:
         pytest.skip("the stack is tried on Postgres, which is not installed: apt-get install postgresql")
     from moto.server import ThreadedMotoServer
 
-    from pipelines import servers
+    from gptmill.commands import servers
 
     ports = {name: servers.free_port() for name in ("postgres", "minio", "mlflow", "prefect", "worker")}
     places = {

@@ -25,10 +25,10 @@ def listens(port: int) -> bool:
 
 
 def test_both_pages_are_there_until_sigterm(tmp_path, environment):
-    from pipelines import servers
+    from gptmill.commands import servers
 
     ports = servers.free_port(), servers.free_port()
-    command = [sys.executable, "-m", "pipelines.ui", "--mlflow-port", str(ports[0]), "--prefect-port", str(ports[1])]
+    command = [sys.executable, "-m", "gptmill", "up", "--mlflow-port", str(ports[0]), "--prefect-port", str(ports[1])]
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as ui:
@@ -66,7 +66,7 @@ def test_a_port_that_is_taken_is_named(tmp_path, environment):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "pipelines.ui", "--prefect-port", port]
+        command = [sys.executable, "-m", "gptmill", "up", "--prefect-port", port]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert f"port {port} is taken" in done.stderr and "--prefect-port" in done.stderr and "Traceback" not in done.stderr
@@ -75,7 +75,7 @@ def test_a_port_that_is_taken_is_named(tmp_path, environment):
 def test_a_store_that_is_a_server_already_is_not_served_again(tmp_path, environment):
     given = environment | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.ui"], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "gptmill", "up"], cwd=tmp_path, env=given, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
     assert (
@@ -84,8 +84,8 @@ def test_a_store_that_is_a_server_already_is_not_served_again(tmp_path, environm
 
 
 def test_a_server_that_ends_early_is_no_endless_wait(tmp_path, environment):
+    from gptmill.commands import servers
     from gptmill.core.errors import GptmillError
-    from pipelines import servers
 
     port = servers.free_port()
     server = servers.Server("Mine", ("platform",), f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}/health")

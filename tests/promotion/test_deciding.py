@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from gptmill.params import PromotionParams
-from gptmill.registry.deciding import Measured, decide, interval
+from gptmill.config.schema import PromotionParams
+from gptmill.registry.decision import Measured, decide, interval
 
 PARAMS = PromotionParams(margin=0.01, confidence=0.95, min_recall=0.8, max_calibration_error=0.1)
 GOOD = {"recall ham": 0.9, "recall spam": 0.9, "calibration_error": 0.05}

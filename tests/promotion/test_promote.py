@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gptmill import cli, params
+from gptmill import cli, config
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.model.lineage import Lineage
-from gptmill.registry import claims, versions
-from gptmill.registry.deciding import Decision
+from gptmill.registry import lock, versions
+from gptmill.registry.decision import Decision
 from gptmill.registry.promote import Outcome, promote, rollback
 
 NAME = "gptmill-classifier"
 
 
 def promoted(**how):
-    [outcome] = promote(params.load(), ["classifier"], **how)
+    [outcome] = promote(config.load(), ["classifier"], **how)
     return outcome
 
 
@@ -296,7 +296,7 @@ def test_a_file_that_can_not_be_read_is_not_blamed_on_the_registry(arena, monkey
 )
 def test_what_can_not_be_promoted_is_said_so(tmp_path, monkeypatch, names, why, project):
     with pytest.raises(GptmillError, match=why):
-        list(promote(params.load(), names))
+        list(promote(config.load(), names))
 
 
 def test_the_exit_code_says_whether_one_was_refused(arena, monkeypatch, capsys):
@@ -321,7 +321,7 @@ def test_the_exit_code_says_whether_one_was_refused(arena, monkeypatch, capsys):
 BOTH = """
 import json, sys, time
 from pathlib import Path
-from gptmill import params
+from gptmill import config
 from gptmill.registry import promote
 
 compared = promote._beside
@@ -335,7 +335,7 @@ def together(*args):
     raise SystemExit("the other did not come")
 
 promote._beside = together
-[outcome] = promote.promote(params.load(), ["classifier"])
+[outcome] = promote.promote(config.load(), ["classifier"])
 print(json.dumps([outcome.decision.verdict, outcome.decision.reasons, outcome.version, outcome.champion]))
 """
 
@@ -381,12 +381,12 @@ def test_an_alias_that_another_made_at_the_same_moment_is_set_all_the_same(clien
 
 
 def test_a_promotion_that_died_is_finished_by_the_next(client, challenger, monkeypatch):
-    monkeypatch.setattr(claims, "PATIENCE", 0.2)
+    monkeypatch.setattr(lock, "PATIENCE", 0.2)
     challenger("wrong")
     promoted()
     challenger("right")
     with monkeypatch.context() as patch:
-        patch.setattr(claims, "_finish", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(lock, "_finish", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             promoted()
     assert alias(client, "champion") == "1"
@@ -399,28 +399,28 @@ def test_nobody_takes_the_same_number_twice_and_a_champion_set_by_hand_is_believ
     for head in ("wrong", "right"):
         challenger(head)
         promoted()
-    after = claims.settled(client, NAME)
+    after = lock.settled(client, NAME)
     assert after == 2
     client.set_registered_model_alias(NAME, "champion", "1")  # by hand
-    assert not claims.change(client, NAME, after, "2", "2", "1") and alias(client, "champion") == "1"
-    assert not claims.change(client, NAME, after, "1", "2", "1")  # that number is taken
-    assert claims.change(client, NAME, claims.settled(client, NAME), "1", "2", "1") and alias(client, "champion") == "2"
+    assert not lock.change(client, NAME, after, "2", "2", "1") and alias(client, "champion") == "1"
+    assert not lock.change(client, NAME, after, "1", "2", "1")  # that number is taken
+    assert lock.change(client, NAME, lock.settled(client, NAME), "1", "2", "1") and alias(client, "champion") == "2"
 
 
 def test_one_that_slept_too_long_puts_back_what_others_did_meanwhile(client, challenger, monkeypatch):
     for head in ("wrong", "right"):
         challenger(head)
         promoted()
-    monkeypatch.setattr(claims, "PATIENCE", 0.0)
-    apply, slept = claims._apply, []
+    monkeypatch.setattr(lock, "PATIENCE", 0.0)
+    apply, slept = lock._apply, []
 
     def late(client, name, claim):
         if not slept:  # before it sets the alias, two others come by: one finishes this one's, and goes on
             slept.append(True)
-            assert claims.settled(client, name) == 3 and alias(client, "champion") == "1"
-            assert claims.change(client, name, 3, "1", "2", "1")
+            assert lock.settled(client, name) == 3 and alias(client, "champion") == "1"
+            assert lock.change(client, name, 3, "1", "2", "1")
         apply(client, name, claim)
 
-    monkeypatch.setattr(claims, "_apply", late)
-    assert claims.change(client, NAME, 2, "2", "1", "2")
+    monkeypatch.setattr(lock, "_apply", late)
+    assert lock.change(client, NAME, 2, "2", "1", "2")
     assert alias(client, "champion") == "2"

@@ -3,18 +3,18 @@ import math
 import pytest
 import torch
 
-from gptmill import params
+from gptmill import config
 from gptmill.core import paths
 from gptmill.evaluation.judges.reference import ReferenceJudge
 from gptmill.model import weights
-from gptmill.registry import trials
-from gptmill.registry.trials import TRIALS, Unfit
+from gptmill.registry import evaluation
+from gptmill.registry.evaluation import TRIALS, Ineligible
 from gptmill.text import tokenizer
 
 
 @pytest.fixture
 def values(in_built):
-    return params.load()
+    return config.load()
 
 
 def spoilt(folder, tmp_path):
@@ -60,7 +60,7 @@ def test_bits_are_those_of_the_likelihood_however_long_the_text_is(make_gpt, wor
         with torch.no_grad():
             logs = model(window[:, :-1])[0].log_softmax(-1)
         expected -= sum(float(logs[i, token]) for i, token in enumerate(window[0, 1:]))
-    assert len(ids) > 9 and trials._bits(model, words, text, cpu) == pytest.approx(expected / math.log(2), rel=1e-4)
+    assert len(ids) > 9 and evaluation._bits(model, words, text, cpu) == pytest.approx(expected / math.log(2), rel=1e-4)
 
 
 def test_a_base_model_with_another_tokenizer_is_measured_on_the_same_text(values, tmp_path):
@@ -88,5 +88,5 @@ def test_a_tokenizer_of_another_model_is_refused(values, tmp_path):
     shutil.copytree(paths.BASE_MODEL, tmp_path / "odd")
     big = tokenizer.train([f"word{i} " * 3 for i in range(2000)], 4000)
     big.save(tmp_path / "odd")
-    with pytest.raises(Unfit, match="the tokenizer has"):
+    with pytest.raises(Ineligible, match="the tokenizer has"):
         TRIALS["base"].take(tmp_path / "odd", values)

@@ -3,8 +3,8 @@
 from gptmill.report import inputs
 from gptmill.report.card_inputs import Card, Contents, Example, Findings, Limit, Quarantine, Row
 from gptmill.report.card_inputs import Source as CardSource
+from gptmill.report.external import Agreement, Outside, Promotion
 from gptmill.report.lengths import Lengths
-from gptmill.report.outside import Agreement, Outside, Promotion
 
 SCRIPT = "<script>document.title = 'taken over'</script>"
 HOSTILE = [

@@ -1,6 +1,6 @@
 import pytest
 
-from gptmill.report import classified
+from gptmill.report import classifier_section
 from gptmill.report.inputs import Prediction
 
 
@@ -12,7 +12,7 @@ def prediction(actual: str, predicted: str, probability: float, **probabilities:
 
 def test_the_confusion_matrix_counts_every_prediction_once():
     predictions = [prediction("ham", "ham", 0.9)] * 3 + [prediction("spam", "ham", 0.6)]
-    assert classified.confusion(predictions) == [
+    assert classifier_section.confusion(predictions) == [
         ("ham", 3, [("ham", 3), ("spam", 0)]),
         ("spam", 1, [("ham", 1), ("spam", 0)]),
     ]
@@ -20,18 +20,20 @@ def test_the_confusion_matrix_counts_every_prediction_once():
 
 def test_the_surest_mistakes_come_first():
     predictions = [prediction("ham", "spam", 0.6), prediction("ham", "ham", 1.0), prediction("spam", "ham", 0.9)]
-    assert [p.probability for p in classified.surest_mistakes(predictions)] == [0.9, 0.6]
+    assert [p.probability for p in classifier_section.surest_mistakes(predictions)] == [0.9, 0.6]
 
 
 @pytest.mark.parametrize(("right", "says"), [(4, "more often right"), (2, "surer than"), (3, "as sure as")])
 def test_calibration_says_which_way_it_is_off(right, says):
-    found = classified.calibrate([prediction("a", "a", 0.75)] * right + [prediction("b", "a", 0.75)] * (4 - right))
+    found = classifier_section.calibrate(
+        [prediction("a", "a", 0.75)] * right + [prediction("b", "a", 0.75)] * (4 - right)
+    )
     assert found.error == pytest.approx(abs(0.75 - right / 4))
     assert says in found.verdict
 
 
 def test_of_two_classes_the_other_ones_probability_follows():
-    found = classified.sweep(
+    found = classifier_section.sweep(
         [prediction("spam", "spam", 0.9), prediction("spam", "ham", 0.6), prediction("ham", "ham", 0.8)], "spam"
     )
     assert [curve.label for curve in found.curves] == ["spam"]
@@ -41,8 +43,8 @@ def test_of_two_classes_the_other_ones_probability_follows():
 
 def test_of_more_classes_each_has_a_curve_and_without_its_probabilities_none():
     rows = [("a", "a", 0.5), ("b", "b", 0.6), ("c", "b", 0.7)]
-    assert classified.sweep([prediction(*row) for row in rows], "3 classes, averaged") is None
-    found = classified.sweep([prediction(*row, a=0.2, b=0.3, c=0.5) for row in rows], "3 classes, averaged")
+    assert classifier_section.sweep([prediction(*row) for row in rows], "3 classes, averaged") is None
+    found = classifier_section.sweep([prediction(*row, a=0.2, b=0.3, c=0.5) for row in rows], "3 classes, averaged")
     assert [(curve.label, round(curve.average, 3)) for curve in found.curves] == [
         ("a", 0.333),
         ("b", 0.333),
@@ -52,4 +54,4 @@ def test_of_more_classes_each_has_a_curve_and_without_its_probabilities_none():
 
 
 def test_where_every_text_is_of_one_class_there_is_no_curve():
-    assert classified.sweep([prediction("spam", "spam", 0.9), prediction("spam", "ham", 0.9)], "spam") is None
+    assert classifier_section.sweep([prediction("spam", "spam", 0.9), prediction("spam", "ham", 0.9)], "spam") is None

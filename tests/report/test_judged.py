@@ -1,4 +1,4 @@
-from gptmill.report import judged
+from gptmill.report import answer_selection
 from gptmill.report.inputs import Judgement
 
 
@@ -16,7 +16,7 @@ def judgement(score: float | None, response: str = "No.", **more: object) -> Jud
 
 
 def chosen(*judgements: Judgement) -> dict[str, list[float]]:
-    return {kind.title: [record.score for record in kind.records] for kind in judged.choose(judgements)}
+    return {kind.title: [record.score for record in kind.records] for kind in answer_selection.choose(judgements)}
 
 
 def test_the_best_the_worst_and_some_in_between_are_shown():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from gptmill import params, stages
+from gptmill import config, stages
 from gptmill.core import files, paths
 
 KILLS, BATCH = 5, 2
@@ -20,7 +20,7 @@ UNDER_WAY = ".gptmill/responses/*/*.jsonl"
 # begins in begun.jsonl, and prints a run's process id, then how it ended.
 SERVER = """
 import json, os, sys
-from gptmill import params, stages
+from gptmill import config, stages
 from gptmill.inference import responses
 from gptmill.stages import generate_responses
 
@@ -35,7 +35,7 @@ responses.complete = noted
 for line in sys.stdin:
     if not (child := os.fork()):
         try:
-            stages.run("generate_responses", params.load())
+            stages.run("generate_responses", config.load())
         except BaseException as error:
             print(error, file=sys.stderr, flush=True)
             os._exit(1)
@@ -132,7 +132,7 @@ def test_what_was_made_with_other_parameters_is_not_used(run):
 
     assert run(wait) == -signal.SIGKILL
     paths.PARAMS.write_text(paths.PARAMS.read_text().replace("temperature: 1.0", "temperature: 0.0"))
-    assert params.load().generate.temperature == 0
+    assert config.load().generate.temperature == 0
     Path("begun.jsonl").unlink()
     assert run() == 0
     assert lines("begun.jsonl") == 2 * -(-len(files.read_jsonl(paths.RESPONSES)) // BATCH)

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from gptmill import params, stages
+from gptmill import config, stages
 from gptmill.commands import summary
 from gptmill.core import files, paths
-from gptmill.inference.serving import TextClassifier
+from gptmill.inference.models import TextClassifier
 
 WORDS = {
     "weather": "rain snow wind cloud storm frost sun fog hail thunder".split(),  # noqa: SIM905
@@ -53,7 +53,7 @@ def trained(request, built, tmp_path_factory):
         values["classifier"] |= {"epochs": 8, "trainable": "all", "learning_rate": 0.003}
         with paths.PARAMS.open("w") as file:
             yaml.dump(values, file)
-        loaded = params.load()
+        loaded = config.load()
         stages.run("download", loaded, "spam")
         for stage in ("validate", "split_spam", "finetune_classifier", "evaluate_classifier", "report"):
             stages.run(stage, loaded)
@@ -129,9 +129,9 @@ def test_the_baseline_of_chinese_classes_is_of_characters_and_is_called_so(copy_
     values["classifier"] |= {"epochs": 1, "trainable": "head"}
     with paths.PARAMS.open("w") as file:
         yaml.dump(values, file)
-    stages.run("finetune_classifier", params.load())
-    stages.run("evaluate_classifier", params.load())
-    stages.run("report", params.load())
+    stages.run("finetune_classifier", config.load())
+    stages.run("evaluate_classifier", config.load())
+    stages.run("report", config.load())
     summary.show()
     metrics = files.read_json(paths.METRICS / "classifier.json")
     assert metrics["tfidf_of"] == "characters" and metrics["tfidf"]["accuracy"] > 0.95

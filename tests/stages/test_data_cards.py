@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gptmill import params
+from gptmill import config
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.data import tables
-from gptmill.params import Params
 from gptmill.stages import data_cards
-from gptmill.text import prompts, tokens
+from gptmill.text import prompts, token_files
 
 EVIL = "<script>alert('x')</script>"
 CHECK = {
@@ -90,8 +90,10 @@ def put_records(records: list[tuple[str, str, str]]) -> None:
 
 
 def put_documents(documents: list[str], words) -> None:
-    ids = np.array([i for document in documents for i in (*words.encode(document), words.end_of_text)], tokens.DTYPE)
-    tokens.write(paths.TOKENS, [ids], words.vocab_size, validation_share=0.3, context_length=2)
+    ids = np.array(
+        [i for document in documents for i in (*words.encode(document), words.end_of_text)], token_files.DTYPE
+    )
+    token_files.write(paths.TOKENS, [ids], words.vocab_size, validation_share=0.3, context_length=2)
 
 
 def put_quarantine(name: str, rows: list[tuple], columns: list[str]) -> None:
@@ -109,7 +111,7 @@ def change(path: Path, name: str | None = None, /, **values: object) -> None:
 
 
 def some_params(root: Path, context: int = 16, message: int = 24, record: int = 120) -> Params:
-    values = params.load(root / "params.yaml")
+    values = config.load(root / "params.yaml")
     return values.model_copy(
         update={
             "model": values.model.model_copy(update={"context_length": context}),

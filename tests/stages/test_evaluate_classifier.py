@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from gptmill import params, stages
+from gptmill import config, stages
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
 
@@ -11,5 +11,5 @@ def test_texts_without_words_have_no_baseline_and_leave_nothing(copy_of_built):
     pd.read_parquet(path).assign(text="?").to_parquet(path)
     (paths.METRICS / "classifier.json").unlink()
     with pytest.raises(GptmillError, match="no text of the training split has a word"):
-        stages.run("evaluate_classifier", params.load())
+        stages.run("evaluate_classifier", config.load())
     assert not (paths.METRICS / "classifier.json").exists()

@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from gptmill import params, stages
+from gptmill import config, stages
 from gptmill.core import paths
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTClassifier
@@ -61,7 +61,7 @@ def test_a_stage_with_lora_saves_merged_weights_and_an_adapter_that_peft_reads(c
     from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
 
     section = stage.removeprefix("finetune_")
-    loaded = params.load()
+    loaded = config.load()
     settings = getattr(loaded, section)
     tuned = settings.model_copy(update={"lora": settings.lora.model_copy(update={"rank": 4}), "learning_rate": 0.01})
     stages.run(stage, loaded.model_copy(update={section: tuned}))
@@ -78,7 +78,7 @@ def test_a_stage_with_lora_saves_merged_weights_and_an_adapter_that_peft_reads(c
 
 
 def test_checkpointed_activations_train_the_same_model(copy_of_built):
-    loaded = params.load()
+    loaded = config.load()
     before = (paths.INSTRUCT_MODEL / "model.safetensors").read_bytes()
     stages.run(
         "finetune_instruct",

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 import language_model as language_model_of_a_package
 from chats import RECORD, digest, reply
-from gptmill import params, stages
+from gptmill import config, stages
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.run import Run
@@ -42,7 +42,7 @@ def test_tokens_seconds_and_cost_go_to_the_run_and_into_no_tracked_file(project,
 
     configure(serve(lambda request: reply("85", usage={"prompt_tokens": 400, "completion_tokens": 2})).url)
     files.write_jsonl(paths.RESPONSES, [RECORD | {"id": 0}])
-    stages.run("judge_responses", params.load(), track=lambda *_: nullcontext(Recording()))
+    stages.run("judge_responses", config.load(), track=lambda *_: nullcontext(Recording()))
     assert (
         logged["judge_requests"],
         logged["judge_input_tokens"],
@@ -60,7 +60,7 @@ def test_tokens_seconds_and_cost_go_to_the_run_and_into_no_tracked_file(project,
 # --- SIGKILL ---
 
 # The stage without MLflow, which takes longer to load than all the judging: its absence is one of the things that a stage survives.
-STAGE = "import sys; sys.modules['mlflow'] = None\nfrom gptmill import params, stages\nstages.run('judge_responses', params.load())"
+STAGE = "import sys; sys.modules['mlflow'] = None\nfrom gptmill import config, stages\nstages.run('judge_responses', config.load())"
 
 
 def start_judging() -> subprocess.Popen:
@@ -196,7 +196,7 @@ def judge_answers(url: str, answers: list[str]) -> list[dict]:
         "prompt": "",
     }
     files.write_jsonl(paths.RESPONSES, [record | {"id": n, "response": text} for n, text in enumerate(answers)])
-    stages.run("judge_responses", params.load())
+    stages.run("judge_responses", config.load())
     return files.read_jsonl(paths.JUDGEMENTS)
 
 

@@ -54,16 +54,16 @@ def test_nothing_is_out_of_date_after_a_run(out_of_date):
 
 
 @pytest.mark.parametrize("path", [
-    "registry/model_card.py", "report/page.py", "report/report.html.jinja", "evaluation/judges/reference.py", "tracking/journal.py",
-    "evaluation/baselines.py", "data/expectations.py", "data/similar.py", "inference/decoder.py", "net/network.py", "ingest/fetching.py",
-    "stages/evaluate_classifier.py", "commands/stage.py", "params/__init__.py",
+    "registry/model_card.py", "report/page.py", "report/report.html.jinja", "evaluation/judges/reference.py", "tracking/outbox.py",
+    "evaluation/baselines.py", "data/validation/expectations.py", "data/near_duplicates.py", "inference/decoder.py", "net/retry.py", "ingest/download.py",
+    "stages/evaluate_classifier.py", "commands/stage.py", "config/schema.py",
 ])  # fmt: skip
 def test_an_edit_of_what_decides_no_weight_leaves_all_trainings_alone(out_of_date, path):
     assert TRAININGS.isdisjoint(out_of_date(f"src/gptmill/{path}", commented))
 
 
 @pytest.mark.parametrize(
-    "path", ["training/loop.py", "model/gpt.py", "text/tokenizer.py", "runtime/compute.py", "core/files.py"]
+    "path", ["training/trainer.py", "model/gpt.py", "text/tokenizer.py", "runtime/device.py", "core/files.py"]
 )
 def test_an_edit_of_what_decides_weights_is_seen_by_all_trainings(out_of_date, path):
     assert out_of_date(f"src/gptmill/{path}", commented) >= TRAININGS

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import params, stages
+from gptmill import config, stages
+from gptmill.config import schema
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.model.lineage import Lineage
@@ -47,8 +48,8 @@ def outputs(built, outs) -> dict[str, bytes]:
 
 PROGRAM = """
 import sys
-from gptmill import params, stages
-values = params.load()
+from gptmill import config, stages
+values = config.load()
 for stage in sys.argv[1:]:
     name, _, item = stage.partition("@")
     stages.run(name, values, item or None)
@@ -133,7 +134,7 @@ def test_metrics_lie_within_their_range(in_built):
         files.read_json(paths.METRICS / f"{name}.json")
         for name in ("base", "finetune_classifier", "classifier", "instruct", "judge")
     )
-    assert 1 < base["validation_perplexity"] < params.load().tokenizer.vocab_size and base["trigram_perplexity"] > 1
+    assert 1 < base["validation_perplexity"] < config.load().tokenizer.vocab_size and base["trigram_perplexity"] > 1
     assert base["perplexity_to_trigram"] == pytest.approx(
         base["validation_perplexity"] / base["trigram_perplexity"], rel=1e-3
     )
@@ -144,7 +145,7 @@ def test_metrics_lie_within_their_range(in_built):
     for share in (training["validation_accuracy"], instruct["validation_token_accuracy"], judge["exactly_right"]):
         assert 0 <= share <= 1
     assert 0 <= judge["mean_score"] <= 100
-    assert 0 < training["best_epoch"] <= params.load().classifier.epochs
+    assert 0 < training["best_epoch"] <= config.load().classifier.epochs
 
 
 def test_metrics_are_those_of_the_files_beside_them(in_built):
@@ -185,7 +186,7 @@ def test_every_test_record_has_its_answer_and_its_judgement(in_built):
 
 
 def test_curves_have_as_many_points_as_were_asked_for(in_built):
-    values = params.load()
+    values = config.load()
     for name, section in (("pretrain", values.base), ("classifier", values.classifier), ("instruct", values.instruct)):
         with (paths.PLOTS / f"{name}.csv").open() as file:
             rows = list(csv.DictReader(file))
@@ -195,14 +196,14 @@ def test_curves_have_as_many_points_as_were_asked_for(in_built):
 
 def test_tokens_are_the_corpus(in_built):
     from gptmill.data import corpus
-    from gptmill.text import tokenizer, tokens
+    from gptmill.text import token_files, tokenizer
 
     words = tokenizer.load(paths.TOKENIZER)
-    ids = [*tokens.read(paths.TOKENS, "train"), *tokens.read(paths.TOKENS, "validation")]
+    ids = [*token_files.read(paths.TOKENS, "train"), *token_files.read(paths.TOKENS, "validation")]
     documents = [text for _, text in corpus.whole(corpus.read(paths.CLEAN_CORPUS))]
     assert words.decode(ids) == "".join(documents)
     assert sum(i == words.end_of_text for i in ids) == len(documents)
-    assert words.vocab_size == params.load().tokenizer.vocab_size
+    assert words.vocab_size == config.load().tokenizer.vocab_size
 
 
 @pytest.mark.parametrize(("folder", "kind"), [
@@ -264,15 +265,15 @@ def test_the_books_data_comes_from_a_mirror(project, serve, monkeypatch):
 # --- when a stage fails ---
 
 
-def change(section: str, **values: object) -> params.Params:
+def change(section: str, **values: object) -> schema.Params:
     """params.yaml with other values in one section."""
-    loaded = params.load()
+    loaded = config.load()
     return loaded.model_copy(update={section: getattr(loaded, section).model_copy(update=values)})
 
 
-def change_judge(url: str, **values: object) -> params.Params:
+def change_judge(url: str, **values: object) -> schema.Params:
     """params.yaml with the LLM at that address as the judge."""
-    [model] = params.load().judge.models
+    [model] = config.load().judge.models
     return change("judge", backend="openai", models=[model.model_copy(update={"base_url": url})], **values)
 
 
@@ -300,14 +301,14 @@ def test_a_missing_input_says_what_to_run_and_leaves_nothing(copy_of_built):
     ):
         forget(*[path for path in {needed, *made} if path.exists()])
         with pytest.raises(GptmillError, match="dvc repro|make run"):
-            stages.run(stage, params.load())
+            stages.run(stage, config.load())
         assert [path for path in made if path.exists()] == [], stage
     assert [path for path in copy_of_built.rglob("*.part")] == []
 
 
 def test_data_that_is_not_what_is_expected_stops_the_graph(copy_of_built):
     forget(paths.CLEAN, paths.QUARANTINE, paths.VALIDATION)
-    values = params.load()
+    values = config.load()
     data = values.data.model_copy(
         update={"expectations": values.data.expectations.model_copy(update={"min_messages": 100_000})}
     )
@@ -326,7 +327,7 @@ def test_a_disk_that_fills_up_leaves_no_model(copy_of_built, monkeypatch):
     monkeypatch.setattr(weights, "write_safetensors", full_disk)
     forget(paths.CLASSIFIER_MODEL, paths.METRICS / "finetune_classifier.json", paths.PLOTS / "classifier.csv")
     with pytest.raises(OSError, match="No space left"):
-        stages.run("finetune_classifier", params.load())
+        stages.run("finetune_classifier", config.load())
     assert [
         path.name for path in paths.CLASSIFIER_MODEL.parent.iterdir() if path.name.startswith((".", "classifier"))
     ] == []
@@ -347,7 +348,7 @@ def test_the_base_models_answers_are_judged_beside_the_tuned_ones(copy_of_built)
     for number, record in enumerate(records):
         record["response"], record["base_response"] = record["output"], "" if number else None
     files.write_jsonl(paths.RESPONSES, records)
-    stages.run("judge_responses", params.load())
+    stages.run("judge_responses", config.load())
     metrics, judgements = files.read_json(paths.METRICS / "judge.json"), files.read_jsonl(paths.JUDGEMENTS)
     assert [record["base_score"] for record in judgements] == [None] + [0] * (len(records) - 1)
     assert (
@@ -356,7 +357,7 @@ def test_the_base_models_answers_are_judged_beside_the_tuned_ones(copy_of_built)
         == {100}
     )
     assert (metrics["base_mean_score"], metrics["gain"], metrics["gain_low"], metrics["win_rate"]) == (0, 100, 100, 1)
-    stages.run("report", params.load())
+    stages.run("report", config.load())
 
 
 def test_a_judge_that_is_killed_leaves_no_judgements(copy_of_built, monkeypatch):
@@ -369,7 +370,7 @@ def test_a_judge_that_is_killed_leaves_no_judgements(copy_of_built, monkeypatch)
     before = paths.JUDGEMENTS.read_bytes()
     monkeypatch.setattr(ReferenceJudge, "judge", half)
     with pytest.raises(KeyboardInterrupt):
-        stages.run("judge_responses", params.load())
+        stages.run("judge_responses", config.load())
     assert paths.JUDGEMENTS.read_bytes() == before
 
 
@@ -390,7 +391,7 @@ def test_an_llm_as_judge_is_counted_with_its_failures(copy_of_built, serve):
     assert [record["failure"] for record in judgements if record["score"] is None] == [
         "no score from 0 to 100 in 'I cannot say.'"
     ] * metrics["failed"]
-    stages.run("report", params.load())
+    stages.run("report", config.load())
     assert "llama3" in paths.REPORT.read_text()
 
 

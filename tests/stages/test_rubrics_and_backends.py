@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from chats import RECORD, asked, reply
 from gptmill.cli import app
 from gptmill.core import files, paths
-from gptmill.evaluation import judging
+from gptmill.evaluation.judges import run
 from gptmill.stages import judge_responses
 
 RUBRICS = ["pairwise", "score-0-100", "score-1-5"]
@@ -98,8 +98,8 @@ def test_what_was_judged_is_kept_when_a_later_step_fails(serve, monkeypatch, rub
 
     with monkeypatch.context() as patch:
         if step == "second judging":
-            steps = iter([judging._with_progress, fail])
-            patch.setattr(judging, "_with_progress", lambda *words: next(steps)(*words))
+            steps = iter([run._with_progress, fail])
+            patch.setattr(run, "_with_progress", lambda *words: next(steps)(*words))
         elif step == "summarise":
             patch.setattr(judge_responses.statistics, step, fail)
         else:  # the replies' cache writes its files by the same functions, under a name of its own

@@ -9,20 +9,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from gptmill.config.schema import ExpectationParams, InstructionSplitParams, SpamSplitParams
+from gptmill.config.sources import STANDARD, CorpusParams, InstructionsParams, SpamParams
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.data import rawtext, similar
-from gptmill.params import (
-    CorpusParams,
-    ExpectationParams,
-    InstructionsParams,
-    InstructionSplitParams,
-    SpamParams,
-    SpamSplitParams,
-)
-from gptmill.params.sources import STANDARD
+from gptmill.data import near_duplicates, text_files
 from gptmill.stages import split_instructions, split_spam, tokenize, validate
-from gptmill.text import prompts, tokenizer, tokens
+from gptmill.text import prompts, token_files, tokenizer
 
 RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (
     paths.raw_file(Path(name).stem, name) for name in ("corpus.txt", "spam.tsv", "instructions.json")
@@ -275,7 +268,7 @@ def test_copies_are_of_one_group_in_what_is_kept():
     put(spam=spam_lines, instructions=items)
     validate.run(CHECKS)
     clean = pd.read_parquet(paths.CLEAN_SPAM)
-    keys = clean["text"].map(rawtext.grouping_key)
+    keys = clean["text"].map(text_files.grouping_key)
     assert (clean.groupby(keys)["group"].nunique() == 1).all() and clean["group"].nunique() <= len(clean) - 30
 
 
@@ -284,7 +277,7 @@ def test_groups_that_are_wrong_stop_the_graph_and_the_books_split_does_not(monke
     put(spam=spam_lines, instructions=items)
     with monkeypatch.context() as patch:
         patch.setattr(
-            similar,
+            near_duplicates,
             "group",
             lambda texts, threshold: pd.Series([str(n) for n in range(len(texts))]).where(texts.notna()),
         )
@@ -329,7 +322,7 @@ def tokenized(capsys):
         validate.run(params)
         words = SimpleNamespace(ranks="corpus", vocab_size=300)
         tokenize.run(SimpleNamespace(**vars(params) | {"tokenizer": words, "compute": SimpleNamespace(threads=1)}))
-        ids = [i for split in tokens.SPLITS for i in tokens.read(paths.TOKENS, split).tolist()]
+        ids = [i for split in token_files.SPLITS for i in token_files.read(paths.TOKENS, split).tolist()]
         read = tokenizer.load(paths.TOKENIZER)
         ends = [-1, *(place for place, i in enumerate(ids) if i == read.end_of_text)]
         documents = [read.decode(ids[start + 1 : end]) for start, end in zip(ends, ends[1:], strict=False)]

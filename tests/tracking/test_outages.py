@@ -14,7 +14,7 @@ import pytest
 
 from gptmill import tracking
 from gptmill.registry import log_model as registry
-from gptmill.tracking import journal, places, stores, syncing
+from gptmill.tracking import locations, mlflow_client, outbox, sync
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def hanging(monkeypatch) -> Iterator[list[socket.socket]]:
         threading.Thread(target=accept, daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-        monkeypatch.setattr(stores, "PATIENCE", 0.5)
+        monkeypatch.setattr(mlflow_client, "PATIENCE", 0.5)
         yield connections
         server.shutdown(socket.SHUT_RDWR)
     for connection in connections:
@@ -50,9 +50,9 @@ def test_a_server_that_hangs_is_waited_for_once_by_all_stages(store, hanging, ke
     assert len(hanging) == 1 and "no answer within" in caplog.text
     track("finetune_classifier")
     assert len(hanging) == 1 and len(kept()) == 2
-    assert "no answer within" in syncing.sync().left[0]  # a person asked: the store was asked again
+    assert "no answer within" in sync.sync().left[0]  # a person asked: the store was asked again
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert syncing.sync().left == [] and kept() == []
+    assert sync.sync().left == [] and kept() == []
     assert [run.data.metrics["loss"] for run in store.runs()] == [1.0, 1.0]
 
 
@@ -66,13 +66,13 @@ def test_a_database_that_is_down_is_tried_once(store, monkeypatch, kept, caplog)
 
 
 def test_silence_ends_by_itself_and_is_of_one_store(store, monkeypatch):
-    assert stores._silent_since("a") == 0
-    stores.note_silence("a")
-    assert stores._silent_since("a") > 0 and stores._silent_since("b") == 0
-    places.silence().write_text("[" * 100_000)
-    assert stores._silent_since("a") == 0
-    stores.forget_silence()
-    assert not places.silence().exists()
+    assert mlflow_client._silent_since("a") == 0
+    mlflow_client.note_silence("a")
+    assert mlflow_client._silent_since("a") > 0 and mlflow_client._silent_since("b") == 0
+    locations.silence().write_text("[" * 100_000)
+    assert mlflow_client._silent_since("a") == 0
+    mlflow_client.forget_silence()
+    assert not locations.silence().exists()
 
 
 # --- a full disk ---
@@ -120,10 +120,10 @@ def test_a_model_that_does_not_fit_leaves_nothing_and_is_sent_when_there_is_room
         run.model(weights, "generate", {})
     assert "has no room" in caplog.text and uploaded() == [] and len(kept()) == 1
     for _ in range(2):
-        assert "No space left" in syncing.sync().left[0]
+        assert "No space left" in sync.sync().left[0]
         assert uploaded() == []
     full[0] = False
-    assert syncing.sync().left == [] and uploaded() == ["model.safetensors"] and kept() == []
+    assert sync.sync().left == [] and uploaded() == ["model.safetensors"] and kept() == []
     [model] = store.client.search_logged_models(store.experiments())
     assert str(model.status) == "READY"
 
@@ -136,7 +136,7 @@ def test_without_room_an_upload_is_not_begun(store, weights, kept, monkeypatch, 
         with tracking.run("pretrain", {"seed": 1}, []) as run:
             run.model(weights, "generate", {})
     assert begun == [] and len(kept()) == 1 and "has no room: [Errno 28] no space left: 0 MB needed" in caplog.text
-    assert syncing.sync().left == [] and len(begun) == 1
+    assert sync.sync().left == [] and len(begun) == 1
 
 
 class Full:
@@ -157,7 +157,7 @@ class Full:
 
 
 def test_what_is_told_while_the_disk_is_full_is_written_when_there_is_room(store, kept):
-    told = journal.new()
+    told = outbox.new()
     told.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
     told._file = Full(told._file, 20)
     for step in range(2):
@@ -169,7 +169,7 @@ def test_what_is_told_while_the_disk_is_full_is_written_when_there_is_room(store
     told.add("end", status="FINISHED")
     told.close()
     assert [json.loads(line)["do"] for line in path.read_text().splitlines()] == ["start", "metrics", "metrics", "end"]
-    assert syncing.sync().left == [] and len(store.curve(store.latest(), "loss")) == 2
+    assert sync.sync().left == [] and len(store.curve(store.latest(), "loss")) == 2
 
 
 def test_half_a_copy_is_not_kept(store, weights, kept, monkeypatch):
@@ -177,7 +177,7 @@ def test_half_a_copy_is_not_kept(store, weights, kept, monkeypatch):
         Path(target).write_bytes(b"x")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    told = journal.new()
+    told = outbox.new()
     monkeypatch.setattr(shutil, "copyfile", fail)
     with pytest.raises(OSError, match="No space left"):
         told.keep(weights / "model.safetensors", link=False)
@@ -186,10 +186,10 @@ def test_half_a_copy_is_not_kept(store, weights, kept, monkeypatch):
 
 
 def test_a_journal_that_can_not_be_read_is_left_out_and_named(store, kept, caplog):
-    told = journal.new()
+    told = outbox.new()
     told.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
     told.close()
     (kept()[0] / "events.jsonl").write_text("[" * 100_000 + "\n")
     track()
-    assert syncing.sync().left == [] and len(kept()) == 1 and "is nested too deeply" in caplog.text
+    assert sync.sync().left == [] and len(kept()) == 1 and "is nested too deeply" in caplog.text
     assert [run.info.status for run in store.runs()] == ["FINISHED"]

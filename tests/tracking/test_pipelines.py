@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gptmill import cli, tracking
-from gptmill.tracking import pipelines, syncing
+from gptmill.tracking import parent_runs, sync
 
 GRAPH = """
 stages:
@@ -62,7 +62,7 @@ def lock() -> None:
             stage.dump(update_pipeline=False)
 
 
-def sync(*options: str) -> str:
+def run_sync(*options: str) -> str:
     said = CliRunner().invoke(cli.app, ["sync", *options])
     assert said.exit_code == 0, said.output
     return said.output
@@ -84,7 +84,7 @@ def test_stages_are_nested_in_the_run_that_the_environment_names(project, store,
     assert parent.info.status == "RUNNING" and parent.info.run_name == "flow/7"
     assert {run.data.tags["mlflow.parentRunId"] for run in store.runs()} == {parent.info.run_id}
     lock()
-    assert parent.info.run_id in sync()
+    assert parent.info.run_id in run_sync()
     [parent] = store.pipelines()
     judged, trained = (run.info.run_id for run in store.runs())
     assert parent.info.status == "FINISHED"
@@ -97,7 +97,7 @@ def test_a_stage_from_the_cache_is_linked_to_the_run_that_made_these_bytes(proje
         pretrain(text)
         judge(text)
         lock()
-        sync()
+        run_sync()
     pretrained = {
         run.data.tags["output.models/base"]: run.info.run_id for run in store.runs() if run.info.run_name == "pretrain"
     }
@@ -107,7 +107,7 @@ def test_a_stage_from_the_cache_is_linked_to_the_run_that_made_these_bytes(proje
     write("models/base/model.safetensors", "models/base/config.json", "metrics/pretrain.json", text="a")
     judge("new")
     lock()
-    sync()
+    run_sync()
     back, *_, first = store.pipelines()
     made = stages_of(store, first)["pretrain"][1]
     assert stages_of(store, back)["pretrain"] == ("cached", made)
@@ -120,7 +120,7 @@ def test_a_run_in_which_everything_was_cached_links_everything(project, store, m
     judge("a")
     lock()
     monkeypatch.setenv("GPTMILL_RUN", "again")
-    sync()
+    run_sync()
     [parent] = store.pipelines()
     judged, trained = (run.info.run_id for run in store.runs())
     assert stages_of(store, parent) == {"pretrain": ("cached", trained), "judge_responses": ("cached", judged)}
@@ -131,14 +131,14 @@ def test_outputs_that_no_run_made_are_said_to_be_of_none(project, store, monkeyp
     write("models/base/config.json", "metrics/pretrain.json", "reports/judgements.jsonl", text="from a colleague")
     lock()
     monkeypatch.setenv("GPTMILL_RUN", "cloned")
-    sync()
+    run_sync()
     assert stages_of(store, store.pipelines()[0]) == {"pretrain": ("cached", ""), "judge_responses": ("cached", "")}
 
 
 def test_a_run_that_failed_is_a_failed_one(project, store, monkeypatch):
     monkeypatch.setenv("GPTMILL_RUN", "bad")
     pretrain("a")
-    sync("--failed")
+    run_sync("--failed")
     assert store.pipelines()[0].info.status == "FAILED"
 
 
@@ -150,7 +150,7 @@ def test_it_ends_later_when_there_was_no_server(project, store, monkeypatch):
     assert said.exit_code == 1 and said.output.count("left") == 2
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.delenv("GPTMILL_RUN")
-    sync()
+    run_sync()
     [parent], [run] = store.pipelines(), store.runs()
     assert parent.info.status == run.info.status == "FINISHED"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
@@ -163,9 +163,7 @@ DVC = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1], shell=True).
 
 
 def test_without_a_name_the_dvc_process_makes_the_run_and_its_end_ends_it(project, store):
-    program = (
-        "import time; from gptmill.tracking import pipelines; print(pipelines.current(), flush=True); time.sleep({})"
-    )
+    program = "import time; from gptmill.tracking import parent_runs; print(parent_runs.current(), flush=True); time.sleep({})"
     (Path("dvc")).write_text(DVC)
     stage = f"{sys.executable} -c '{program.format(0)}'"
     command = [sys.executable, "dvc", f"{stage} & {stage} & wait; {sys.executable} -c 'input()'"]
@@ -173,20 +171,20 @@ def test_without_a_name_the_dvc_process_makes_the_run_and_its_end_ends_it(projec
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as dvc:
         keys = [dvc.stdout.readline().strip() for _ in range(2)]
         assert keys[0] == keys[1] and re.fullmatch(rf"dvc-{dvc.pid}-\d+", keys[0])
-        assert pipelines.ended() == []
+        assert parent_runs.ended() == []
         dvc.communicate("\n")
-    assert [record["key"] for record in pipelines.ended()] == [keys[0]]
-    assert pipelines.current() == ""  # this process descends from no DVC
-    assert len(syncing.sync().sent) == 1
-    assert store.pipelines()[0].info.status == "FINISHED" and pipelines.ended() == []
+    assert [record["key"] for record in parent_runs.ended()] == [keys[0]]
+    assert parent_runs.current() == ""  # this process descends from no DVC
+    assert len(sync.sync().sent) == 1
+    assert store.pipelines()[0].info.status == "FINISHED" and parent_runs.ended() == []
 
 
 def test_a_run_that_ended_without_a_word_is_ended_by_the_next_stage(project, store, monkeypatch):
-    monkeypatch.setattr(pipelines, "_dvc", lambda: (2**22 + 1, 5.0))  # no process has this id
+    monkeypatch.setattr(parent_runs, "_dvc", lambda: (2**22 + 1, 5.0))  # no process has this id
     pretrain("a")
     with pytest.raises(ZeroDivisionError), tracking.run("judge_responses", {}, []):
         raise ZeroDivisionError
-    monkeypatch.setattr(pipelines, "_dvc", lambda: (os.getpid(), psutil.Process().create_time()))
+    monkeypatch.setattr(parent_runs, "_dvc", lambda: (os.getpid(), psutil.Process().create_time()))
     pretrain("b")
     now, before = store.pipelines()
     assert (now.info.status, before.info.status) == ("RUNNING", "FAILED")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import params, tracking
+from gptmill import config, tracking
 from gptmill.core import files, paths
 from gptmill.core.errors import Interrupted
-from gptmill.inference.serving import TextClassifier
-from gptmill.tracking import syncing
+from gptmill.inference.models import TextClassifier
+from gptmill.tracking import sync
 
 TRAINED = ["pretrain", "finetune_classifier", "finetune_instruct"]
 MODELS = [paths.BASE_MODEL, paths.TOKENIZER]
@@ -51,7 +51,7 @@ def test_each_task_has_an_experiment(client, runs):
 
 
 def test_a_run_has_the_params_that_the_stage_read(runs, built):
-    known = {key: str(value) for key, value, _ in params.describe(params.load(built.folder / "params.yaml"))}
+    known = {key: str(value) for key, value, _ in config.describe(config.load(built.folder / "params.yaml"))}
     for stage, run in runs.items():
         assert {key: value for key, value in run.data.params.items() if known.get(key, value) != value} == {}
         # What decides the outputs is in the run: every key that the stage read itself, but for those that change no byte.
@@ -230,7 +230,7 @@ def test_the_logged_classifier_answers_as_ours_does(served, in_built):
 
 
 def test_the_logged_language_models_answer_with_text(served, in_built):
-    from gptmill.inference.serving import Assistant
+    from gptmill.inference.models import Assistant
 
     assert served["base"]["columns"] == served["instruct"]["columns"] == ["text"]
     assert [
@@ -283,7 +283,7 @@ def test_a_long_curve_is_taken_whole_in_few_calls(store, monkeypatch):
 
 
 def test_sections_become_dotted_params(store, project):
-    values = params.load(project / "params.yaml")
+    values = config.load(project / "params.yaml")
     with tracking.run("pretrain", {"seed": 5, "judge": values.judge}, []):
         pass
     found = store.latest().data.params
@@ -310,7 +310,7 @@ def test_what_mlflow_refuses_is_told_of_and_does_not_stand_in_the_way_of_the_res
 
 
 def test_what_a_run_itself_writes_makes_its_commit_no_other(tmp_path, monkeypatch):
-    from gptmill.tracking import context
+    from gptmill.tracking import run_tags
 
     monkeypatch.chdir(tmp_path)
     for name in ("metrics/pretrain.json", "dvc.lock", "src/model.py", "params.yaml"):
@@ -321,9 +321,9 @@ def test_what_a_run_itself_writes_makes_its_commit_no_other(tmp_path, monkeypatc
         subprocess.run(["git", *command], check=True)
     Path("metrics/pretrain.json").unlink()  # as DVC does before a stage
     Path("dvc.lock").write_text("new\n")
-    assert context.tags("x")["git.dirty"] == "false"
+    assert run_tags.tags("x")["git.dirty"] == "false"
     Path("src/model.py").write_text("new\n")
-    assert context.tags("x")["git.dirty"] == "true"
+    assert run_tags.tags("x")["git.dirty"] == "true"
 
 
 def test_outside_of_a_repository_a_run_has_no_commit(store):
@@ -400,5 +400,5 @@ def test_a_store_that_breaks_in_the_middle_stops_nothing_and_gets_the_rest_when_
     with sqlite3.connect(database) as broken:
         broken.execute("ALTER TABLE gone RENAME TO runs")
     assert len(kept()) == 1 and store.latest().info.status == "RUNNING"
-    assert syncing.sync().left == []
+    assert sync.sync().left == []
     assert kept() == [] and store.latest().info.status == "FINISHED" and store.latest().data.metrics["loss"] == 1.0

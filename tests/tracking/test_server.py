@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gptmill.commands import stage
-from gptmill.tracking import syncing
+from gptmill.commands import servers, stage
+from gptmill.tracking import sync
 from gptmill.training import curves
-from pipelines import servers
 
 RATES = ["0.0005", "0.002", "0.004"]
 
@@ -100,9 +99,9 @@ def test_a_server_killed_in_the_middle_of_a_training_costs_nothing(
     assert server.process is None and "cannot be reached" in caplog.text
     assert contents(Path()) == contents(built.folder)  # of a run with a server, or a file, that never failed
     stage.run("evaluate_base")
-    assert [line.split(" of ")[0] for line in syncing.sync().left] == ["pretrain", "evaluate_base"]
+    assert [line.split(" of ")[0] for line in sync.sync().left] == ["pretrain", "evaluate_base"]
     server.start()
-    done = syncing.sync()
+    done = sync.sync()
     assert done.left == [] and len(done.sent) == 2
     assert list(Path(".gptmill/journal").glob("*-*")) == []
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from gptmill import cli, tracking
 from gptmill.core.errors import Interrupted
 from gptmill.registry import log_model
-from gptmill.tracking import journal, places, sending, syncing
+from gptmill.tracking import locations, outbox, replay, sync
 
 DEAD = "http://me:secret@127.0.0.1:9"
 
@@ -69,7 +69,7 @@ def test_a_run_that_is_sent_later_is_the_run_that_would_have_been(store, offline
     assert len(kept()) == 1 and len(store.runs()) == 1
     events = [json.loads(line) for line in (kept()[0] / "events.jsonl").read_text().splitlines()]
     offline(False)
-    done = syncing.sync()
+    done = sync.sync()
     assert done.left == [] and len(done.sent) == 1 and kept() == []
     late, direct = store.runs()
     assert seen(store, late) == seen(store, direct)
@@ -90,7 +90,7 @@ def test_a_sync_that_is_killed_anywhere_doubles_nothing(store, offline, tmp_path
     offline()
     track(tmp_path)
     offline(False)
-    mark, deaths = journal.Journal.mark, set()
+    mark, deaths = outbox.Outbox.mark, set()
 
     def dying(self, **sent: object) -> None:
         """Die once at each place, after MLflow has taken something and before that is noted."""
@@ -101,10 +101,10 @@ def test_a_sync_that_is_killed_anywhere_doubles_nothing(store, offline, tmp_path
             raise Killed
         mark(self, **sent)
 
-    monkeypatch.setattr(journal.Journal, "mark", dying)
+    monkeypatch.setattr(outbox.Outbox, "mark", dying)
     for _ in range(30):
         try:
-            syncing.sync()
+            sync.sync()
             break
         except Killed:
             pass
@@ -117,8 +117,8 @@ def test_a_second_sync_finds_nothing_to_do(store, offline, tmp_path):
     offline()
     track(tmp_path)
     offline(False)
-    assert len(syncing.sync().sent) == 1
-    assert syncing.sync() == syncing.Synced()
+    assert len(sync.sync().sent) == 1
+    assert sync.sync() == sync.Synced()
     assert len(store.runs()) == 1
 
 
@@ -144,19 +144,19 @@ def test_what_a_stage_is_still_telling_is_left_to_it(store, kept):
         run.metrics({"loss": 1.0})
         with pytest.raises(Exception, match="could not be acquired"):
             FileLock(kept()[0] / "lock", timeout=0).acquire()
-        assert list(journal.left()) == [] and journal.at_work() == 1
-        assert syncing.sync().sent == []
+        assert list(outbox.left()) == [] and outbox.at_work() == 1
+        assert sync.sync().sent == []
     assert store.latest().info.status == "FINISHED"
 
 
 def test_a_run_that_is_gone_from_the_server_is_sent_from_the_beginning(store, offline, tmp_path, kept, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sending.Sender, "_end", lambda *_: (_ for _ in ()).throw(ConnectionError("gone")))
+        patch.setattr(replay.Replayer, "_end", lambda *_: (_ for _ in ()).throw(ConnectionError("gone")))
         track(tmp_path)
     [run] = store.runs()
     store.client.delete_run(run.info.run_id)
     assert len(kept()) == 1
-    assert syncing.sync().left == []
+    assert sync.sync().left == []
     again = store.latest()
     assert again.info.run_id != run.info.run_id and seen(store, again)["status"] == "FINISHED"
     assert len(seen(store, again)["curves"]["loss"]) == 600
@@ -169,13 +169,13 @@ def test_a_journal_that_is_just_begun_is_nobody_elses(tmp_path, monkeypatch):
 
     def look() -> None:
         while not over.is_set():
-            found.extend(journal.left())
+            found.extend(outbox.left())
 
     looking = threading.Thread(target=look)
     looking.start()
     try:
         for _ in range(300):
-            begun = journal.new()
+            begun = outbox.new()
             assert begun.folder.exists()
             begun.remove()
     finally:
@@ -194,19 +194,19 @@ def test_another_stages_journal_that_can_not_be_settled_costs_this_one_nothing(
     def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(syncing, "settle", fail)
+    monkeypatch.setattr(sync, "settle", fail)
     track(tmp_path)
     assert [run.info.status for run in store.runs()] == ["FINISHED"] and "disk full" in caplog.text
 
 
 def test_a_line_that_was_half_written_when_the_process_was_killed_is_left_out(store, kept):
-    told = journal.new()
+    told = outbox.new()
     told.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
     told.add("metrics", points=[["loss", 1.0, 0]])
     told.close()
     with (kept()[0] / "events.jsonl").open("a") as file:
         file.write('{"do": "metrics", "at": 17')
-    done = syncing.sync()
+    done = sync.sync()
     assert done.left == [] and store.latest().data.metrics == {"loss": 1.0}
     assert store.latest().info.status == "KILLED"
     assert kept() == []
@@ -231,7 +231,7 @@ def test_a_model_is_kept_as_it_was_and_logged_once(store, offline, tmp_path, mon
     (weights / "new").write_text("new")
     (weights / "new").replace(weights / "model.safetensors")  # as files.atomic does
     offline(False)
-    assert syncing.sync().left == []
+    assert sync.sync().left == []
     assert logged == [("base", "old", "generate")]
     assert store.latest().info.status == "FINISHED"
 
@@ -263,7 +263,7 @@ def test_a_process_that_was_killed_is_found_out_by_the_next_one(store, kept):
     now, before = store.runs()
     assert (now.info.status, before.info.status) == ("RUNNING", "KILLED")
     assert store.curve(now, "loss") == [(1, 3.0)]
-    syncing.sync()
+    sync.sync()
     assert store.latest().info.status == "KILLED"
 
 
@@ -278,7 +278,7 @@ def test_a_passing_copy_of_dvc_tracks_where_its_project_does(store, tmp_path, mo
     copy = tmp_path / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1"
     copy.mkdir(parents=True)
     monkeypatch.chdir(copy)
-    assert places.store() == store.uri
+    assert locations.store() == store.uri
     with tracking.run("pretrain", {"seed": 1}, []):
         pass
     assert len(store.runs()) == 1 and not list(copy.iterdir())

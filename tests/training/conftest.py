@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from gptmill.config.schema import LoRAParams
 from gptmill.model import lora
 from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
-from gptmill.params import LoRAParams
-from gptmill.training.checkpoint import DiskCheckpoints
+from gptmill.training.checkpoints import DiskCheckpoints
 from gptmill.training.objectives import Classification, Example, Instruction, NextToken, Objective
 
 
@@ -64,6 +64,6 @@ def task() -> Callable[..., Task]:
 
 
 @pytest.fixture
-def checkpoints(tmp_path: Path) -> Callable[..., DiskCheckpoints]:
-    """Those of one training, as each new process sees them: `checkpoints(minutes=0)`; then one is due after every step."""
+def make_checkpoints(tmp_path: Path) -> Callable[..., DiskCheckpoints]:
+    """Those of one training, as each new process sees them: `make_checkpoints(minutes=0)`; then one is due after every step."""
     return lambda minutes=0: DiskCheckpoints(tmp_path / "own" / "checkpoints" / "stage" / "fingerprint", minutes)

@@ -6,11 +6,12 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from gptmill import params
+from gptmill import config
+from gptmill.config import schema
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
-from gptmill.runtime import compute, fingerprint
-from gptmill.training import checkpoint
+from gptmill.runtime import cache_key, device
+from gptmill.training import checkpoints
 
 TENSORS = {
     "weight/a": torch.arange(6.0).reshape(2, 3),
@@ -20,13 +21,13 @@ TENSORS = {
 NUMBERS = {"curve": [{"loss": 0.1 + 0.2, "rate": 1e-300}], "targets": 7}
 
 
-def steps(kept: checkpoint.DiskCheckpoints) -> list[str]:
+def steps(kept: checkpoints.DiskCheckpoints) -> list[str]:
     return sorted(path.name for path in kept.folder.iterdir())
 
 
-def test_what_is_read_is_what_was_written_to_the_last_bit(checkpoints):
-    checkpoints().save(12, TENSORS, NUMBERS)
-    found = checkpoints().latest()
+def test_what_is_read_is_what_was_written_to_the_last_bit(make_checkpoints):
+    make_checkpoints().save(12, TENSORS, NUMBERS)
+    found = make_checkpoints().latest()
     assert found.step == 12 and found.numbers == NUMBERS
     assert found.tensors.keys() == TENSORS.keys()
     for name, tensor in TENSORS.items():
@@ -34,60 +35,60 @@ def test_what_is_read_is_what_was_written_to_the_last_bit(checkpoints):
         assert found.tensors[name].numpy().tobytes() == tensor.numpy().tobytes()
 
 
-def test_there_is_none_before_the_first(checkpoints):
-    assert checkpoints().latest() is None
+def test_there_is_none_before_the_first(make_checkpoints):
+    assert make_checkpoints().latest() is None
 
 
-def test_only_the_last_two_are_kept(checkpoints):
-    kept = checkpoints()
+def test_only_the_last_two_are_kept(make_checkpoints):
+    kept = make_checkpoints()
     for step in (1, 99_999_999, 99_999_999, 100_000_000):
         kept.save(step, TENSORS, {"at": step})
     assert steps(kept) == ["step-100000000", "step-99999999"]
-    assert checkpoints().latest().numbers == {"at": 100_000_000}
+    assert make_checkpoints().latest().numbers == {"at": 100_000_000}
 
 
-def test_a_finished_stage_leaves_nothing(checkpoints, tmp_path):
-    kept = checkpoints()
+def test_a_finished_stage_leaves_nothing(make_checkpoints, tmp_path):
+    kept = make_checkpoints()
     kept.save(1, TENSORS, NUMBERS)
     kept.clear()
     kept.clear()
     assert not any(tmp_path.iterdir())
 
 
-def test_a_finished_stage_leaves_what_belongs_to_others(checkpoints):
-    other = checkpoint.DiskCheckpoints(checkpoints().folder.parents[1] / "other" / "fingerprint", 0)
-    for kept in (other, checkpoints()):
+def test_a_finished_stage_leaves_what_belongs_to_others(make_checkpoints):
+    other = checkpoints.DiskCheckpoints(make_checkpoints().folder.parents[1] / "other" / "fingerprint", 0)
+    for kept in (other, make_checkpoints()):
         kept.save(1, TENSORS, NUMBERS)
-    checkpoints().clear()
-    assert other.latest().step == 1 and not checkpoints().folder.exists()
+    make_checkpoints().clear()
+    assert other.latest().step == 1 and not make_checkpoints().folder.exists()
 
 
-def test_checkpoints_are_due_by_the_clock_and_take_little_of_the_time(checkpoints, monkeypatch):
+def test_checkpoints_are_due_by_the_clock_and_take_little_of_the_time(make_checkpoints, monkeypatch):
     now = 1000.0
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
-    kept = checkpoints(minutes=2)
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
+    kept = make_checkpoints(minutes=2)
     now += 119
     assert not kept.due()
     now += 1
     assert kept.due()
-    write = checkpoint.write_safetensors
+    write = checkpoints.write_safetensors
 
     def slow(*args) -> None:
         nonlocal now
         now += 10
         write(*args)
 
-    monkeypatch.setattr(checkpoint, "write_safetensors", slow)
+    monkeypatch.setattr(checkpoints, "write_safetensors", slow)
     kept.save(1, TENSORS, NUMBERS)
-    now += 10 / checkpoint.MOST_OF_THE_TIME - 1
+    now += 10 / checkpoints.MOST_OF_THE_TIME - 1
     assert not kept.due()
     now += 1
     assert kept.due()
 
 
-def test_a_file_that_can_not_grow_is_told_of_and_the_checkpoint_before_stays(checkpoints):
+def test_a_file_that_can_not_grow_is_told_of_and_the_checkpoint_before_stays(make_checkpoints):
     """The system's own refusal, as a full disk gives it: no file may grow beyond 20 kB."""
-    kept = checkpoints()
+    kept = make_checkpoints()
     kept.save(1, TENSORS, NUMBERS)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
@@ -99,30 +100,30 @@ def test_a_file_that_can_not_grow_is_told_of_and_the_checkpoint_before_stays(che
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert steps(kept) == ["step-00000001"]
-    assert checkpoints().latest().step == 1
+    assert make_checkpoints().latest().step == 1
 
 
 @pytest.fixture
-def values(project) -> params.Params:
+def values(project) -> schema.Params:
     (project / "inputs").mkdir()
     (project / "inputs" / "a.bin").write_bytes(b"abc")
-    return params.load()
+    return config.load()
 
 
-def name_of(values: params.Params, **changes: object) -> str:
-    sections = {"seed": values.seed, "base": values.base, **compute.settings(values.compute)} | changes
-    return fingerprint.of_stage("pretrain", sections, [Path("inputs")])
+def name_of(values: schema.Params, **changes: object) -> str:
+    sections = {"seed": values.seed, "base": values.base, **device.settings(values.compute)} | changes
+    return cache_key.of_stage("pretrain", sections, [Path("inputs")])
 
 
 def test_the_fingerprint_is_the_same_each_time(values):
-    assert name_of(values) == name_of(params.load())
+    assert name_of(values) == name_of(config.load())
 
 
 def test_the_fingerprint_changes_with_params_and_data(values):
     seen = {name_of(values)}
     seen.add(name_of(values, seed=values.seed + 1))
     seen.add(name_of(values, base=values.base.model_copy(update={"micro_batch_size": 1})))
-    seen.add(name_of(values, **compute.settings(values.compute.model_copy(update={"precision": "bf16"}))))
+    seen.add(name_of(values, **device.settings(values.compute.model_copy(update={"precision": "bf16"}))))
     Path("inputs/a.bin").write_bytes(b"abd")
     seen.add(name_of(values))
     Path("inputs/b.bin").write_bytes(b"")  # one more shard
@@ -134,16 +135,16 @@ def test_the_fingerprint_changes_with_params_and_data(values):
 
 def test_the_fingerprint_does_not_change_with_how_fast_or_in_how_much_memory(values):
     changed = {"threads": 7, "checkpoint_activations": True, "checkpoint_minutes": 1.0}
-    assert name_of(values, **compute.settings(values.compute.model_copy(update=changed))) == name_of(values)
+    assert name_of(values, **device.settings(values.compute.model_copy(update=changed))) == name_of(values)
 
 
 def test_the_fingerprint_changes_with_the_code_that_computes(values, tmp_path, monkeypatch):
     copy = tmp_path / "gptmill"
-    shutil.copytree(fingerprint.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(cache_key.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     before = name_of(values)
-    monkeypatch.setattr(fingerprint, "PACKAGE", copy)
+    monkeypatch.setattr(cache_key, "PACKAGE", copy)
     assert name_of(values) == before  # wherever it is installed
-    for name in ("training/loop.py", "model/attention.py", "stages/pretrain.py", "runtime/compute.py"):
+    for name in ("training/trainer.py", "model/attention.py", "stages/pretrain.py", "runtime/device.py"):
         with (copy / name).open("a") as file:
             file.write("# changed\n")
         assert name_of(values) != before
@@ -162,20 +163,20 @@ def test_the_fingerprint_changes_with_torch(values, monkeypatch):
 @pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct", "generate_responses"])
 def test_the_fingerprint_is_of_the_code_that_the_graph_names(project, root, stage):
     deps = YAML(typ="safe").load((root / "dvc.yaml").read_text())["stages"][stage]["deps"]
-    assert fingerprint.code(stage) == sorted(
+    assert cache_key.code(stage) == sorted(
         dep.removeprefix("src/gptmill/") for dep in deps if dep.startswith("src/gptmill/")
     )
-    assert f"stages/{stage}.py" in fingerprint.code(stage) and "model" in fingerprint.code(stage)
+    assert f"stages/{stage}.py" in cache_key.code(stage) and "model" in cache_key.code(stage)
 
 
 def test_what_was_half_written_when_a_process_was_killed_is_removed(values):
     sections = {"seed": 1}
-    kept = checkpoint.of_stage("pretrain", sections, [], 5)
+    kept = checkpoints.of_stage("pretrain", sections, [], 5)
     kept.save(1, TENSORS, NUMBERS)
     half = kept.folder / ".step-00000002.77.part"
     half.mkdir()
     (half / "state.safetensors").write_bytes(b"half")
-    assert checkpoint.of_stage("pretrain", sections, [], 5).latest().step == 1
+    assert checkpoints.of_stage("pretrain", sections, [], 5).latest().step == 1
     assert steps(kept) == ["step-00000001"]
     assert kept.folder.is_relative_to(paths.CHECKPOINTS / "pretrain")
-    assert checkpoint.of_stage("pretrain", sections | {"seed": 2}, [], 5).latest() is None
+    assert checkpoints.of_stage("pretrain", sections | {"seed": 2}, [], 5).latest() is None

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from gptmill.training import curves
-from gptmill.training.loop import Evaluation, Trained
+from gptmill.training.trainer import Evaluation, TrainResult
 
 CURVE = [
     Evaluation(10, 0.5, 640, 0.001, 3.14159265, 3.5, 0.25, 0.2),
@@ -41,7 +41,7 @@ def test_no_training_is_a_table_without_rows(tmp_path):
 
 def test_each_evaluation_is_logged_once_at_its_step_whole_after_an_error_too():
     calls = []
-    trained = Trained(by_accuracy=False, keep_last=True)
+    trained = TrainResult(by_accuracy=False, keep_last=True)
     with pytest.raises(ZeroDivisionError), curves.Live(calls.append, seconds=3600) as live:
         for evaluation in CURVE:
             trained.curve.append(evaluation)
@@ -57,5 +57,5 @@ def test_each_evaluation_is_logged_once_at_its_step_whole_after_an_error_too():
 def test_what_was_evaluated_before_a_restart_is_logged_too():
     calls = []
     with curves.Live(calls.append) as live:
-        live(Trained(False, True, CURVE))
+        live(TrainResult(False, True, CURVE))
     assert [[step for step, _ in call] for call in calls] == [[10, 20]]

@@ -16,11 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gptmill import params, stages
+from gptmill import config, stages
+from gptmill.config import schema
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
 from gptmill.runtime import launcher
-from gptmill.training import checkpoint
+from gptmill.training import checkpoints
 
 TWO = "torchrun --standalone --nproc-per-node 2"
 
@@ -87,7 +88,7 @@ def longer(copy_of_built) -> list[dict[str, float]]:
     """A pretraining that is long enough to be stopped on the way; the curve of a single process that was not."""
     set_params(base__epochs=3, base__evaluations=3)
     shutil.rmtree(paths.BASE_MODEL)
-    stages.run("pretrain", params.load())
+    stages.run("pretrain", config.load())
     whole = curve("pretrain")
     for path in (paths.PLOTS / "pretrain.csv", paths.METRICS / "pretrain.json"):
         path.unlink()
@@ -111,7 +112,7 @@ def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch
 
     # From two to one, which is interrupted; and from one to two.
     set_params(launcher="")
-    stop_at, save = last_step() + 10, checkpoint.DiskCheckpoints.save
+    stop_at, save = last_step() + 10, checkpoints.DiskCheckpoints.save
 
     def save_and_fail(self, step, tensors, numbers):
         save(self, step, tensors, numbers)
@@ -119,13 +120,13 @@ def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(checkpoint.DiskCheckpoints, "save", save_and_fail)
-        stages.run("pretrain", params.load())
+        patch.setattr(checkpoints.DiskCheckpoints, "save", save_and_fail)
+        stages.run("pretrain", config.load())
     assert last_step() == stop_at
     set_params(checkpoint_minutes=5.0)
     here = Path.cwd()
     shutil.copytree(here, here.with_name("two"))
-    stages.run("pretrain", params.load())
+    stages.run("pretrain", config.load())
     assert_same_curve(curve("pretrain"), longer)
     assert not paths.CHECKPOINTS.exists()
 
@@ -174,8 +175,8 @@ def results() -> Iterator[dict]:
     import torch
     from conftest import _make
 
-    from gptmill.runtime.compute import Compute
-    from gptmill.training import loop
+    from gptmill.runtime.device import Runtime
+    from gptmill.training import trainer
 
     for case in CASES:
         task = _make(case["name"], dropout=0.0)
@@ -191,8 +192,8 @@ def results() -> Iterator[dict]:
         settings |= dict(gradient_clip=0.5, evaluations=6, patience=0, keep="best", optimizer=case["optimizer"])
         settings |= dict(micro_batch_size=case["micro_batch_size"])
         model = task.model()
-        trained = loop.train(
-            model, objective, params.TrainingParams(**settings), Compute(torch.device("cpu"), bf16=False), name="t"
+        trained = trainer.train(
+            model, objective, schema.TrainingParams(**settings), Runtime(torch.device("cpu"), bf16=False), name="t"
         )
         moved = sum(float(weight.detach().double().abs().sum()) for weight in model.parameters())
         yield {
@@ -209,7 +210,7 @@ def write_results(folder: Path) -> None:
 
     distributed.init_process_group("gloo")  # one for all cases: it takes longer to make than to use
     found = list(results())
-    if ranks.leads():
+    if ranks.is_main_process():
         (folder / "results.json").write_text(json.dumps(found))
     with pytest.raises(FloatingPointError, match="the loss of t is not a number at step 2: lower its learning_rate"):
         go_wrong("nan")  # in the second process: the first one hears of it too
@@ -278,8 +279,8 @@ def go_wrong(mode: str) -> None:
     from conftest import _make
 
     from gptmill.runtime import ranks
-    from gptmill.runtime.compute import Compute
-    from gptmill.training import loop
+    from gptmill.runtime.device import Runtime
+    from gptmill.training import trainer
 
     task = _make("next_token", dropout=0.0)
 
@@ -314,8 +315,8 @@ def go_wrong(mode: str) -> None:
         patience=0,
     )
     settings |= dict(gradient_clip=1.0, evaluations=1, keep="best", optimizer="adamw", micro_batch_size=0)
-    loop.train(
-        task.model(), Wrong(), params.TrainingParams(**settings), Compute(torch.device("cpu"), bf16=False), name="t"
+    trainer.train(
+        task.model(), Wrong(), schema.TrainingParams(**settings), Runtime(torch.device("cpu"), bf16=False), name="t"
     )
 
 
@@ -327,7 +328,7 @@ def work(mode: str, folder: Path) -> None:
 def main(mode: str, folder: Path) -> None:
     from gptmill.runtime import ranks
 
-    if not ranks.started():
+    if not ranks.is_torchrun():
         try:
             launcher.launch(TWO, "t", [__file__, mode, str(folder)])
         except GptmillError as error:

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from gptmill.model.gpt import GPTClassifier
-from gptmill.runtime.compute import Compute
-from gptmill.training import frozen, loop
-from gptmill.training.frozen import FrozenClassification
+from gptmill.runtime.device import Runtime
+from gptmill.training import feature_cache, trainer
+from gptmill.training.feature_cache import FrozenClassification
 from gptmill.training.objectives import Classification
 
 ROWS = [([n % 7 + 1] * (n * 5 % 11 + 1), n % 2) for n in range(30)]
@@ -22,9 +22,9 @@ def classifier(make_gpt, trainable: str, **changes) -> GPTClassifier:
 
 
 def trained(
-    model: GPTClassifier, task: Classification, training, compute: Compute
+    model: GPTClassifier, task: Classification, training, compute: Runtime
 ) -> tuple[list, dict[str, torch.Tensor]]:
-    result = loop.train(model, task, training(epochs=3), compute, name="t")
+    result = trainer.train(model, task, training(epochs=3), compute, name="t")
     return result.curve, {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
@@ -47,7 +47,7 @@ def test_what_is_kept_gives_what_working_it_out_again_gives_to_the_last_bit(make
 def test_what_is_kept_in_a_file_is_what_is_kept_in_memory(make_gpt, cpu, trainable, monkeypatch):
     model = classifier(make_gpt, trainable)
     inside = FrozenClassification.of(TASK, model, cpu, keep=True)
-    monkeypatch.setattr(frozen, "IN_MEMORY", 0)
+    monkeypatch.setattr(feature_cache, "IN_MEMORY", 0)
     outside = FrozenClassification.of(TASK, model, cpu, keep=True)
     for row in range(20):
         assert torch.equal(inside.activations[0][row], outside.activations[0][row])
@@ -61,7 +61,7 @@ def test_each_text_goes_through_the_frozen_part_once(make_gpt, training, cpu, tr
     monkeypatch.setattr(
         GPTClassifier,
         "frozen",
-        lambda self, tokens, plain=GPTClassifier.frozen: calls.append(tokens) or plain(self, tokens),
+        lambda self, tokens, plain=GPTClassifier.features: calls.append(tokens) or plain(self, tokens),
     )
     trained(model, FrozenClassification.of(TASK, model, cpu, keep=True), training, cpu)
     assert len(calls) == len(ROWS)
@@ -84,16 +84,16 @@ def test_the_loss_is_that_of_the_whole_model_on_padded_tokens(make_gpt, cpu, tra
 def test_half_precision_learns_from_what_is_kept(make_gpt, training):
     rows = [([5 + n % 2, *[n % 5] * (n % 4)], n % 2) for n in range(40)]
     model = classifier(make_gpt, "last_block", d_model=32)
-    compute = Compute(torch.device("cpu"), bf16=True)
+    compute = Runtime(torch.device("cpu"), bf16=True)
     task = FrozenClassification.of(replace(TASK, train=rows, validation=rows), model, compute, keep=True)
-    result = loop.train(model, task, training(epochs=10, learning_rate=0.01), compute, name="t")
+    result = trainer.train(model, task, training(epochs=10, learning_rate=0.01), compute, name="t")
     assert result.best.validation_accuracy == 1
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(("trainable", "after"), [("head", "trunk"), ("last_block", "blocks"), ("all", "nothing")])
 def test_what_is_frozen_is_known_from_the_weights(make_gpt, trainable, after):
-    assert classifier(make_gpt, trainable).learns_after() == after
+    assert classifier(make_gpt, trainable).trainable_from() == after
 
 
 def test_the_last_block_at_the_last_token_is_the_whole_block_there(make_gpt):

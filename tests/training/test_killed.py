@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from gptmill import params, stages
+from gptmill import config, stages
 from gptmill.core import paths
 
 KILLS = 4  # of each stage
@@ -133,7 +133,7 @@ def test_trainings_that_are_killed_end_with_the_bytes_of_those_that_are_not(mini
     whole = {}
     for stage, folder in folders.items():
         os.chdir(folder)  # `mini` puts it back
-        stages.run(stage, params.load())
+        stages.run(stage, config.load())
         whole[stage] = outputs(folder, stage)
         assert not (folder / paths.CHECKPOINTS).exists()
     os.chdir(mini)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gptmill.model.gpt import GPTClassifier
-from gptmill.training import loop
+from gptmill.training import trainer
 from gptmill.training.objectives import Classification, Example, Instruction, NextToken
 
 
@@ -51,7 +51,7 @@ def equal(first: dict, second: dict) -> bool:
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_model_learns_a_pattern(fresh, cpu, training, optimizer):
     model = fresh()
-    trained = loop.train(model, objective(), training(epochs=40, optimizer=optimizer), cpu, name="t")
+    trained = trainer.train(model, objective(), training(epochs=40, optimizer=optimizer), cpu, name="t")
     losses = [evaluation.validation_loss for evaluation in trained.curve]
     assert losses == sorted(losses, reverse=True)
     assert losses[0] > 2 * losses[-1] and losses[-1] < 0.5
@@ -62,7 +62,7 @@ def test_a_model_learns_a_pattern(fresh, cpu, training, optimizer):
 def test_evaluations_are_evenly_spaced_and_count_what_was_seen(fresh, cpu, training):
     seen = []
     task = objective()
-    trained = loop.train(
+    trained = trainer.train(
         fresh(),
         task,
         training(epochs=8, evaluations=4),
@@ -80,13 +80,13 @@ def test_evaluations_are_evenly_spaced_and_count_what_was_seen(fresh, cpu, train
 
 
 def test_more_evaluations_than_steps_are_one_a_step(fresh, cpu, training):
-    trained = loop.train(fresh(), objective(), training(epochs=1, evaluations=50), cpu, name="t")
+    trained = trainer.train(fresh(), objective(), training(epochs=1, evaluations=50), cpu, name="t")
     assert [evaluation.step for evaluation in trained.curve] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("name", ["next_token", "instruction", "classification", "lora"])
 def test_how_often_the_loss_is_measured_and_who_looks_on_do_not_change_what_is_learnt(
-    task, cpu, training, checkpoints, name
+    task, cpu, training, make_checkpoints, name
 ):
     """Byte for byte: evaluations, checkpoints, the bar and what is logged draw nothing and touch nothing."""
     learn, finals = task(name, dropout=0.2), []
@@ -94,10 +94,10 @@ def test_how_often_the_loss_is_measured_and_who_looks_on_do_not_change_what_is_l
     def busy(so_far) -> None:
         torch.rand(len(so_far.curve))  # whoever draws at an evaluation does not change what a step draws
 
-    for evaluations, watchers, kept in [(1, [], None), (3, [], None), (10, [], None), (10, [busy], checkpoints())]:
+    for evaluations, watchers, kept in [(1, [], None), (3, [], None), (10, [], None), (10, [busy], make_checkpoints())]:
         model = learn.model()
         params = training(epochs=5, evaluations=evaluations, keep="last")
-        trained = loop.train(model, learn.objective, params, cpu, name="t", checkpoints=kept, on_evaluation=watchers)
+        trained = trainer.train(model, learn.objective, params, cpu, name="t", checkpoints=kept, on_evaluation=watchers)
         assert len(trained.curve) == evaluations and trained.kept is trained.curve[-1]
         finals.append(b"".join(weight.detach().numpy().tobytes() for weight in model.parameters()))
     assert len(set(finals)) == 1
@@ -109,22 +109,22 @@ def test_the_last_weights_or_the_best_are_kept(fresh, cpu, training):
     )  # the better the pattern is known, the worse the rest goes
     best, last = fresh(), fresh()
     params = {"epochs": 20, "evaluations": 10, "learning_rate": 0.02}
-    first = loop.train(best, task, training(**params, keep="best"), cpu, name="t")
-    second = loop.train(last, task, training(**params, keep="last"), cpu, name="t")
+    first = trainer.train(best, task, training(**params, keep="best"), cpu, name="t")
+    second = trainer.train(last, task, training(**params, keep="last"), cpu, name="t")
     assert first.curve == second.curve
     assert first.kept is first.best and second.kept is second.curve[-1] and second.best == first.best != second.kept
     assert first.best.validation_loss == min(evaluation.validation_loss for evaluation in first.curve)
-    assert loop.evaluate(best, task, cpu).loss == first.kept.validation_loss
-    assert loop.evaluate(last, task, cpu).loss == second.kept.validation_loss
+    assert trainer.evaluate(best, task, cpu).loss == first.kept.validation_loss
+    assert trainer.evaluate(last, task, cpu).loss == second.kept.validation_loss
 
 
 def test_a_training_stops_early_when_patience_ends(fresh, cpu, training):
     task = objective([0, 1], validation=[0, 1, 2, 3, 0, 2, 1, 3])
     params = {"epochs": 20, "evaluations": 20, "learning_rate": 0.02}
-    whole = loop.train(fresh(), task, training(**params), cpu, name="t")
+    whole = trainer.train(fresh(), task, training(**params), cpu, name="t")
     best = whole.curve.index(whole.best)
     for patience in (1, 3):
-        stopped = loop.train(fresh(), task, training(**params, patience=patience), cpu, name="t")
+        stopped = trainer.train(fresh(), task, training(**params, patience=patience), cpu, name="t")
         assert stopped.curve == whole.curve[: best + patience + 1]
         assert stopped.kept == whole.best
     assert len(whole.curve) == 20  # 0 is for ever
@@ -151,13 +151,13 @@ class OneStep:
 def test_the_parts_of_a_batch_add_up_to_its_gradient(task, cpu, training, monkeypatch, name, size, parts):
     found = []
     monkeypatch.setattr(
-        loop.Optimizer, "step", lambda self, rate: found.append([weight.grad.clone() for weight in self.weights])
+        trainer.Optimizer, "step", lambda self, rate: found.append([weight.grad.clone() for weight in self.weights])
     )
     for micro_batch_size in (0, size):
         learn = task(name, dropout=0.0)
         objective = OneStep(learn.objective)
         params = training(epochs=1, micro_batch_size=micro_batch_size, evaluations=1, gradient_clip=1e9)
-        trained = loop.train(learn.model(), objective, params, cpu, name="t")
+        trained = trainer.train(learn.model(), objective, params, cpu, name="t")
         found += [objective.losses, trained.curve[0]]
     whole, _, first, gradients, passes, second = found
     assert passes == parts
@@ -172,7 +172,7 @@ def test_the_parts_of_a_batch_add_up_to_its_gradient(task, cpu, training, monkey
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(fresh, cpu, training, optimizer):
     def weights(seed: int, order: int) -> dict:
         model = fresh(seed, dropout=0.1)
-        loop.train(model, objective(seed=order), training(epochs=2, optimizer=optimizer), cpu, name="t")
+        trainer.train(model, objective(seed=order), training(epochs=2, optimizer=optimizer), cpu, name="t")
         return state(model)
 
     first = weights(0, 0)
@@ -189,7 +189,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_says_what_to_do(fresh, 
         FloatingPointError,
         match=r"the loss of pretrain is not a number at step 1: lower its learning_rate \(0.01\), or raise its warmup",
     ):
-        loop.train(model, objective(), training(), cpu, name="pretrain")
+        trainer.train(model, objective(), training(), cpu, name="pretrain")
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -198,7 +198,7 @@ def test_frozen_weights_do_not_move(fresh, cpu, training, optimizer):
     model.freeze_all_but("last_block")
     before = state(model)
     rows = [([n % 10 + 1] * (n % 5 + 1), n % 2) for n in range(24)]
-    loop.train(model, Classification(rows, rows, 16, 4, 0), training(epochs=3, optimizer=optimizer), cpu, name="t")
+    trainer.train(model, Classification(rows, rows, 16, 4, 0), training(epochs=3, optimizer=optimizer), cpu, name="t")
     moved = {name for name, weight in state(model).items() if not torch.equal(weight, before[name])}
     learns = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert moved == learns
@@ -208,7 +208,7 @@ def test_frozen_weights_do_not_move(fresh, cpu, training, optimizer):
 def test_a_classifier_learns(fresh, cpu, training):
     rows = [([5 + n % 2, *[n % 5] * (n % 4)], n % 2) for n in range(40)]
     model = GPTClassifier(fresh(d_model=32).trunk, ["a", "b"])
-    trained = loop.train(
+    trained = trainer.train(
         model, Classification(rows, rows, 16, 8, 0), training(epochs=10, learning_rate=0.01), cpu, name="t"
     )
     assert trained.best.validation_accuracy == 1
@@ -216,7 +216,7 @@ def test_a_classifier_learns(fresh, cpu, training):
 
 def test_tied_weights_stay_tied(fresh, cpu, training):
     model = fresh()
-    loop.train(model, objective(), training(), cpu, name="t")
+    trainer.train(model, objective(), training(), cpu, name="t")
     assert model.head.weight is model.trunk.token_embedding.weight
 
 
@@ -224,7 +224,7 @@ def test_evaluation_draws_nothing_at_random_and_leaves_the_mode(fresh, cpu):
     model = fresh(dropout=0.5)
     for mode in (True, False):
         before = torch.random.get_rng_state()
-        first, second = (loop.evaluate(model.train(mode), objective(), cpu) for _ in range(2))
+        first, second = (trainer.evaluate(model.train(mode), objective(), cpu) for _ in range(2))
         assert first == second
         assert model.training is mode
         assert torch.equal(torch.random.get_rng_state(), before)
@@ -236,7 +236,7 @@ def test_the_mean_loss_weighs_every_target_alike(fresh, cpu):
     with torch.no_grad():
         losses = [model.eval().loss(*batch) for batch in batches]
     assert len({int(count) for _, count, _ in losses}) > 1  # the last window is shorter
-    tally = loop.evaluate(model, task, cpu)
+    tally = trainer.evaluate(model, task, cpu)
     assert tally.loss == pytest.approx(sum(float(loss) for loss, _, _ in losses) / 59, rel=1e-6)
     assert tally.accuracy == pytest.approx(sum(int(right) for _, _, right in losses) / 59)
 
@@ -246,23 +246,23 @@ def test_a_batch_in_which_nothing_counts_teaches_nothing_and_breaks_nothing(fres
     examples = [Example([1] * 12, [2]), Example([1] * 12, [2]), Example([3], [4, 5]), Example([3], [4, 5])]
     task = Instruction(examples, examples, max_length=8, batch_size=2, seed=0, prompt_counts=False)
     model = fresh()
-    trained = loop.train(model, task, training(epochs=3), cpu, name="t")
+    trained = trainer.train(model, task, training(epochs=3), cpu, name="t")
     assert all(bool(weight.isfinite().all()) for weight in model.parameters())
     assert all(math.isfinite(evaluation.validation_loss) for evaluation in trained.curve)
 
 
 def test_half_precision_trains_too(fresh, training):
-    from gptmill.runtime.compute import Compute
+    from gptmill.runtime.device import Runtime
 
     model = fresh()
-    trained = loop.train(model, objective(), training(epochs=20), Compute(torch.device("cpu"), bf16=True), name="t")
+    trained = trainer.train(model, objective(), training(epochs=20), Runtime(torch.device("cpu"), bf16=True), name="t")
     assert trained.best.validation_loss < 0.7
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_bf16_weights_learn_as_float32_weights_do(fresh, cpu, training, optimizer):
-    from gptmill.runtime.compute import Compute
+    from gptmill.runtime.device import Runtime
 
     random = np.random.default_rng(0)
     tokens = [0]
@@ -275,19 +275,19 @@ def test_bf16_weights_learn_as_float32_weights_do(fresh, cpu, training, optimize
     )
     params = training(epochs=1, optimizer=optimizer, learning_rate=0.003)
     curves = []
-    for compute in (cpu, Compute(torch.device("cpu"), bf16=True)):
-        trained = loop.train(fresh(n_layers=2, d_model=32), task, params, compute, name="t")
+    for compute in (cpu, Runtime(torch.device("cpu"), bf16=True)):
+        trained = trainer.train(fresh(n_layers=2, d_model=32), task, params, compute, name="t")
         curves.append([evaluation.validation_loss for evaluation in trained.curve])
     assert curves[0][0] > 1.1 * curves[0][-1]
     assert curves[1] == pytest.approx(curves[0], rel=0.01)
 
 
 def test_bf16_gives_the_same_bytes_twice(fresh, training):
-    from gptmill.runtime.compute import Compute
+    from gptmill.runtime.device import Runtime
 
     finals = []
     for _ in range(2):
         model = fresh()
-        loop.train(model, objective(), training(optimizer="muon"), Compute(torch.device("cpu"), bf16=True), name="t")
+        trainer.train(model, objective(), training(optimizer="muon"), Runtime(torch.device("cpu"), bf16=True), name="t")
         finals.append(state(model))
     assert equal(*finals)

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from gptmill.training import loop
+from gptmill.training import trainer
 
 # Sums in another order (other CPUs, other kernels) differ by about 1e-7 a step, and training blows that up a little.
 TOLERANCE = 1e-4
@@ -19,7 +19,7 @@ TOLERANCE = 1e-4
 def test_losses_are_the_golden_ones(task, training, cpu, root, request, name, optimizer):
     learn = task(name, dropout=0.0)
     params = training(epochs=4, evaluations=8, optimizer=optimizer, micro_batch_size=3)
-    trained = loop.train(learn.model(), learn.objective, params, cpu, name="t")
+    trained = trainer.train(learn.model(), learn.objective, params, cpu, name="t")
     found = {"train": [e.train_loss for e in trained.curve], "validation": [e.validation_loss for e in trained.curve]}
     path, key = root / "tests" / "assets" / "losses.json", f"{name}, {optimizer}"
     golden = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

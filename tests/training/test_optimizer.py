@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from gptmill.model.gpt import GPTClassifier
-from gptmill.training import adamw
-from gptmill.training.optimizer import BETAS, Optimizer, learning_rate
+from gptmill.training.optim import adamw
+from gptmill.training.optim.optimizer import BETAS, Optimizer, learning_rate
 
 BOTH = pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 
@@ -169,7 +169,7 @@ def test_steps_too_small_for_bf16_add_up_in_the_float32_weights(make_gpt, traini
         stepper.step(1e-5)
     for weight, master in zip(model.parameters(), stepper.weights, strict=True):
         assert torch.equal(weight, master.bfloat16())
-    with stepper.in_full():
+    with stepper.full_precision():
         assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
     stepper.release()

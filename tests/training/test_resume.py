@@ -9,8 +9,8 @@ import torch
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, Interrupted
-from gptmill.runtime.interruption import Interruption
-from gptmill.training import checkpoint, loop
+from gptmill.runtime.signals import SignalTrap
+from gptmill.training import checkpoints, trainer
 
 TASKS = [("next_token", "muon"), ("instruction", "adamw"), ("classification", "adamw"), ("lora", "muon")]
 
@@ -40,35 +40,37 @@ def result(trained, model) -> tuple:
     return trained.curve, trained.kept, [weight.detach().numpy().tobytes() for weight in model.parameters()]
 
 
-def run(task, params, cpu, checkpoints, losses: int = -1) -> tuple:
+def run(task, params, cpu, make_checkpoints, losses: int = -1) -> tuple:
     model = task.model()
-    trained = loop.train(model, Mortal(task.objective, losses), params, cpu, name="t", checkpoints=checkpoints)
+    trained = trainer.train(model, Mortal(task.objective, losses), params, cpu, name="t", checkpoints=make_checkpoints)
     return result(trained, model)
 
 
-def survives(task, params, cpu, checkpoints, losses: int) -> bool:
+def survives(task, params, cpu, make_checkpoints, losses: int) -> bool:
     try:
-        run(task, params, cpu, checkpoints, losses)
+        run(task, params, cpu, make_checkpoints, losses)
     except Killed:
         return False
     return True
 
 
 @pytest.mark.parametrize(("name", "optimizer"), TASKS)
-def test_killed_at_any_step_or_evaluation_it_comes_to_the_same_bytes(task, training, cpu, checkpoints, name, optimizer):
+def test_killed_at_any_step_or_evaluation_it_comes_to_the_same_bytes(
+    task, training, cpu, make_checkpoints, name, optimizer
+):
     learn = task(name)
     params = training(epochs=3, optimizer=optimizer, evaluations=3, learning_rate=0.05)
     whole = run(learn, params, cpu, None)
     assert len(whole[0]) == 3 and learn.objective.steps == 4  # 12 steps, evaluations where the epochs end
     for losses in range(100):
-        if survives(learn, params, cpu, checkpoints(), losses):
+        if survives(learn, params, cpu, make_checkpoints(), losses):
             break
-        assert run(learn, params, cpu, checkpoints()) == whole, f"killed after {losses} losses"
-        checkpoints().clear()
+        assert run(learn, params, cpu, make_checkpoints()) == whole, f"killed after {losses} losses"
+        make_checkpoints().clear()
     assert losses > 12 + 3
 
 
-class Every(checkpoint.DiskCheckpoints):
+class Every(checkpoints.DiskCheckpoints):
     """A checkpoint after every third step or evaluation."""
 
     count = 0
@@ -89,29 +91,29 @@ def test_killed_again_and_again_between_rare_checkpoints_it_comes_to_the_same_by
     assert run(learn, params, cpu, Every(tmp_path / "stage" / "f", 5)) == whole
 
 
-def test_a_part_of_a_step_is_not_gone_on_with(task, training, cpu, checkpoints):
+def test_a_part_of_a_step_is_not_gone_on_with(task, training, cpu, make_checkpoints):
     learn, params = task("instruction"), training(epochs=2, micro_batch_size=1)
     whole = run(learn, params, cpu, None)
     for losses in (1, 5, 6, 7, 21):
-        assert not survives(learn, params, cpu, checkpoints(), losses)
-        assert run(learn, params, cpu, checkpoints()) == whole
-        checkpoints().clear()
+        assert not survives(learn, params, cpu, make_checkpoints(), losses)
+        assert run(learn, params, cpu, make_checkpoints()) == whole
+        make_checkpoints().clear()
 
 
-def test_killed_after_its_end_it_does_not_train_again(task, training, cpu, checkpoints):
+def test_killed_after_its_end_it_does_not_train_again(task, training, cpu, make_checkpoints):
     learn, params = task("classification"), training()
-    whole = run(learn, params, cpu, checkpoints())  # and no clear(): the outputs were not written
-    assert run(learn, params, cpu, checkpoints(), losses=0) == whole
+    whole = run(learn, params, cpu, make_checkpoints())  # and no clear(): the outputs were not written
+    assert run(learn, params, cpu, make_checkpoints(), losses=0) == whole
 
 
-def test_killed_after_it_stopped_early_it_stays_stopped(task, training, cpu, checkpoints):
+def test_killed_after_it_stopped_early_it_stays_stopped(task, training, cpu, make_checkpoints):
     learn, params = task("next_token"), training(epochs=20, evaluations=20, patience=2, learning_rate=0.2)
-    whole = run(learn, params, cpu, checkpoints())
+    whole = run(learn, params, cpu, make_checkpoints())
     assert len(whole[0]) < 20
-    assert run(learn, params, cpu, checkpoints(), losses=0) == whole
+    assert run(learn, params, cpu, make_checkpoints(), losses=0) == whole
 
 
-class Dies(checkpoint.DiskCheckpoints):
+class Dies(checkpoints.DiskCheckpoints):
     """A process that dies while it writes its checkpoints: the third one is half there."""
 
     saved = 0
@@ -122,16 +124,18 @@ class Dies(checkpoint.DiskCheckpoints):
             return super().save(step, tensors, numbers)
         half = self.folder / f".step-{step:08d}.1.part"
         half.mkdir()
-        (half / checkpoint.TENSORS).write_bytes(b"half")
+        (half / checkpoints.TENSORS).write_bytes(b"half")
         raise Killed
 
 
-def test_killed_while_a_checkpoint_is_written_it_goes_on_from_the_one_before(task, training, cpu, checkpoints, capsys):
+def test_killed_while_a_checkpoint_is_written_it_goes_on_from_the_one_before(
+    task, training, cpu, make_checkpoints, capsys
+):
     learn, params = task("next_token"), training()
     whole = run(learn, params, cpu, None)
     with pytest.raises(Killed):
-        run(learn, params, cpu, Dies(checkpoints().folder, 0))
-    assert run(learn, params, cpu, checkpoints()) == whole
+        run(learn, params, cpu, Dies(make_checkpoints().folder, 0))
+    assert run(learn, params, cpu, make_checkpoints()) == whole
     assert "t: goes on from step 2 of 8\n" in capsys.readouterr().out
 
 
@@ -139,34 +143,34 @@ def cut(path) -> None:
     path.write_bytes(path.read_bytes()[:-7])
 
 
-@pytest.mark.parametrize("name", [checkpoint.TENSORS, checkpoint.NUMBERS])
+@pytest.mark.parametrize("name", [checkpoints.TENSORS, checkpoints.NUMBERS])
 @pytest.mark.parametrize("damage", [cut, lambda path: path.write_bytes(b""), lambda path: path.unlink()])
 def test_a_damaged_checkpoint_is_left_out_with_a_sentence(
-    task, training, cpu, checkpoints, name, damage, capsys, caplog
+    task, training, cpu, make_checkpoints, name, damage, capsys, caplog
 ):
     learn, params = task("next_token"), training(evaluations=1)
     whole = run(learn, params, cpu, None)
-    assert not survives(learn, params, cpu, checkpoints(), 3)
-    found = sorted(checkpoints().folder.iterdir())
+    assert not survives(learn, params, cpu, make_checkpoints(), 3)
+    found = sorted(make_checkpoints().folder.iterdir())
     assert [path.name for path in found] == ["step-00000002", "step-00000003"]
     damage(found[1] / name)
-    assert run(learn, params, cpu, checkpoints()) == whole
+    assert run(learn, params, cpu, make_checkpoints()) == whole
     assert "goes on from step 2 of 8" in capsys.readouterr().out
     assert "step-00000003 is damaged and left out" in caplog.text
 
 
-def test_when_all_are_damaged_it_starts_again(task, training, cpu, checkpoints, capsys):
+def test_when_all_are_damaged_it_starts_again(task, training, cpu, make_checkpoints, capsys):
     learn, params = task("next_token"), training(evaluations=1)
     whole = run(learn, params, cpu, None)
-    assert not survives(learn, params, cpu, checkpoints(), 3)
-    for path in checkpoints().folder.iterdir():
-        cut(path / checkpoint.TENSORS)
-    assert run(learn, params, cpu, checkpoints()) == whole
+    assert not survives(learn, params, cpu, make_checkpoints(), 3)
+    for path in make_checkpoints().folder.iterdir():
+        cut(path / checkpoints.TENSORS)
+    assert run(learn, params, cpu, make_checkpoints()) == whole
     assert "goes on" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_it_at_the_next_step_with_a_checkpoint(task, training, cpu, checkpoints, number, capsys):
+def test_a_signal_stops_it_at_the_next_step_with_a_checkpoint(task, training, cpu, make_checkpoints, number, capsys):
     learn, params = task("next_token"), training(epochs=3)
     whole = run(learn, params, cpu, None)
     before = signal.getsignal(number)
@@ -181,62 +185,67 @@ def test_a_signal_stops_it_at_the_next_step_with_a_checkpoint(task, training, cp
     with pytest.raises(
         Interrupted, match=rf"t: stopped by {number.name} at step 2 of 12. Run it again, and it goes on"
     ) as stopped:
-        loop.train(
-            learn.model(), Signalled(learn.objective, 2), params, cpu, name="t", checkpoints=checkpoints(minutes=60)
+        trainer.train(
+            learn.model(),
+            Signalled(learn.objective, 2),
+            params,
+            cpu,
+            name="t",
+            checkpoints=make_checkpoints(minutes=60),
         )
     assert stopped.value.exit_code == 128 + number
     assert signal.getsignal(number) is before
-    assert run(learn, params, cpu, checkpoints()) == whole
+    assert run(learn, params, cpu, make_checkpoints()) == whole
     assert "goes on from step 2 of 12" in capsys.readouterr().out
 
 
 def test_a_second_sigterm_does_not_cost_the_checkpoint_and_a_second_ctrl_c_ends_it_at_once():
-    with Interruption() as interruption:
+    with SignalTrap() as interruption:
         for number in (signal.SIGTERM, signal.SIGTERM):
             os.kill(os.getpid(), number)
-    assert interruption.came == signal.SIGTERM
-    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+    assert interruption.received == signal.SIGTERM
+    with pytest.raises(KeyboardInterrupt), SignalTrap() as interruption:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
-    assert interruption.came == signal.SIGINT
+    assert interruption.received == signal.SIGINT
 
 
 def test_a_training_may_move_to_another_machine_and_says_that_it_did(
-    task, training, cpu, checkpoints, capsys, monkeypatch
+    task, training, cpu, make_checkpoints, capsys, monkeypatch
 ):
     learn, params = task("next_token"), training(evaluations=1)
-    assert not survives(learn, params, cpu, checkpoints(), 3)
+    assert not survives(learn, params, cpu, make_checkpoints(), 3)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
-    run(learn, params, cpu, checkpoints())
+    run(learn, params, cpu, make_checkpoints())
     assert (
         "t: goes on from step 3 of 8, as computed elsewhere: the last digits of sums may differ\n"
         in capsys.readouterr().out
     )
 
 
-def test_a_thread_trains_too_though_it_hears_no_signals(task, training, cpu, checkpoints):
+def test_a_thread_trains_too_though_it_hears_no_signals(task, training, cpu, make_checkpoints):
     learn, params, done = task("next_token"), training(), []
-    thread = threading.Thread(target=lambda: done.append(run(learn, params, cpu, checkpoints())))
+    thread = threading.Thread(target=lambda: done.append(run(learn, params, cpu, make_checkpoints())))
     thread.start()
     thread.join()
     assert done == [run(learn, params, cpu, None)]
 
 
-def test_a_full_disk_is_told_of_and_spoils_nothing(task, training, cpu, checkpoints, monkeypatch):
+def test_a_full_disk_is_told_of_and_spoils_nothing(task, training, cpu, make_checkpoints, monkeypatch):
     learn, params = task("next_token"), training(evaluations=1)
     whole = run(learn, params, cpu, None)
-    assert not survives(learn, params, cpu, checkpoints(), 2)
-    left = {path: files.digest(path) for path in checkpoints().folder.rglob("*") if path.is_file()}
+    assert not survives(learn, params, cpu, make_checkpoints(), 2)
+    left = {path: files.digest(path) for path in make_checkpoints().folder.rglob("*") if path.is_file()}
 
     def full(path, specs, read) -> None:
         path.write_bytes(b"what still had room")
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "write_safetensors", full)
+        patch.setattr(checkpoints, "write_safetensors", full)
         with pytest.raises(
             GptmillError, match=r"checkpoint at step 3 .* No space left on device. Make room .* goes on from step 2"
         ):
-            run(learn, params, cpu, checkpoints())
-    assert {path: files.digest(path) for path in checkpoints().folder.rglob("*") if path.is_file()} == left
-    assert run(learn, params, cpu, checkpoints()) == whole
+            run(learn, params, cpu, make_checkpoints())
+    assert {path: files.digest(path) for path in make_checkpoints().folder.rglob("*") if path.is_file()} == left
+    assert run(learn, params, cpu, make_checkpoints()) == whole

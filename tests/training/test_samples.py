@@ -1,8 +1,8 @@
 import torch
 
 from gptmill.inference.samples import Samples
-from gptmill.training import loop
-from gptmill.training.loop import Evaluation, Trained
+from gptmill.training import trainer
+from gptmill.training.trainer import Evaluation, TrainResult
 
 CURVE = [Evaluation(step, 1.0, 1, 0.1, 1.0, 1.0, 0.0, 0.0) for step in (5, 10)]
 
@@ -18,7 +18,7 @@ def test_each_evaluation_prints_a_line_logs_a_text_and_draws_nothing(make_gpt, w
     model = make_gpt(vocab_size=words.vocab_size, context_length=64).train()
     logged, before = {}, torch.random.get_rng_state()
     samples = Samples(model, words, words.encode("Once upon a time"), cpu, logged.__setitem__)
-    trained = Trained(by_accuracy=False, keep_last=True)
+    trained = TrainResult(by_accuracy=False, keep_last=True)
     for evaluation in CURVE:
         trained.curve.append(evaluation)
         samples(trained)
@@ -38,7 +38,7 @@ def test_what_a_model_says_moves_no_cursor(make_gpt, words, cpu, capsys):
         model.trunk.final_norm.bias.fill_(1)
         model.head.weight[words.encode("\x1b")[0]] = 1
     samples = Samples(model, words, words.encode("\x1b[2J\r\n"), cpu, lambda name, text: None)
-    samples(Trained(False, True, CURVE[:1]))
+    samples(TrainResult(False, True, CURVE[:1]))
     out = capsys.readouterr().out
     assert out.count("\n") == 1 and not set(out[:-1]) & set("\x1b\r\n\x9b")
 
@@ -49,6 +49,6 @@ def test_samples_do_not_change_what_is_learnt(task, words, cpu, training):
         model = learn.model()
 
         watchers = [Samples(model, Bytes(), [1, 2, 3], cpu, lambda name, text: None)] if asked else []
-        loop.train(model, learn.objective, training(), cpu, name="t", on_evaluation=watchers)
+        trainer.train(model, learn.objective, training(), cpu, name="t", on_evaluation=watchers)
         finals.append([weight.detach().numpy().tobytes() for weight in model.parameters()])
     assert finals[0] == finals[1]

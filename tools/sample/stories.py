@@ -3,7 +3,7 @@
 import random
 import re
 
-from gptmill.data.rawtext import SEPARATOR
+from gptmill.data.text_files import SEPARATOR
 from tools.sample import world
 from tools.sample.arcs import ARCS
 from tools.sample.beats import BEATS

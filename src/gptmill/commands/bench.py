@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gptmill.core.errors import GptmillError
-from gptmill.data import corpus, encoding
+from gptmill.data import corpus, tokenize
 from gptmill.ingest import sample
 from gptmill.text import tokenizer
 
@@ -42,7 +42,7 @@ def parse_size(size: str) -> int:
 
 def run(size: int) -> str:
     """What was measured, in lines for people. Raises `GptmillError` when the temporary folder has no room."""
-    workers = encoding.cores()
+    workers = tokenize.cores()
     with tempfile.TemporaryDirectory(prefix="gptmill-bench-") as name:
         folder = Path(name)
         free = shutil.disk_usage(folder).free
@@ -129,7 +129,7 @@ def _tokenize(folder: Path, workers: int) -> dict[str, float]:
     """What the child does. Its peak counts all that Python and the libraries take, too."""
     words = tokenizer.load(folder / "tokenizer")
     start, busy = time.perf_counter(), time.process_time()
-    meta = encoding.write(words, folder / "corpus.txt", folder / "tokens", VALIDATION_SHARE, CONTEXT_LENGTH, workers)
+    meta = tokenize.write(words, folder / "corpus.txt", folder / "tokens", VALIDATION_SHARE, CONTEXT_LENGTH, workers)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     tokens = meta["train_tokens"] + meta["validation_tokens"]

@@ -31,10 +31,10 @@ def refresh(
     ] = False,
 ) -> None:
     """Ask where the data came from whether it has changed; pin what is new, so that the next `dvc repro` takes it."""
-    from gptmill import params
+    from gptmill import config
     from gptmill.ingest import refresh as refreshing
 
-    values = params.load()
+    values = config.load()
     for line in refreshing.refresh_local(values, name) if local else refreshing.refresh(values, name):
         say(line)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gptmill.core import addresses, paths, terminal
 from gptmill.core.errors import GptmillError
-from gptmill.tracking import places
+from gptmill.tracking import locations
 
 TOOLS = ("torch", "tiktoken", "dvc", "mlflow", "prefect", "pandas", "great-expectations")
 MINIMUM_FREE_GB = 2
@@ -74,10 +74,10 @@ def _compute() -> Iterator[Finding]:
     try:
         import torch
 
-        from gptmill import params
-        from gptmill.runtime import compute
+        from gptmill import config
+        from gptmill.runtime import device
 
-        machine = compute.prepare(params.load().compute, seed=0)
+        machine = device.setup(config.load().compute, seed=0)
     except (ImportError, GptmillError):
         return  # told elsewhere
     precision = "bf16" if machine.bf16 else "float32"
@@ -85,13 +85,13 @@ def _compute() -> Iterator[Finding]:
 
 
 def _project() -> Iterator[Finding]:
-    from gptmill import params
-    from gptmill.params import profiles
+    from gptmill import config
+    from gptmill.config import profiles
 
     yield from _repository()
     readable = False
     try:
-        yield Finding("params", f"valid, profile {profiles.matching(params.load()) or 'of your own'}")
+        yield Finding("params", f"valid, profile {profiles.matching(config.load()) or 'of your own'}")
         readable = True
     except GptmillError as error:
         yield Finding("params", str(error), "put it right, or go back: gptmill params use sample --force")
@@ -124,7 +124,7 @@ def _repository() -> Iterator[Finding]:
 
 
 def _data_and_models() -> Iterator[Finding]:
-    from gptmill.ingest import fetching
+    from gptmill.ingest import download
 
     for what, path in {
         "data": paths.RAW,
@@ -139,7 +139,7 @@ def _data_and_models() -> Iterator[Finding]:
         if (record := paths.source_record(name)).exists():
             yield _source(name, record)
     try:
-        if mirror := fetching.mirror():
+        if mirror := download.mirror():
             yield Finding("mirror", addresses.shown(str(mirror)))
     except GptmillError as error:
         yield Finding("mirror", addresses.shown(os.environ["GPTMILL_MIRROR"]), str(error))
@@ -161,7 +161,7 @@ def _servers() -> Iterator[Finding]:
         yield _answers("MLflow", tracking, "/health", otherwise)
     elif tracking:
         yield _opens("MLflow", tracking, otherwise)
-    elif (places.home() / "mlflow.db").exists():
+    elif (locations.home() / "mlflow.db").exists():
         yield Finding("MLflow", "mlflow.db in this folder; `make ui` shows it")
     else:
         yield Finding("MLflow", "no mlflow.db in this folder yet: the first run makes it", missing=True)

@@ -28,7 +28,7 @@ def promote(
     from rich.table import Table
     from rich.text import Text
 
-    from gptmill import params
+    from gptmill import config
     from gptmill.registry.promote import promote
 
     paths.require_root()
@@ -36,7 +36,7 @@ def promote(
     table = Table("model", "version", "champion", "would be" if dry_run else "is", "why", show_lines=True)
     refused = False
     try:
-        for outcome in promote(params.load(), model or [], dry_run=dry_run):
+        for outcome in promote(config.load(), model or [], dry_run=dry_run):
             verdict = outcome.decision.verdict
             refused |= verdict == "refused"
             table.add_row(

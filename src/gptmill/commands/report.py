@@ -6,10 +6,10 @@ from gptmill.core.terminal import say
 
 def report() -> None:
     """Write reports/report-extended.html: the report, with the last promotion decisions and the judge's agreement with given scores."""
-    from gptmill.report import inputs, outside, page
+    from gptmill.report import external, inputs, page
 
     paths.require_root()
-    besides = outside.read()
+    besides = external.read()
     files.write_text(paths.EXTENDED_REPORT, page.render(inputs.read(), besides))
     agreement = "an agreement of the judge" if besides.agreement else "no agreement of the judge"
     decisions = f"promotion decisions: {len(besides.promotions)}"

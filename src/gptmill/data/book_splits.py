@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from gptmill.config.schema import SharesParams
 from gptmill.core.errors import GptmillError
-from gptmill.params import SharesParams
 
 USE_GROUPS = "Use split.spam.method: groups."
 

@@ -10,9 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from gptmill.data import formats, rawtext
-from gptmill.data.rawtext import END_OF_TEXT, SEPARATOR
-from gptmill.params import CorpusParams
+from gptmill.config.sources import CorpusParams
+from gptmill.data import formats, text_files
+from gptmill.data.text_files import END_OF_TEXT, SEPARATOR
 
 PIECE_CHARACTERS = 1 << 18
 QUARANTINED_CHARACTERS = 20_000  # what of a document is kept in quarantine
@@ -49,7 +49,7 @@ def read(path: Path, says: str = "", *, cleaned: bool = False) -> Iterator[Piece
     file can't be read as text. `says`: what a progress bar says; "" shows none. `cleaned`: it is what the validate stage wrote, whose first
     document may be a page of HTML.
     """
-    return _in_pieces(_divided(rawtext.chunks(path, says, may_be_page=cleaned)))
+    return _in_pieces(_divided(text_files.chunks(path, says, may_be_page=cleaned)))
 
 
 def read_raw(path: Path, params: CorpusParams, says: str = "") -> Iterator[Piece]:
@@ -66,7 +66,7 @@ def from_rows(rows: Iterable[tuple[int, str | None]]) -> Iterator[Piece]:
         if text is None:
             yield Piece(row, None, True)
         else:
-            text = rawtext.LONE_SURROGATES.sub("\ufffd", text).replace("\r\n", "\n")
+            text = text_files.LONE_SURROGATES.sub("\ufffd", text).replace("\r\n", "\n")
             parts = _divided([text]) if END_OF_TEXT in text else [(row, text, True)]
             yield from _in_pieces((row, part, ends) for _, part, ends in parts)
 
@@ -146,7 +146,7 @@ def _divided(chunks: Iterable[str]) -> Iterator[tuple[int, str, bool]]:
         if chunk is not None:
             kept = _undecided(text)
             # White space alone is no document when a marker or the end comes next. A megabyte of it is one all the same.
-            if kept and not (whole and kept < rawtext.CHUNK and not text[:kept].strip()):
+            if kept and not (whole and kept < text_files.CHUNK and not text[:kept].strip()):
                 yield row, text[:kept], False
                 line += text.count("\n", 0, kept)
                 text, whole = text[kept:], False

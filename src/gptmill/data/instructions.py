@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from gptmill.config.schema import InstructionSplitParams
+from gptmill.config.sources import InstructionsParams
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
 from gptmill.data import book_splits, formats, splits
-from gptmill.params import InstructionsParams, InstructionSplitParams
 
 FIELDS = ("instruction", "input", "output")
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import pandas as pd
 
 from gptmill.core.errors import GptmillError
-from gptmill.data import rawtext, similar
+from gptmill.data import near_duplicates, text_files
 
 SHOWN = 100  # characters
 
@@ -28,14 +28,14 @@ def measure(texts: Mapping[str, pd.Series], threshold: float) -> Leakage:
 
     What `groups` did plays no part, nor do the hashes that made them: `similar.straddling` misses nothing.
     """
-    keys = {split: part.map(rawtext.grouping_key) for split, part in texts.items()}
+    keys = {split: part.map(text_files.grouping_key) for split, part in texts.items()}
     counts = {split: Counter(part) for split, part in keys.items()}
     exact, near, example = 0, 0, None
     for one, other in combinations(counts, 2):
         for key in sorted(counts[one].keys() & counts[other].keys()):
             exact += counts[one][key] * counts[other][key]
             example = example or _show(texts, keys, (one, key), (other, key))
-    for one, other in similar.straddling(counts, threshold):
+    for one, other in near_duplicates.straddling(counts, threshold):
         near += counts[one[0]][one[1]] * counts[other[0]][other[1]]
         example = example or _show(texts, keys, one, other)
     return Leakage(exact, near, example)

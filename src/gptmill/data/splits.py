@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from gptmill.config.schema import SharesParams
 from gptmill.core.errors import GptmillError
-from gptmill.params import SharesParams
 
 GROUP = "group"
 

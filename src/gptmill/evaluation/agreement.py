@@ -15,7 +15,7 @@ from gptmill.core.errors import GptmillError
 from gptmill.evaluation.answer_files import given_scores, read_answers
 from gptmill.evaluation.judges import Judge
 from gptmill.evaluation.judges.reference import ReferenceJudge, coefficients
-from gptmill.evaluation.judging import judge_all
+from gptmill.evaluation.judges.run import judge_all
 from gptmill.evaluation.statistics import interval
 
 
@@ -41,7 +41,7 @@ def measure(judge: Judge, path: Path, column: str) -> dict[str, Any]:
     }
     if not cross_validated:
         return found | agreement(scores, given) | {"in_sample": None}
-    from gptmill.evaluation.judges.fitting import FOLDS, Examples
+    from tools.fit_reference_judge import FOLDS, Examples
 
     held_out = Examples(records, given_scores(records, fitted_on["column"], path)).out_of_fold().tolist()
     found["note"] = (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gptmill.core.errors import GptmillError
-from gptmill.data import rawtext
+from gptmill.data import text_files
 from gptmill.text import scripts
 
 
@@ -25,7 +25,7 @@ def tfidf_classifier(
     from sklearn.pipeline import make_pipeline
 
     if tfidf_of(train[0]) == "characters":
-        features = {"analyzer": "char", "ngram_range": (1, 4), "preprocessor": rawtext.normalise}
+        features = {"analyzer": "char", "ngram_range": (1, 4), "preprocessor": text_files.normalise}
     else:
         features = {"ngram_range": (1, 2)}  # words and pairs of them
     model = make_pipeline(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from gptmill.model.gpt import GPTClassifier
-from gptmill.runtime.compute import Compute
+from gptmill.runtime.device import Runtime
 from gptmill.text.tokenizer import Tokenizer
 
 
@@ -15,7 +15,7 @@ def probabilities(
     tokenizer: Tokenizer,
     texts: Sequence[str],
     max_length: int,
-    compute: Compute,
+    compute: Runtime,
     batch_size: int = 64,
 ) -> list[list[float]]:
     """For each text, in order, how probable each class is, in the order of the model's labels. An empty text is read as an end of text."""

@@ -1,6 +1,7 @@
 """A model that only reads and writes: each token is read once, and what later ones need of it, its keys and values, is kept.
 
-`Decoder(model).read(rows, room)` reads whole rows, many at once, and gives the logits of what follows each; `Reading.add` one token a row.
+`Decoder(model).read(rows, room)` reads whole rows, many at once, and gives the logits of what follows each;
+`DecodeState.add` reads one token per row.
 Rows of different lengths stand against the right edge; what is left of a row is hidden, and its positions count from its own first token,
 so a row gives what it gives alone.
 
@@ -34,15 +35,15 @@ class Decoder:
     def device(self) -> torch.device:
         return self.model.trunk.token_embedding.weight.device
 
-    def read(self, rows: Sequence[Sequence[int]], room: int) -> tuple["Reading", Tensor]:
+    def read(self, rows: Sequence[Sequence[int]], room: int) -> tuple["DecodeState", Tensor]:
         """Read rows of at least one token, and keep room for so many more. With it, the logits (B, V) of what follows each row.
 
         Raises `ValueError` when a row is longer than the context.
         """
-        reading = Reading(self, rows, room)
+        reading = DecodeState(self, rows, room)
         return reading, reading.start(rows)
 
-    def through(self, tokens: Tensor, positions: Tensor, kept: "Kept", start: int, mask: Tensor | None) -> Tensor:
+    def through(self, tokens: Tensor, positions: Tensor, kept: "KVCache", start: int, mask: Tensor | None) -> Tensor:
         """(B, T) tokens, of which `start` were read before -> logits (B, V) after the last. Their keys and values are added to `kept`.
 
         T is 1, or `start` is 0. `mask`: (B, 1, T, start + T), what is added to the scores; None: no token is hidden.
@@ -63,13 +64,13 @@ class Decoder:
                 causal = mask is None and q.shape[2] > 1
                 heads = scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype), attn_mask=mask, is_causal=causal)
             else:
-                heads = _look_back(q, keys, values, mask)
+                heads = attend_to_cache(q, keys, values, mask)
             x = x + block.projection(heads.transpose(1, 2).reshape(B, -1, C).to(x.dtype))
             x = x + block.contract(block.expand(block.feed_forward_norm(x)))
         return self._head(trunk.final_norm(x[:, -1]))
 
 
-class Reading:
+class DecodeState:
     """Where a decoder stands in some rows."""
 
     def __init__(self, decoder: Decoder, rows: Sequence[Sequence[int]], room: int) -> None:
@@ -79,7 +80,7 @@ class Reading:
         if width > config.context_length:
             raise ValueError(f"{width} tokens do not fit into a context of {config.context_length}")
         capacity = width + min(room, config.context_length - shortest)
-        self._kept = Kept.room(config, len(rows), capacity, decoder.model.trunk.token_embedding.weight)
+        self._kept = KVCache.room(config, len(rows), capacity, decoder.model.trunk.token_embedding.weight)
         self._length = 0
         self._left = torch.tensor([width - len(row) for row in rows], device=device)  # of each row, what is hidden
         self._hidden = self._hide(capacity)
@@ -125,14 +126,14 @@ class Reading:
         )[:, None, None]
 
 
-class Kept(NamedTuple):
+class KVCache(NamedTuple):
     """What later tokens need of those that were read. A token's keys stand in a column: the product with them is twice as fast so."""
 
     keys: Tensor  # (layers, B, H, D, capacity)
     values: Tensor  # (layers, B, H, capacity, D)
 
     @classmethod
-    def room(cls, config: GPTConfig, rows: int, capacity: int, like: Tensor) -> "Kept":
+    def room(cls, config: GPTConfig, rows: int, capacity: int, like: Tensor) -> "KVCache":
         """For so many tokens of each row, not filled. On CPUs in float32, whose products of single rows are the faster ones there."""
         shape = (config.n_layers, rows, config.n_heads, capacity, config.d_model // config.n_heads)
         values = torch.empty(
@@ -140,11 +141,11 @@ class Kept(NamedTuple):
         )
         return cls(torch.empty_like(values.mT, memory_format=torch.contiguous_format), values)
 
-    def of_rows(self, index: Tensor) -> "Kept":
-        return Kept(self.keys[:, index], self.values[:, index])
+    def of_rows(self, index: Tensor) -> "KVCache":
+        return KVCache(self.keys[:, index], self.values[:, index])
 
 
-def _look_back(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+def attend_to_cache(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """Attention of one token a row to all that are kept: (B, H, 1, D), (B, H, D, T), (B, H, T, D) -> (B, H, 1, D)."""
     scores = (q @ keys).mul_(q.shape[3] ** -0.5)
     return (scores if mask is None else scores.add_(mask)).softmax(-1) @ values

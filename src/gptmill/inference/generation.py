@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gptmill.config import memory
 from gptmill.inference.decoder import Decoder
 from gptmill.model.gpt import GPT
-from gptmill.params import memory
 from gptmill.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class Decoding:
+class SamplingParams:
     """How the next token is chosen. Temperature 0 takes the likeliest one; what follows it here then plays no part."""
 
     max_new_tokens: int
@@ -58,7 +58,7 @@ class Completion:
     stopped: str  # "stop": the stop token came; "length": max_new_tokens were reached
 
 
-def generate(model: GPT | Decoder, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Completion]:
+def generate(model: GPT | Decoder, prompts: Sequence[Sequence[int]], decoding: SamplingParams) -> list[Completion]:
     """One completion a prompt, in the prompts' order."""
     tokens: list[list[int]] = [[] for _ in prompts]
     stopped = ["length"] * len(prompts)
@@ -70,7 +70,7 @@ def generate(model: GPT | Decoder, prompts: Sequence[Sequence[int]], decoding: D
     return [Completion(*pair) for pair in zip(tokens, stopped, strict=True)]
 
 
-class TextStream:
+class IncrementalDetokenizer:
     """Tokens of one row in, text that may be shown out: whole characters, and nothing of a stop string or of what may yet become one."""
 
     def __init__(self, tokenizer: Tokenizer, stop_strings: Sequence[str] = ()) -> None:
@@ -108,7 +108,7 @@ class TextStream:
 def stream(
     model: GPT | Decoder,
     prompts: Sequence[Sequence[int]],
-    decoding: Decoding,
+    decoding: SamplingParams,
     ends: Callable[[int], bool] = lambda row: False,
 ) -> Iterator[tuple[int, int]]:
     """Yields (row, token) as they come, the stop token included. Raises `ValueError` for an empty prompt.
@@ -129,7 +129,7 @@ def stream(
 
 
 def _decode(
-    decoder: Decoder, prompts: Sequence[Sequence[int]], decoding: Decoding, ends: Callable[[int], bool]
+    decoder: Decoder, prompts: Sequence[Sequence[int]], decoding: SamplingParams, ends: Callable[[int], bool]
 ) -> Iterator[tuple[int, int]]:
     context = decoder.config.context_length
     said = [list(prompt) for prompt in prompts]  # everything, prompt included: what a repetition is measured against
@@ -166,7 +166,7 @@ def _decode(
 def _choose_all(
     logits: Tensor,
     said: Sequence[list[int]],
-    decoding: Decoding,
+    decoding: SamplingParams,
     new: Sequence[int],
     generators: Sequence[torch.Generator],
 ) -> list[int]:
@@ -185,7 +185,7 @@ def _choose_all(
     return logits.argmax(1).tolist()
 
 
-def _choose(logits: Tensor, said: list[int], decoding: Decoding, new: int, generator: torch.Generator) -> int:
+def _choose(logits: Tensor, said: list[int], decoding: SamplingParams, new: int, generator: torch.Generator) -> int:
     """The next token of one row from its (V,) logits."""
     logits = logits.float().cpu()
     if decoding.repetition_penalty != 1.0:

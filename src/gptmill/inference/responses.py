@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 
 from tqdm import tqdm
 
+from gptmill.config.schema import GenerateParams
 from gptmill.inference.decoder import Decoder
-from gptmill.inference.generation import Decoding, TextStream, stream
-from gptmill.inference.progress import Progress
+from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, stream
+from gptmill.inference.resumable import ResumableJsonl
 from gptmill.model.gpt import GPT
-from gptmill.params import GenerateParams
-from gptmill.runtime.compute import Compute
-from gptmill.text.prompts import Style
+from gptmill.runtime.device import Runtime
+from gptmill.text.prompts import PromptTemplate
 from gptmill.text.tokenizer import Tokenizer
 
 
@@ -25,12 +25,12 @@ class Answer:
 def respond(
     model: GPT,
     words: Tokenizer,
-    style: Style,
+    style: PromptTemplate,
     prompts: Sequence[str],
     params: GenerateParams,
     seed: int,
-    compute: Compute,
-    progress: Progress,
+    compute: Runtime,
+    progress: ResumableJsonl,
 ) -> list[Answer]:
     """The answer to each prompt, in the prompts' order. Batches that `progress` has are taken from there, the others are added to it.
 
@@ -48,7 +48,7 @@ def respond(
                 made = [Answer(**answer) for answer in found]
                 bar.update(len(batch))
             else:
-                decoding = Decoding(
+                decoding = SamplingParams(
                     params.max_new_tokens,
                     params.temperature,
                     params.top_k,
@@ -65,13 +65,13 @@ def respond(
 def complete(
     model: GPT | Decoder,
     words: Tokenizer,
-    style: Style,
+    style: PromptTemplate,
     prompts: Sequence[Sequence[int]],
-    decoding: Decoding,
+    decoding: SamplingParams,
     on_end: Callable[[], object] = lambda: None,
 ) -> list[Answer]:
     """The answer to each encoded prompt, all of them side by side. `on_end` is called as each of them ends."""
-    texts, written = [TextStream(words) for _ in prompts], ["" for _ in prompts]
+    texts, written = [IncrementalDetokenizer(words) for _ in prompts], ["" for _ in prompts]
     counts, stopped = [0] * len(prompts), ["length"] * len(prompts)
     for row, token in stream(model, prompts, decoding, ends=lambda row: stopped[row] == "stop"):
         if token == decoding.stop:

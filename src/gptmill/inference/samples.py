@@ -5,9 +5,9 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from gptmill.inference.generation import Decoding, generate
+from gptmill.inference.generation import SamplingParams, generate
 from gptmill.model.gpt import GPT
-from gptmill.runtime.compute import Compute
+from gptmill.runtime.device import Runtime
 from gptmill.text.tokenizer import Tokenizer
 
 NEW_TOKENS = 24
@@ -21,12 +21,12 @@ class Curve(Protocol):
 
 
 def continuation(
-    model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Compute, new_tokens: int = NEW_TOKENS
+    model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Runtime, new_tokens: int = NEW_TOKENS
 ) -> str:
     """The top-1 tokens after a prompt, decoded. Nothing is drawn at random: a training does not notice."""
     with compute.autocast():
         [completion] = generate(
-            model, [list(prompt)], Decoding(new_tokens, stop=words.end_of_text, vocab_size=words.vocab_size)
+            model, [list(prompt)], SamplingParams(new_tokens, stop=words.end_of_text, vocab_size=words.vocab_size)
         )
     return words.decode(completion.tokens)
 
@@ -35,7 +35,7 @@ class Samples:
     """A callback of `loop.train`: continues the same prompt at each evaluation, prints it, and gives it to `log` as a named text."""
 
     def __init__(
-        self, model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Compute, log: Callable[[str, str], None]
+        self, model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Runtime, log: Callable[[str, str], None]
     ) -> None:
         self._model, self._words, self._prompt, self._compute, self._log = model, words, list(prompt), compute, log
 

@@ -39,14 +39,14 @@ FOREIGN = {
 
 
 @dataclass(frozen=True)
-class Plain:
+class UnpackedFile:
     """An unpacked file: the name that it has inside (or where it came from), and where it lies."""
 
     name: str
     path: Path
 
 
-class Bounded:
+class SizeLimiter:
     """What is written through it, to several files maybe, is `limit` bytes at most."""
 
     def __init__(self, limit: int) -> None:
@@ -74,21 +74,23 @@ def kind(path: Path) -> str:
     return next((name for start, name in KINDS.items() if head.startswith(start)), "tar" if _is_tar(head) else "")
 
 
-def unpack(path: Path, name: str, member: str, several: bool, limit: int, scratch: Path) -> list[Plain]:
+def unpack(path: Path, name: str, member: str, several: bool, limit: int, scratch: Path) -> list[UnpackedFile]:
     """The plain file or, when `several` may come of an archive, files; what had to be unpacked is in the folder `scratch`.
 
     `member` names the file of an archive, or is a glob. Raises `GptmillError`, which leaves naming the file to the caller, when something
     is cut, damaged, encrypted, larger than `limit` bytes in all, or not to be trusted.
     """
-    found = _unpack(Plain(name, path), member, several, [Bounded(limit) for _ in range(MOST_LAYERS)], scratch)
-    if member and found == [Plain(name, path)]:
+    found = _unpack(
+        UnpackedFile(name, path), member, several, [SizeLimiter(limit) for _ in range(MOST_LAYERS)], scratch
+    )
+    if member and found == [UnpackedFile(name, path)]:
         raise GptmillError(f"it is no archive, so there is no member {member} in it; set member to an empty text")
     return found
 
 
 def _unpack(
-    file: Plain, member: str, several: bool, bounds: list[Bounded], scratch: Path, layer: int = 0
-) -> list[Plain]:
+    file: UnpackedFile, member: str, several: bool, bounds: list[SizeLimiter], scratch: Path, layer: int = 0
+) -> list[UnpackedFile]:
     packed = kind(file.path)
     if not packed:
         return [file]
@@ -98,11 +100,11 @@ def _unpack(
         to = _place(scratch)
         with _readable(packed):
             bounds[layer].copy(_gunzipped(file.path) if packed == "gz" else _unzstd(file.path), to)
-        inner = [Plain(re.sub(r"\.(gz|zst|zstd)$", "", re.sub(r"\.tgz$", ".tar", file.name)), to)]
+        inner = [UnpackedFile(re.sub(r"\.(gz|zst|zstd)$", "", re.sub(r"\.tgz$", ".tar", file.name)), to)]
     else:
         read = _zip_members if packed == "zip" else _tar_members
         with _readable(packed), read(file.path) as members:
-            inner = [Plain(chosen, _place(scratch)) for chosen in _choose(list(members), member, several)]
+            inner = [UnpackedFile(chosen, _place(scratch)) for chosen in _choose(list(members), member, several)]
             for plain in inner:
                 with members[plain.name]() as stream:
                     bounds[layer].copy(iter(lambda stream=stream: stream.read(CHUNK), b""), plain.path)

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gptmill.config.schema import DataParams
 from gptmill.core import addresses, files
 from gptmill.core.errors import GptmillError, Unavailable
-from gptmill.data import rawtext
-from gptmill.ingest import archives, download_cache, fetching, joining, local_files, s3
-from gptmill.ingest.archives import Plain
-from gptmill.params import DataParams
+from gptmill.data import text_files
+from gptmill.ingest import archives, concat, download, download_cache, local_files, s3
+from gptmill.ingest.archives import UnpackedFile
 
 NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SourceSpec:
     """What params.yaml says of a data set's source; `name` is corpus, spam or instructions."""
 
     name: str
@@ -31,7 +31,7 @@ class Wanted:
     max_megabytes: int
 
     @classmethod
-    def of(cls, name: str, params: DataParams) -> "Wanted":
+    def of(cls, name: str, params: DataParams) -> "SourceSpec":
         section = getattr(params, name)
         return cls(
             name,
@@ -62,7 +62,7 @@ class Fetched:
     """What an address gave: files as they were there, and the SHA-256 of the file, or of `sha256sum`'s list when there are many."""
 
     address: str
-    parts: list[Plain]
+    parts: list[UnpackedFile]
     sha256: str
     bytes: int
 
@@ -71,7 +71,7 @@ class Fetched:
         return addresses.shown(self.address)
 
 
-def bring(wanted: Wanted, to: Path, before: dict[str, Any] | None) -> dict[str, Any]:
+def fetch(wanted: SourceSpec, to: Path, before: dict[str, Any] | None) -> dict[str, Any]:
     """Writes the file to `to`, and returns what source.json says of it. `before` is what it said after the last time, if there was one.
 
     Raises `GptmillError` when no address answers, when what comes is not what was wanted or is no data, and when an address without
@@ -85,11 +85,11 @@ def bring(wanted: Wanted, to: Path, before: dict[str, Any] | None) -> dict[str, 
         if len(plain) == 1:
             shutil.copyfile(plain[0].path, beside)
         else:
-            joining.join(plain, wanted.ending, beside, wanted.limit)
+            concat.join(plain, wanted.ending, beside, wanted.limit)
         return _record(wanted, fetched, plain, beside)
 
 
-def look(wanted: Wanted) -> Fetched:
+def probe(wanted: SourceSpec) -> Fetched:
     """What is there now, fetched and unpacked as `bring` does it, whatever `sha256` says; nothing of it is kept."""
     with download_cache.scratch() as scratch:
         fetched = _fetch(replace(wanted, sha256=""), scratch)
@@ -97,7 +97,7 @@ def look(wanted: Wanted) -> Fetched:
         return fetched
 
 
-def look_here(wanted: Wanted, before: dict[str, Any] | None) -> Fetched | None:
+def probe_local(wanted: SourceSpec, before: dict[str, Any] | None) -> Fetched | None:
     """What is at its paths now, if a download would take it from there: no server is asked, and none stands before them.
 
     One that stands behind a server counts when the last download took it (`before`). None: nothing is there, or a server decides.
@@ -114,7 +114,7 @@ def look_here(wanted: Wanted, before: dict[str, Any] | None) -> Fetched | None:
     return _fetch(replace(wanted, urls=tuple(here), sha256=""), Path()) if here else None
 
 
-def _record(wanted: Wanted, fetched: Fetched, plain: list[Plain], path: Path) -> dict[str, Any]:
+def _record(wanted: SourceSpec, fetched: Fetched, plain: list[UnpackedFile], path: Path) -> dict[str, Any]:
     record = {
         "name": addresses.file_name(fetched.address),
         "origin": fetched.origin,
@@ -142,10 +142,10 @@ def known(path: Path) -> dict[str, Any] | None:
 
 
 def is_local(address: str) -> bool:
-    return not fetching.is_remote(address)
+    return not download.is_remote(address)
 
 
-def _refuse_change(wanted: Wanted, fetched: Fetched, before: dict[str, Any] | None) -> None:
+def _refuse_change(wanted: SourceSpec, fetched: Fetched, before: dict[str, Any] | None) -> None:
     """Upstream may change its bytes, but not unnoticed. A path is the user's own: what is there is taken."""
     known = (before or {}).get("fetched", {}).get("sha256")
     if known and not is_local(fetched.address) and before.get("origin") == fetched.origin and known != fetched.sha256:
@@ -158,20 +158,20 @@ def _refuse_change(wanted: Wanted, fetched: Fetched, before: dict[str, Any] | No
 # --- fetching ---
 
 
-def _fetch(wanted: Wanted, scratch: Path) -> Fetched:
+def _fetch(wanted: SourceSpec, scratch: Path) -> Fetched:
     """From the first address that can be had. Raises `GptmillError` that says why each of them could not."""
     failed, may_pass = [], False
     for address in wanted.urls:
         try:
             fetched = _fetch_local(wanted, address) if is_local(address) else _fetch_remote(wanted, address, scratch)
             _refuse_pages(fetched)
-        except fetching.NotHad as problem:
+        except download.DownloadError as problem:
             failed.append(f"{addresses.shown(address)}: {problem}")
             may_pass |= not is_local(address) and problem.may_pass
             continue
-        except fetching.Differs as actual:
+        except download.ChecksumMismatch as actual:
             raise _differs(wanted, address, str(actual)) from None
-        except fetching.TooLarge:
+        except download.SizeLimitExceeded:
             raise GptmillError(
                 f"{wanted.name}: {addresses.shown(address)} has more than the {wanted.max_megabytes:,} MB "
                 f"that data.{wanted.name}.max_megabytes allows: raise it if that is right."
@@ -196,15 +196,15 @@ def _fetch(wanted: Wanted, scratch: Path) -> Fetched:
     )
 
 
-def _differs(wanted: Wanted, address: str, actual: str) -> GptmillError:
+def _differs(wanted: SourceSpec, address: str, actual: str) -> GptmillError:
     return GptmillError(
         f"{wanted.name}: {addresses.shown(address)} has SHA-256 {actual}, not {wanted.sha256} as data.{wanted.name}.sha256 says. "
         f"If the new one is right, accept it: gptmill data refresh {wanted.name}"
     )
 
 
-def _fetch_remote(wanted: Wanted, address: str, scratch: Path) -> Fetched:
-    mirror = fetching.mirror()
+def _fetch_remote(wanted: SourceSpec, address: str, scratch: Path) -> Fetched:
+    mirror = download.mirror()
     if isinstance(mirror, Path) and (path := mirror / wanted.file).is_file():
         return _one(address, path)
     if wanted.sha256 and (cached := download_cache.find(wanted.sha256)):
@@ -212,25 +212,25 @@ def _fetch_remote(wanted: Wanted, address: str, scratch: Path) -> Fetched:
     if isinstance(mirror, str):
         try:
             return _one(address, _download(wanted, f"{mirror}/{wanted.file}", scratch))
-        except fetching.NotThere:
+        except download.NotFound:
             pass
     if addresses.scheme(address) == "s3":
         return _fetch_s3(wanted, address, scratch)
     return _one(address, _download(wanted, address, scratch))
 
 
-def _download(wanted: Wanted, address: str, scratch: Path) -> Path:
+def _download(wanted: SourceSpec, address: str, scratch: Path) -> Path:
     """A pinned file stays in the cache, under its hash, for every process; of others only what a broken download left does."""
     name = wanted.sha256 or f"address-{hashlib.sha256(address.encode()).hexdigest()[:32]}"
     with download_cache.entry(name, wanted.name) as path:
         if wanted.sha256 and download_cache.find(wanted.sha256):  # another process has just finished it
             return path
         refuse_pages = wanted.ending != "txt"
-        fetching.download(address, path, wanted.name, wanted.sha256 or None, wanted.limit, refuse_pages=refuse_pages)
+        download.download(address, path, wanted.name, wanted.sha256 or None, wanted.limit, refuse_pages=refuse_pages)
         return path if wanted.sha256 else path.replace(scratch / "fetched")
 
 
-def _fetch_s3(wanted: Wanted, address: str, scratch: Path) -> Fetched:
+def _fetch_s3(wanted: SourceSpec, address: str, scratch: Path) -> Fetched:
     found = s3.find(address)
     found = _only(wanted, address, found, str)
     parts, left = [], wanted.limit
@@ -238,38 +238,38 @@ def _fetch_s3(wanted: Wanted, address: str, scratch: Path) -> Fetched:
         to = scratch / f"fetched-{number}"
         s3.download(one, to, wanted.name, left)
         left -= to.stat().st_size
-        parts.append(Plain(one.removeprefix("s3://").partition("/")[2], to))
+        parts.append(UnpackedFile(one.removeprefix("s3://").partition("/")[2], to))
     return _one(address, parts[0].path) if len(parts) == 1 else _many(address, parts)
 
 
-def _fetch_local(wanted: Wanted, address: str) -> Fetched:
+def _fetch_local(wanted: SourceSpec, address: str) -> Fetched:
     try:
         place, found = local_files.find(address)
         chosen = _only(wanted, address, found, lambda path: path.name) if place.is_dir() or len(found) > 1 else found
         base = place if place.is_dir() else Path(os.path.commonpath([path.parent for path in chosen]))
         if sum(path.stat().st_size for path in chosen) > wanted.limit:
-            raise fetching.TooLarge
+            raise download.SizeLimitExceeded
         if len(chosen) == 1:
             return _one(address, chosen[0])
-        return _many(address, [Plain(path.relative_to(base).as_posix(), path) for path in chosen])
+        return _many(address, [UnpackedFile(path.relative_to(base).as_posix(), path) for path in chosen])
     except PermissionError as error:
         raise GptmillError(f"{error.filename} can't be read: you have no permission to.") from None
     except OSError as error:
         raise GptmillError(f"{error.filename or address} can't be read: {error.strerror or error}.") from None
 
 
-def _only(wanted: Wanted, address: str, found: list, name: Callable) -> list:
+def _only(wanted: SourceSpec, address: str, found: list, name: Callable) -> list:
     """Of a folder or a glob: the files that are of the data set's kind, packed or not. A data set of records has one."""
     if len(found) > 1:
         kinds = (wanted.ending, *(f"{wanted.ending}.{packed}" for packed in ("gz", "zst", "zip")))
         found_names = [name(one).rpartition("/")[2] for one in found]
         found = [one for one in found if name(one).lower().endswith(tuple(f".{kind}" for kind in kinds))]
         if not found:
-            raise fetching.NotHad(
+            raise download.DownloadError(
                 f"none of its {len(found_names)} files ends in .{wanted.ending}; it has {_listed(found_names)}"
             )
     if not found:
-        raise fetching.NotThere("there is no file in it")
+        raise download.NotFound("there is no file in it")
     if len(found) > 1 and not wanted.several:
         listed = _listed([name(one) for one in found])
         raise GptmillError(
@@ -280,10 +280,10 @@ def _only(wanted: Wanted, address: str, found: list, name: Callable) -> list:
 
 
 def _one(address: str, path: Path) -> Fetched:
-    return Fetched(address, [Plain(addresses.file_name(address), path)], files.digest(path), path.stat().st_size)
+    return Fetched(address, [UnpackedFile(addresses.file_name(address), path)], files.digest(path), path.stat().st_size)
 
 
-def _many(address: str, parts: list[Plain]) -> Fetched:
+def _many(address: str, parts: list[UnpackedFile]) -> Fetched:
     lines = "".join(f"{files.digest(part.path)}  {part.name}\n" for part in parts)
     return Fetched(
         address, parts, hashlib.sha256(lines.encode()).hexdigest(), sum(part.path.stat().st_size for part in parts)
@@ -301,14 +301,14 @@ def _listed(names: list[str]) -> str:
 
 def _refuse_pages(fetched: Fetched) -> None:
     for part in fetched.parts:
-        if rawtext.is_page(part.path):
+        if text_files.is_page(part.path):
             what = "the server sends an HTML or XML page, not data: is it a log-in or an error page?"
-            raise fetching.NotHad("it is an HTML or XML page, not data" if is_local(fetched.address) else what)
+            raise download.DownloadError("it is an HTML or XML page, not data" if is_local(fetched.address) else what)
 
 
-def _unpack(wanted: Wanted, fetched: Fetched, scratch: Path) -> list[Plain]:
+def _unpack(wanted: SourceSpec, fetched: Fetched, scratch: Path) -> list[UnpackedFile]:
     """Every file of what was fetched, unpacked."""
-    plain: list[Plain] = []
+    plain: list[UnpackedFile] = []
     left = wanted.limit
     for number, part in enumerate(fetched.parts):
         folder = scratch / f"unpacked-{number}"
@@ -322,7 +322,7 @@ def _unpack(wanted: Wanted, fetched: Fetched, scratch: Path) -> list[Plain]:
         plain += found
         left -= sum(one.path.stat().st_size for one in found)
     for one in plain:
-        if rawtext.is_page(one.path):
+        if text_files.is_page(one.path):
             raise GptmillError(f"{wanted.name}: {one.name} of {fetched.origin} is an HTML or XML page, not data.")
     if any(one.path.stat().st_size == 0 for one in plain) and len(plain) == 1:
         raise GptmillError(f"{wanted.name}: {fetched.origin} is empty: there is nothing to learn from.")

@@ -4,10 +4,10 @@ import glob
 import os
 from pathlib import Path
 
+from gptmill.config import overlaps
 from gptmill.core import addresses, paths
 from gptmill.core.errors import GptmillError
-from gptmill.ingest import fetching
-from gptmill.params import overlaps
+from gptmill.ingest import download
 
 IN_A_COPY = (
     " in this copy of the project, which has what git and DVC know: have it copied to data/sources (gptmill data add), "
@@ -18,7 +18,7 @@ IN_A_COPY = (
 def find(address: str) -> tuple[Path, list[Path]]:
     """The path that an address names, and the files there.
 
-    Raises `fetching.NotHad` when there is none, and `GptmillError` when one of them is an output of the project.
+    Raises `fetching.DownloadError` when there is none, and `GptmillError` when one of them is an output of the project.
     """
     place = addresses.local(address)
     found = _files(place)
@@ -31,9 +31,9 @@ def is_there(address: str) -> bool:
     """Whether there is anything, whatever it is."""
     try:
         find(address)
-    except fetching.NotThere:
+    except download.NotFound:
         return False
-    except (OSError, fetching.NotHad):
+    except (OSError, download.DownloadError):
         pass
     return True
 
@@ -54,14 +54,14 @@ def _files(place: Path) -> list[Path]:
             if path.is_file() and not _is_hidden(path.relative_to(place)) and _is_data(path)
         )
     if place.exists():
-        raise fetching.NotHad("it is neither a file nor a folder")
+        raise download.DownloadError("it is neither a file nor a folder")
     found = [
         path for path in map(Path, sorted(glob.glob(str(place), recursive=True))) if path.is_file() and _is_data(path)
     ]
     if not found:
         missing = "no file is there" if glob.has_magic(str(place)) else "there is no such file or folder"
         in_a_copy = ".dvc/tmp/exps/" in Path.cwd().as_posix() and not place.is_absolute()
-        raise fetching.NotThere(f"{missing}{IN_A_COPY if in_a_copy else ''}")
+        raise download.NotFound(f"{missing}{IN_A_COPY if in_a_copy else ''}")
     return found
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gptmill import params as params_file
+from gptmill import config as params_file
+from gptmill.config import editing
+from gptmill.config.schema import DataParams
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.params import DataParams, editing
 
 NAME = re.compile(r"\w[\w.()+, -]*")  # what DVC, git and a list of addresses take as it is
 PACKED = re.compile(r"(\.(gz|zst|zip|tar))+$")

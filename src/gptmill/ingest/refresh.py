@@ -5,11 +5,12 @@ Only a real change touches anything: the new hash goes into params.yaml, and the
 
 from collections.abc import Iterator
 
-from gptmill import params as params_file
+from gptmill import config as params_file
+from gptmill.config import editing, overlaps
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.ingest import custom, local_files, sources
-from gptmill.params import Params, editing, overlaps
 
 
 def refresh(params: Params, name: str | None = None) -> Iterator[str]:
@@ -18,7 +19,7 @@ def refresh(params: Params, name: str | None = None) -> Iterator[str]:
     Raises `GptmillError` when there is no data set of that name, when upstream can't be had, or when one of the book's files has changed.
     """
     for one in _named(name):
-        wanted = custom.Wanted.of(one, params.data)
+        wanted = custom.SourceSpec.of(one, params.data)
         if params.data.source == "book":
             yield _book(one)
         elif params.data.source == "custom" and wanted.urls:
@@ -38,12 +39,12 @@ def _book(name: str) -> str:
     return f"{name}: unchanged, {source.sha256} as published."
 
 
-def _custom(wanted: custom.Wanted) -> str:
+def _custom(wanted: custom.SourceSpec) -> str:
     record = custom.known(paths.source_record(wanted.name))
     old = wanted.sha256 or (record or {}).get("fetched", {}).get("sha256")
     if not old:
         return f"{wanted.name}: not fetched yet. `dvc repro` does it."
-    fetched = custom.look(wanted)
+    fetched = custom.probe(wanted)
     if fetched.sha256 == old:
         return f"{wanted.name}: unchanged, {old} from {fetched.origin}."
     if not wanted.sha256 and _is_dependency(fetched, wanted.name):
@@ -78,8 +79,8 @@ def moved(params: Params, name: str | None = None) -> dict[str, custom.Fetched]:
     """
     found = {}
     for one in _named(name) if params.data.source == "custom" else ():
-        wanted = custom.Wanted.of(one, params.data)
-        fetched = custom.look_here(wanted, custom.known(paths.source_record(one)))
+        wanted = custom.SourceSpec.of(one, params.data)
+        fetched = custom.probe_local(wanted, custom.known(paths.source_record(one)))
         if fetched and fetched.sha256 != wanted.sha256 and (wanted.sha256 or not _is_dependency(fetched, one)):
             found[one] = fetched
     return found

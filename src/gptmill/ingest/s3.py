@@ -5,28 +5,30 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gptmill.core import addresses
-from gptmill.ingest.fetching import NotHad, NotThere, TooLarge
+from gptmill.ingest.download import DownloadError, NotFound, SizeLimitExceeded
 
 CHUNK = 1 << 20
 
 
 @contextmanager
 def _s3(address: str) -> Iterator:
-    """fsspec's file system; anonymous where there are no keys. What goes wrong inside becomes `NotHad`."""
+    """fsspec's file system; anonymous where there are no keys. What goes wrong inside becomes `DownloadError`."""
     import botocore.exceptions
     import s3fs
 
     try:
         yield s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False, anon=not _has_keys())
     except FileNotFoundError:
-        raise NotThere("there is no such bucket or key") from None
+        raise NotFound("there is no such bucket or key") from None
     except PermissionError:
-        raise NotHad("access is denied: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE") from None
+        raise DownloadError(
+            "access is denied: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        ) from None
     except botocore.exceptions.EndpointConnectionError:
-        raise NotHad("no connection to the s3 server; AWS_ENDPOINT_URL and AWS_REGION say where it is") from None
+        raise DownloadError("no connection to the s3 server; AWS_ENDPOINT_URL and AWS_REGION say where it is") from None
     except (OSError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError) as error:
         said = addresses.without_secrets(str(error).partition("\n")[0])
-        raise NotHad(f"the s3 server answers: {said}" if said else "the s3 server does not answer") from None
+        raise DownloadError(f"the s3 server answers: {said}" if said else "the s3 server does not answer") from None
 
 
 def _has_keys() -> bool:
@@ -53,14 +55,14 @@ def find(address: str) -> list[str]:
 
 
 def download(address: str, to: Path, name: str, limit: int) -> None:
-    """One object of s3. Raises `NotHad` when it can't be had, `TooLarge` when it is larger than `limit` bytes."""
+    """One object of s3. Raises `DownloadError` when it can't be had, `SizeLimitExceeded` when it is larger than `limit` bytes."""
     from tqdm import tqdm
 
     with _s3(address) as s3:
         path = address.partition("://")[2]
         size = s3.size(path)
         if size is not None and size > limit:
-            raise TooLarge
+            raise SizeLimitExceeded
         have = 0
         with (
             s3.open(path, "rb", block_size=8 * CHUNK) as stream,
@@ -70,8 +72,8 @@ def download(address: str, to: Path, name: str, limit: int) -> None:
             while chunk := stream.read(CHUNK):
                 have += len(chunk)
                 if have > limit:
-                    raise TooLarge
+                    raise SizeLimitExceeded
                 file.write(chunk)
                 bar.update(len(chunk))
         if size is not None and have != size:
-            raise NotHad(f"{have:,} of its {size:,} bytes came")
+            raise DownloadError(f"{have:,} of its {size:,} bytes came")

@@ -7,10 +7,10 @@ hash, so that a file is downloaded once, by one process at a time, and a broken 
 from dataclasses import dataclass
 from pathlib import Path
 
+from gptmill.config.schema import Params
 from gptmill.core import addresses, files
 from gptmill.core.errors import GptmillError, Unavailable
-from gptmill.ingest import archives, download_cache, fetching
-from gptmill.params import Params
+from gptmill.ingest import archives, download, download_cache
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def fetch(source: Source, *, anew: bool = False) -> Path:
     `anew`: whatever the cache has, ask for it again.
     Raises `GptmillError` when the bytes are not those that were published, or can't be had.
     """
-    mirror = fetching.mirror()
+    mirror = download.mirror()
     if isinstance(mirror, Path) and (path := mirror / source.mirror).is_file():
         _check(
             path,
@@ -148,7 +148,7 @@ def _bring(source: Source, mirror: str | None, to: Path) -> None:
         try:
             _download(mirror, to, source, source.sha256, limit=None, is_mirror=True)
             return
-        except fetching.NotThere:
+        except download.NotFound:
             pass  # as a folder without the file: the public address is next
     if not source.member:
         _download(source.url, to, source, source.sha256, source.size)
@@ -161,7 +161,7 @@ def _bring(source: Source, mirror: str | None, to: Path) -> None:
 def are_fetched(params: Params) -> bool:
     """Whether a run asks the mirror or the network for anything."""
     urls = [url for name in BOOK for url in getattr(params.data, name).urls]
-    own = params.data.source == "custom" and any(map(fetching.is_remote, urls))
+    own = params.data.source == "custom" and any(map(download.is_remote, urls))
     return own or params.data.source == "book" or params.tokenizer.ranks == "gpt2" or params.base.init != "scratch"
 
 
@@ -186,20 +186,20 @@ def _download(
     url: str, to: Path, source: Source, expected: str | None, limit: int | None, *, is_mirror: bool = False
 ) -> None:
     try:
-        fetching.download(url, to, source.name, expected, limit)
-    except fetching.Differs as error:
+        download.download(url, to, source.name, expected, limit)
+    except download.ChecksumMismatch as error:
         raise GptmillError(
             f"what {addresses.shown(url)} sent has SHA-256 {error}, not {expected}. "
             "It is not the file that was published; nothing of it was kept."
         ) from None
-    except fetching.TooLarge:
+    except download.SizeLimitExceeded:
         raise GptmillError(
             f"{addresses.shown(url)} sends more than the {limit:,} bytes that {source.name} has: it is not the file that was published."
         ) from None
-    except fetching.NotHad as error:
-        if is_mirror and isinstance(error, fetching.NotThere):
+    except download.DownloadError as error:
+        if is_mirror and isinstance(error, download.NotFound):
             raise
-        said = f"{source.name} could not be downloaded from {addresses.shown(url)} ({error}). {fetching.ADVICE}"
+        said = f"{source.name} could not be downloaded from {addresses.shown(url)} ({error}). {download.ADVICE}"
         raise (Unavailable if error.may_pass else GptmillError)(said) from None
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from gptmill.model import fused
+from gptmill.model.ops import fused
 
 SHORT_ROW = 512  # tokens: up to here the (T, T) weights of a row still take little memory
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, listing
-from gptmill.model import hub_config, weights
+from gptmill.model import hf_config, weights
 from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
 from gptmill.text import tokenizer
 from gptmill.text.tokenizer import Tokenizer
@@ -48,8 +48,8 @@ def demand_fitting(words: Tokenizer, config: GPTConfig, folder: Path) -> None:
     problems = []
     if words.vocab_size > config.vocab_size:
         problems.append(f"the tokenizer has {words.vocab_size:,} tokens, more than the model's {config.vocab_size:,}")
-    for name in (hub_config.NAME, "generation_config.json"):
-        ends = hub_config.ends_of_text(folder / name) - {words.end_of_text}
+    for name in (hf_config.NAME, "generation_config.json"):
+        ends = hf_config.ends_of_text(folder / name) - {words.end_of_text}
         if ends := sorted(
             end for end in ends if end < config.vocab_size
         ):  # transformers' default is GPT-2's, whatever the vocabulary

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gptmill.model.attention import Attention
-from gptmill.model.fused import CrossEntropy, Embedding, Tied
+from gptmill.model.ops.fused import CrossEntropy, Embedding, TiedGradient
 
 NORM_EPSILON = 1e-5
 INIT_STD = 0.02
@@ -66,7 +66,7 @@ class Block(nn.Module):
         return (here + self.dropout(self.feed_forward(self.feed_forward_norm(here)))).squeeze(1)
 
 
-class Trunk(nn.Module):
+class Backbone(nn.Module):
     """Tokens in, one vector a token out: all of GPT-2 but its head."""
 
     def __init__(self, config: GPTConfig) -> None:
@@ -90,7 +90,7 @@ class Trunk(nn.Module):
         """(B, T) token ids -> (B, T, C). Raises `ValueError` when a row is longer than the context."""
         return self.final_norm(self.through(self.embed(tokens), self.blocks))
 
-    def embed(self, tokens: Tensor, tied: Tied | None = None) -> Tensor:
+    def embed(self, tokens: Tensor, tied: TiedGradient | None = None) -> Tensor:
         """(B, T) token ids -> (B, T, C), what goes into the first block. `tied`: to the head, when both learn."""
         T = tokens.shape[1]
         if self.config.context_length < T:
@@ -114,7 +114,7 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = Trunk(config)
+        self.trunk = Backbone(config)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.tie_weights:
             self.head.weight = self.trunk.token_embedding.weight
@@ -128,7 +128,7 @@ class GPT(nn.Module):
     def loss(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Over the targets that are not `IGNORE_INDEX`: summed cross-entropy in nats, how many, how many likeliest. Inputs: (B, T)."""
         learns = torch.is_grad_enabled() and self.head.weight.requires_grad
-        tied = Tied() if learns and self.head.weight is self.trunk.token_embedding.weight else None
+        tied = TiedGradient() if learns and self.head.weight is self.trunk.token_embedding.weight else None
         x = self.trunk.through(self.trunk.embed(tokens, tied=tied), self.trunk.blocks)
         hidden, targets = self.trunk.final_norm(x).flatten(0, 1), targets.flatten()
         counted = targets != IGNORE_INDEX
@@ -148,7 +148,7 @@ class GPT(nn.Module):
 class GPTClassifier(nn.Module):
     """The trunk, and one logit a class, read at each row's last real token: the only one that has seen the whole text."""
 
-    def __init__(self, trunk: Trunk, labels: Sequence[str]) -> None:
+    def __init__(self, trunk: Backbone, labels: Sequence[str]) -> None:
         super().__init__()
         self.config = trunk.config
         self.labels = tuple(labels)
@@ -160,19 +160,19 @@ class GPTClassifier(nn.Module):
         """(B, T) token ids padded on the right, (B,) real lengths -> (B, classes) logits."""
         return self.head(self._last(self._before_last_block(tokens), lengths))
 
-    def frozen(self, tokens: Tensor) -> Tensor:
+    def features(self, tokens: Tensor) -> Tensor:
         """(1, T) token ids of one text -> (T, C), or (1, C), what the part that learns is given of it. See `learns_after`."""
         before = self._before_last_block(tokens)
-        if self.learns_after() == "blocks":
+        if self.trainable_from() == "blocks":
             return before[0]
         return self._last(before, torch.tensor([tokens.shape[1]], device=tokens.device))
 
-    def after_frozen(self, given: Tensor, lengths: Tensor) -> Tensor:
+    def forward_from_features(self, given: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, C) rows of what `frozen` gave, padded on the right, and (B,) their lengths -> (B, classes) logits."""
         given = given.to(self.head.weight.dtype)
-        return self.head(self._last(given, lengths) if self.learns_after() == "blocks" else given[:, 0])
+        return self.head(self._last(given, lengths) if self.trainable_from() == "blocks" else given[:, 0])
 
-    def learns_after(self) -> Literal["trunk", "blocks", "nothing"]:
+    def trainable_from(self) -> Literal["trunk", "blocks", "nothing"]:
         """What the input of the part that learns comes from: the whole trunk, all before its last block, or nothing that is frozen."""
         late = {
             id(weight) for module in (self.trunk.blocks[-1], self.trunk.final_norm) for weight in module.parameters()

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from gptmill.config import flatten
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.params import flatten
 
 _NOT_DECISIVE = "compute"  # how fast, on which device; not what comes out, but for the last digits
 

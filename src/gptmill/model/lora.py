@@ -18,12 +18,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from gptmill.config.schema import LoRAParams
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, listing
 from gptmill.model import weights
-from gptmill.model.checkpoints import Safetensors, Spec, demand_finite
 from gptmill.model.gpt import GPT, Block, GPTClassifier
-from gptmill.params import LoRAParams
+from gptmill.model.tensor_files import Safetensors, TensorSpec, demand_finite
 
 CONFIG, WEIGHTS, _PREFIX = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
 _NO_ADAPTER = "no LoRA adapter of a GPT-2"
@@ -158,7 +158,7 @@ def load(model: GPT | GPTClassifier, folder: Path) -> None:
     }
     if isinstance(model, GPTClassifier):
         wanted[f"{_PREFIX}score.weight"] = model.head.weight
-    specs = {name: Spec(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    specs = {name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
     if problems := weights.differences({name: to.shape for name, to in wanted.items()}, specs):
         merge(model)  # adds nothing: the adapters are new
         raise GptmillError(f"the adapter in {folder} does not fit the model:\n" + listing(problems))

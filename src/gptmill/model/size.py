@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from gptmill.config import memory
+from gptmill.config.memory import FLOAT32
 from gptmill.model.gpt import GPTConfig
-from gptmill.params import memory
-from gptmill.params.memory import FLOAT32
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gptmill.config import memory
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, listing
-from gptmill.model import hub_config
-from gptmill.model.checkpoints import Checkpoint, Safetensors, Spec, demand_finite, write_safetensors
-from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig, Trunk
-from gptmill.params import memory
+from gptmill.model import hf_config
+from gptmill.model.gpt import GPT, Backbone, GPTClassifier, GPTConfig
+from gptmill.model.tensor_files import Checkpoint, Safetensors, TensorSpec, demand_finite, write_safetensors
 from gptmill.text.tokenizer import Tokenizer
 
 WEIGHTS = "model.safetensors"
@@ -178,22 +178,22 @@ def write(
 ) -> None:
     """Write `config.json` and `model.safetensors` into a folder, asking `read` for one of our tensors after the other."""
     shapes = trunk_shapes(config)
-    specs: dict[str, Spec] = {}
+    specs: dict[str, TensorSpec] = {}
     reads: dict[str, Callable[[], Tensor]] = {}
     for place in places(HUGGINGFACE, config.n_layers):
         name = f"{HUGGINGFACE.prefix}{place.theirs[0]}"
         if place.ours in shapes:
-            specs[name] = Spec(shape_there(place, HUGGINGFACE, shapes[place.ours]), torch.float32)
+            specs[name] = TensorSpec(shape_there(place, HUGGINGFACE, shapes[place.ours]), torch.float32)
             reads[name] = lambda place=place: to_theirs(place, HUGGINGFACE, read(place.ours))[0]
         else:  # Hugging Face's GPT-2 always has the projections' biases; one of zeros is the same as none
-            specs[name] = Spec((3 * config.d_model,), torch.float32)
+            specs[name] = TensorSpec((3 * config.d_model,), torch.float32)
             reads[name] = lambda: torch.zeros(3 * config.d_model)
     if labels or not config.tie_weights:
         head = "score.weight" if labels else "lm_head.weight"
-        specs[head] = Spec((len(labels) or config.vocab_size, config.d_model), torch.float32)
+        specs[head] = TensorSpec((len(labels) or config.vocab_size, config.d_model), torch.float32)
         reads[head] = lambda: read(HEAD)
     write_safetensors(folder / WEIGHTS, specs, lambda name: reads[name]())
-    hub_config.write(folder / hub_config.NAME, config, end_of_text, labels)
+    hf_config.write(folder / hf_config.NAME, config, end_of_text, labels)
 
 
 def load(folder: Path) -> GPT:
@@ -202,8 +202,8 @@ def load(folder: Path) -> GPT:
 
 
 def _load(folder: Path) -> GPT:
-    config, settings = hub_config.read(folder / hub_config.NAME)
-    if hub_config.is_classifier(settings):
+    config, settings = hf_config.read(folder / hf_config.NAME)
+    if hf_config.is_classifier(settings):
         raise GptmillError(f"{folder} holds a classifier, not a language model: use models/base or models/instruct")
     return _fill(config, _open(folder / WEIGHTS), folder)
 
@@ -214,16 +214,16 @@ def load_classifier(folder: Path) -> GPTClassifier:
 
 
 def _load_classifier(folder: Path) -> GPTClassifier:
-    config, settings = hub_config.read(folder / hub_config.NAME)
-    if not hub_config.is_classifier(settings):
+    config, settings = hf_config.read(folder / hf_config.NAME)
+    if not hf_config.is_classifier(settings):
         raise GptmillError(
             f"{folder} holds a language model, not a classifier: run `dvc repro finetune_classifier` and use its folder"
         )
-    labels = hub_config.labels(settings, folder / hub_config.NAME)
+    labels = hf_config.labels(settings, folder / hf_config.NAME)
     found = _open(folder / WEIGHTS)
     _refuse(mismatches(HUGGINGFACE, found.specs, config, {"score.weight": (len(labels), config.d_model)}), folder)
     with torch.device("meta"):  # shapes only: the weights that are read take their place, nothing is held twice
-        model = GPTClassifier(Trunk(config), labels)
+        model = GPTClassifier(Backbone(config), labels)
     _fill_trunk(model.trunk, found)
     model.head.weight = nn.Parameter(found.read("score.weight").float())
     return model
@@ -255,7 +255,7 @@ class Renamed:
 
     def add_zeros(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """Let tensors of zeros stand for those that are left out."""
-        self.specs |= {name: Spec(tuple(shape), torch.float32) for name, shape in shapes.items()}
+        self.specs |= {name: TensorSpec(tuple(shape), torch.float32) for name, shape in shapes.items()}
 
     def read(self, name: str) -> Tensor:
         if name not in self._names:
@@ -267,12 +267,12 @@ def trunk_shapes(config: GPTConfig) -> dict[str, torch.Size]:
     """Raises `GptmillError` when this machine's memory can't hold the weights."""
     memory.demand_model(config, config.vocab_size)
     with torch.device("meta"):
-        return {name: parameter.shape for name, parameter in Trunk(config).named_parameters()}
+        return {name: parameter.shape for name, parameter in Backbone(config).named_parameters()}
 
 
 def mismatches(
     convention: Convention,
-    specs: Mapping[str, Spec],
+    specs: Mapping[str, TensorSpec],
     config: GPTConfig,
     heads: Mapping[str, tuple[int, ...]],
     optional: Sequence[str] = (),
@@ -293,7 +293,7 @@ def mismatches(
 
 
 def differences(
-    wanted: Mapping[str, Sequence[int]], specs: Mapping[str, Spec], allowed: Container[str] = ()
+    wanted: Mapping[str, Sequence[int]], specs: Mapping[str, TensorSpec], allowed: Container[str] = ()
 ) -> list[str]:
     """How tensors differ from the names and shapes that are wanted, one line each; names that are `allowed` may be there beside them."""
     there = {name: tuple(shape) for name, shape in wanted.items() if name in specs}
@@ -346,7 +346,7 @@ def _fill(config: GPTConfig, found: Renamed, where: Path) -> GPT:
     return model
 
 
-def _fill_trunk(trunk: Trunk, found: Checkpoint) -> None:
+def _fill_trunk(trunk: Backbone, found: Checkpoint) -> None:
     wanted = {name: parameter.shape for name, parameter in trunk.named_parameters()}
     needed = [place for place in places(HUGGINGFACE, trunk.config.n_layers) if place.ours in wanted]
     # Room for the blocks is asked for first: else what stays would be put into the holes that what is read and dropped leaves in the heap.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
-from gptmill.model.checkpoints import Spec, read_bytes
+from gptmill.model.tensor_files import TensorSpec, read_bytes
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER, _TRAILER = 48, 5  # bytes; the trailer of a block is its compression and its checksum
@@ -33,7 +33,7 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class _Entry:
-    spec: Spec
+    spec: TensorSpec
     shard: int
     offset: int
     size: int
@@ -154,7 +154,7 @@ def _bundle(entries: dict[bytes, bytes], where: Path) -> tuple[int, dict[str, _E
                 f"{where}: {name} is of TensorFlow's type {entry.get(1)}, which is no number that gptmill reads"
             )
         sizes = [dict(_fields(dimension)).get(1, 0) for number, dimension in _fields(entry.get(2, b"")) if number == 2]
-        spec = Spec(tuple(sizes), _DTYPES[entry[1]])
+        spec = TensorSpec(tuple(sizes), _DTYPES[entry[1]])
         if entry.get(5, 0) != int(np.prod(sizes, dtype=np.int64)) * spec.dtype.itemsize:
             raise GptmillError(f"{where}: {name} has {entry.get(5, 0)} bytes, which do not make the shape {spec.shape}")
         tensors[name] = _Entry(spec, entry.get(3, 0), entry.get(4, 0), entry.get(5, 0), entry.get(6, 0))

@@ -11,7 +11,7 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Literal
 
 from gptmill.registry import model_card
-from gptmill.tracking.context import dvc_hash
+from gptmill.tracking.run_tags import dvc_hash
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel

@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gptmill.config import flatten
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.model.lineage import Lineage
-from gptmill.params import Params, flatten
-from gptmill.registry import claims, versions
-from gptmill.registry.deciding import Decision, Measured, decide
-from gptmill.registry.trials import Trial, Unfit
-from gptmill.tracking import context, stores
-from gptmill.tracking.context import LOCK, dvc_hash
+from gptmill.registry import lock, versions
+from gptmill.registry.decision import Decision, Measured, decide
+from gptmill.registry.evaluation import Ineligible, Trial
+from gptmill.tracking import mlflow_client, run_tags
+from gptmill.tracking.run_tags import LOCK, dvc_hash
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -79,12 +80,12 @@ def rollback(name: str) -> str:
     [trial] = versions.trials([name])
     name = trial.registered
     with versions.opened() as client:
-        after = claims.settled(client, name)
+        after = lock.settled(client, name)
         champion, previous = (versions.at(client, name, alias) for alias in (versions.CHAMPION, versions.PREVIOUS))
         if champion is None or previous is None or champion.version == previous.version:
             stands = f"its champion is version {champion.version}" if champion else "it has no champion"
             raise GptmillError(f"{name} has nothing to roll back to; {stands}. `gptmill promote` makes the next one")
-        if not claims.change(client, name, after, str(champion.version), str(previous.version), ""):
+        if not lock.change(client, name, after, str(champion.version), str(previous.version), ""):
             raise GptmillError(f"somebody else changed the champion of {name} just now: look at it, then do it again")
         versions.tag(client, champion, {ROLLED_BACK: "true"})
         return (
@@ -99,7 +100,7 @@ def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
         version = versions.register(client, trial, content, run)
         taken = _take(trial, params, content)
         for attempt in range(ATTEMPTS):
-            after = claims.settled(client, trial.registered)
+            after = lock.settled(client, trial.registered)
             champion = versions.at(client, trial.registered, versions.CHAMPION)
             decision = _beside(trial, params, taken, content, version, champion)
             if attempt:
@@ -109,7 +110,7 @@ def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
             if decision.verdict != "promoted":
                 break
             before = str(champion.version) if champion else ""
-            if claims.change(client, trial.registered, after, before, str(version.version), before):
+            if lock.change(client, trial.registered, after, before, str(version.version), before):
                 challenger = versions.at(client, trial.registered, versions.CHALLENGER)
                 if challenger and challenger.version == version.version:
                     client.delete_registered_model_alias(trial.registered, versions.CHALLENGER)
@@ -131,18 +132,18 @@ def _try(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
     return Outcome(trial.registered, decision, "", str(champion.version) if champion else "")
 
 
-def _take(trial: Trial, params: Params, content: str) -> Measured | Unfit:
+def _take(trial: Trial, params: Params, content: str) -> Measured | Ineligible:
     """What the challenger of that content does on the test data, or why it can't be measured.
 
     Raises `GptmillError` when the folder was replaced meanwhile.
     """
-    taken: Measured | Unfit
+    taken: Measured | Ineligible
     if reasons := _not_sound(trial):
-        taken = Unfit("; ".join(reasons))
+        taken = Ineligible("; ".join(reasons))
     else:
         try:
             taken = trial.take(trial.folder, params)
-        except Unfit as unfit:
+        except Ineligible as unfit:
             taken = unfit
     if not trial.folder.exists() or dvc_hash(trial.folder) != content:
         raise GptmillError(f"{trial.folder} was replaced while it was measured: promote it again")
@@ -188,8 +189,8 @@ def _other(trial: Trial, lineage: Lineage) -> list[str]:
     return sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path))
 
 
-def _judge(trial: Trial, params: Params, taken: Measured | Unfit, champion: Measured | None) -> Decision:
-    if isinstance(taken, Unfit):
+def _judge(trial: Trial, params: Params, taken: Measured | Ineligible, champion: Measured | None) -> Decision:
+    if isinstance(taken, Ineligible):
         return Decision("refused", [str(taken)])
     return decide(taken, champion, trial.measure, params.promotion, params.seed)
 
@@ -197,7 +198,7 @@ def _judge(trial: Trial, params: Params, taken: Measured | Unfit, champion: Meas
 def _beside(
     trial: Trial,
     params: Params,
-    taken: Measured | Unfit,
+    taken: Measured | Ineligible,
     content: str,
     version: "ModelVersion | None",
     champion: "ModelVersion | None",
@@ -205,7 +206,7 @@ def _beside(
     """The decision beside a champion, which takes the same trial."""
     if version and champion and version.version == champion.version:
         return Decision("kept", ["it is the champion"])
-    if champion is None or isinstance(taken, Unfit):
+    if champion is None or isinstance(taken, Ineligible):
         return _judge(trial, params, taken, None)
     if version and version.tags.get(ROLLED_BACK) == "true":
         return Decision(
@@ -214,7 +215,7 @@ def _beside(
     with versions.folder_of(champion) as folder:
         try:
             theirs, notes = trial.take(folder, params), _notes(trial, folder)
-        except Unfit as unfit:
+        except Ineligible as unfit:
             decision = _judge(trial, params, taken, None)
             return replace(decision, reasons=[*decision.reasons, f"the champion can't take today's test: {unfit}"])
     decision = _judge(trial, params, taken, theirs)
@@ -240,7 +241,7 @@ def _notes(trial: Trial, folder: Path) -> list[str]:
 def _logged(client: "MlflowClient", trial: Trial, params: Params) -> Iterator["Run"]:
     """A run of the experiment `gptmill-promotion` for one decision."""
     run = client.create_run(
-        stores.experiment(client, versions.EXPERIMENT), run_name=trial.registered, tags=context.tags("promote")
+        mlflow_client.experiment(client, versions.EXPERIMENT), run_name=trial.registered, tags=run_tags.tags("promote")
     )
     ended = "FAILED"
     try:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 from rich.tree import Tree
 
-from gptmill import params
+from gptmill import config
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.model.lineage import Lineage
 from gptmill.registry import versions
-from gptmill.registry.trials import TRIALS
-from gptmill.tracking.context import LOCK, OUTPUT, dvc_hash, git, read_yaml
+from gptmill.registry.evaluation import TRIALS
+from gptmill.tracking.run_tags import LOCK, OUTPUT, dvc_hash, git, read_yaml
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -147,7 +147,7 @@ def _made(lineage: Lineage) -> Iterator[Step]:
 
 def _params(lineage: Lineage) -> Iterator[Step]:
     try:
-        now = {key: value for key, value, _ in params.describe(params.load())}
+        now = {key: value for key, value, _ in config.describe(config.load())}
     except GptmillError:
         now = {}
     for key, value in lineage.params.items():
@@ -173,7 +173,7 @@ def _source(name: str, source: dict[str, Any]) -> Step:
     step = Step(said, "unknown")
     try:
         now = files.read_json(paths.source_record(name))
-        raw = paths.raw_file(name, getattr(params.load().data, name).file)
+        raw = paths.raw_file(name, getattr(config.load().data, name).file)
         here = files.digest(raw)
     except (OSError, ValueError, AttributeError, GptmillError):
         step.said += "; not here"

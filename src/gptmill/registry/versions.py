@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from gptmill.core import addresses
 from gptmill.core.errors import GptmillError
 from gptmill.registry import log_model, model_card
-from gptmill.registry.trials import TRIALS, Trial
-from gptmill.tracking import places, sending, stores
-from gptmill.tracking.context import dvc_hash
+from gptmill.registry.evaluation import TRIALS, Trial
+from gptmill.tracking import locations, mlflow_client, replay
+from gptmill.tracking.run_tags import dvc_hash
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,7 +37,7 @@ def trials(names: list[str]) -> list[Trial]:
 
 def exists() -> bool:
     """Whether there is a registry already. Asking for one that lies in this folder would make it."""
-    return not places.is_local() or (places.home() / "mlflow.db").exists()
+    return not locations.is_local() or (locations.home() / "mlflow.db").exists()
 
 
 @contextmanager
@@ -46,13 +46,13 @@ def opened() -> Iterator["MlflowClient"]:
     from mlflow.exceptions import MlflowException
     from requests import RequestException
 
-    store = places.store()
+    store = locations.store()
     try:
-        stores.forget_silence()  # whoever promotes, waits
-        yield stores.connect(store)
-    except (MlflowException, RequestException, stores.NotAnswering) as error:
+        mlflow_client.forget_silence()  # whoever promotes, waits
+        yield mlflow_client.connect(store)
+    except (MlflowException, RequestException, mlflow_client.NotAnswering) as error:
         raise GptmillError(
-            f"MLflow at {addresses.shown(store)} did not do it: {sending.said(error)}. "
+            f"MLflow at {addresses.shown(store)} did not do it: {replay.said(error)}. "
             "Start it, or unset MLFLOW_TRACKING_URI for the store in this folder"
         ) from None
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gptmill.report import rendering
-from gptmill.report.outside import MEASURES
+from gptmill.report import templates
+from gptmill.report.external import MEASURES
 
 
 def render(found: Mapping[str, Any]) -> str:
@@ -13,7 +13,7 @@ def render(found: Mapping[str, Any]) -> str:
         (title, *(_written(found[f"{name}{end}"]) for end in ("", "_low", "_high"))) for name, title in MEASURES.items()
     ]
     in_sample = found["in_sample"]
-    return rendering.render(
+    return templates.render(
         "agreement.html.jinja",
         found=found,
         rows=rows,

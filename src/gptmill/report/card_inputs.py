@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from pydantic import ConfigDict
 
 from gptmill.core import paths
-from gptmill.report import documents, inputs, records
+from gptmill.report import documents, inputs, schemas
 from gptmill.report.inputs import Count
 from gptmill.report.lengths import Lengths
-from gptmill.text import prompts, tokenizer, tokens
+from gptmill.text import prompts, token_files, tokenizer
 
 KEPT_SHOWN, MOST_SHOWN, QUARANTINED_SHOWN = 4, 12, 12
 DOCUMENT_TOKENS = 160  # as many of a document are shown
@@ -39,13 +39,13 @@ class Findings(inputs.Findings):
     leakage: inputs.Leakage | None = None
 
 
-class Validation(records.Record):
+class Validation(schemas.Record):
     corpus: Findings
     spam: Findings
     instructions: Findings
 
 
-class Instruction(records.Record):
+class Instruction(schemas.Record):
     row: Count = 0  # the splits have none
     instruction: str
     input: str
@@ -107,7 +107,7 @@ class Card:
     quarantine: Quarantine
 
 
-def read(context_length: int, message_length: int, record_length: int, style: prompts.Style) -> Iterator[Card]:
+def read(context_length: int, message_length: int, record_length: int, style: prompts.PromptTemplate) -> Iterator[Card]:
     """The three cards. What limits the lengths that the models read, in tokens: a window, a message, an instruction with its answer.
 
     `style`: what instructions and answers become.
@@ -115,21 +115,21 @@ def read(context_length: int, message_length: int, record_length: int, style: pr
     Raises `GptmillError` when an input is missing, is not what its stage writes, or belongs to another run.
     """
     words = tokenizer.load(paths.TOKENIZER)
-    validation = records.read_json(paths.VALIDATION, Validation, "validate")
+    validation = schemas.read_json(paths.VALIDATION, Validation, "validate")
     for name, contents in (
         ("corpus", _corpus(words, Limit("model.context_length", context_length))),
         ("spam", _messages(words, Limit("classifier.max_length", message_length))),
         ("instructions", _records(words, Limit("instruct.max_length", record_length), style)),
     ):
         path, findings = paths.RAW / f"{name}.source.json", getattr(validation, name)
-        source = records.read_json(path, Source, f"download@{name}")
+        source = schemas.read_json(path, Source, f"download@{name}")
         if source.sha256 != findings.sha256:
-            raise records.different_runs(path, paths.VALIDATION)
+            raise schemas.different_runs(path, paths.VALIDATION)
         yield Card(name, source, findings, contents, _quarantine(paths.QUARANTINE / f"{name}.parquet"))
 
 
 def _corpus(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
-    splits = {split: tokens.read(paths.TOKENS, split) for split in SPLITS[:2]}
+    splits = {split: token_files.read(paths.TOKENS, split) for split in SPLITS[:2]}
     found = documents.measure(splits, words.end_of_text, KEPT_SHOWN)
     sizes = [len(ids) for ids in splits.values()]
     examples = []
@@ -180,9 +180,9 @@ def _messages(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
     )
 
 
-def _records(words: tokenizer.Tokenizer, limit: Limit, style: prompts.Style) -> Contents:
-    parts = {"kept": records.read_jsonl(paths.CLEAN_INSTRUCTIONS, Instruction, "validate")} | {
-        split: records.read_jsonl(paths.INSTRUCTION_SPLITS / f"{split}.jsonl", Instruction, "split_instructions")
+def _records(words: tokenizer.Tokenizer, limit: Limit, style: prompts.PromptTemplate) -> Contents:
+    parts = {"kept": schemas.read_jsonl(paths.CLEAN_INSTRUCTIONS, Instruction, "validate")} | {
+        split: schemas.read_jsonl(paths.INSTRUCTION_SPLITS / f"{split}.jsonl", Instruction, "split_instructions")
         for split in SPLITS[:3]
     }
 
@@ -234,7 +234,7 @@ def _quarantined(row: dict[str, Any]) -> Example:
 
 def _rows(path: Path, places: list[int]) -> Iterator[dict[str, Any]]:
     """The rows at these places, which are in order; no more than a batch of the file is in memory."""
-    with records.reading(path, "validate"), pq.ParquetFile(path) as file:
+    with schemas.reading(path, "validate"), pq.ParquetFile(path) as file:
         before = 0
         for batch in file.iter_batches(batch_size=256):
             for place in places:
@@ -244,7 +244,7 @@ def _rows(path: Path, places: list[int]) -> Iterator[dict[str, Any]]:
 
 
 def _read_parquet(path: Path, stage: str, columns: list[str]) -> list[dict[str, Any]]:
-    with records.reading(path, stage):
+    with schemas.reading(path, stage):
         return pq.read_table(path, columns=columns).to_pylist()
 
 

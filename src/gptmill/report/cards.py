@@ -3,7 +3,7 @@
 from typing import Any
 
 from gptmill.core import paths
-from gptmill.report import charts, rendering
+from gptmill.report import charts, templates
 from gptmill.report.card_inputs import Card, Contents
 from gptmill.report.inputs import DATA_SETS
 
@@ -15,7 +15,7 @@ def render(card: Card) -> str:
     """The whole page. The same inputs give the same bytes."""
     one, many = UNITS[card.name]
     contents = card.contents
-    return rendering.render(
+    return templates.render(
         "card.html.jinja",
         card=card,
         one=one,

@@ -7,12 +7,12 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gptmill.report import drawing
+from gptmill.report import svg
 from gptmill.report.inputs import Point
 from gptmill.report.lengths import Bar
 
 MOST_TICKS = 7  # labels below a chart, so that they do not touch
-VALIDATION, TRAIN = drawing.FIRST, drawing.SECOND
+VALIDATION, TRAIN = svg.FIRST, svg.SECOND
 
 
 def loss(curve: Sequence[Point], name: str, title: str, reference: tuple[str, float] | None = None) -> Markup:
@@ -34,20 +34,20 @@ def scores(values: Sequence[float], name: str, title: str, beside: Sequence[floa
     """How many answers got which score: a bar for ten points each, and one for exactly 100. `beside`: those of the base model's answers."""
     bars, others = _by_tens(values), _by_tens(beside)
     with matplotlib.rc_context():
-        figure, axes = drawing.axes(name, left=30 if beside else 0, right=0)
+        figure, axes = svg.axes(name, left=30 if beside else 0, right=0)
         wide = 0.41 if beside else 0.82
         axes.bar([place - wide / 2 for place in range(11)] if beside else range(11), bars, width=wide, color=VALIDATION)
         if beside:
             axes.bar([place + wide / 2 for place in range(11)], others, width=wide, color=TRAIN)
             axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
-            axes.yaxis.set_major_formatter(FuncFormatter(drawing.short))
+            axes.yaxis.set_major_formatter(FuncFormatter(svg.short))
         else:
             axes.grid(False)
             axes.set_yticks([])
             for place, count in enumerate(bars):
                 if count:
                     axes.annotate(
-                        drawing.short(count),
+                        svg.short(count),
                         (place, count),
                         (0, 3),
                         textcoords="offset points",
@@ -58,7 +58,7 @@ def scores(values: Sequence[float], name: str, title: str, beside: Sequence[floa
         axes.tick_params(axis="x", length=0)
         axes.set_xlabel("score", loc="right")
         axes.set_ylim(0, max(bars + others, default=0) * 1.12 or 1)
-        return drawing.inline(figure, name, title)
+        return svg.inline(figure, name, title)
 
 
 def _by_tens(values: Sequence[float]) -> list[int]:
@@ -74,7 +74,7 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
     edges = [bars[0].above, *(bar.up_to for bar in bars if bar.up_to is not None)]
     with matplotlib.rc_context():
         longer = bars[-1].up_to is None
-        figure, axes = drawing.axes(name, left=38, right=24, top=24)
+        figure, axes = svg.axes(name, left=38, right=24, top=24)
         highest = max(bar.texts for bar in bars)
         # A bar that stands for something is seen, however small it is beside the highest.
         heights = [max(bar.texts, highest * 0.009) if bar.texts else 0 for bar in bars]
@@ -84,18 +84,18 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
         axes.set_xlim(0, places[-1] + 0.5)
         axes.set_ylim(0, highest * 1.04)
         step = -(-len(edges) // MOST_TICKS)
-        ticks = [(place, drawing.short(edges[place])) for place in range(0, len(edges), step)]
+        ticks = [(place, svg.short(edges[place])) for place in range(0, len(edges), step)]
         if longer:
             ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [
-                (places[-1], f"> {drawing.short(edges[-1])}")
+                (places[-1], f"> {svg.short(edges[-1])}")
             ]
         axes.set_xticks(*zip(*ticks, strict=True))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
-        axes.yaxis.set_major_formatter(FuncFormatter(drawing.short))
+        axes.yaxis.set_major_formatter(FuncFormatter(svg.short))
         axes.set_xlabel("tokens", loc="right")
         if longer or cut <= edges[-1]:
             place = float(np.interp(cut, edges, range(len(edges))))
-            axes.axvline(place, color=drawing.MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
+            axes.axvline(place, color=svg.MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
             side = "right" if place > 0.6 * axes.get_xlim()[1] else "left"
             axes.annotate(
                 label,
@@ -103,10 +103,10 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
                 (0, 5),
                 xycoords=("data", "axes fraction"),
                 textcoords="offset points",
-                color=drawing.MUTED,
+                color=svg.MUTED,
                 ha=side,
             )
-        return drawing.inline(figure, name, title)
+        return svg.inline(figure, name, title)
 
 
 def _curve(
@@ -119,7 +119,7 @@ def _curve(
 ) -> Markup:
     steps = [point.step for point in points]
     with matplotlib.rc_context():
-        figure, axes = drawing.axes(name, left=38, right=74)
+        figure, axes = svg.axes(name, left=38, right=74)
         colours = {"train": TRAIN, "validation": VALIDATION}
         for label, values in lines.items():
             wide = 2.2 if label == "validation" else 1.4
@@ -131,12 +131,12 @@ def _curve(
                 axes.plot(step, value, "o", color=VALIDATION, markersize=8)
         ends = {label: (values[-1], colours[label]) for label, values in lines.items()}
         if reference:
-            axes.axhline(reference[1], color=drawing.MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
-            ends[reference[0]] = (reference[1], drawing.MUTED)
+            axes.axhline(reference[1], color=svg.MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
+            ends[reference[0]] = (reference[1], svg.MUTED)
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(show))
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.set_xlabel("step", loc="right")
-        drawing.label_ends(axes, ends)
-        return drawing.inline(figure, name, title)
+        svg.label_ends(axes, ends)
+        return svg.inline(figure, name, title)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from gptmill.core import paths
-from gptmill.report import records
-from gptmill.report.records import Record
+from gptmill.report import schemas
+from gptmill.report.schemas import Record
 
 DATA_SETS = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}  # and their titles
 
@@ -233,23 +233,23 @@ def read() -> Inputs:
     """Every input of the report. Raises `GptmillError` when one is missing, is not what its stage writes, or belongs to another run."""
     inputs = Inputs(
         sources={
-            name: records.read_json(paths.RAW / f"{name}.source.json", Source, f"download@{name}") for name in DATA_SETS
+            name: schemas.read_json(paths.RAW / f"{name}.source.json", Source, f"download@{name}") for name in DATA_SETS
         },
-        validation=records.read_json(paths.VALIDATION, Validation, "validate"),
-        pretrain=records.read_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
-        pretrain_curve=records.read_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
-        base=records.read_json(paths.METRICS / "base.json", BaseMetrics, "evaluate_base"),
-        base_samples=records.read_jsonl(paths.BASE_SAMPLES, Sample, "evaluate_base"),
-        classifier_training=records.read_json(
+        validation=schemas.read_json(paths.VALIDATION, Validation, "validate"),
+        pretrain=schemas.read_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
+        pretrain_curve=schemas.read_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
+        base=schemas.read_json(paths.METRICS / "base.json", BaseMetrics, "evaluate_base"),
+        base_samples=schemas.read_jsonl(paths.BASE_SAMPLES, Sample, "evaluate_base"),
+        classifier_training=schemas.read_json(
             paths.METRICS / "finetune_classifier.json", TuningMetrics, "finetune_classifier"
         ),
-        classifier=records.read_json(paths.METRICS / "classifier.json", ClassifierMetrics, "evaluate_classifier"),
-        classifier_curve=records.read_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
-        predictions=records.read_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "evaluate_classifier"),
-        instruct=records.read_json(paths.METRICS / "instruct.json", InstructMetrics, "finetune_instruct"),
-        instruct_curve=records.read_csv(paths.PLOTS / "instruct.csv", Point, "finetune_instruct"),
-        judge=records.read_json(paths.METRICS / "judge.json", JudgeMetrics, "judge_responses"),
-        judgements=records.read_jsonl(paths.JUDGEMENTS, Judgement, "judge_responses"),
+        classifier=schemas.read_json(paths.METRICS / "classifier.json", ClassifierMetrics, "evaluate_classifier"),
+        classifier_curve=schemas.read_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
+        predictions=schemas.read_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "evaluate_classifier"),
+        instruct=schemas.read_json(paths.METRICS / "instruct.json", InstructMetrics, "finetune_instruct"),
+        instruct_curve=schemas.read_csv(paths.PLOTS / "instruct.csv", Point, "finetune_instruct"),
+        judge=schemas.read_json(paths.METRICS / "judge.json", JudgeMetrics, "judge_responses"),
+        judgements=schemas.read_jsonl(paths.JUDGEMENTS, Judgement, "judge_responses"),
     )
     _belong_together(inputs)
     return inputs
@@ -272,4 +272,4 @@ def _belong_together(inputs: Inputs) -> None:
         (paths.METRICS / "judge.json", paths.JUDGEMENTS, judged),
     ]:
         if not agree:
-            raise records.different_runs(one, other)
+            raise schemas.different_runs(one, other)

@@ -6,10 +6,10 @@ from typing import Any
 
 from gptmill.core import paths
 from gptmill.evaluation.calibration import BINS
-from gptmill.report import charts, classified, costs, judged, quality_charts, rendering, verdicts
-from gptmill.report.classified import Calibration, Sweep
+from gptmill.report import answer_selection, charts, classifier_section, costs, quality_charts, templates, verdicts
+from gptmill.report.classifier_section import Calibration, Sweep
+from gptmill.report.external import Outside
 from gptmill.report.inputs import DATA_SETS, Inputs, Point
-from gptmill.report.outside import Outside
 
 MISTAKES_SHOWN = 12
 FAILURES_SHOWN = 5
@@ -17,9 +17,9 @@ FAILURES_SHOWN = 5
 
 def render(inputs: Inputs, outside: Outside | None = None) -> str:
     """The whole page. The same inputs give the same bytes. `outside`: what the extended report shows besides."""
-    calibration = classified.calibrate(inputs.predictions)
-    sweep = classified.sweep(inputs.predictions, inputs.classifier.scores_of)
-    return rendering.render(
+    calibration = classifier_section.calibrate(inputs.predictions)
+    sweep = classifier_section.sweep(inputs.predictions, inputs.classifier.scores_of)
+    return templates.render(
         "report.html.jinja",
         inputs=inputs,
         outside=outside,
@@ -35,13 +35,13 @@ def render(inputs: Inputs, outside: Outside | None = None) -> str:
         data_docs=paths.DATA_DOCS.relative_to(paths.REPORTS) / "index.html",
         cards=[paths.DATA_CARDS.relative_to(paths.REPORTS) / f"{name}.html" for name in DATA_SETS],
         charts=_charts(inputs, calibration, sweep),
-        confusion=classified.confusion(inputs.predictions),
+        confusion=classifier_section.confusion(inputs.predictions),
         calibration=calibration,
         bins=BINS,
         sweep=sweep,
-        mistakes=classified.surest_mistakes(inputs.predictions),
+        mistakes=classifier_section.surest_mistakes(inputs.predictions),
         mistakes_shown=MISTAKES_SHOWN,
-        answers=judged.choose(inputs.judgements),
+        answers=answer_selection.choose(inputs.judgements),
         failures=[record for record in inputs.judgements if record.score is None],
         failures_shown=FAILURES_SHOWN,
         cut=sum(record.stopped == "length" for record in inputs.judgements),

@@ -66,7 +66,7 @@ def as_rank(work: Callable[[], None]) -> None:
     """Do the work of one process, leave what goes wrong to the stage that started it, and end when that stage is no more."""
     from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-    from gptmill.runtime.distributed import OthersLost
+    from gptmill.runtime.distributed import PeerLost
 
     parent = int(os.environ.get(_PARENT, os.getppid()))
     threading.Thread(target=_end_with, args=[parent], daemon=True).start()
@@ -75,7 +75,7 @@ def as_rank(work: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:  # noqa: BLE001 - whatever it is, the stage says it
-        if isinstance(error, OthersLost):
+        if isinstance(error, PeerLost):
             time.sleep(_LAST_WORDS)
         elif message := explain(error):
             error = GptmillError(message)
@@ -113,7 +113,7 @@ def _raise(stage: str, failures: Mapping[int, Any]) -> None:
         return message if isinstance(message, dict) else {}
 
     def follows(failure: Any) -> bool:
-        return failure.exitcode == -signal.SIGTERM or said(failure).get("message", "").startswith("OthersLost")
+        return failure.exitcode == -signal.SIGTERM or said(failure).get("message", "").startswith("PeerLost")
 
     rank, failure = min(failures.items(), key=lambda item: (follows(item[1]), item[0]))
     stops = {128 + number for number in (signal.SIGINT, signal.SIGTERM)}

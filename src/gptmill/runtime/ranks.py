@@ -3,28 +3,28 @@
 import os
 
 
-def started() -> bool:
+def is_torchrun() -> bool:
     """Whether torchrun started this process, as one of several that work on the same training."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def rank() -> int:
-    return int(os.environ["RANK"]) if started() else 0
+    return int(os.environ["RANK"]) if is_torchrun() else 0
 
 
 def local_rank() -> int:
     """This process' number on its machine: which GPU is its own."""
-    return int(os.environ["LOCAL_RANK"]) if started() else 0
+    return int(os.environ["LOCAL_RANK"]) if is_torchrun() else 0
 
 
-def size() -> int:
-    return int(os.environ["WORLD_SIZE"]) if started() else 1
+def world_size() -> int:
+    return int(os.environ["WORLD_SIZE"]) if is_torchrun() else 1
 
 
-def on_one_machine() -> bool:
-    return not started() or os.environ["LOCAL_WORLD_SIZE"] == os.environ["WORLD_SIZE"]
+def is_single_node() -> bool:
+    return not is_torchrun() or os.environ["LOCAL_WORLD_SIZE"] == os.environ["WORLD_SIZE"]
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that writes files, tracks and prints; the others only help it to train."""
     return rank() == 0

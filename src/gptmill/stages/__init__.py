@@ -6,8 +6,8 @@ from inspect import signature
 from pkgutil import iter_modules
 from typing import Any
 
+from gptmill.config.schema import Params
 from gptmill.core.errors import GptmillError
-from gptmill.params import Params
 from gptmill.runtime import launcher, ranks
 
 
@@ -19,7 +19,7 @@ def run(name: str, params: Params, item: str | None = None, **tools: Any) -> Non
     known = sorted(module.name for module in iter_modules(__path__))
     if name not in known:
         raise GptmillError(f"there is no stage {name}; there are {', '.join(known)}")
-    if ranks.started():
+    if ranks.is_torchrun():
         launcher.as_rank(lambda: _run(name, params, item, tools))
     elif _trains(name, params) and params.compute.launcher:
         launcher.launch(params.compute.launcher, name, ["-m", "gptmill", "stage", name])

@@ -1,7 +1,7 @@
 """data_cards: a page for each data set, with its rows, lengths, duplicates, splits, and what was set aside."""
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
-from gptmill.params import Params
 
 
 def run(params: Params) -> None:

@@ -4,26 +4,26 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.ingest import custom, fetching, sample, sources
-from gptmill.params import Params
+from gptmill.ingest import custom, download, sample, sources
 
 
 def run(params: Params, name: str) -> None:
     """`name`: corpus, spam or instructions."""
     if name not in sources.BOOK:
         raise GptmillError(f"there is no data set {name}; there are {', '.join(sources.BOOK)}")
-    wanted = custom.Wanted.of(name, params.data)
+    wanted = custom.SourceSpec.of(name, params.data)
     with files.atomic(paths.raw_folder(name)) as folder:
         folder.mkdir()
         record = _download(params, wanted, folder / wanted.file)
     files.write_json(paths.source_record(name), record)
-    mirrored = ", or its mirror in GPTMILL_MIRROR" if params.data.source != "sample" and fetching.mirror() else ""
+    mirrored = ", or its mirror in GPTMILL_MIRROR" if params.data.source != "sample" and download.mirror() else ""
     print(f"{name}: {record['bytes']:,} bytes from {record['origin']}{mirrored}")
 
 
-def _download(params: Params, wanted: custom.Wanted, path: Path) -> dict[str, Any]:
+def _download(params: Params, wanted: custom.SourceSpec, path: Path) -> dict[str, Any]:
     """Write the data set to `path`; returns its source record."""
     name = wanted.name
     if params.data.source == "book":
@@ -32,7 +32,7 @@ def _download(params: Params, wanted: custom.Wanted, path: Path) -> dict[str, An
             shutil.copyfile(sources.fetch(source), beside)
         return sources.provenance(source.name, source.origin, source.licence, path)
     if params.data.source == "custom" and wanted.urls:
-        record = custom.bring(wanted, path, custom.known(paths.source_record(name)))
+        record = custom.fetch(wanted, path, custom.known(paths.source_record(name)))
         print(f"{name}: SHA-256 of what was fetched is {record['fetched']['sha256']}")
         return record
     return sources.provenance(f"embedded sample: {name}", _write_sample(params, name, path), "MIT", path)

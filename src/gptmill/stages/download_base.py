@@ -2,9 +2,9 @@
 
 import shutil
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.ingest import sources
-from gptmill.params import Params
 
 
 def run(params: Params) -> None:

@@ -2,28 +2,28 @@
 
 import math
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.run import Track, untracked
 from gptmill.evaluation.baselines import LONGEST_TRIGRAM_TEXT, TrigramModel
 from gptmill.inference.samples import continuation
 from gptmill.model import folders
-from gptmill.params import Params
-from gptmill.runtime import compute
-from gptmill.text import tokens
-from gptmill.training import loop
+from gptmill.runtime import device
+from gptmill.text import token_files
+from gptmill.training import trainer
 from gptmill.training.objectives import NextToken
 
 SAMPLES, PROMPT_TOKENS = 4, 16  # evenly spaced over the validation split
 
 
 def run(params: Params, track: Track = untracked) -> None:
-    machine = compute.prepare(params.compute, params.seed)
+    machine = device.setup(params.compute, params.seed)
     model, words = folders.load_with_tokenizer(paths.BASE_MODEL)
-    train, validation = (tokens.read(paths.TOKENS, split) for split in ("train", "validation"))
+    train, validation = (token_files.read(paths.TOKENS, split) for split in ("train", "validation"))
     objective = NextToken(train, validation, model.config.context_length, params.base.batch_size, params.seed)
-    sections = {"seed": params.seed, "base.batch_size": params.base.batch_size, **compute.settings(params.compute)}
+    sections = {"seed": params.seed, "base.batch_size": params.base.batch_size, **device.settings(params.compute)}
     with track("evaluate_base", sections, [paths.BASE_MODEL, paths.TOKENS]) as run:
-        loss = loop.evaluate(model, objective, machine).loss
+        loss = trainer.evaluate(model, objective, machine).loss
         trigram = TrigramModel(train, model.config.vocab_size).perplexity(validation)
         metrics = {
             "validation_loss": round(loss, 4),

@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Sequence
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.run import Track, untracked
@@ -14,8 +15,7 @@ from gptmill.evaluation import scores
 from gptmill.evaluation.tfidf import tfidf_classifier, tfidf_of
 from gptmill.inference import classification
 from gptmill.model import folders
-from gptmill.params import Params
-from gptmill.runtime import compute
+from gptmill.runtime import device
 
 SPLITS = ("train", "test", "natural")
 FIGURES = ("accuracy", "precision", "recall", "f1", "rows")
@@ -24,7 +24,7 @@ FIGURES = ("accuracy", "precision", "recall", "f1", "rows")
 def run(params: Params, track: Track = untracked) -> None:
     import pandas as pd
 
-    machine = compute.prepare(params.compute, params.seed)
+    machine = device.setup(params.compute, params.seed)
     model, words, max_length = folders.load_classifier_with_tokenizer(paths.CLASSIFIER_MODEL)
     classes = model.labels
     files_of = {name: paths.SPAM_SPLITS / f"{name}.parquet" for name in SPLITS}
@@ -39,7 +39,7 @@ def run(params: Params, track: Track = untracked) -> None:
     sections = {
         "seed": params.seed,
         "split.spam.balance": params.split.spam.balance,
-        **compute.settings(params.compute),
+        **device.settings(params.compute),
     }
     with track("evaluate_classifier", sections, [paths.CLASSIFIER_MODEL, *files_of.values()]) as run:
         train = splits["train"]["text"].tolist(), splits["train"]["label"].tolist()

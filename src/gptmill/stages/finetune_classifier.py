@@ -1,16 +1,16 @@
 """finetune_classifier: the base model learns to tell classes apart."""
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.run import Track, untracked
 from gptmill.model import folders, lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.model.lineage import Lineage
-from gptmill.params import Params
-from gptmill.runtime import compute, ranks
+from gptmill.runtime import device, ranks
 from gptmill.text import tokenizer
-from gptmill.training import checkpoint, curves, loop
-from gptmill.training.frozen import FrozenClassification
+from gptmill.training import checkpoints, curves, trainer
+from gptmill.training.feature_cache import FrozenClassification
 from gptmill.training.objectives import Classification, balancing_weights
 
 SPLITS = ("train", "validation")
@@ -19,7 +19,7 @@ SPLITS = ("train", "validation")
 def run(params: Params, track: Track = untracked) -> None:
     import pandas as pd
 
-    machine = compute.prepare(params.compute, params.seed)
+    machine = device.setup(params.compute, params.seed)
     words = tokenizer.load(paths.TOKENIZER)
     classes, weigh = params.data.spam.labels, params.split.spam.balance == "weights"
     files_of = {name: paths.SPAM_SPLITS / f"{name}.parquet" for name in SPLITS}
@@ -46,29 +46,29 @@ def run(params: Params, track: Track = untracked) -> None:
         model.freeze_all_but(settings.trainable)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    if model.learns_after() != "nothing" and not model.config.dropout:
+    if model.trainable_from() != "nothing" and not model.config.dropout:
         objective = FrozenClassification.of(objective, model, machine, keep=settings.cache_activations)
     sections = {
         "seed": params.seed,
         "data.spam.labels": classes,
         "split.spam.balance": params.split.spam.balance,
         "classifier": settings,
-        **compute.settings(params.compute),
+        **device.settings(params.compute),
     }
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
-    checkpoints = checkpoint.of_stage("finetune_classifier", sections, inputs, params.compute.checkpoint_minutes)
-    with track("finetune_classifier", sections, inputs, checkpoints.folder.name) as run:
+    saved = checkpoints.of_stage("finetune_classifier", sections, inputs, params.compute.checkpoint_minutes)
+    with track("finetune_classifier", sections, inputs, saved.folder.name) as run:
         with curves.Live(run.curve) as live:
-            trained = loop.train(
+            trained = trainer.train(
                 model,
                 objective,
                 settings,
                 machine,
                 name="finetune_classifier",
-                checkpoints=checkpoints,
+                checkpoints=saved,
                 on_evaluation=[live],
             )
-        if not ranks.leads():
+        if not ranks.is_main_process():
             return
         lineage = Lineage.of_stage("finetune_classifier", sections, files_of.values(), ["spam"], paths.BASE_MODEL)
         also = [lora.detach(model, str(paths.BASE_MODEL)), lineage.write]
@@ -82,7 +82,7 @@ def run(params: Params, track: Track = untracked) -> None:
         curves.write(paths.PLOTS / "classifier.csv", trained.curve, trained.kept)
         files.write_json(paths.METRICS / "finetune_classifier.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
-    checkpoints.clear()
+    saved.clear()
     print(
         f"finetune_classifier: validation accuracy {metrics['validation_accuracy']:.1%} in epoch {metrics['best_epoch']:.0f}"
     )

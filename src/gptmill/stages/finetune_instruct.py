@@ -2,20 +2,20 @@
 
 import math
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.run import Track, Watch, untracked, unwatched
 from gptmill.model import folders, lora, weights
 from gptmill.model.lineage import Lineage
-from gptmill.params import Params
-from gptmill.runtime import compute, ranks
+from gptmill.runtime import device, ranks
 from gptmill.text import prompts, tokenizer
-from gptmill.training import checkpoint, curves, loop
+from gptmill.training import checkpoints, curves, trainer
 from gptmill.training.objectives import Example, Instruction
 
 
 def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> None:
-    machine = compute.prepare(params.compute, params.seed)
+    machine = device.setup(params.compute, params.seed)
     words, style = tokenizer.load(paths.TOKENIZER), prompts.STYLES[params.instruct.prompt_style]
     files_of = {name: paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")}
 
@@ -38,7 +38,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
         settings.loss_on == "all",
     )
     for name, examples in (("train", objective.train), ("validation", objective.validation)):
-        if not objective.prompt_counts and all(len(example.prompt) > settings.max_length for example in examples):
+        if not objective.loss_on_prompt and all(len(example.prompt) > settings.max_length for example in examples):
             shortest = min(len(example.prompt) for example in examples)
             raise GptmillError(
                 f"instruct.max_length ({settings.max_length}) cuts off every answer of the {name} split, "
@@ -52,22 +52,22 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    sections = {"seed": params.seed, "instruct": settings, **compute.settings(params.compute)}
+    sections = {"seed": params.seed, "instruct": settings, **device.settings(params.compute)}
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
-    checkpoints = checkpoint.of_stage("finetune_instruct", sections, inputs, params.compute.checkpoint_minutes)
-    with track("finetune_instruct", sections, inputs, checkpoints.folder.name) as run:
+    saved = checkpoints.of_stage("finetune_instruct", sections, inputs, params.compute.checkpoint_minutes)
+    with track("finetune_instruct", sections, inputs, saved.folder.name) as run:
         shown = watch(model, words, objective.validation[0].prompt, machine, run)
         with curves.Live(run.curve) as live:
-            trained = loop.train(
+            trained = trainer.train(
                 model,
                 objective,
                 settings,
                 machine,
                 name="finetune_instruct",
-                checkpoints=checkpoints,
+                checkpoints=saved,
                 on_evaluation=[live, *shown],
             )
-        if not ranks.leads():
+        if not ranks.is_main_process():
             return
         metrics = {
             "validation_loss": round(trained.kept.validation_loss, 4),
@@ -87,5 +87,5 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
-    checkpoints.clear()
+    saved.clear()
     print(f"instruct: validation loss {metrics['validation_loss']} in epoch {metrics['best_epoch']:.0f}")

@@ -2,33 +2,31 @@
 
 from pathlib import Path
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
-from gptmill.inference import progress, responses
+from gptmill.inference import responses, resumable
 from gptmill.model import folders
-from gptmill.params import Params
-from gptmill.runtime import compute, fingerprint
+from gptmill.runtime import cache_key, device
 from gptmill.text import prompts
 
 
 def run(params: Params) -> None:
-    machine = compute.prepare(params.compute, params.seed)
+    machine = device.setup(params.compute, params.seed)
     test = paths.INSTRUCTION_SPLITS / "test.jsonl"
     records = files.read_jsonl(test)
     style = prompts.style_of(paths.INSTRUCT_MODEL)
     sections = {
         "seed": params.seed,
         "generate": params.generate,
-        **compute.settings(params.compute),
+        **device.settings(params.compute),
         "machine": machine.kind(),
     }
     models = {"": paths.INSTRUCT_MODEL} | ({"base_": paths.BASE_MODEL} if params.generate.compare_base else {})
-    under_way = paths.RESPONSES_UNDER_WAY / fingerprint.of_stage(
-        "generate_responses", sections, [test, *models.values()]
-    )
+    under_way = paths.RESPONSES_UNDER_WAY / cache_key.of_stage("generate_responses", sections, [test, *models.values()])
 
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
         model, words = folders.load_with_tokenizer(folder)
-        kept = progress.Progress(under_way / f"{folder.name}.jsonl")
+        kept = resumable.ResumableJsonl(under_way / f"{folder.name}.jsonl")
         return responses.respond(model, words, style, given, params.generate, params.seed, machine, kept)
 
     given = [style.prompt(record["instruction"], record["input"]) for record in records]

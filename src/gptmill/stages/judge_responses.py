@@ -1,12 +1,12 @@
 """judge_responses: a score for each answer, from the judge that `judge.backend` names."""
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.run import Track, untracked
 from gptmill.evaluation import statistics
 from gptmill.evaluation.judges import make_judge
-from gptmill.evaluation.judging import judge_all
-from gptmill.params import Params
+from gptmill.evaluation.judges.run import judge_all
 
 
 def run(params: Params, track: Track = untracked) -> None:

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from gptmill.config import memory
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.run import Sections, Track, Watch, untracked, unwatched
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.model.lineage import Lineage
-from gptmill.params import Params, memory
-from gptmill.runtime import compute, ranks
-from gptmill.text import tokenizer, tokens
+from gptmill.runtime import device, ranks
+from gptmill.text import token_files, tokenizer
 from gptmill.text.tokenizer import Tokenizer
-from gptmill.training import checkpoint, curves, loop
-from gptmill.training.loop import Evaluation
+from gptmill.training import checkpoints, curves, trainer
 from gptmill.training.objectives import NextToken
+from gptmill.training.trainer import Evaluation
 
 SAMPLE_PROMPT = 16  # tokens of the validation split that the model continues at each evaluation
 
@@ -23,7 +24,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     words = tokenizer.load(paths.TOKENIZER)
     memory.demand_model(params.model, words.vocab_size)
     config = GPTConfig(vocab_size=words.vocab_size, **params.model.model_dump())
-    sections = {"seed": params.seed, "model": params.model, "base": params.base, **compute.settings(params.compute)}
+    sections = {"seed": params.seed, "model": params.model, "base": params.base, **device.settings(params.compute)}
     inputs = [paths.TOKENS, paths.TOKENIZER]
     if params.base.init != "scratch":
         model = weights.load_gpt2(paths.BASE_WEIGHTS, config)
@@ -31,29 +32,29 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
             _save(model, words, sections, inputs, [], None)
         print(f"pretrain: the weights of {params.base.init}, as they are")
         return
-    machine = compute.prepare(params.compute, params.seed)
-    train, validation = (tokens.read(paths.TOKENS, split) for split in ("train", "validation"))
+    machine = device.setup(params.compute, params.seed)
+    train, validation = (token_files.read(paths.TOKENS, split) for split in ("train", "validation"))
     objective = NextToken(train, validation, config.context_length, params.base.batch_size, params.seed)
-    checkpoints = checkpoint.of_stage("pretrain", sections, inputs, params.compute.checkpoint_minutes)
-    with track("pretrain", sections, inputs, checkpoints.folder.name) as run:
+    saved = checkpoints.of_stage("pretrain", sections, inputs, params.compute.checkpoint_minutes)
+    with track("pretrain", sections, inputs, saved.folder.name) as run:
         model = GPT(config)
         model.trunk.checkpoint_activations = params.compute.checkpoint_activations
         shown = watch(model, words, validation[:SAMPLE_PROMPT].tolist(), machine, run)
         with curves.Live(run.curve) as live:
-            trained = loop.train(
+            trained = trainer.train(
                 model,
                 objective,
                 params.base,
                 machine,
                 name="pretrain",
-                checkpoints=checkpoints,
+                checkpoints=saved,
                 on_evaluation=[live, *shown],
             )
-        if not ranks.leads():
+        if not ranks.is_main_process():
             return
         run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
         _save(model, words, sections, inputs, trained.curve, trained.kept)
-    checkpoints.clear()
+    saved.clear()
     print(f"pretrain: validation loss {trained.kept.validation_loss:.4f} in epoch {trained.kept.epoch:.0f}")
 
 

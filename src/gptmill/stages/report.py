@@ -1,7 +1,7 @@
 """report: one page with the numbers, the curves, answers and mistakes."""
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
-from gptmill.params import Params
 
 
 def run(params: Params) -> None:

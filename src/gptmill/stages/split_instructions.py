@@ -1,7 +1,7 @@
 """Divide the clean instruction records into train, validation and test."""
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
-from gptmill.params import Params
 
 
 def run(params: Params) -> None:

@@ -1,14 +1,14 @@
 """Divide the clean messages into train, validation and test, and keep the test split as it was before the classes were balanced."""
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
-from gptmill.params import Params
 
 
 def run(params: Params) -> None:
-    from gptmill.data import spam, splits, tables
+    from gptmill.data import classification, splits, tables
 
     labels = params.data.spam.labels
-    parts = spam.split(tables.read(paths.CLEAN_SPAM), labels, params.split.spam, params.seed)
+    parts = classification.split(tables.read(paths.CLEAN_SPAM), labels, params.split.spam, params.seed)
     with files.atomic(paths.SPAM_SPLITS) as folder:
         folder.mkdir()
         for split, part in parts.items():

@@ -1,8 +1,8 @@
 """tokenize: the corpus as token files, with GPT-2's byte pairs or byte pairs of its own."""
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
-from gptmill.data import corpus, encoding
-from gptmill.params import Params
+from gptmill.data import corpus, tokenize
 from gptmill.text import tokenizer
 
 
@@ -14,8 +14,8 @@ def run(params: Params) -> None:
         # The end of the corpus is there to judge by: it teaches the tokenizer nothing.
         characters = sum(len(piece.text) for piece in corpus.read(paths.CLEAN_CORPUS, cleaned=True))
         pieces = corpus.read(paths.CLEAN_CORPUS, "byte pairs", cleaned=True)
-        words = tokenizer.train(encoding.before_validation(pieces, characters, share), params.tokenizer.vocab_size)
-    meta = encoding.write(
+        words = tokenizer.train(tokenize.before_validation(pieces, characters, share), params.tokenizer.vocab_size)
+    meta = tokenize.write(
         words, paths.CLEAN_CORPUS, paths.TOKENS, share, params.model.context_length, params.compute.threads
     )
     with files.atomic(paths.TOKENIZER) as beside:

@@ -2,41 +2,42 @@
 
 from collections import Counter
 
+from gptmill.config.schema import Params
 from gptmill.core import files, paths
-from gptmill.params import Params
 
 MARKERS_SHOWN = 8
 
 
 def run(params: Params) -> None:
-    from gptmill.data import corpus, expectations, instructions, leakage, measures, quality, rawtext, spam, tables
+    from gptmill.data import classification, corpus, instructions, leakage, tables, text_files
+    from gptmill.data.validation import corpus_stats, expectations, quality
     from gptmill.text import prompts
 
     wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
     raw = {name: paths.raw_file(name, getattr(params.data, name).file) for name in paths.DATA_SETS}
     messages, records = (
-        spam.read(raw["spam"], params.data.spam),
+        classification.read(raw["spam"], params.data.spam),
         instructions.read(raw["instructions"], params.data.instructions),
     )
     markers = {name: Counter() for name in raw}
-    documents = measures.measure(
+    documents = corpus_stats.measure(
         corpus.read_raw(raw["corpus"], params.data.corpus, "validate: corpus"), markers["corpus"]
     )
-    rawtext.count_markers(messages["text"].dropna(), markers["spam"])
+    text_files.count_markers(messages["text"].dropna(), markers["spam"])
     for field in instructions.FIELDS:
-        rawtext.count_markers(records[field].dropna(), markers["instructions"])
+        text_files.count_markers(records[field].dropna(), markers["instructions"])
     data_sets = [
         expectations.corpus(documents, wanted, context_length, params.split.corpus.validation),
         expectations.messages(messages, labels, wanted),
         expectations.records(records, wanted, context_length, prompts.STYLES[params.instruct.prompt_style]),
     ]
-    found = quality.examine(data_sets, paths.DATA_DOCS)
-    quality.demand(found, paths.DATA_DOCS)
+    found = quality.validate(data_sets, paths.DATA_DOCS)
+    quality.raise_for_failures(found, paths.DATA_DOCS)
     texts_found, *others_found = found
     messages_kept, records_kept = (findings.kept for findings in others_found)
 
     # The splits are made here as their stages will make them, to see whether anything stands on two sides.
-    spam_parts = spam.split(messages_kept, labels, params.split.spam, params.seed)
+    spam_parts = classification.split(messages_kept, labels, params.split.spam, params.seed)
     record_parts = instructions.split(records_kept, params.split.instructions, params.seed)
     sides = {
         "spam": {
@@ -61,7 +62,7 @@ def run(params: Params) -> None:
         tables.write(clean / paths.CLEAN_SPAM.name, messages_kept)
         files.write_jsonl(clean / paths.CLEAN_INSTRUCTIONS.name, records_kept.to_dict("records"))
 
-    counts = {data_set.name: data_set.counts for data_set in data_sets} | {"corpus": measures.describe(documents)}
+    counts = {data_set.name: data_set.counts for data_set in data_sets} | {"corpus": corpus_stats.describe(documents)}
     report = {}
     for findings in found:
         name = findings.name

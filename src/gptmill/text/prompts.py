@@ -18,7 +18,7 @@ _TASK = "Below is an instruction that describes a task. Write a response that ap
 
 
 @dataclass(frozen=True)
-class Style:
+class PromptTemplate:
     name: str
     asks: Callable[[str, str], str]  # instruction and input -> the prompt without the header of the answer
     header: str
@@ -90,22 +90,22 @@ _PHI3 = (
 STYLES = {
     style.name: style
     for style in (
-        Style("alpaca", _alpaca, "\n\n### Response:\n", False, *_ALPACA),
-        Style("alpaca_model_header", _alpaca, "\n\n### Response:\n", True, *_ALPACA),
-        Style("phi3", _phi3, "\n<|assistant|>\n", False, *_PHI3),
+        PromptTemplate("alpaca", _alpaca, "\n\n### Response:\n", False, *_ALPACA),
+        PromptTemplate("alpaca_model_header", _alpaca, "\n\n### Response:\n", True, *_ALPACA),
+        PromptTemplate("phi3", _phi3, "\n<|assistant|>\n", False, *_PHI3),
     )
 }
 FILE, TEMPLATE = "prompt_style.json", "chat_template.jinja"  # in a tuned model's folder
 
 
-def write_style(folder: Path, style: Style) -> None:
+def write_style(folder: Path, style: PromptTemplate) -> None:
     """Say a model's style: for `style_of`, and as the template of a chat's last message that Hugging Face's tools and vLLM read."""
     files.write_json(folder / FILE, {"prompt_style": style.name})
     before, after = (json.dumps(part) for part in style.prompt("\0").split("\0"))
     files.write_text(folder / TEMPLATE, f"{{{{ {before} + messages[-1]['content'] + {after} }}}}")
 
 
-def style_of(folder: Path) -> Style:
+def style_of(folder: Path) -> PromptTemplate:
     """The style that the model in a folder was tuned with; one that says none is Alpaca's. Raises `GptmillError` for an unknown one."""
     try:
         name = files.read_json(folder / FILE)["prompt_style"]

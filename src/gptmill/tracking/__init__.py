@@ -15,21 +15,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptmill.config import flatten
 from gptmill.core.errors import Interrupted
 from gptmill.core.run import Run, Sections
-from gptmill.params import flatten
-from gptmill.tracking.places import EXPERIMENTS, PIPELINES, store
+from gptmill.tracking.locations import EXPERIMENTS, PIPELINES, store
 
 if TYPE_CHECKING:
-    from gptmill.tracking.journal import Journal
+    from gptmill.tracking.outbox import Outbox
 
 __all__ = ["EXPERIMENTS", "PIPELINES", "run", "store"]
 
 log = logging.getLogger(__name__)
 
 
-class JournalRun(Run):
-    def __init__(self, journal: "Journal") -> None:
+class OutboxRun(Run):
+    def __init__(self, journal: "Outbox") -> None:
         self._journal = journal
         points = [point for event in journal.events if event["do"] == "metrics" for point in event["points"]]
         self._drawn = {(name, step) for name, _, step in points}
@@ -74,10 +74,10 @@ class JournalRun(Run):
 
     def _outputs(self, stage: str) -> None:
         from gptmill.core import paths
-        from gptmill.tracking import context
+        from gptmill.tracking import run_tags
 
-        hashes = context.outputs(stage)
-        self._journal.add("tags", values={context.OUTPUT + path: digest for path, digest in hashes.items()})
+        hashes = run_tags.outputs(stage)
+        self._journal.add("tags", values={run_tags.OUTPUT + path: digest for path, digest in hashes.items()})
         for path in map(Path, hashes):
             if path.is_relative_to(paths.PLOTS):
                 self._artifact(path, paths.PLOTS.name)
@@ -110,13 +110,13 @@ class _Tracked:
     """A stage's journal, and what goes on beside the stage."""
 
     def __init__(self, stage: str, sections: Sections, inputs: list[Path], training: str) -> None:
-        from gptmill.tracking import context, journal, pipelines, syncing
-        from gptmill.tracking.courier import Courier
+        from gptmill.tracking import outbox, parent_runs, run_tags, sync
+        from gptmill.tracking.uploader import Uploader
 
-        pipeline = pipelines.current()
-        tags = context.tags(f"gptmill stage {stage}")
+        pipeline = parent_runs.current()
+        tags = run_tags.tags(f"gptmill stage {stage}")
         goes_on, others = _earlier(stage, training)
-        self.journal = goes_on or journal.new()
+        self.journal = goes_on or outbox.new()
         if goes_on:
             self.journal.add("again", tags=tags, pipeline=pipeline)
         else:
@@ -128,33 +128,33 @@ class _Tracked:
             self.journal.add("params", values={key: str(value) for key, value in flatten(sections)})
             for path in inputs:
                 _careful(_add_input, self.journal, path)
-        self.run = JournalRun(self.journal)
-        self._courier = Courier(self.journal)
+        self.run = OutboxRun(self.journal)
+        self._courier = Uploader(self.journal)
         for other in others:
-            _careful(syncing.settle, other, is_past=True, send=self._courier.reached)
+            _careful(sync.settle, other, is_past=True, send=self._courier.reached)
         if self._courier.reached:
-            _careful(syncing.conclude_pipelines, but=pipeline)
+            _careful(sync.conclude_pipelines, but=pipeline)
 
     def end(self, status: str) -> None:
-        from gptmill.tracking import pipelines
+        from gptmill.tracking import parent_runs
 
         self._courier.stop()
         self.journal.add("end", status=status)
         self._courier.deliver()
         if self.journal.pipeline:
-            pipelines.note(self.journal.pipeline)
+            parent_runs.note(self.journal.pipeline)
         if self.journal.behind or self.journal.may_go_on:
             self.journal.close()
         else:
             self.journal.remove()
 
 
-def _earlier(stage: str, training: str) -> "tuple[Journal | None, list[Journal]]":
+def _earlier(stage: str, training: str) -> "tuple[Outbox | None, list[Outbox]]":
     """Of the journals of this stage whose process is no more: the one of this training, if it did not end well, and the others."""
-    from gptmill.tracking import journal
+    from gptmill.tracking import outbox
 
     goes_on, others = None, []
-    for found in journal.left():
+    for found in outbox.left():
         if found.stage != stage:
             found.close()
         elif training and found.training == training and found.may_go_on and goes_on is None:
@@ -166,10 +166,10 @@ def _earlier(stage: str, training: str) -> "tuple[Journal | None, list[Journal]]
     return goes_on, others
 
 
-def _add_input(journal: "Journal", path: Path) -> None:
-    from gptmill.tracking import context
+def _add_input(journal: "Outbox", path: Path) -> None:
+    from gptmill.tracking import run_tags
 
-    journal.add("input", path=str(path), digest=context.dvc_hash(path))
+    journal.add("input", path=str(path), digest=run_tags.dvc_hash(path))
 
 
 def _careful(call: Callable, *args: Any, **kwargs: Any) -> Any:

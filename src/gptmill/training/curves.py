@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from gptmill.core import files
-from gptmill.training.loop import Evaluation, Trained
+from gptmill.training.trainer import Evaluation, TrainResult
 
 
 class Live:
@@ -28,7 +28,7 @@ class Live:
     def __exit__(self, *error: object) -> None:
         self._flush()
 
-    def __call__(self, trained: Trained) -> None:
+    def __call__(self, trained: TrainResult) -> None:
         self._curve = trained.curve
         if time.monotonic() - self._logged_at >= self._seconds:
             self._flush()

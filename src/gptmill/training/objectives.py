@@ -138,7 +138,7 @@ class Instruction(_Tokens, _Texts):
     by_accuracy: ClassVar = False
     train: Sequence[Example]
     validation: Sequence[Example]
-    prompt_counts: bool  # whether the prompt's own tokens are predicted too
+    loss_on_prompt: bool  # whether the prompt's own tokens are predicted too
 
     def order(self, epoch: int) -> Iterable[np.ndarray]:
         return _by_length([len(e.prompt) + len(e.answer) for e in self.train], self.batch_size, [self.seed, epoch])
@@ -148,7 +148,7 @@ class Instruction(_Tokens, _Texts):
         for example in examples:
             tokens = torch.tensor((example.prompt + example.answer)[: self.max_length + 1])
             target = tokens[1:].clone()
-            if not self.prompt_counts:
+            if not self.loss_on_prompt:
                 target[: len(example.prompt) - 1] = IGNORE_INDEX
             inputs.append(tokens[:-1])
             targets.append(target)

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adversaries import ADVERSARIES
-from gptmill.evaluation.judges import material
+from gptmill.evaluation.judges import sanitize
 
 
 def block(text: str, limit: int = 20_000) -> tuple[str, str]:
     """The block of an answer, and its tag."""
-    shown = material.blocks({"task": "t", "answer": text}, limit)
+    shown = sanitize.blocks({"task": "t", "answer": text}, limit)
     return shown["answer"], f"answer-{shown['mark']}"
 
 
@@ -27,7 +27,7 @@ def test_nothing_closes_its_own_tag_or_opens_another(text):
 
 @given(st.text(max_size=60))
 def test_what_is_shown_can_be_seen_and_tells_what_was_there(text):
-    shown = material.made_safe(text)
+    shown = sanitize.sanitize(text)
     assert [
         c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co") and c not in "\n\t\u200c\u200d"
     ] == []
@@ -36,10 +36,10 @@ def test_what_is_shown_can_be_seen_and_tells_what_was_there(text):
 
 
 def test_characters_that_nobody_sees_are_written_as_escapes():
-    assert material.made_safe("a\x00\x1b[0m\u202e\u200b\ue000\udfff\U000e0041b\r\nc\td") == (
+    assert sanitize.sanitize("a\x00\x1b[0m\u202e\u200b\ue000\udfff\U000e0041b\r\nc\td") == (
         "a\\x00\\x1b[0m\\u202e\\u200b\\ue000\\udfff\\U000e0041b\nc\td"
     )
-    assert material.made_safe("naïve 猫 🐈 👩\u200d🚀") == "naïve 猫 🐈 👩\u200d🚀"
+    assert sanitize.sanitize("naïve 猫 🐈 👩\u200d🚀") == "naïve 猫 🐈 👩\u200d🚀"
 
 
 def test_a_long_text_is_cut_and_the_tag_says_so():

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill.evaluation.judges.replies import read_score, read_winner
+from gptmill.evaluation.judges.parsing import read_score, read_winner
 
 
 @pytest.mark.parametrize(("text", "score"), [

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gptmill.config.sources import SourceParams
 from gptmill.core.errors import GptmillError
-from gptmill.data.formats import json_records, parquet, separated
-from gptmill.data.formats.wanted import LONGEST_RECORD, Field, Layout, Row
-from gptmill.params.sources import SourceParams
+from gptmill.data.formats import delimited, json_records, parquet
+from gptmill.data.formats.schema import LONGEST_RECORD, Field, Layout, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Field", "Layout", "Row", "layout", "read", "records", "texts"]
 
 _READERS = {
-    "csv": separated.records,
-    "tsv": separated.records,
+    "csv": delimited.records,
+    "tsv": delimited.records,
     "jsonl": json_records.lines,
     "json": json_records.whole,
     "parquet": parquet.records,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from gptmill.core.errors import GptmillError
-from gptmill.data import rawtext
-from gptmill.data.formats.wanted import LONGEST_RECORD, Layout, Row, missing, shown, text
+from gptmill.data import text_files
+from gptmill.data.formats.schema import LONGEST_RECORD, Layout, Row, missing, shown, text
 
 KEYS_SEEN = 1000  # records whose keys are looked at to say what there is
 
@@ -15,29 +15,31 @@ KEYS_SEEN = 1000  # records whose keys are looked at to say what there is
 def whole(path: Path, layout: Layout) -> Iterator[Row]:
     """Raises `GptmillError` when the file is not JSON, not a list, an empty list, or has no record with the wanted keys."""
     expected = f"a list of records with {layout.expected} is expected"
-    rawtext.check(path)
-    found = _parse(path, rawtext.read(path), expected)
+    text_files.check(path)
+    found = _parse(path, text_files.read(path), expected)
     if not isinstance(found, list):
         within = (
             [shown(key) for key, value in found.items() if isinstance(value, list)] if isinstance(found, dict) else []
         )
         hint = (
-            f" Its key {within[0]} holds a list: put that alone into the file." if within else f" {rawtext.FETCH_AGAIN}"
+            f" Its key {within[0]} holds a list: put that alone into the file."
+            if within
+            else f" {text_files.FETCH_AGAIN}"
         )
         raise GptmillError(f"{path} is JSON, but no list: {expected}.{hint}")
     if not found:
-        raise GptmillError(f"{path} is an empty list: {expected}. {rawtext.FETCH_AGAIN}")
+        raise GptmillError(f"{path} is an empty list: {expected}. {text_files.FETCH_AGAIN}")
     checks = _Keys(path, layout)
     for number, record in enumerate(found, start=1):
         yield number, checks.values(record)
     checks.finish(
-        f"{path} is a list, but none of its {len(found):,} items is a record: {expected}. {rawtext.FETCH_AGAIN}"
+        f"{path} is a list, but none of its {len(found):,} items is a record: {expected}. {text_files.FETCH_AGAIN}"
     )
 
 
 def lines(path: Path, layout: Layout) -> Iterator[Row]:
     """A line that is no JSON is null throughout. Raises `GptmillError` when no line is a record."""
-    rawtext.check(path)
+    text_files.check(path)
     checks = _Keys(path, layout)
     number, first = 0, ""
     with path.open(encoding="utf-8-sig", newline="\n") as file:
@@ -106,12 +108,12 @@ def _parse(path: Path, content: str, expected: str) -> Any:
         hint = (
             "It looks like one record a line; put them into one list."
             if error.msg == "Extra data"
-            else rawtext.FETCH_AGAIN
+            else text_files.FETCH_AGAIN
         )
         raise GptmillError(f"{path} is not JSON: {error.msg} at {where}; {expected}. {hint}") from None
     except (RecursionError, ValueError) as error:
         raise GptmillError(
-            f"{path} is JSON that can't be read ({_too_much(error)}); {expected}. {rawtext.FETCH_AGAIN}"
+            f"{path} is JSON that can't be read ({_too_much(error)}); {expected}. {text_files.FETCH_AGAIN}"
         ) from None
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
-from gptmill.data import rawtext
-from gptmill.data.formats.wanted import Field, Layout, Row, places, shown, text
+from gptmill.data import text_files
+from gptmill.data.formats.schema import Field, Layout, Row, places, shown, text
 
 ROWS = 1024
 
@@ -32,7 +32,9 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
                     yield row, tuple(columns[field.name][i] if field.name in columns else "" for field in layout.fields)
     except (pa.ArrowException, OSError) as error:
         said = shown(str(error).partition("\n")[0].rstrip("."))
-        raise GptmillError(f"{path} is not Parquet, or it is cut or damaged ({said}). {rawtext.FETCH_AGAIN}") from None
+        raise GptmillError(
+            f"{path} is not Parquet, or it is cut or damaged ({said}). {text_files.FETCH_AGAIN}"
+        ) from None
 
 
 def _demand_text(path: Path, field: Field, kind) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gptmill.params import JudgeParams
+from gptmill.config.judging import JudgeParams
 
 Record = dict[str, str | int]
 
 
 if TYPE_CHECKING:
-    from gptmill.evaluation.judges.chat import Usage
+    from gptmill.evaluation.judges.client import Usage
 
 
 class Judge(Protocol):

@@ -9,10 +9,10 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Any
 
+from gptmill.config.judging import JudgeParams
 from gptmill.core.errors import GptmillError
-from gptmill.evaluation.judges import Record, replies, rubrics
-from gptmill.evaluation.judges.chat import ChatModel, Usage
-from gptmill.params import JudgeParams
+from gptmill.evaluation.judges import Record, parsing, rubrics
+from gptmill.evaluation.judges.client import ChatModel, Usage
 
 WIN, TIE, LOSS = 100, 50, 0
 FEWEST_PAIRS = 3  # of scores: of fewer, a rank correlation says nothing
@@ -110,7 +110,7 @@ class Panel:
         reason = f"a tie, because the order decides: shown first, {_outcome(scores[0])}; shown second, {_outcome(scores[1])}. {one.reason}"
         return {"score": TIE, "flipped": True, "failure": None, "reason": reason.strip()}
 
-    def _ask(self, model: ChatModel, record: Record, **answers: str) -> replies.Verdict:
+    def _ask(self, model: ChatModel, record: Record, **answers: str) -> parsing.Verdict:
         messages = self.rubric.messages(record, self.params.max_characters, **answers)
         return model.ask(messages, self.rubric.schema(), self.rubric.read, self.rubric.reminder())
 

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from gptmill.config import safe_yaml
+from gptmill.config.section import Section
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.evaluation.judges import material, replies
-from gptmill.params import safe_yaml
-from gptmill.params.base import Section
+from gptmill.evaluation.judges import parsing, sanitize
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -69,15 +69,15 @@ class Rubric:
             "input": record["input"],
             "reference": record["output"],
         } | answers
-        shown = material.blocks({name: str(text) for name, text in texts.items()}, limit)
+        shown = sanitize.blocks({name: str(text) for name, text in texts.items()}, limit)
         if not record["input"]:
             shown["input"] = ""
         roles = [("system", self.system), ("user", self.user)]
         return [{"role": role, "content": template.render(shown).strip()} for role, template in roles if template]
 
-    def read(self, text: str) -> replies.Verdict:
+    def read(self, text: str) -> parsing.Verdict:
         """A judge's reply. A score is on the rubric's scale."""
-        return replies.read_winner(text) if self.compares else replies.read_score(text, *self.head.scale)
+        return parsing.read_winner(text) if self.compares else parsing.read_score(text, *self.head.scale)
 
     def of_100(self, score: int) -> float:
         """A score of the scale as one from 0 to 100: its worst is 0, its best 100, and what lies between is even (1 to 5: 25 a step)."""
@@ -90,7 +90,7 @@ class Rubric:
         worst, best = self.head.scale
         verdict = {
             "score": {"score": {"type": "integer", "minimum": worst, "maximum": best}},
-            "winner": {"winner": {"type": "string", "enum": list(replies.WINNERS)}},
+            "winner": {"winner": {"type": "string", "enum": list(parsing.WINNERS)}},
         }[self.head.reply]
         properties = ({"reason": {"type": "string"}} if self.head.reason else {}) | verdict
         return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

@@ -9,7 +9,7 @@ The texts are the project's own. `tools/sample` in the repository writes these f
 import json
 from importlib import resources
 
-from gptmill.data.rawtext import SEPARATOR
+from gptmill.data.text_files import SEPARATOR
 
 
 def corpus(characters: int) -> str:

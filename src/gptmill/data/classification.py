@@ -1,0 +1,37 @@
+"""The labelled texts: SMS messages by default, one a line as `label<TAB>text` (the SMS Spam Collection, Almeida et al. 2011)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from gptmill.config.schema import SpamSplitParams
+from gptmill.config.sources import SpamParams
+from gptmill.data import book_splits, formats, splits
+
+
+def read(path: Path, params: SpamParams) -> pd.DataFrame:
+    """One row a record: `row`, `label`, `text`; null where a record lacks one. Raises `GptmillError` when nothing can be read."""
+    frame = formats.read(path, formats.layout("data.spam", params))
+    if params.columns and not params.quotes:  # a line without a separator is a label or, more likely, a text
+        alone = frame["text"].isna() & frame["label"].notna() & ~frame["label"].isin(params.labels)
+        frame.loc[alone, "text"] = frame.loc[alone, "label"].replace("", None)
+        frame.loc[alone, "label"] = None
+    return frame
+
+
+def split(frame: pd.DataFrame, labels: Sequence[str], params: SpamSplitParams, seed: int) -> dict[str, pd.DataFrame]:
+    """Train, validation, test and natural frames of `label` and `text`; `natural` is the test split as the classes really are spread.
+
+    The rows are first divided by their `group`, stratified by label; `balance: undersample` then takes, within each split, as many rows of
+    each class as its rarest has. Raises `GptmillError` when a split would be empty or lack a class that it needs.
+    """
+    if params.method == "book":
+        parts = book_splits.messages(frame, labels, params, seed)
+        splits.demand(parts, len(frame), "spam")
+        return parts
+    parts = splits.divide(splits.arrange(frame[["label", "text", splits.GROUP]], seed), params, stratum="label")
+    splits.demand(parts, len(frame), "spam")
+    balanced = list(parts) if params.balance == "undersample" else []
+    splits.demand_classes({name: parts[name] for name in balanced or ["train"]}, labels, "spam")
+    return parts | {name: splits.undersample(parts[name], labels) for name in balanced} | {"natural": parts["test"]}

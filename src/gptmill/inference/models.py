@@ -1,0 +1,93 @@
+"""Models that answer: a folder in, text in, text or label out. The command line and MLflow's model server both use these."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gptmill.config.compute import ComputeParams
+from gptmill.core import files
+from gptmill.inference import classification
+from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, stream
+from gptmill.inference.responses import complete
+from gptmill.model import folders
+from gptmill.runtime import device
+from gptmill.text import prompts
+
+SIDE_BY_SIDE = 32  # prompts
+
+
+def _machine() -> device.Runtime:
+    return device.setup(
+        ComputeParams(
+            device="auto",
+            precision="float32",
+            threads=0,
+            launcher="",
+            checkpoint_activations=False,
+            checkpoint_minutes=5,
+        ),
+        seed=0,
+    )
+
+
+class TextGenerator:
+    """A language model that continues a text."""
+
+    def __init__(self, folder: Path) -> None:
+        machine = _machine()
+        model, self.tokenizer = folders.load_with_tokenizer(folder)
+        self.model = model.to(machine.device)
+
+    def stream(self, prompt: str, decoding: SamplingParams, stop_strings: Sequence[str] = ()) -> Iterator[str]:
+        """The prompt, then what follows in whole characters, up to a stop string. An empty prompt starts a new document."""
+        yield prompt
+        ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
+        text = IncrementalDetokenizer(self.tokenizer, stop_strings)
+        for _, token in stream(self.model, [ids], decoding, ends=lambda row: text.stopped):
+            if piece := text.feed(token):
+                yield piece
+        yield text.finish()
+
+
+class Assistant:
+    """A language model that was tuned to follow instructions, asked in the prompt style that its folder names."""
+
+    def __init__(self, folder: Path) -> None:
+        machine = _machine()
+        (model, self.tokenizer), self.style = files.one_version(
+            folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
+        )
+        self.model = model.to(machine.device)
+
+    def answer(self, instruction: str, input: str = "", max_new_tokens: int = 100) -> str:
+        [answer] = self.answers([(instruction, input)], max_new_tokens)
+        return answer
+
+    def answers(self, questions: Sequence[tuple[str, str]], max_new_tokens: int = 100) -> list[str]:
+        """Of each instruction with its input, some side by side."""
+        given = [self.tokenizer.encode(self.style.prompt(*question)) for question in questions]
+        decoding = SamplingParams(max_new_tokens, stop=self.tokenizer.end_of_text, vocab_size=self.tokenizer.vocab_size)
+        batches = [given[i : i + SIDE_BY_SIDE] for i in range(0, len(given), SIDE_BY_SIDE)]
+        return [
+            answer.response
+            for batch in batches
+            for answer in complete(self.model, self.tokenizer, self.style, batch, decoding)
+        ]
+
+
+class TextClassifier:
+    """The classifier with its tokenizer and the length that it was trained to read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.machine = _machine()
+        self.model, self.tokenizer, self.max_length = folders.load_classifier_with_tokenizer(folder)
+
+    def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
+        """(label, its probability from 0 to 1) for each text."""
+        return [classification.likeliest(row, self.model.labels) for row in self._rows(texts)]
+
+    def distribute(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """For each text, every label with its probability."""
+        return [dict(zip(self.model.labels, row, strict=True)) for row in self._rows(texts)]
+
+    def _rows(self, texts: Sequence[str]) -> list[list[float]]:
+        return classification.probabilities(self.model, self.tokenizer, texts, self.max_length, self.machine)

@@ -1,0 +1,311 @@
+"""Bytes from http and https onto this disk: with retries, resumed after a break, checked, and never more than was allowed.
+
+What is fetched goes into the download cache. A broken download leaves a `.part` there, and a `.seen` with the version that the server
+named: the next attempt, or the next run, resumes only when the file is still the same one. The caller holds the cache entry's lock.
+"""
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from gptmill.core import addresses
+from gptmill.core.errors import GptmillError
+from gptmill.ingest import download_cache
+
+if TYPE_CHECKING:
+    import httpx
+
+ATTEMPTS = 5
+TIMEOUT_SECONDS = 20  # without a single byte
+STALLED_SECONDS = 60  # without a byte more than there was, over all attempts; or with fewer than SLOWEST a second
+SLOWEST = 100  # bytes a second
+CHUNK = 1 << 20
+ADVICE = "Check the network, or point GPTMILL_MIRROR at a folder that has the file."
+PAGES = ("text/html", "application/xhtml+xml")
+ENCODINGS = ("", "identity", "gzip", "x-gzip", "zstd")  # what archives.py unpacks, told by its bytes
+
+
+class DownloadError(Exception):
+    """An address that does not give its file; the text says why. Another one may."""
+
+    may_pass = True  # whether the same address may give it later
+
+
+class ChecksumMismatch(Exception):
+    """What came is not what was expected; the text is its SHA-256. Nothing of it was kept."""
+
+
+class SizeLimitExceeded(Exception):
+    """What comes is more than was allowed. Nothing of it was kept."""
+
+
+class NotFound(DownloadError):
+    """The server answers, and has no such file."""
+
+    may_pass = False
+
+
+class Refused(DownloadError):
+    """What the server offers is not taken, now or later."""
+
+    may_pass = False
+
+
+def mirror() -> Path | str | None:
+    """What is asked before the public addresses: a folder, or an http(s) prefix; None when `GPTMILL_MIRROR` is not set or empty.
+
+    Raises `GptmillError` when it is neither: a mirror that was meant and is not asked would go unnoticed.
+    """
+    said = os.environ.get("GPTMILL_MIRROR", "").strip()
+    kind = addresses.scheme(said)
+    if not said:
+        return None
+    if kind in ("http", "https"):
+        if not (why := addresses.problem(said)):
+            return said.rstrip("/")
+    elif kind not in ("", "file"):
+        why = f"{kind}:// is not known for a mirror"
+    else:
+        try:
+            folder = Path(unquote(said.partition("://")[2]) if kind else said).expanduser()
+            if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK):
+                return folder
+            why = (
+                "it can't be read"
+                if folder.is_dir()
+                else "it is not a folder"
+                if folder.exists()
+                else "there is no such folder"
+            )
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # a name too long or with a NUL, the home of a user that there is not
+            why = f"it can't be used ({getattr(error, 'strerror', None) or error})"
+    raise GptmillError(
+        f"GPTMILL_MIRROR is {addresses.shown(said)}: {why}. Set it to a folder or an http(s) address that has the files, or unset it."
+    )
+
+
+def is_remote(address: str) -> bool:
+    return addresses.scheme(address) in addresses.REMOTE
+
+
+def download(
+    url: str, to: Path, name: str, expected: str | None, limit: int | None, *, refuse_pages: bool = False
+) -> None:
+    """The file at an http(s) address. `expected` is its SHA-256, `limit` bytes are the most that are read. `to` is a locked cache entry.
+
+    Raises `DownloadError` when it can't be had, and `ChecksumMismatch` or `SizeLimitExceeded` when it is not what was expected.
+    """
+    import httpx
+
+    from gptmill.ingest import redirects
+    from gptmill.net import retry
+
+    with download_cache.usable():
+        attempt = _Attempt(url, to, name, expected, limit, refuse_pages)
+        try:
+            retry.retrying(ATTEMPTS, longest_wait=20, enough=attempt.has_stalled)(attempt)
+        except httpx.HTTPStatusError as error:
+            gone = error.response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+            raise (NotFound if gone else DownloadError)(retry.reason(error)) from None
+        except httpx.HTTPError as error:
+            raise DownloadError(retry.reason(error)) from None
+        except redirects.Refused as error:
+            raise Refused(str(error)) from None
+        except httpx.InvalidURL:
+            raise DownloadError("it is no address") from None
+        attempt.part.replace(to)
+        attempt.seen.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Version:
+    """What tells the file whose beginning is here from later ones at the same address."""
+
+    validator: str  # an ETag or a date, as the server wrote it
+    total: int | None  # bytes
+
+    @classmethod
+    def read(cls, path: Path) -> "_Version | None":
+        try:
+            return cls(**json.loads(path.read_text(encoding="ascii")))
+        except (
+            FileNotFoundError,
+            ValueError,
+            TypeError,
+        ):  # none, or not whole: the process was killed while it wrote it
+            return None
+
+
+class _Attempt:
+    """One download; called again after each break."""
+
+    def __init__(
+        self, url: str, to: Path, name: str, expected: str | None, limit: int | None, refuse_pages: bool
+    ) -> None:
+        self.url, self.name, self.expected, self.limit, self.refuse_pages = url, name, expected, limit, refuse_pages
+        self.part, self.seen = to.with_name(to.name + ".part"), to.with_name(to.name + ".seen")
+        self.version = _Version.read(self.seen)
+        if not expected and not self.version:
+            self.forget()  # of another run, and nothing tells whether it is still the same file
+        self.most, self.since = self._have(), time.monotonic()
+
+    def has_stalled(self) -> bool:
+        return time.monotonic() - self.since > STALLED_SECONDS
+
+    def forget(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self.seen.unlink(missing_ok=True)
+        self.version = None
+
+    def _have(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def __call__(self) -> None:
+        import httpx
+
+        from gptmill.ingest import redirects
+
+        have = self._have()
+        if not have or (self.limit is not None and have >= self.limit) or not (self.expected or self.version):
+            self.forget()
+            have = 0
+        headers = {"Accept-Encoding": "identity"}  # so that the bytes that are counted are the file's
+        if have:
+            headers["Range"] = f"bytes={have}-"
+            if self.version:
+                headers["If-Range"] = self.version.validator
+        with redirects.get(self.url, headers, TIMEOUT_SECONDS, pinned=bool(self.expected)) as response:
+            if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+                self._start_over(
+                    "the server has no more than what was there already"
+                )  # which may be whole, or of another file
+            response.raise_for_status()
+            if response.status_code not in (
+                httpx.codes.OK,
+                httpx.codes.PARTIAL_CONTENT,
+            ):  # 202: not ready; 203: changed on the way
+                raise httpx.HTTPStatusError("not the file", request=response.request, response=response)
+            self._refuse_pages(response)
+            if (encoding := response.headers.get("Content-Encoding", "").strip().lower()) not in ENCODINGS:
+                raise Refused(f"the server sends it encoded ({encoding}), although it was asked not to")
+            if response.status_code == httpx.codes.PARTIAL_CONTENT:
+                total = self._resume(response, have)
+            else:
+                have, total = 0, self._start(response)
+            if self.limit is not None and total is not None and total > self.limit:
+                self._give_up_too_large()
+            self._receive(response, have, total)
+
+    def _resume(self, response: "httpx.Response", have: int) -> int:
+        """The file's length, when the answer continues what is here."""
+        place = re.fullmatch(
+            r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", response.headers.get("Content-Range", "").strip()
+        )
+        start, last, total = map(int, place.groups()) if place else (0, 0, 0)
+        if not have or start != have or not start <= last < total:
+            self._start_over("the server sent another part than was asked for")
+        # A server that ignores If-Range sends the rest of whatever file it has now. A hash would tell, later.
+        if not self.expected and (
+            _validator(response) != self.version.validator or self.version.total not in (None, total)
+        ):
+            self._start_over("the server sent a part of another file")
+        return total
+
+    def _start(self, response: "httpx.Response") -> int | None:
+        """The file's length, as far as the server says it. What tells this version of the file from others is kept."""
+        self.forget()  # before `seen` is written: old bytes must not pass for the new file's
+        chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if re.fullmatch(r"\d{1,18}", length) and not chunked else None
+        if total is None and not chunked and not self.expected:
+            raise Refused(
+                "the server says neither how long the file is nor where it ends, so half of it would pass for the whole: "
+                "set its sha256, or download it yourself and use its path"
+            )
+        if validator := _validator(response):
+            self.version = _Version(validator, total)
+            self.seen.write_text(json.dumps(asdict(self.version)), encoding="ascii")
+        return total
+
+    def _receive(self, response: "httpx.Response", have: int, total: int | None) -> None:
+        """The bytes of the answer, put behind those that are here; then the file's length and hash are checked."""
+        import httpx
+        from tqdm import tqdm
+
+        resumed = have > 0
+        with (
+            self.part.open("a+b") as file,
+            tqdm(total=total, initial=have, desc=self.name, unit="B", unit_scale=True, disable=None) as bar,
+        ):
+            for chunk in self._not_too_slow(response.iter_raw()):
+                have += len(chunk)
+                if self.limit is not None and have > self.limit:
+                    self._give_up_too_large()
+                file.write(chunk)
+                bar.update(len(chunk))
+                if have > self.most:
+                    self.most, self.since = have, time.monotonic()
+            # Of the open file, not of a path, and whatever else may have written to it.
+            size = file.seek(0, os.SEEK_END)
+            if size != have or (total is not None and size > total):
+                self._start_over(f"{size:,} bytes are here, {total if total is not None else have:,} were announced")
+            if total is not None and size < total:
+                raise httpx.RemoteProtocolError(f"the server sent {size:,} of the {total:,} bytes that it announced")
+            if self.expected:
+                file.seek(0)
+                if (actual := hashlib.file_digest(file, "sha256").hexdigest()) != self.expected:
+                    if resumed:  # what was here before may be at fault
+                        self._start_over("the parts do not make the file")
+                    self.forget()
+                    raise ChecksumMismatch(actual)
+
+    def _start_over(self, why: str) -> None:
+        """Give up what is here: the next attempt asks for the file from its start."""
+        import httpx
+
+        self.forget()
+        raise httpx.RemoteProtocolError(why)
+
+    def _give_up_too_large(self) -> None:
+        self.forget()
+        raise SizeLimitExceeded
+
+    def _refuse_pages(self, response: "httpx.Response") -> None:
+        if self.refuse_pages and response.headers.get("Content-Type", "").partition(";")[0].strip().lower() in PAGES:
+            raise DownloadError("the server sends a web page (HTML), not data: is it a log-in or an error page?")
+
+    def _not_too_slow(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """A server that sends a byte now and then is no better than one that has stopped."""
+        import httpx
+
+        start, count = time.monotonic(), 0
+        for chunk in chunks:
+            count += len(chunk)
+            yield chunk
+            if (passed := time.monotonic() - start) > STALLED_SECONDS:
+                if count < SLOWEST * passed:
+                    raise httpx.ReadTimeout("too slow")
+                start, count = time.monotonic(), 0
+
+
+def _validator(response: "httpx.Response") -> str:
+    """What no two versions of the file share (RFC 9110 8.8): its ETag unless it is a weak one, or its date; "" when there is neither."""
+    tag, modified, now = (response.headers.get(name, "") for name in ("ETag", "Last-Modified", "Date"))
+    if tag.startswith('"') and tag.isascii():
+        return tag
+    try:  # within the second of a change there may be another one
+        return modified if modified.isascii() and parsedate_to_datetime(modified) < parsedate_to_datetime(now) else ""
+    except (ValueError, TypeError):
+        return ""

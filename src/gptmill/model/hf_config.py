@@ -1,0 +1,148 @@
+"""`config.json` of a Hugging Face GPT-2: what a model folder says of its model, and which such models gptmill builds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gptmill.config.memory import MOST_LAYERS
+from gptmill.core import files
+from gptmill.core.errors import GptmillError, listing
+from gptmill.model.gpt import INIT_STD, NORM_EPSILON, GPTConfig
+
+NAME = "config.json"
+CLASSIFIER = "GPT2ForSequenceClassification"
+
+# What a Hugging Face config may say without making another model of it.
+_BUILT: dict[str, tuple[Any, ...]] = {
+    "model_type": ("gpt2",),
+    "activation_function": ("gelu_new", "gelu_pytorch_tanh", "gelu"),
+    "layer_norm_epsilon": (NORM_EPSILON,),
+    "scale_attn_weights": (True,),
+    "scale_attn_by_inverse_layer_idx": (False,),
+    "add_cross_attention": (False,),
+}
+
+
+_MOST = 1 << 31  # what a damaged file says beyond is not tried
+NO_SIZE = "which no model has"
+NO_DROPOUT = "no share from 0 to below 1"
+
+
+def is_size(key: str, value: Any) -> bool:
+    """Whether a config's value can be a model's number of something."""
+    return type(value) is int and 1 <= value <= (MOST_LAYERS if key.startswith("n_layer") else _MOST)
+
+
+def odd(value: Any) -> str:
+    """A value that is refused, as a message shows it: a file may hold any length of it."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def is_dropout(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1
+
+
+def is_classifier(settings: Mapping[str, Any]) -> bool:
+    """Whether a config is a classifier's. Labels are no sign of one: a language model's config may have them too."""
+    architectures = settings.get("architectures")
+    return isinstance(architectures, list) and CLASSIFIER in architectures
+
+
+def labels(settings: Mapping[str, Any], path: Path) -> list[str]:
+    """A classifier's classes, in the order of its outputs. Raises `GptmillError` when `id2label` does not name each once."""
+    found = settings.get("id2label")
+    if (
+        not isinstance(found, dict)
+        or not found
+        or any(not isinstance(found.get(str(i)), str) for i in range(len(found)))
+    ):
+        raise GptmillError(
+            f"{path}: id2label is {str(found)[:60]!r}, not the name of each class under 0, 1 and so on: get it again"
+        )
+    return [found[str(i)] for i in range(len(found))]
+
+
+def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequence[str] = ()) -> None:
+    """Of a language model, or of a classifier when there are labels. `end_of_text`: the token's id, where a tokenizer is known."""
+    settings: dict[str, Any] = {
+        "architectures": [CLASSIFIER if labels else "GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "vocab_size": config.vocab_size,
+        "n_positions": config.context_length,
+        "n_layer": config.n_layers,
+        "n_head": config.n_heads,
+        "n_embd": config.d_model,
+        "activation_function": "gelu" if config.exact_gelu else "gelu_new",
+        "layer_norm_epsilon": NORM_EPSILON,
+        "initializer_range": INIT_STD,
+        "embd_pdrop": config.dropout,
+        "attn_pdrop": config.dropout,
+        "resid_pdrop": config.dropout,
+        "tie_word_embeddings": config.tie_weights,
+        "qkv_bias": config.qkv_bias,
+        "bos_token_id": end_of_text,
+        "eos_token_id": end_of_text,
+        "pad_token_id": end_of_text,
+        "dtype": "float32",
+    }
+    if labels:
+        settings["id2label"] = {str(i): label for i, label in enumerate(labels)}
+        settings["label2id"] = {label: i for i, label in enumerate(labels)}
+    files.write_json(path, settings)
+
+
+def ends_of_text(path: Path) -> set[int]:
+    """The ids that a config names as the end of a text; none where there is no config. Raises `GptmillError` when it can't be read."""
+    try:
+        ends = files.read_json(path).get("eos_token_id")
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError, AttributeError) as error:
+        raise GptmillError(f"{path} is not readable ({error}): get it again") from None
+    return {end for end in (ends if isinstance(ends, list) else [ends]) if type(end) is int}
+
+
+def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
+    """A GPT-2's config, and all that its file says. Raises `GptmillError` that lists what is missing, odd, or not built by gptmill."""
+    try:
+        settings = files.read_json(path)
+    except FileNotFoundError:
+        raise GptmillError(f"there is no model in {path.parent}: run `make run` (or `dvc repro`) first") from None
+    except (OSError, ValueError) as error:
+        raise GptmillError(f"{path} is not a GPT-2 config ({error})") from None
+    if not isinstance(settings, dict):
+        raise GptmillError(f"{path} is not a GPT-2 config: it holds no object")
+    sizes = {key: settings.get(key) for key in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")}
+    problems = [f"{key} is {odd(value)}, {NO_SIZE}" for key, value in sizes.items() if not is_size(key, value)]
+    if not problems and sizes["n_embd"] % sizes["n_head"]:
+        problems.append(f"n_embd ({sizes['n_embd']}) is no multiple of n_head ({sizes['n_head']})")
+    problems += [
+        f"{key} is {odd(settings[key])}; gptmill builds GPT-2 with {' or '.join(map(repr, known))}"
+        for key, known in _BUILT.items()
+        if key in settings and settings[key] not in known
+    ]
+    if settings.get("n_inner") not in (None, 4 * (sizes["n_embd"] if type(sizes["n_embd"]) is int else 0)):
+        problems.append(f"n_inner is {odd(settings['n_inner'])}; gptmill builds GPT-2 with 4 * n_embd")
+    problems += [
+        f"{key} is {odd(settings[key])}, neither true nor false"
+        for key in ("qkv_bias", "tie_word_embeddings")
+        if type(settings.get(key, True)) is not bool
+    ]
+    dropout = settings.get("resid_pdrop", 0.1)
+    if not is_dropout(dropout):
+        problems.append(f"resid_pdrop is {odd(dropout)}, {NO_DROPOUT}")
+    if problems:
+        raise GptmillError(f"{path} is not a GPT-2 config that gptmill can build:\n" + listing(problems))
+    config = GPTConfig(
+        vocab_size=sizes["vocab_size"],
+        context_length=sizes["n_positions"],
+        n_layers=sizes["n_layer"],
+        n_heads=sizes["n_head"],
+        d_model=sizes["n_embd"],
+        dropout=dropout,
+        qkv_bias=settings.get("qkv_bias", True),
+        tie_weights=settings.get("tie_word_embeddings", True),
+        exact_gelu=settings.get("activation_function") == "gelu",
+    )
+    return config, settings

@@ -1,0 +1,151 @@
+"""Models in and out: `gptmill weights import` and `export`. Finds the source and the tokenizer; `model.importing` does the rest."""
+
+import shutil
+from pathlib import Path
+
+from gptmill.config.schema import GPT2_CONTEXT_LENGTH, GPT2_SIZES, GPT2_VOCAB_SIZE
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
+from gptmill.ingest import sources
+from gptmill.model import folders, hf_config, weights
+from gptmill.model.gpt import GPTConfig
+from gptmill.model.size import measure
+from gptmill.pretrained import detect, export
+from gptmill.text import prompts, tokenizer
+from gptmill.text.tokenizer import Tokenizer
+
+# What people call GPT-2's sizes on Hugging Face's hub.
+_HUB = {"gpt2": "gpt2-124M", "gpt2-medium": "gpt2-355M", "gpt2-large": "gpt2-774M", "gpt2-xl": "gpt2-1558M"}
+
+
+def import_weights(source: str, to: Path, n_heads: int | None = None) -> str:
+    """Make a model folder of a folder, a file or a published GPT-2's name; returns what was found, for people.
+
+    Raises `GptmillError` when it is no whole GPT-2, or `to` is there already; nothing is written then.
+    """
+    export.refuse_if_there(to)
+    found = _find(source, n_heads)
+    words, own, told = _tokenizer(found)
+    end_of_text = words.end_of_text if words else found.settings.get("eos_token_id")
+    with files.atomic(to) as beside:
+        beside.mkdir()
+        detect.write(found, beside, end_of_text)
+        if words and "tokenizer.json" not in own:
+            words.save(beside, found.config.context_length)
+        for name in own:
+            shutil.copyfile(_folder(found) / name, beside / name)
+        if found.path.is_dir() and (found.path / prompts.FILE).exists():
+            prompts.write_style(beside, prompts.style_of(found.path))
+    return f"{found.describe()}\n  tokenizer   {told}\nwritten to {to}"
+
+
+def export_weights(folder: Path, to: Path, form: str) -> str:
+    """Write a model folder as a Hugging Face folder or as the book's `.pth`; returns what was done, for people."""
+    export.refuse_if_there(to)
+    if form == "huggingface":
+        export.to_huggingface(folder, to)
+        return f"{to}: a Hugging Face folder, for transformers, vLLM or llama.cpp's convert_hf_to_gguf.py"
+    model = weights.load(folder)
+    export.to_book(model, to)
+    config = model.config
+    return (
+        f'{to}: a state dict for the book\'s GPTModel with {{"vocab_size": {config.vocab_size}, "context_length": {config.context_length}, '
+        f'"emb_dim": {config.d_model}, "n_heads": {config.n_heads}, "n_layers": {config.n_layers}, "drop_rate": {config.dropout}, '
+        f'"qkv_bias": {config.qkv_bias}}}'
+    )
+
+
+def show_model(name: str) -> str:
+    """Sizes of a model folder or of a published GPT-2, and the memory that they take, for people."""
+    size = gpt2_size(name)
+    if size and not Path(name).exists():
+        config = gpt2_config(size)
+    else:
+        config, _ = files.one_version(Path(name), lambda folder: hf_config.read(folder / hf_config.NAME))
+    sizes = measure(config)
+    rows = {
+        "layers": f"{config.n_layers}",
+        "heads": f"{config.n_heads}, each {config.d_model // config.n_heads} wide",
+        "width": f"{config.d_model}",
+        "vocabulary": f"{config.vocab_size:,}",
+        "context": f"{config.context_length:,} tokens",
+        "output": "tied to the token embedding" if config.tie_weights else "a matrix of its own",
+        "qkv bias": "yes" if config.qkv_bias else "no",
+        "parameters": f"{sizes.parameters:,} ({sizes.embeddings:,} of them in the token and position tables)",
+        "weights": f"{_megabytes(sizes.weights)} in float32, {_megabytes(sizes.weights / 2)} in bf16",
+        "training": f"{_megabytes(sizes.training)} for weights, gradients and AdamW's moments; what a batch computes comes on top",
+        "decoding": f"{_megabytes(sizes.cache_per_token * config.context_length)} of keys and values for a row that fills the context",
+    }
+    return "\n".join([f"{name}: {detect.size_name(config)}", *(f"  {key:<11} {value}" for key, value in rows.items())])
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def gpt2_size(name: str) -> str | None:
+    """The size that a published GPT-2's name means, if it means one: gpt2, openai-community/gpt2-medium, gpt2-355M."""
+    short = name.removeprefix("openai-community/")
+    size = _HUB.get(short, short)
+    return size if size in GPT2_SIZES else None
+
+
+def gpt2_config(size: str) -> GPTConfig:
+    layers, heads, width = GPT2_SIZES[size]
+    return GPTConfig(GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH, layers, heads, width, dropout=0.1)
+
+
+def _find(source: str, n_heads: int | None) -> detect.CheckpointInfo:
+    path, size = Path(source), gpt2_size(source)
+    if size and not path.exists():
+        return detect.detect_format(sources.fetch(sources.GPT2_WEIGHTS[size]), config=gpt2_config(size))
+    if not path.exists() and not path.with_name(f"{path.name}.index").is_file():
+        raise GptmillError(
+            f"{source} is no folder or file here, and none of the models that gptmill downloads by name: {', '.join(_HUB)}, "
+            f"{', '.join(GPT2_SIZES)}, each with openai-community/ before it or not"
+        )
+    return detect.detect_format(path, n_heads)
+
+
+def _folder(found: detect.CheckpointInfo) -> Path:
+    return found.path if found.path.is_dir() else found.path.parent
+
+
+def _tokenizer(found: detect.CheckpointInfo) -> tuple[Tokenizer | None, list[str], str]:
+    """The tokenizer in the weights' folder, else GPT-2's own for a vocabulary of its size; its files there; and what to say of it.
+
+    Raises `GptmillError` when the folder has one that gptmill can't represent: another one would be wrong without a message.
+    """
+    folder = _folder(found)
+    own = [name for name in (*tokenizer.FILES, prompts.TEMPLATE) if (folder / name).exists()]
+    for name, merges in (("tokenizer.json", ""), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
+        if (folder / name).exists():
+            pairs = folder / merges if (folder / merges).is_file() else None
+            try:
+                if name == "vocab.json" and not pairs:
+                    raise GptmillError(f"{folder / name} has no {merges} next to it, so how it merges is not known")
+                for file in own:
+                    if (folder / file).exists():
+                        files.refuse_special(folder / file)
+                words = tokenizer.from_gpt2_files(folder / name, pairs) if merges else tokenizer.load(folder)
+                folders.demand_fitting(words, found.config, folder)
+            except (GptmillError, ValueError) as error:
+                raise GptmillError(
+                    f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}"
+                ) from None
+            rows = found.config.vocab_size - words.vocab_size
+            unused = f"; {rows:,} ids of the model have no token and are never chosen" if rows else ""
+            return words, own, f"{name} from the weights' folder{unused}"
+    if others := [name for name in (*tokenizer.OTHER_KINDS, *own) if (folder / name).exists()]:
+        raise GptmillError(
+            f"{folder} has a tokenizer that gptmill can't represent, in {', '.join(others)} without a tokenizer.json. "
+            f"Weights alone can be imported from a folder without {'it' if len(others) == 1 else 'them'}"
+        )
+    if found.config.vocab_size == GPT2_VOCAB_SIZE:
+        try:
+            return tokenizer.from_gpt2_files(sources.fetch(sources.GPT2_VOCABULARY)), [], "GPT-2's"
+        except GptmillError as error:
+            why = str(error)
+    else:
+        why = f"none lies in the weights' folder, and a vocabulary of {found.config.vocab_size:,} is not GPT-2's"
+    return None, [], f"none ({why}). Put its tokenizer.json into the folder before you generate or classify text"

@@ -1,0 +1,78 @@
+"""Weights for where people want them: the book's names in a `.pth`, or a Hugging Face folder, which ours are already."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gptmill.core import files
+from gptmill.core.errors import GptmillError
+from gptmill.model import hf_config, weights
+from gptmill.model.gpt import GPT
+from gptmill.model.weights import BOOK
+from gptmill.text import tokenizer
+
+
+def to_book(model: GPT, path: Path) -> None:
+    """Write a bare state dict that the book's `GPTModel` of the same config loads, its causal masks included.
+
+    Raises `GptmillError` for a model with another GELU than the book's.
+
+    `torch.save` pickles, as the book does; the file holds nothing but tensors and loads with `weights_only=True`.
+    """
+    if model.config.exact_gelu:
+        raise GptmillError(
+            "the book's GPTModel has GELU in its tanh form, this model has the exact one: export it as huggingface"
+        )
+    with files.atomic(path) as beside:
+        torch.save(book_state_dict(model), beside)
+
+
+def book_state_dict(model: GPT) -> dict[str, Tensor]:
+    config = model.config
+    state = model.trunk.state_dict()
+    # One for all blocks: torch.save writes a tensor that stands under several names once.
+    mask = torch.triu(torch.ones(config.context_length, config.context_length), diagonal=1)
+    named: dict[str, Tensor] = {}
+    for place in weights.places(BOOK, config.n_layers):
+        if place.ours in state:
+            theirs = weights.to_theirs(place, BOOK, state[place.ours].to("cpu", torch.float32))
+            named |= {name: tensor.clone() for name, tensor in zip(place.theirs, theirs, strict=True)}
+    for i in range(config.n_layers):
+        named[BOOK.block.format(i=i) + "att.mask"] = mask
+    named[BOOK.head] = (
+        named["tok_emb.weight"] if config.tie_weights else model.head.weight.detach().to("cpu", torch.float32).clone()
+    )
+    return named
+
+
+# What a model folder may hold, beside adapters, which are in the weights already.
+_FOLDER = (
+    hf_config.NAME, weights.WEIGHTS, *tokenizer.FILES, "prompt_style.json", "chat_template.jinja", "README.md", "lineage.json",
+)  # fmt: skip
+
+
+def to_huggingface(folder: Path, to: Path) -> None:
+    """Copy a model folder, one version of it, once its weights were found to fit its config."""
+
+    def copy(folder: Path) -> None:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        _, settings = hf_config.read(folder / hf_config.NAME)
+        if hf_config.is_classifier(settings):
+            weights.load_classifier(folder)
+        else:
+            weights.load(folder)
+        for name in _FOLDER:
+            if (folder / name).is_file():
+                shutil.copyfile(folder / name, beside / name)
+
+    with files.atomic(to) as beside:
+        files.one_version(folder, copy)
+
+
+def refuse_if_there(path: Path) -> None:
+    """Nothing that a person has is written over. Raises `GptmillError`."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise GptmillError(f"{path} is there already: name another place, or remove it first")

@@ -1,0 +1,39 @@
+"""What MLflow runs to serve a model: models-from-code, so that nothing is pickled. `registry` logs this file with the model's folder."""
+
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from gptmill.inference.generation import SamplingParams
+from gptmill.inference.models import Assistant, TextClassifier, TextGenerator
+
+
+class TextModel(PythonModel):
+    """A column `text` in. Out: `label`, its `probability` and all `probabilities` by label; or `text`."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        kinds = {"classify": TextClassifier, "generate": TextGenerator, "ask": Assistant}
+        self.model = kinds[context.model_config["task"]](Path(context.artifacts["model"]))
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict | None = None
+    ) -> pd.DataFrame:
+        texts = model_input["text"].tolist()
+        if isinstance(self.model, TextClassifier):
+            found = self.model.distribute(texts)
+            labels = [max(probabilities, key=probabilities.__getitem__) for probabilities in found]
+            sure = [probabilities[label] for label, probabilities in zip(labels, found, strict=True)]
+            return pd.DataFrame({"label": labels, "probability": sure, "probabilities": found})
+        if isinstance(self.model, Assistant):
+            return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
+        # As `gptmill generate` does when it is asked for nothing else.
+        words = self.model.tokenizer
+        decoding = SamplingParams(
+            max_new_tokens=100, temperature=0.8, top_k=50, stop=words.end_of_text, vocab_size=words.vocab_size
+        )
+        return pd.DataFrame({"text": ["".join(self.model.stream(text, decoding)) for text in texts]})
+
+
+mlflow.models.set_model(TextModel())

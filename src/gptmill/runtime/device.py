@@ -1,0 +1,77 @@
+"""Where and how exactly torch computes: device, precision, threads, and the same bytes each time."""
+
+import ctypes
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from gptmill.config.compute import ComputeParams
+from gptmill.runtime import ranks
+
+
+@dataclass(frozen=True)
+class Runtime:
+    device: torch.device
+    bf16: bool
+
+    def autocast(self) -> AbstractContextManager:
+        """Matrix products in bf16 within, when that is the precision; weights and sums stay float32."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext()
+
+    def kind(self) -> str:
+        """What the last digits of sums depend on: where they differ between two machines, so may results."""
+        threads = (
+            f", {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+            if self.device.type == "cpu"
+            else ""
+        )
+        processes = f", {ranks.world_size()} processes" if ranks.world_size() > 1 else ""
+        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{threads}{processes}"
+
+
+def setup(params: ComputeParams, seed: int) -> Runtime:
+    """Set torch up for the whole process, and seed it."""
+    if params.threads:
+        torch.set_num_threads(params.threads)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    # It would write each new tensor twice; nothing here reads what it did not write.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    _keep_freed_memory()
+    device = torch.device(_fastest_device() if params.device == "auto" else params.device)
+    if device.type == "cuda":
+        device = torch.device("cuda", ranks.local_rank())
+        torch.cuda.set_device(device)
+    return Runtime(device, bf16=_fast_at_bf16(device) if params.precision == "auto" else params.precision == "bf16")
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what a step frees for the next one, instead of handing pages of zeros back and forth with the kernel."""
+    if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        return
+    M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # from malloc.h
+    for option, size in {M_MMAP_THRESHOLD: 32 << 20, M_TRIM_THRESHOLD: 1 << 30, M_TOP_PAD: 64 << 20}.items():
+        libc.mallopt(option, size)
+
+
+def _fastest_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _fast_at_bf16(device: torch.device) -> bool:
+    """Known, not hoped: CPUs with bf16 dot products, and GPUs from Ampere on."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        has = torch.cpu.get_capabilities()
+        return has.get("avx512_bf16", False) or has.get("amx_bf16", False)
+    return False
+
+
+def settings(params: ComputeParams) -> dict[str, str | int]:
+    """What of the section belongs into a lineage, a cache key and a run in MLflow, by its dotted keys."""
+    return {f"compute.{key}": getattr(params, key) for key in ("device", "precision", "threads")}
