@@ -57,6 +57,7 @@ reproduce: environment
 lint: environment
 	@ruff check .
 	@ruff format --check .
+	@lint-imports
 
 bench: environment
 	@python -m benchmarks.run

@@ -60,7 +60,7 @@ def log_model(folder: Path, task: Task, card: str) -> "ModelInfo":
         page.write_text(card, encoding="utf-8")
         return mlflow.pyfunc.log_model(
             name=folder.name,
-            python_model=str(package / "registry" / "mlflow_model.py"),
+            python_model=str(package / "registry" / "pyfunc.py"),
             artifacts={"model": str(folder), "card": str(page)},
             model_config={"task": task},
             code_paths=[str(package)],

@@ -1,10 +1,9 @@
 """Text to token ids and back: byte pair encoding (Sennrich et al. 2016) on bytes, as GPT-2 does it.
 
-A tokenizer of whole words comes first, to show what byte pairs are good for. In the other, tiktoken encodes, whether the ranks are GPT-2's
-own or were trained on the corpus. On disk it is Hugging Face's `tokenizer.json`, so that whatever loads our models finds it beside them.
+tiktoken encodes, whether the ranks are GPT-2's own or were trained on the corpus. On disk it is Hugging Face's
+`tokenizer.json`, so that whatever loads our models finds it in their folder.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ import tiktoken
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, listing
 
-END_OF_TEXT, UNKNOWN = "<|endoftext|>", "<|unk|>"
+END_OF_TEXT = "<|endoftext|>"
 FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -34,30 +33,6 @@ OTHER_KINDS = (
 
 # How GPT-2 cuts text before it looks for pairs: contractions, words and numbers with the space before them, punctuation, white space.
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
-
-
-class WordTokenizer:
-    """The first rung, for reading: one id for each word or mark that a training text had; any other word is `<|unk|>`.
-
-    What it can't do is why the pipeline uses byte pairs: a word that it never saw is lost, and white space is not kept.
-    """
-
-    _PIECES = re.compile(rf"{re.escape(END_OF_TEXT)}|{re.escape(UNKNOWN)}|\w+(?:['’]\w+)*|[^\w\s]")
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        pieces = {piece for text in texts for piece in self._PIECES.findall(text)} - {END_OF_TEXT, UNKNOWN}
-        self.words = [*sorted(pieces), END_OF_TEXT, UNKNOWN]
-        self.ids = {word: i for i, word in enumerate(self.words)}
-        self.vocab_size = len(self.words)
-        self.end_of_text, self.unknown = self.ids[END_OF_TEXT], self.ids[UNKNOWN]
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of a text; `<|endoftext|>` within it is the one token that stands between documents."""
-        return [self.ids.get(piece, self.unknown) for piece in self._PIECES.findall(text)]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Words with a space between, none before a closing mark. Not always the text that was encoded."""
-        return re.sub(r" ([.,;:!?)\]}’”])", r"\1", " ".join(self.words[i] for i in ids))
 
 
 class Tokenizer:
