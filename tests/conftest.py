@@ -157,7 +157,7 @@ def prefect_server(tmp_path_factory) -> Iterator[str]:
     from gptmill.commands import servers
 
     folder = tmp_path_factory.mktemp("prefect")
-    server = servers.prefect(servers.free_port())
+    server = servers.prefect(servers.free_port(), project=ROOT)
     environment = os.environ | {"PREFECT_HOME": str(folder), "PREFECT_LOGGING_SERVER_LEVEL": "WARNING", "NO_COLOR": "1"}
     with servers.running(server, environment=environment, log=folder / "server.log"):
         yield server.settings["PREFECT_API_URL"]

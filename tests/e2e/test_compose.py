@@ -67,7 +67,7 @@ def test_nothing_is_open_but_to_this_machine():
 
 def test_servers_answer_to_their_names_and_to_no_other():
     prefect, mlflow = SERVICES["prefect"], SERVICES["mlflow"]
-    assert prefect["command"][:3] == ["uvicorn", "--factory", "gptmill.commands.guard:prefect"]
+    assert prefect["command"][:3] == ["uvicorn", "--factory", "pipelines.guard:prefect"]
     assert prefect["environment"]["GPTMILL_ALLOWED_HOSTS"].split(",")[0] == "prefect"
     assert "--allowed-hosts=mlflow:5000,127.0.0.1:*,localhost:*" in mlflow["command"]
     assert not [word for word in mlflow["command"] if "cors" in word or "disable-security" in word]

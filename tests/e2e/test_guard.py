@@ -7,8 +7,9 @@ import httpx
 import pytest
 from httpx import ASGITransport
 
-from gptmill.commands import guard, servers
-from gptmill.commands.guard import Guard
+from gptmill.commands import servers
+from pipelines import guard
+from pipelines.guard import Guard
 
 PORT = 4200
 
@@ -134,6 +135,6 @@ def test_prefects_server_refuses_what_a_web_page_sends(prefect_server, headers):
 def test_every_server_of_ours_is_started_behind_a_guard(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for temporary in (False, True):
-        assert "gptmill.commands.guard:prefect" in servers.prefect(4200, temporary=temporary).arguments
+        assert "pipelines.guard:prefect" in servers.prefect(4200, temporary=temporary).arguments
     given = servers.mlflow(5000).arguments
     assert given[given.index("--allowed-hosts") + 1] == "127.0.0.1:5000,localhost:5000"

@@ -61,13 +61,13 @@ def mlflow(port: int) -> Server:
     return Server("MLflow", arguments, f"http://{HOST}:{port}", f"http://{HOST}:{port}/health", settings)
 
 
-def prefect(port: int, *, temporary: bool = False) -> Server:
+def prefect(port: int, *, temporary: bool = False, project: Path = Path()) -> Server:
     """Prefect's, behind `guard`. Its page asks port 4200 unless it is told, whatever the server's own.
 
     A `temporary` one serves a single run: it has no pages, and keeps no schedules.
     """
     api = f"http://{HOST}:{port}/api"
-    arguments = ("uvicorn", "--factory", "gptmill.commands.guard:prefect")
+    arguments = ("uvicorn", "--app-dir", str(project.absolute()), "--factory", "pipelines.guard:prefect")
     arguments += ("--host", HOST, "--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "1")
     settings = {"PREFECT_API_URL": api, "PREFECT_UI_API_URL": api}
     if temporary:

@@ -3,7 +3,7 @@
 Prefect itself answers any Host and any Origin. So a web page that a person has open elsewhere could start a run with a command of its own
 (cross-site request forgery), or read what is there under a name of its own that leads to 127.0.0.1 (DNS rebinding).
 
-uvicorn --factory gptmill.commands.guard:prefect --host 127.0.0.1 --port 4200          # what `make ui` and compose.yaml start
+uvicorn --factory pipelines.guard:prefect --host 127.0.0.1 --port 4200          # what `make ui` and compose.yaml start
 """
 
 import os
