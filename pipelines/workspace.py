@@ -26,7 +26,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gptmill import config as params_file
-from gptmill.config import profiles, safe_yaml
+from gptmill.config import profiles, renamed, safe_yaml
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
 from gptmill.tracking import run_tags
@@ -100,6 +100,7 @@ def parameters(root: Path, profile: str | None, overrides: Sequence[str]) -> str
         section = values
         for part in sections:
             section = _within(section, part)
+        name = renamed.key_in(section, name) if isinstance(section, Mapping) else name
         if not equals or not isinstance(section, Mapping) or name not in section or isinstance(section[name], Mapping):
             raise GptmillError(
                 f"{override} overrides nothing: give a key of params.yaml and its value, as in base.epochs=3{_near(key, root)}"

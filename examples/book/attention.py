@@ -76,7 +76,7 @@ class MultiHeadAttention(nn.Module):
         self.key = nn.Linear(d_model, d_model, bias=qkv_bias)
         self.value = nn.Linear(d_model, d_model, bias=qkv_bias)
         self.dropout = nn.Dropout(dropout)
-        self.projection = nn.Linear(d_model, d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
@@ -88,7 +88,7 @@ class MultiHeadAttention(nn.Module):
         scores = q @ k.mT / k.shape[-1] ** 0.5  # (B, H, T, T)
         weights = self.dropout(scores.masked_fill(future(T, x.device), -torch.inf).softmax(dim=-1))
         heads = (weights @ v).transpose(1, 2).reshape(B, T, C)
-        return self.projection(heads)
+        return self.out_proj(heads)
 
 
 def future(T: int, device: torch.device) -> Tensor:

@@ -30,10 +30,14 @@ from pipelines.workspace import Workspace
 def test_overrides_change_their_keys_and_no_other_byte(project):
     before = (project / "params.yaml").read_text()
     text = workspace.parameters(
-        project, None, ["base.epochs=7", "classifier.lora.layers=[qkv]", "data.corpus.licence='a: b'"]
+        project, None, ["base.epochs=7", "classifier.lora.target_modules=[qkv]", "data.corpus.licence='a: b'"]
     )
     changed = [(a, b) for a, b in zip(before.splitlines(), text.splitlines(), strict=True) if a != b]
-    assert [b.partition("  #")[0].strip() for _, b in changed] == ["licence: 'a: b'", "epochs: 7", "layers: [qkv]"]
+    assert [b.partition("  #")[0].strip() for _, b in changed] == [
+        "licence: 'a: b'",
+        "epochs: 7",
+        "target_modules: [qkv]",
+    ]
     assert (project / "params.yaml").read_text() == before
 
 

@@ -75,8 +75,8 @@ def test_the_textbook_computes_what_our_model_computes(make_gpt):
         pairs = [(theirs.norm, "final_norm")]
         for i, block in enumerate(theirs.blocks):
             pairs += [(block.norm1, f"blocks.{i}.attention_norm"), (block.norm2, f"blocks.{i}.feed_forward_norm")]
-            linear = {block.attention.out: "attention.projection", block.feed_forward[0]: "feed_forward.expand"}
-            for layer, name in (linear | {block.feed_forward[2]: "feed_forward.contract"}).items():
+            linear = {block.attention.out: "attention.out_proj", block.feed_forward[0]: "feed_forward.up_proj"}
+            for layer, name in (linear | {block.feed_forward[2]: "feed_forward.down_proj"}).items():
                 layer.weight.copy_(state[f"blocks.{i}.{name}.weight"])
                 layer.bias.copy_(state[f"blocks.{i}.{name}.bias"])
             parts = (block.attention.query, block.attention.key, block.attention.value)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gptmill.config import safe_yaml
+from gptmill.config import renamed, safe_yaml
 from gptmill.config.explaining import explain, missing
 from gptmill.config.schema import Params
 from gptmill.core import paths
@@ -23,9 +23,9 @@ def load(path: Path = paths.PARAMS) -> Params:
 
 
 def read(path: Path) -> Any:
-    """What a YAML file holds. Raises `GptmillError` when it can't be read."""
+    """What a params file or a profile holds, under today's names. Raises `GptmillError` when it can't be read."""
     try:
-        return safe_yaml.read(path)
+        return renamed.current(safe_yaml.read(path), path)
     except FileNotFoundError:
         raise GptmillError(
             f"{path} is not here. Run gptmill from the project's root, or bring it back: gptmill params use sample"
@@ -52,7 +52,7 @@ def parse(text: str) -> Params:
     """Params from a text that was checked before."""
     from ruamel.yaml import YAML
 
-    return Params.model_validate(YAML(typ="safe", pure=True).load(text))
+    return Params.model_validate(renamed.current(YAML(typ="safe", pure=True).load(text), paths.PARAMS))
 
 
 def describe(params: Params) -> Iterator[tuple[str, Any, str]]:

@@ -209,15 +209,15 @@ class LoRAParams(Section):
     )
     alpha: Annotated[float, Field(gt=0)] = Field(16.0, description="what an adapter adds is scaled by alpha / rank")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of an adapter's input, in training")
-    layers: Annotated[list[Literal["qkv", "projection", "expand", "contract"]], Field(min_length=1)] = Field(
-        ["qkv", "projection", "expand", "contract"],
-        description="which layers of each block get an adapter: qkv and projection (attention), expand and contract (feed-forward)",
+    target_modules: Annotated[list[Literal["qkv", "out_proj", "up_proj", "down_proj"]], Field(min_length=1)] = Field(
+        ["qkv", "out_proj", "up_proj", "down_proj"],
+        description="layers of each block that get an adapter: qkv, out_proj (attention), up_proj, down_proj (feed-forward)",
     )
 
     @model_validator(mode="after")
-    def _each_layer_once(self) -> Self:
-        if len(set(self.layers)) < len(self.layers):
-            raise ValueError(f"layers ({', '.join(self.layers)}) must name each layer once")
+    def _each_module_once(self) -> Self:
+        if len(set(self.target_modules)) < len(self.target_modules):
+            raise ValueError(f"target_modules ({', '.join(self.target_modules)}) must name each layer once")
         return self
 
 

@@ -65,8 +65,8 @@ class Decoder:
                 heads = scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype), attn_mask=mask, is_causal=causal)
             else:
                 heads = attend_to_cache(q, keys, values, mask)
-            x = x + block.projection(heads.transpose(1, 2).reshape(B, -1, C).to(x.dtype))
-            x = x + block.contract(block.expand(block.feed_forward_norm(x)))
+            x = x + block.out_proj(heads.transpose(1, 2).reshape(B, -1, C).to(x.dtype))
+            x = x + block.down_proj(block.up_proj(block.feed_forward_norm(x)))
         return self._head(trunk.final_norm(x[:, -1]))
 
 
@@ -156,10 +156,10 @@ class _Block(NamedTuple):
 
     attention_norm: Layer
     qkv: Layer
-    projection: Layer
+    out_proj: Layer
     feed_forward_norm: Layer
-    expand: Layer  # with the activation
-    contract: Layer
+    up_proj: Layer  # with the activation
+    down_proj: Layer
 
     @classmethod
     def of(cls, block: Block, half: bool) -> "_Block":
@@ -167,10 +167,10 @@ class _Block(NamedTuple):
         return cls(
             attention_norm=block.attention_norm,
             qkv=_layer(attention.qkv, half),
-            projection=_layer(attention.projection, half),
+            out_proj=_layer(attention.out_proj, half),
             feed_forward_norm=block.feed_forward_norm,
-            expand=_layer(feed_forward.expand, half, feed_forward.activation),
-            contract=_layer(feed_forward.contract, half),
+            up_proj=_layer(feed_forward.up_proj, half, feed_forward.activation),
+            down_proj=_layer(feed_forward.down_proj, half),
         )
 
 

@@ -20,26 +20,26 @@ class Attention(nn.Module):
         self.n_heads = n_heads
         self.dropout = dropout
         self.qkv = nn.Linear(d_model, 3 * d_model, bias=qkv_bias)
-        self.projection = nn.Linear(d_model, d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         B, T, C = x.shape
         qkv = self.qkv(x)
         if self._short_in_bf16(qkv):
-            return self.projection(fused.CausalAttention.apply(qkv, self.n_heads))
+            return self.out_proj(fused.CausalAttention.apply(qkv, self.n_heads))
         q, k, v = qkv.view(B, T, 3, self.n_heads, C // self.n_heads).permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
         heads = scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=self.dropout if self.training else 0.0)
-        return self.projection(heads.transpose(1, 2).reshape(B, T, C))
+        return self.out_proj(heads.transpose(1, 2).reshape(B, T, C))
 
-    def at(self, x: Tensor, last: Tensor) -> Tensor:
+    def forward_last_token(self, x: Tensor, last: Tensor) -> Tensor:
         """(B, T, C) and (B,) places -> (B, 1, C): what `forward` gives there, and nothing of what it gives elsewhere."""
         B, T, C = x.shape
         q, k, v = self.qkv(x).view(B, T, 3, self.n_heads, C // self.n_heads).permute(2, 0, 3, 1, 4)
         q = q[torch.arange(B, device=x.device), :, last].unsqueeze(2)  # (B, H, 1, D)
         seen = (torch.arange(T, device=x.device) <= last[:, None])[:, None, None]  # (B, 1, 1, T)
         heads = scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=self.dropout if self.training else 0.0)
-        return self.projection(heads.transpose(1, 2).reshape(B, 1, C))
+        return self.out_proj(heads.transpose(1, 2).reshape(B, 1, C))
 
     def _short_in_bf16(self, qkv: Tensor) -> bool:
         """Where torch's kernel is slow, and what it saves in memory is little."""

@@ -38,12 +38,12 @@ class FeedForward(nn.Module):
 
     def __init__(self, d_model: int, exact_gelu: bool = False) -> None:
         super().__init__()
-        self.expand = nn.Linear(d_model, 4 * d_model)
+        self.up_proj = nn.Linear(d_model, 4 * d_model)
         self.activation = nn.GELU(approximate="none" if exact_gelu else "tanh")
-        self.contract = nn.Linear(4 * d_model, d_model)
+        self.down_proj = nn.Linear(4 * d_model, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.contract(self.activation(self.expand(x)))
+        return self.down_proj(self.activation(self.up_proj(x)))
 
 
 class Block(nn.Module):
@@ -59,10 +59,10 @@ class Block(nn.Module):
         x = x + self.dropout(self.attention(self.attention_norm(x)))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
-    def at(self, x: Tensor, last: Tensor) -> Tensor:
+    def forward_last_token(self, x: Tensor, last: Tensor) -> Tensor:
         """(B, T, C) and (B,) places -> (B, C): what `forward` gives there, for a small part of the work."""
         here = x[torch.arange(len(x), device=x.device), last].unsqueeze(1)
-        here = here + self.dropout(self.attention.at(self.attention_norm(x), last))
+        here = here + self.dropout(self.attention.forward_last_token(self.attention_norm(x), last))
         return (here + self.dropout(self.feed_forward(self.feed_forward_norm(here)))).squeeze(1)
 
 
@@ -83,7 +83,7 @@ class Backbone(nn.Module):
         self.apply(_initialise)
         # Each block adds to the residual stream twice; scaling what it adds keeps the sum's variance as at depth one (GPT-2, section 2.3).
         for block in self.blocks:
-            for layer in (block.attention.projection, block.feed_forward.contract):
+            for layer in (block.attention.out_proj, block.feed_forward.down_proj):
                 nn.init.normal_(layer.weight, std=INIT_STD / (2 * config.n_layers) ** 0.5)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -187,7 +187,7 @@ class GPTClassifier(nn.Module):
 
     def _last(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, C) before the last block -> (B, C): of the last block, only what each row's last token becomes is needed."""
-        return self.trunk.final_norm(self.trunk.blocks[-1].at(x, lengths - 1))
+        return self.trunk.final_norm(self.trunk.blocks[-1].forward_last_token(x, lengths - 1))
 
     def freeze_all_but(self, trainable: Literal["head", "last_block", "all"]) -> None:
         """Let only the head learn, or the last block and the final norm with it (the book's choice), or everything."""

@@ -56,7 +56,7 @@ def attach(model: GPT | GPTClassifier, settings: LoRAParams) -> None:
     """Freeze the model and put an adapter beside each layer that the settings name; those learn, and a classifier's new head with them."""
     model.requires_grad_(False)
     for block in model.trunk.blocks:
-        for layer in settings.layers:
+        for layer in settings.target_modules:
             owner, name = _owner(block, layer)
             setattr(owner, name, LoRALinear(getattr(owner, name), settings.rank, settings.alpha, settings.dropout))
     if isinstance(model, GPTClassifier):
@@ -130,7 +130,7 @@ def load(model: GPT | GPTClassifier, folder: Path) -> None:
         rank, alpha, targets = config["r"], config["lora_alpha"], set(config["target_modules"])
         layers = [layer for layer, target in _TARGETS.items() if {target, target.split(".")[1]} & targets]
         settings = LoRAParams(
-            rank=rank, alpha=float(alpha), dropout=float(config.get("lora_dropout", 0)), layers=layers
+            rank=rank, alpha=float(alpha), dropout=float(config.get("lora_dropout", 0)), target_modules=layers
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise GptmillError(
@@ -182,9 +182,9 @@ def _read(folder: Path) -> tuple[Any, dict[str, Tensor]]:
 # What our params call a layer, and Hugging Face.
 _OURS = {
     "qkv": "attention.qkv",
-    "projection": "attention.projection",
-    "expand": "feed_forward.expand",
-    "contract": "feed_forward.contract",
+    "out_proj": "attention.out_proj",
+    "up_proj": "feed_forward.up_proj",
+    "down_proj": "feed_forward.down_proj",
 }
 _TARGETS = {
     layer: next(name.huggingface for name in weights.BLOCK if name.ours == f"{ours}.weight").removesuffix(".weight")

@@ -46,14 +46,14 @@ BLOCK = [
     Name("attention_norm.bias", "ln_1.bias", "ln_1/b", "norm1.shift"),
     Name("attention.qkv.weight", "attn.c_attn.weight", "attn/c_attn/w", "att.W_{part}.weight", matrix=True),
     Name("attention.qkv.bias", "attn.c_attn.bias", "attn/c_attn/b", "att.W_{part}.bias"),
-    Name("attention.projection.weight", "attn.c_proj.weight", "attn/c_proj/w", "att.out_proj.weight", matrix=True),
-    Name("attention.projection.bias", "attn.c_proj.bias", "attn/c_proj/b", "att.out_proj.bias"),
+    Name("attention.out_proj.weight", "attn.c_proj.weight", "attn/c_proj/w", "att.out_proj.weight", matrix=True),
+    Name("attention.out_proj.bias", "attn.c_proj.bias", "attn/c_proj/b", "att.out_proj.bias"),
     Name("feed_forward_norm.weight", "ln_2.weight", "ln_2/g", "norm2.scale"),
     Name("feed_forward_norm.bias", "ln_2.bias", "ln_2/b", "norm2.shift"),
-    Name("feed_forward.expand.weight", "mlp.c_fc.weight", "mlp/c_fc/w", "ff.layers.0.weight", matrix=True),
-    Name("feed_forward.expand.bias", "mlp.c_fc.bias", "mlp/c_fc/b", "ff.layers.0.bias"),
-    Name("feed_forward.contract.weight", "mlp.c_proj.weight", "mlp/c_proj/w", "ff.layers.2.weight", matrix=True),
-    Name("feed_forward.contract.bias", "mlp.c_proj.bias", "mlp/c_proj/b", "ff.layers.2.bias"),
+    Name("feed_forward.up_proj.weight", "mlp.c_fc.weight", "mlp/c_fc/w", "ff.layers.0.weight", matrix=True),
+    Name("feed_forward.up_proj.bias", "mlp.c_fc.bias", "mlp/c_fc/b", "ff.layers.0.bias"),
+    Name("feed_forward.down_proj.weight", "mlp.c_proj.weight", "mlp/c_proj/w", "ff.layers.2.weight", matrix=True),
+    Name("feed_forward.down_proj.bias", "mlp.c_proj.bias", "mlp/c_proj/b", "ff.layers.2.bias"),
 ]
 QKV_BIAS, HEAD = "attention.qkv.bias", "head.weight"
 

@@ -30,7 +30,7 @@ CHANGES = {
     "instruct": {
         "epochs": 3,
         "evaluations": 9,
-        "lora": {"rank": 4, "alpha": 8.0, "dropout": 0.1, "layers": ["qkv", "expand"]},
+        "lora": {"rank": 4, "alpha": 8.0, "dropout": 0.1, "target_modules": ["qkv", "up_proj"]},
     },
     "compute": {"checkpoint_minutes": 0},
 }

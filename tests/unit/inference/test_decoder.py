@@ -49,7 +49,7 @@ def test_in_bf16_it_reads_nearly_so(make_gpt, kind, rows, packed, monkeypatch):
 
 def test_adapters_count_in_bf16_too(make_gpt):
     model = make_gpt()
-    lora.attach(model, LoRAParams(rank=4, alpha=8.0, dropout=0.0, layers=["qkv", "expand"]))
+    lora.attach(model, LoRAParams(rank=4, alpha=8.0, dropout=0.0, target_modules=["qkv", "up_proj"]))
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith(".B"):

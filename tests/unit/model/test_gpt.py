@@ -105,7 +105,7 @@ def test_weights_start_as_gpt2s_do():
         elif "norm" in name:
             assert (weight == 1).all(), name
         else:
-            into_residual = name.endswith(("projection.weight", "contract.weight"))
+            into_residual = name.endswith(("out_proj.weight", "down_proj.weight"))
             assert weight.std().item() == pytest.approx(0.02 / math.sqrt(2 * 8) if into_residual else 0.02, rel=0.06), (
                 name
             )

@@ -16,14 +16,14 @@ from gptmill.text import tokenizer
 
 WORDS = tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 280)
 CONFIG = GPTConfig(WORDS.vocab_size, 32, 3, 2, 24)
-ALL = ["qkv", "projection", "expand", "contract"]
+ALL = ["qkv", "out_proj", "up_proj", "down_proj"]
 ROWS = torch.randint(WORDS.vocab_size, (3, 20), generator=torch.Generator().manual_seed(0))
 LENGTHS = torch.tensor([20, 7, 13])
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
 
 def settings_of(layers: list[str] = ALL, rank: int = 4, dropout: float = 0.0) -> LoRAParams:
-    return LoRAParams(rank=rank, alpha=12.0, dropout=dropout, layers=layers)
+    return LoRAParams(rank=rank, alpha=12.0, dropout=dropout, target_modules=layers)
 
 
 def adapted(model: GPT | GPTClassifier, settings: LoRAParams) -> GPT | GPTClassifier:
@@ -52,7 +52,7 @@ def test_an_adapter_starts_as_nothing():
     assert torch.equal(model(ROWS), before)
 
 
-@pytest.mark.parametrize("layers", [ALL, ["qkv"], ["expand", "projection"]])
+@pytest.mark.parametrize("layers", [ALL, ["qkv"], ["up_proj", "out_proj"]])
 def test_merged_is_unmerged(layers):
     model = adapted(language_model(), settings_of(layers))
     plain, unmerged = language_model()(ROWS), model(ROWS)
@@ -65,12 +65,12 @@ def test_merged_is_unmerged(layers):
 
 def test_only_adapters_and_a_new_head_learn():
     model = classifier()
-    lora.attach(model, settings_of(["qkv", "contract"], rank=2))
+    lora.attach(model, settings_of(["qkv", "down_proj"], rank=2))
     learns = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert learns == {"head.weight"} | {
         f"trunk.blocks.{i}.{layer}.{part}"
         for i in range(3)
-        for layer in ("attention.qkv", "feed_forward.contract")
+        for layer in ("attention.qkv", "feed_forward.down_proj")
         for part in "AB"
     }
     before = {name: weight.clone() for name, weight in model.named_parameters()}
@@ -88,7 +88,7 @@ def test_dropout_is_of_training_alone():
     assert not torch.equal(model.train()(ROWS), model(ROWS))
 
 
-@pytest.mark.parametrize("layers", [ALL, ["qkv"], ["projection"], ["contract", "expand"]])
+@pytest.mark.parametrize("layers", [ALL, ["qkv"], ["out_proj"], ["down_proj", "up_proj"]])
 def test_peft_reads_the_adapter_and_gives_the_same_logits(tmp_path: Path, layers):
     weights.save(language_model(), WORDS, tmp_path / "base")
     model = adapted(language_model(), settings_of(layers))
@@ -117,7 +117,7 @@ def test_peft_reads_a_classifiers_adapter_with_its_head(tmp_path: Path):
 
 
 def test_what_was_written_is_read_again(tmp_path: Path):
-    model = adapted(language_model(), settings_of(["expand", "qkv"]))
+    model = adapted(language_model(), settings_of(["up_proj", "qkv"]))
     lora.Adapter.of(model).write(tmp_path / "adapter")
     again = language_model()
     lora.load(again, tmp_path / "adapter")

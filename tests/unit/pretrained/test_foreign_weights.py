@@ -105,7 +105,7 @@ def test_a_name_with_and_without_its_wrapper_is_refused(model, tmp_path):
 def test_query_key_and_value_of_the_book_in_one_matrix(model, tmp_path):
     state = {name: tensor for name, tensor in export.book_state_dict(model).items() if ".att." not in name}
     for i, block in enumerate(model.trunk.blocks):
-        for ours, theirs in ((block.attention.qkv, "qkv"), (block.attention.projection, "proj")):
+        for ours, theirs in ((block.attention.qkv, "qkv"), (block.attention.out_proj, "proj")):
             state |= {f"trf_blocks.{i}.att.{theirs}.{name}": tensor for name, tensor in ours.state_dict().items()}
     logits, _ = imported(state, tmp_path)
     torch.testing.assert_close(logits, model(TOKENS))
@@ -268,7 +268,7 @@ def test_loading_nan_or_infinity_is_refused(folder, make_gpt, words):
 def test_an_adapter_of_nan_or_of_a_rank_of_its_own_is_refused(make_gpt, tmp_path):
     import json
 
-    settings = LoRAParams(rank=2, alpha=4.0, dropout=0.0, layers=["qkv"])
+    settings = LoRAParams(rank=2, alpha=4.0, dropout=0.0, target_modules=["qkv"])
     model = make_gpt()
     lora.attach(model, settings)
     lora.Adapter.of(model).write(tmp_path)

@@ -31,7 +31,7 @@ def _gpt(dropout: float) -> GPT:
 
 def _adapted(dropout: float) -> GPT:
     model = _gpt(dropout)
-    lora.attach(model, LoRAParams(rank=2, alpha=4.0, dropout=dropout, layers=["qkv", "expand"]))
+    lora.attach(model, LoRAParams(rank=2, alpha=4.0, dropout=dropout, target_modules=["qkv", "up_proj"]))
     return model
 
 

@@ -60,7 +60,7 @@ def test_each_text_goes_through_the_frozen_part_once(make_gpt, training, cpu, tr
     calls = []
     monkeypatch.setattr(
         GPTClassifier,
-        "frozen",
+        "features",
         lambda self, tokens, plain=GPTClassifier.features: calls.append(tokens) or plain(self, tokens),
     )
     trained(model, FrozenClassification.of(TASK, model, cpu, keep=True), training, cpu)
@@ -100,4 +100,4 @@ def test_the_last_block_at_the_last_token_is_the_whole_block_there(make_gpt):
     model = classifier(make_gpt, "all").eval()
     block, x = model.trunk.blocks[-1], torch.randn(3, 6, 16, generator=torch.Generator().manual_seed(0))
     last = torch.tensor([5, 0, 3])
-    torch.testing.assert_close(block.at(x, last), block(x)[torch.arange(3), last], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(block.forward_last_token(x, last), block(x)[torch.arange(3), last], rtol=1e-5, atol=1e-5)

@@ -98,9 +98,7 @@ def test_rung_5_is_rung_4_and_a_projection(bias, heads):
             torch.cat([p.weight for p in parts]),
             torch.cat([p.bias for p in parts]) if bias else None,
         )
-    left = outputs_and_gradients(
-        lambda x: multi.projection(stacked(x)), x, [head.query.weight for head in stacked.heads]
-    )
+    left = outputs_and_gradients(lambda x: multi.out_proj(stacked(x)), x, [head.query.weight for head in stacked.heads])
     right = outputs_and_gradients(multi, x, [multi.query.weight])
     assert_all_close([*left[:2], torch.cat(left[2:])], right)
 
@@ -116,9 +114,9 @@ def test_rung_6_is_rung_5_with_one_matrix_for_three(bias, heads, T):
     )
     three = [multi.query, multi.key, multi.value]
     copy(fused.qkv, torch.cat([p.weight for p in three]), torch.cat([p.bias for p in three]) if bias else None)
-    copy(fused.projection, multi.projection.weight, multi.projection.bias)
-    left = outputs_and_gradients(multi, x, [*(p.weight for p in three), *multi.projection.parameters()])
-    right = outputs_and_gradients(fused, x, [fused.qkv.weight, *fused.projection.parameters()])
+    copy(fused.out_proj, multi.out_proj.weight, multi.out_proj.bias)
+    left = outputs_and_gradients(multi, x, [*(p.weight for p in three), *multi.out_proj.parameters()])
+    right = outputs_and_gradients(fused, x, [fused.qkv.weight, *fused.out_proj.parameters()])
     assert_all_close([*left[:2], torch.cat(left[2:5]), *left[5:]], right)
 
 
