@@ -51,7 +51,7 @@ class Seen:
 
 PAGES: dict[str, Callable[[], str]] = {
     "report": lambda: page.render(hostile.report()),
-    "report of four classes, extended": lambda: page.render(hostile.report(4), hostile.besides()),
+    "report of four classes, extended": lambda: page.render(hostile.report(4), hostile.external()),
     "data card": lambda: cards.render(hostile.card()),
 }
 

@@ -3,7 +3,7 @@
 from gptmill.report import inputs
 from gptmill.report.card_inputs import Card, Contents, Example, Findings, Limit, Quarantine, Row
 from gptmill.report.card_inputs import Source as CardSource
-from gptmill.report.external import Agreement, Outside, Promotion
+from gptmill.report.external import Agreement, External, Promotion
 from gptmill.report.lengths import Lengths
 
 SCRIPT = "<script>document.title = 'taken over'</script>"
@@ -111,7 +111,7 @@ def report(classes: int = 2) -> inputs.Inputs:
     )  # fmt: skip
 
 
-def besides() -> Outside:
+def external() -> External:
     texts = HOSTILE[:3]
     figures = {"challenger": 0.75, "champion": 0.5, "difference": 0.25, **dict.fromkeys(texts, 0.5)}
     promotions = [
@@ -127,7 +127,7 @@ def besides() -> Outside:
         "pearson_high": None,
     }
     agreement = Agreement(judge=texts[0], against=texts[2], file=texts[2], note=texts[0], judged=110, failed=0, **kappa)
-    return Outside(promotions, agreement)
+    return External(promotions, agreement)
 
 
 def card() -> Card:

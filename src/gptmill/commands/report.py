@@ -9,8 +9,8 @@ def report() -> None:
     from gptmill.report import external, inputs, page
 
     paths.require_root()
-    besides = external.read()
-    files.write_text(paths.EXTENDED_REPORT, page.render(inputs.read(), besides))
-    agreement = "an agreement of the judge" if besides.agreement else "no agreement of the judge"
-    decisions = f"promotion decisions: {len(besides.promotions)}"
+    extras = external.read()
+    files.write_text(paths.EXTENDED_REPORT, page.render(inputs.read(), extras))
+    agreement = "an agreement of the judge" if extras.agreement else "no agreement of the judge"
+    decisions = f"promotion decisions: {len(extras.promotions)}"
     say(f"{paths.EXTENDED_REPORT}: {paths.REPORT.name} with {agreement}; {decisions}")

@@ -41,7 +41,7 @@ def measure(judge: Judge, path: Path, column: str) -> dict[str, Any]:
     }
     if not cross_validated:
         return found | agreement(scores, given) | {"in_sample": None}
-    from tools.fit_reference_judge import FOLDS, Examples
+    from gptmill.evaluation.judges.reference_fit import FOLDS, Examples
 
     held_out = Examples(records, given_scores(records, fitted_on["column"], path)).out_of_fold().tolist()
     found["note"] = (

@@ -160,14 +160,14 @@ def _refuse_change(wanted: SourceSpec, fetched: Fetched, before: dict[str, Any] 
 
 def _fetch(wanted: SourceSpec, scratch: Path) -> Fetched:
     """From the first address that can be had. Raises `GptmillError` that says why each of them could not."""
-    failed, may_pass = [], False
+    failed, transient = [], False
     for address in wanted.urls:
         try:
             fetched = _fetch_local(wanted, address) if is_local(address) else _fetch_remote(wanted, address, scratch)
             _refuse_pages(fetched)
         except download.DownloadError as problem:
             failed.append(f"{addresses.shown(address)}: {problem}")
-            may_pass |= not is_local(address) and problem.may_pass
+            transient |= not is_local(address) and problem.is_transient
             continue
         except download.ChecksumMismatch as actual:
             raise _differs(wanted, address, str(actual)) from None
@@ -182,7 +182,7 @@ def _fetch(wanted: SourceSpec, scratch: Path) -> Fetched:
     advice = f"Check data.{wanted.name}.urls in params.yaml"
     if not all(map(is_local, wanted.urls)):
         advice += f" and the network, or point GPTMILL_MIRROR at a folder that has {wanted.file}"
-    error = Unavailable if may_pass else GptmillError
+    error = Unavailable if transient else GptmillError
     if len(failed) == 1:
         raise error(f"{wanted.name} could not be fetched from {failed[0]}. {advice}.")
     raise error(

@@ -36,7 +36,7 @@ ENCODINGS = ("", "identity", "gzip", "x-gzip", "zstd")  # what archives.py unpac
 class DownloadError(Exception):
     """An address that does not give its file; the text says why. Another one may."""
 
-    may_pass = True  # whether the same address may give it later
+    is_transient = True  # whether the same address may give it later
 
 
 class ChecksumMismatch(Exception):
@@ -50,13 +50,13 @@ class SizeLimitExceeded(Exception):
 class NotFound(DownloadError):
     """The server answers, and has no such file."""
 
-    may_pass = False
+    is_transient = False
 
 
 class Refused(DownloadError):
     """What the server offers is not taken, now or later."""
 
-    may_pass = False
+    is_transient = False
 
 
 def mirror() -> Path | str | None:
@@ -115,7 +115,7 @@ def download(
     with download_cache.usable():
         attempt = _Attempt(url, to, name, expected, limit, refuse_pages)
         try:
-            retry.retrying(ATTEMPTS, longest_wait=20, enough=attempt.has_stalled)(attempt)
+            retry.retrying(ATTEMPTS, longest_wait=20, stop=attempt.has_stalled)(attempt)
         except httpx.HTTPStatusError as error:
             gone = error.response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
             raise (NotFound if gone else DownloadError)(retry.reason(error)) from None

@@ -200,7 +200,7 @@ def _download(
         if is_mirror and isinstance(error, download.NotFound):
             raise
         said = f"{source.name} could not be downloaded from {addresses.shown(url)} ({error}). {download.ADVICE}"
-        raise (Unavailable if error.may_pass else GptmillError)(said) from None
+        raise (Unavailable if error.is_transient else GptmillError)(said) from None
 
 
 def _extract(archive: Path, source: Source, to: Path) -> None:

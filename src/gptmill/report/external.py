@@ -67,18 +67,18 @@ class Agreement(Record):
 
 
 @dataclass(frozen=True)
-class Outside:
+class External:
     promotions: list[Promotion] = field(default_factory=list)
     agreement: Agreement | None = None
 
 
-def read() -> Outside:
+def read() -> External:
     """What there is of it. Raises `GptmillError` when a file is there and is not what it should be."""
     promotions = [_decision(path) for path in sorted(paths.PROMOTIONS.glob("*.json"))]
     agreement = (
         schemas.read_json(paths.AGREEMENT, Agreement, "gptmill judge agreement") if paths.AGREEMENT.exists() else None
     )
-    return Outside(promotions, agreement)
+    return External(promotions, agreement)
 
 
 def _decision(path: Path) -> Promotion:

@@ -8,21 +8,21 @@ from gptmill.core import paths
 from gptmill.evaluation.calibration import BINS
 from gptmill.report import answer_selection, charts, classifier_section, costs, quality_charts, templates, verdicts
 from gptmill.report.classifier_section import Calibration, Sweep
-from gptmill.report.external import Outside
+from gptmill.report.external import External
 from gptmill.report.inputs import DATA_SETS, Inputs, Point
 
 MISTAKES_SHOWN = 12
 FAILURES_SHOWN = 5
 
 
-def render(inputs: Inputs, outside: Outside | None = None) -> str:
-    """The whole page. The same inputs give the same bytes. `outside`: what the extended report shows besides."""
+def render(inputs: Inputs, external: External | None = None) -> str:
+    """The whole page. The same inputs give the same bytes. `external`: what the extended report shows besides."""
     calibration = classifier_section.calibrate(inputs.predictions)
     sweep = classifier_section.sweep(inputs.predictions, inputs.classifier.scores_of)
     return templates.render(
         "report.html.jinja",
         inputs=inputs,
-        outside=outside,
+        external=external,
         extended=paths.EXTENDED_REPORT.name,
         base=verdicts.base(inputs.base),
         classifier=verdicts.classifier(inputs.classifier),

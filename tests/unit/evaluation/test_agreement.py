@@ -9,6 +9,7 @@ from gptmill.core.errors import GptmillError
 from gptmill.evaluation.agreement import agreement, measure
 from gptmill.evaluation.judges import reference
 from gptmill.evaluation.judges.reference import ReferenceJudge
+from gptmill.evaluation.judges.reference_fit import FOLDS, Examples
 from tools import fit_reference_judge
 
 
@@ -76,17 +77,17 @@ def test_on_what_it_was_fitted_on_the_judge_is_cross_validated(tmp_path, monkeyp
 def test_a_held_out_score_does_not_know_its_own_answers_score():
     records = made_up()
     scores = [record["points"] for record in records]
-    held_out = fit_reference_judge.Examples(records, scores).out_of_fold()
+    held_out = Examples(records, scores).out_of_fold()
     order = np.random.default_rng(0).permutation(len(records))
-    fold = order[0 :: fit_reference_judge.FOLDS]
+    fold = order[0::FOLDS]
     changed = [100 - score if row in fold else score for row, score in enumerate(scores)]
-    assert (fit_reference_judge.Examples(records, changed).out_of_fold()[fold] == held_out[fold]).all()
-    assert (fit_reference_judge.Examples(records, changed).out_of_fold() != held_out).any()
+    assert (Examples(records, changed).out_of_fold()[fold] == held_out[fold]).all()
+    assert (Examples(records, changed).out_of_fold() != held_out).any()
 
 
 def test_a_fit_finds_the_exponents_that_made_the_scores():
     records = made_up(60)
-    examples = fit_reference_judge.Examples(records, [0] * 60)
+    examples = Examples(records, [0] * 60)
     wanted = {"order": 1.4, "numbers": 0.3, "own": 0.7, "pairs": 1.0}
     examples.scores = np.array([100 * reference.nearness(shares, wanted) for shares in examples.shares])
     found = examples.fit(np.arange(60))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gptmill.config.judging import JudgeModelParams, JudgeParams
 from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import hints
-from gptmill.evaluation.judges.limits import AdaptiveConcurrency, Closed, Pace
+from gptmill.evaluation.judges.limits import AdaptiveConcurrency, Closed, RateLimiter
 from gptmill.evaluation.judges.parsing import Verdict
 from gptmill.evaluation.judges.response_cache import Reply, ResponseCache
 from gptmill.evaluation.judges.rubrics import Messages
@@ -73,7 +73,7 @@ class ChatModel:
     def __init__(self, model: JudgeModelParams, params: JudgeParams) -> None:
         self.name, self.usage = model.model, Usage()
         self.model, self.params = model, params
-        self.replies, self.pace = ResponseCache(), Pace(params.requests_per_minute)
+        self.replies, self.rate_limiter = ResponseCache(), RateLimiter(params.requests_per_minute)
         self.concurrency = AdaptiveConcurrency(params.concurrency, params.timeout_seconds)
         self._structured: bool | None = None  # whether the server keeps to a schema; None: not known yet
         self._finding_out, self._counting, self._hinting = threading.Lock(), threading.Lock(), threading.Lock()
@@ -157,7 +157,9 @@ class ChatModel:
                     self.concurrency.back_off(self.concurrency.limit // 2)
                 raise
 
-        again = retry.retrying(self.params.attempts, LONGEST_WAIT, enough=lambda: self._no_more, also=(BrokenReply,))
+        again = retry.retrying(
+            self.params.attempts, LONGEST_WAIT, stop=lambda: self._no_more, also_retry=(BrokenReply,)
+        )
         try:
             return again(attempt)
         except httpx.HTTPError as error:
@@ -214,7 +216,7 @@ class ChatModel:
         try:
             if self._gone:
                 raise NoReply(self._gone)
-            self.pace.wait()
+            self.rate_limiter.wait()
             self._count(Usage(requests=1))
             began = time.monotonic()
             response, data = self._fetch("POST", "chat/completions", key, self._body(messages, schema))

@@ -95,7 +95,7 @@ class AdaptiveConcurrency:
         self._samples.clear()
 
 
-class Pace:
+class RateLimiter:
     """Keeps requests apart: no more than so many a minute, evenly spaced. 0: no limit."""
 
     def __init__(

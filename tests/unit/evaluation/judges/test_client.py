@@ -10,7 +10,7 @@ import pytest
 from chats import RECORD, asked, reply, settings
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
-from gptmill.evaluation.judges.limits import Pace
+from gptmill.evaluation.judges.limits import RateLimiter
 from gptmill.evaluation.judges.panel import Panel
 
 
@@ -359,7 +359,7 @@ def test_whoever_stops_reading_stops_the_asking(serve):
     assert len(list(paths.JUDGE_REPLIES.rglob("*.json"))) == len(server.requests), "what came is kept"
 
 
-# --- pace ---
+# --- rate limit ---
 
 
 def test_requests_are_kept_apart():
@@ -369,13 +369,13 @@ def test_requests_are_kept_apart():
         slept.append(seconds)
         now[0] += seconds
 
-    pace = Pace(30, clock=lambda: now[0], sleep=sleep)
+    limiter = RateLimiter(30, clock=lambda: now[0], sleep=sleep)
     for _ in range(3):
-        pace.wait()
+        limiter.wait()
     now[0] += 60
-    pace.wait()
+    limiter.wait()
     assert slept == [0, 2, 2, 0]
 
 
 def test_no_limit_is_no_wait():
-    Pace(0, sleep=lambda seconds: pytest.fail("it slept")).wait()
+    RateLimiter(0, sleep=lambda seconds: pytest.fail("it slept")).wait()
