@@ -65,7 +65,7 @@ def test_labels_stand_at_the_ends_of_their_lines_and_do_not_touch():
 
 def test_a_matplotlibrc_changes_nothing():
     plain = charts.accuracy(curve((3, 3), (1, 2)), "a", "")
-    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 30, "picture.fonttype": "path"}):
+    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.fonttype": "path"}):
         assert charts.accuracy(curve((3, 3), (1, 2)), "a", "") == plain
         assert matplotlib.rcParams["font.size"] == 30
 
