@@ -71,8 +71,8 @@ def test_a_matplotlibrc_changes_nothing():
 
 
 def test_a_single_evaluation_and_no_score_at_all_can_be_drawn():
-    assert "<picture" in charts.loss(curve((3, 3)), "a", "")
-    assert "<picture" in charts.scores([], "a", "")
+    assert "<svg" in charts.loss(curve((3, 3)), "a", "")
+    assert "<svg" in charts.scores([], "a", "")
 
 
 def test_what_is_cut_has_a_colour_of_its_own_and_the_cut_its_name():
@@ -86,7 +86,7 @@ def test_counts_below_a_reliability_diagram_are_left_out_where_they_would_touch(
     few = quality_charts.reliability(calibration.bins([0.55, 0.95], [True, True], 10), "a", "")
     many = quality_charts.reliability(calibration.bins([n / 100 for n in range(100)] * 99, [True] * 9900, 30), "a", "")
     assert few.count(">1</text>") == 2
-    assert ">330</text>" not in many and "<picture" in many
+    assert ">330</text>" not in many and "<svg" in many
 
 
 def test_one_curve_has_its_guess_beside_it_and_several_have_none():
