@@ -10,7 +10,7 @@ from gptmill.core.terminal import say
 app = typer.Typer(help="Look after the data.", no_args_is_help=True)
 
 
-@app.command("add")
+@app.command()
 def add(
     name: Annotated[str, typer.Argument(metavar="SET", help="corpus, spam or instructions")],
     files: Annotated[list[Path], typer.Argument(help="files of your own; only the corpus may be made of many")],
@@ -23,7 +23,7 @@ def add(
         say(line)
 
 
-@app.command("refresh")
+@app.command()
 def refresh(
     name: Annotated[str | None, typer.Argument(help="corpus, spam or instructions; without it, all three")] = None,
     local: Annotated[
@@ -39,7 +39,7 @@ def refresh(
         say(line)
 
 
-@app.command("bench")
+@app.command()
 def bench(size: Annotated[str, typer.Option(help="of the corpus that is made for it: 100MB, 1GB")] = "100MB") -> None:
     """Measure how fast a corpus of that size is tokenized, and in how much memory. Everything is made in a temporary folder."""
     from gptmill.commands import bench as benchmark

@@ -1,4 +1,4 @@
-"""What is installed, where data, models and servers are, and what is wrong: for whoever sets gptmill up or asks for help."""
+"""`gptmill doctor`: checks the installation, project, data, models and servers."""
 
 import os
 import platform
@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import typer
+
 from gptmill.core import addresses, paths, terminal
 from gptmill.core.errors import GptmillError
-from gptmill.tracking import locations
+
+app = typer.Typer()
 
 TOOLS = ("torch", "tiktoken", "dvc", "mlflow", "prefect", "pandas", "great-expectations")
 MINIMUM_FREE_GB = 2
@@ -26,11 +29,13 @@ class Finding:
     missing: bool = False  # not there, and that is right so
 
 
-def examine() -> bool:
-    """Print every finding; True when nothing is wrong."""
+@app.command()
+def doctor() -> None:
+    """Check the installation, project, data, models and servers. Exit code 1 when something is wrong."""
     from rich.table import Table
     from rich.text import Text
 
+    paths.require_root()
     findings = [finding for check in CHECKS for finding in check()]
     table = Table("", "what", "found", "what to do", show_lines=False)
     for finding in findings:
@@ -44,7 +49,7 @@ def examine() -> bool:
     console.print(table)
     wrong = sum(bool(finding.advice) for finding in findings)
     console.print("Nothing is wrong." if not wrong else f"{wrong} to look at.")
-    return not wrong
+    sys.exit(bool(wrong))
 
 
 def _environment() -> Iterator[Finding]:
@@ -155,6 +160,8 @@ def _source(name: str, record: Path) -> Finding:
 
 
 def _servers() -> Iterator[Finding]:
+    from gptmill.tracking import locations
+
     tracking, prefect = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("PREFECT_API_URL")
     otherwise = "unset MLFLOW_TRACKING_URI to track in mlflow.db"
     if tracking and tracking.startswith("http"):

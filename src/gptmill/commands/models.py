@@ -1,4 +1,4 @@
-"""`gptmill promote`, `rollback` and `lineage`: which model is in use, and where it came from."""
+"""`gptmill promote`, `rollback`, `lineage` and `model show`: which model is in use, where it came from, and its size."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,21 +9,24 @@ from gptmill.core import paths, terminal
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+app = typer.Typer()
+model_app = typer.Typer(help="Show a model's size.", no_args_is_help=True)
+
 REFUSED = 3  # exit code
-WIDE = 200  # columns, where no terminal says how many there are: hashes stay whole for whoever searches the output
+WIDTH = 200  # columns when the output is not a terminal: hashes stay on one line for grep
+COLOURS = {"promoted": "green", "kept": "yellow", "refused": "red"}
 
 
+@app.command()
 def promote(
     model: Annotated[
-        list[str] | None, typer.Argument(help="base, classifier or instruct; without it, all that are in models/")
+        list[str] | None, typer.Argument(help="base, classifier or instruct; default: all that are in models/")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option(help="say what would be decided, and change nothing in the registry")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option(help="print the decisions, and leave the registry unchanged")] = False,
 ) -> None:
-    """Measure the models of models/ beside the champions; those that are surely better become champions.
+    """Evaluate the models of models/ against the champions; those that are significantly better become champions.
 
-    Exit code 0 when each was promoted or kept as it was, 3 when one was refused, 1 when it could not be decided.
+    Exit code 0 when every model was promoted or not promoted, 3 when one was refused, 1 when no decision was possible.
     """
     from rich.table import Table
     from rich.text import Text
@@ -32,52 +35,59 @@ def promote(
     from gptmill.registry.promote import promote
 
     paths.require_root()
-    colours = {"promoted": "green", "kept": "yellow", "refused": "red"}
     table = Table("model", "version", "champion", "would be" if dry_run else "is", "why", show_lines=True)
     refused = False
     try:
         for outcome in promote(config.load(), model or [], dry_run=dry_run):
             verdict = outcome.decision.verdict
             refused |= verdict == "refused"
-            table.add_row(
-                outcome.model,
-                outcome.version,
-                outcome.champion or "none yet",
-                Text(verdict, style=colours[verdict]),
-                Text("\n".join(outcome.decision.reasons)),
-            )
-    finally:  # what was decided before something went wrong stands
+            reasons = Text("\n".join(outcome.decision.reasons))
+            champion = outcome.champion or "none yet"
+            table.add_row(outcome.model, outcome.version, champion, Text(verdict, style=COLOURS[verdict]), reasons)
+    finally:  # decisions made before an error stand
         if table.row_count:
             _print(table)
     if refused:
         raise typer.Exit(REFUSED)
 
 
+@app.command()
 def rollback(model: Annotated[str, typer.Argument(help="base, classifier or instruct")]) -> None:
-    """Make the champion before this one the champion again."""
+    """Make the previous champion the champion again."""
     from gptmill.registry.promote import rollback
 
     paths.require_root()
     terminal.say(rollback(model))
 
 
-def lineage(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="a folder (models/classifier), a name (classifier), or of the registry: gptmill-classifier@champion, …/3"
-        ),
-    ],
-) -> None:
-    """Print the way back from a model: its weights, stage, params, data, sources and licences, commit and run; and where it ends."""
+FOLDER_OR_NAME = (
+    "a folder (models/classifier), a name (classifier), or a registry version: gptmill-classifier@champion, …/3"
+)
+
+
+@app.command()
+def lineage(model: Annotated[str, typer.Argument(help=FOLDER_OR_NAME)]) -> None:
+    """Print a model's lineage: weights, stage, params, data, sources and licences, commit and run, and what is unknown."""
     from gptmill.registry.provenance import trace
 
     paths.require_root()
     _print(trace(model))
 
 
-def _print(what: "RenderableType") -> None:
+@model_app.command()
+def show(
+    model: Annotated[str, typer.Argument(help="a model folder, or a published size: gpt2, gpt2-xl, gpt2-355M")] = str(
+        paths.BASE_MODEL
+    ),
+) -> None:
+    """Print a model's dimensions, parameters and memory."""
+    from gptmill.pretrained.convert import show_model
+
+    terminal.say(show_model(model))
+
+
+def _print(renderable: "RenderableType") -> None:
     console = terminal.console()
     if not console.is_terminal:
-        console.width = WIDE
-    console.print(what)
+        console.width = WIDTH
+    console.print(renderable)

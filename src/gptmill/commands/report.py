@@ -1,11 +1,17 @@
-"""`gptmill report`: the report with what lies outside the graph, as it is today."""
+"""`gptmill report`: the report, extended by results from outside the graph."""
 
-from gptmill.core import files, paths
+import typer
+
+from gptmill.core import paths
 from gptmill.core.terminal import say
 
+app = typer.Typer()
 
+
+@app.command()
 def report() -> None:
-    """Write reports/report-extended.html: the report, with the last promotion decisions and the judge's agreement with given scores."""
+    """Write reports/report-extended.html: the report, plus the last promotion decisions and the judge's agreement."""
+    from gptmill.core import files
     from gptmill.report import external, inputs, page
 
     paths.require_root()

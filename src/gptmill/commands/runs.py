@@ -1,4 +1,4 @@
-"""`gptmill sync`."""
+"""`gptmill sync`: uploads tracked runs to MLflow."""
 
 import os
 from typing import Annotated
@@ -8,29 +8,30 @@ import typer
 from gptmill.core import paths
 from gptmill.core.terminal import say
 
+app = typer.Typer()
 
+
+@app.command()
 def sync(
-    failed: Annotated[
-        bool, typer.Option(help="with GPTMILL_RUN set: the pipeline run that ends now has failed")
-    ] = False,
+    failed: Annotated[bool, typer.Option(help="the pipeline run of GPTMILL_RUN has failed")] = False,
 ) -> None:
-    """Send MLflow what it could not take when it was logged, and end pipeline runs that are over. Says what it sent and what is left.
+    """Upload to MLflow what is still in the outbox, and end finished pipeline runs. Prints what was sent and what is left.
 
-    With GPTMILL_RUN set, that pipeline run is over now. Exit code 1 when something is left: run it again when the server is back.
+    With GPTMILL_RUN set, that pipeline run is finished. Exit code 1 when something is left: retry when the server is back.
     """
     from gptmill.tracking import parent_runs, sync
 
     paths.require_root()
     if name := os.environ.get("GPTMILL_RUN"):
         parent_runs.finish(name, failed=failed)
-    done = sync.sync()
-    for line in done.sent:
+    result = sync.sync()
+    for line in result.sent:
         say(f"sent  {line}")
-    for line in done.left:
+    for line in result.left:
         say(f"left  {line}", err=True)
-    if done.at_work:
-        say(f"{done.at_work} at work: a stage sends its own")
-    if done.left:
+    if result.at_work:
+        say(f"{result.at_work} running: a running stage uploads its own events")
+    if result.left:
         raise typer.Exit(1)
-    if not done.sent:
+    if not result.sent:
         say("MLflow has everything.")

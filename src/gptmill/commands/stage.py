@@ -1,31 +1,44 @@
-"""`gptmill stage`: gives a stage what it may not import: its run in MLflow, and what a training shows on the way."""
+"""`gptmill stage`: runs a stage, and passes in what it may not import: tracking, and callbacks of a training."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from gptmill import config, stages, tracking
-from gptmill.commands import stage_process
-from gptmill.config import schema
-from gptmill.core.run import Run, untracked
+import typer
+
 from gptmill.core.terminal import visible_prints
-from gptmill.runtime import ranks
 
 if TYPE_CHECKING:
+    from gptmill.config.schema import Params
+    from gptmill.core.run import Run
     from gptmill.model.gpt import GPT
     from gptmill.runtime.device import Runtime
     from gptmill.text.tokenizer import Tokenizer
 
+app = typer.Typer()
 
-def run(name: str, item: str | None = None, values: schema.Params | None = None) -> None:
-    """Of several processes of one training, the first has the run in MLflow. `values`: else those of params.yaml."""
-    values = values or config.load()
+
+@app.command()
+def stage(name: str, item: Annotated[str | None, typer.Argument(help="data set, for download")] = None) -> None:
+    """Run one stage of dvc.yaml, without its upstream stages. DVC calls this; `dvc repro STAGE` runs upstream stages too."""
+    run(name, item)
+
+
+def run(name: str, item: str | None = None, params: "Params | None" = None) -> None:
+    """Run a stage with `params` (default: params.yaml). Of several processes, only the main one is tracked."""
+    from gptmill import config, stages, tracking
+    from gptmill.commands import stage_process
+    from gptmill.core.run import untracked
+    from gptmill.runtime import ranks
+
+    params = params or config.load()
+    track = tracking.run if ranks.is_main_process() else untracked
     with visible_prints(), stage_process.entered(name, item):
-        stages.run(name, values, item, track=tracking.run if ranks.is_main_process() else untracked, watch=_samples)
+        stages.run(name, params, item, track=track, watch=_samples)
 
 
 def _samples(
-    model: "GPT", words: "Tokenizer", prompt: Sequence[int], compute: "Runtime", run: Run
+    model: "GPT", tokenizer: "Tokenizer", prompt: Sequence[int], runtime: "Runtime", run: "Run"
 ) -> list[Callable[[Any], None]]:
     from gptmill.inference.samples import Samples
 
-    return [Samples(model, words, prompt, compute, run.text)]
+    return [Samples(model, tokenizer, prompt, runtime, run.text)]

@@ -1,12 +1,16 @@
-"""What a person reads when a run has ended: its numbers, where its report is, and what to do next."""
+"""`gptmill summary`: the metrics of the last run, its report, and next steps."""
 
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from gptmill.core import files, paths, terminal
 from gptmill.core.errors import GptmillError
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+app = typer.Typer()
 
 NEXT = [
     ("make ui", "see it in MLflow and Prefect"),
@@ -18,19 +22,19 @@ NEXT = [
 ]
 
 
-def show() -> None:
-    """Print it. Raises `GptmillError` when there was no run yet."""
+@app.command()
+def summary() -> None:
+    """Print the metrics of the last run, the path of its report, and next steps."""
+    paths.require_root()
     try:
         names = ("pretrain", "base", "classifier", "judge")
         pretrain, base, classifier, judge = (files.read_json(paths.METRICS / f"{name}.json") for name in names)
     except FileNotFoundError as error:
-        raise GptmillError(f"{error.filename} is not here: there was no whole run yet. Do one: make run") from None
+        raise GptmillError(f"{error.filename} not found: no completed run yet. Run `make run`.") from None
     try:
         table = _table(pretrain | base, classifier, judge)
     except (KeyError, TypeError, ValueError) as error:
-        raise GptmillError(
-            f"the files in {paths.METRICS}/ are not what the stages write ({error!r}). Make them anew: dvc repro"
-        ) from None
+        raise GptmillError(f"{paths.METRICS}/ has invalid metrics ({error!r}). Run `dvc repro`.") from None
     console = terminal.console()
     console.print(table)
     console.print(f"Report: {paths.REPORT}", f"Data cards: {paths.DATA_CARDS}/", "Next:", sep="\n", highlight=False)
@@ -42,18 +46,18 @@ def _table(base: dict[str, Any], classifier: dict[str, Any], judge: dict[str, An
     from rich.table import Table
 
     test, tfidf = classifier["test"], classifier["tfidf"]
-    theirs = "TF-IDF's" if (of := classifier.get("tfidf_of", "words")) == "words" else f"TF-IDF's of {of}"
-    table = Table(
-        "", "this run", "to compare with", title="What the models are worth", title_justify="left", title_style="bold"
-    )
+    tfidf_name = "TF-IDF" if (of := classifier.get("tfidf_of", "words")) == "words" else f"TF-IDF of {of}"
+    table = Table("", "this run", "baseline", title="Metrics", title_justify="left", title_style="bold")
     table.add_row("base: parameters", f"{base['parameters']:,}", "")
     table.add_row(
         "base: validation perplexity",
         f"{base['validation_perplexity']:.2f}",
-        f"{base['trigram_perplexity']:.2f}, a trigram model's",
+        f"{base['trigram_perplexity']:.2f}, trigram model",
     )
-    table.add_row("classifier: test accuracy", f"{test['accuracy']:.1%}", f"{tfidf['accuracy']:.1%}, {theirs}")
-    table.add_row(f"classifier: F1 of {classifier['scores_of']}", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, {theirs}")
+    table.add_row("classifier: test accuracy", f"{test['accuracy']:.1%}", f"{tfidf['accuracy']:.1%}, {tfidf_name}")
+    table.add_row(
+        f"classifier: F1 of {classifier['scores_of']}", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, {tfidf_name}"
+    )
     table.add_row("instruct: answers exactly right", f"{judge['exactly_right']:.1%}", "")
     table.add_row("instruct: mean score", f"{judge['mean_score']:.1f} of 100", f"judge: {judge['judge']}")
     table.add_row("instruct: answers not judged", f"{judge['failed']} of {judge['judged'] + judge['failed']}", "")

@@ -9,7 +9,10 @@ from gptmill.commands.watchdog import ended_by_signals
 from gptmill.core.errors import GptmillError
 from gptmill.core.terminal import say
 
+app = typer.Typer()
 
+
+@app.command()
 def up(
     mlflow_port: int = typer.Option(5000, help="MLflow's port."),
     prefect_port: int = typer.Option(4200, help="Prefect's port."),

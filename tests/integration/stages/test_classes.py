@@ -132,9 +132,9 @@ def test_the_baseline_of_chinese_classes_is_of_characters_and_is_called_so(copy_
     stages.run("finetune_classifier", config.load())
     stages.run("evaluate_classifier", config.load())
     stages.run("report", config.load())
-    summary.show()
+    summary.summary()
     metrics = files.read_json(paths.METRICS / "classifier.json")
     assert metrics["tfidf_of"] == "characters" and metrics["tfidf"]["accuracy"] > 0.95
     said = capsys.readouterr().out
-    assert "TF-IDF of characters with logistic regression" in said and "TF-IDF's of characters" in said
+    assert "TF-IDF of characters with logistic regression" in said and "%, TF-IDF of characters" in said
     assert ">TF-IDF of characters</th>" in paths.REPORT.read_text()
