@@ -51,14 +51,14 @@ def prepare(*, small: bool = False) -> Work:
     from gptmill.text import prompts
 
     mirror = Path(os.environ["GPTMILL_MIRROR"]) if os.environ.get("GPTMILL_MIRROR") else None
-    words, messages, records = _public(mirror) if mirror and not small else _sample()
+    tokenizer, messages, records = _public(mirror) if mirror and not small else _sample()
     random = np.random.default_rng(1)
     classes = [[text for label, text in messages if label == name] for name in ("ham", "spam")]
     fewest = min(map(len, classes))
     chosen = [
         (text, label) for label, texts in enumerate(classes) for text in random.permutation(texts)[:fewest].tolist()
     ]
-    chosen = [(words.encode(text)[:LENGTH], label) for text, label in chosen]
+    chosen = [(tokenizer.encode(text)[:LENGTH], label) for text, label in chosen]
     chosen = [chosen[i] for i in random.permutation(len(chosen))]
     sizes = (12, 6, 6) if small else MESSAGES
     ends = np.cumsum(sizes)
@@ -68,7 +68,7 @@ def prepare(*, small: bool = False) -> Work:
     ]  # shuffled, as a training's loader does
     alpaca = prompts.STYLES["alpaca"]
     instructions = [
-        (words.encode(alpaca.prompt(r["instruction"], r["input"])), [*words.encode(r["output"]), 50256])
+        (tokenizer.encode(alpaca.prompt(r["instruction"], r["input"])), [*tokenizer.encode(r["output"]), 50256])
         for r in records
     ]
     shakespeare = str(mirror / SHAKESPEARE) if mirror and (mirror / SHAKESPEARE).is_file() else ""
@@ -89,12 +89,11 @@ def prepare(*, small: bool = False) -> Work:
 
 
 def _public(mirror: Path) -> Texts:
-    from gptmill.text import tokenizer
 
     lines = (mirror / "SMSSpamCollection").read_text(encoding="utf-8").splitlines()
     records = json.loads((mirror / "instruction-data.json").read_text(encoding="utf-8"))
     return (
-        tokenizer.from_gpt2_files(mirror / "gpt2" / "encoder.json"),
+        Tokenizer.from_gpt2_files(mirror / "gpt2" / "encoder.json"),
         [line.split("\t", 1) for line in lines if line],
         records,
     )
@@ -102,8 +101,7 @@ def _public(mirror: Path) -> Texts:
 
 def _sample() -> Texts:
     from gptmill.ingest import sample
-    from gptmill.text import tokenizer
 
-    words = tokenizer.train([sample.corpus(200_000)], 4096)
+    tokenizer = Tokenizer.train([sample.corpus(200_000)], 4096)
     lines = sample.messages(5574).splitlines()
-    return words, [line.split("\t", 1) for line in lines if line], json.loads(sample.instructions(1100))
+    return tokenizer, [line.split("\t", 1) for line in lines if line], json.loads(sample.instructions(1100))

@@ -24,7 +24,7 @@ from gptmill import config
 from gptmill.commands import stage
 from gptmill.config import profiles
 from gptmill.model.gpt import GPT, GPTConfig
-from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 from tools.deps import recorded_reads
 
 ROOT = Path(__file__).parents[1]
@@ -146,9 +146,9 @@ def copy_of_built(built, tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def words() -> tokenizer.Tokenizer:
+def tokenizer() -> Tokenizer:
     """A tokenizer with some merges, and with bytes for everything else."""
-    return tokenizer.train([TEXT] * 4, 300)
+    return Tokenizer.train([TEXT] * 4, 300)
 
 
 @pytest.fixture(scope="session")

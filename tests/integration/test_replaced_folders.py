@@ -18,7 +18,8 @@ from gptmill.model import weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.model.lineage import Lineage
 from gptmill.pretrained import convert
-from gptmill.text import prompts, token_files, tokenizer
+from gptmill.text import prompts, token_files
+from gptmill.text.tokenizer import Tokenizer
 
 CONTEXTS = {"a": 16, "b": 24}  # by which the versions' weights are told apart
 WRITER = """
@@ -37,13 +38,13 @@ for version in cycle(versions):
 
 
 @pytest.fixture
-def versions(make_gpt, words, tmp_path) -> list[Path]:
+def versions(make_gpt, tokenizer, tmp_path) -> list[Path]:
     """Two versions of a folder that differ in everything that is read of it."""
     from gptmill.model.lineage import Lineage
 
     made = []
     for (name, context), size, style in zip(CONTEXTS.items(), (300, 280), ("alpaca", "phi3"), strict=True):
-        own = tokenizer.train(["the miller had a mill, a cat and three sons " * 9], size)
+        own = Tokenizer.train(["the miller had a mill, a cat and three sons " * 9], size)
         model = make_gpt(vocab_size=own.vocab_size, context_length=context)
         lineage = Lineage(name, "", {}, {}, {})
         also = [

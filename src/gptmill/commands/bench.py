@@ -23,7 +23,7 @@ from pathlib import Path
 from gptmill.core.errors import GptmillError
 from gptmill.data import corpus, tokenize
 from gptmill.ingest import sample
-from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 VOCAB_SIZE, VALIDATION_SHARE, CONTEXT_LENGTH, SEED = 2048, 0.1, 256, 123  # as in profile sample
@@ -54,19 +54,19 @@ def run(size: int) -> str:
         text = folder / "corpus.txt"
         _write_corpus(text, size)
         stories = (piece.text for piece, _ in zip(corpus.read(text), range(2_000), strict=False))
-        words = tokenizer.train(stories, VOCAB_SIZE)
+        tokenizer = Tokenizer.train(stories, VOCAB_SIZE)
         (folder / "tokenizer").mkdir()
-        words.save(folder / "tokenizer")
+        tokenizer.save(folder / "tokenizer")
         slices = list(_slices(text))
-        rates = [_one_core(words, part) for part in slices]
+        rates = [_one_core(tokenizer, part) for part in slices]
         made = _in_a_child(folder, workers)
-        rates += [_one_core(words, part) for part in slices]
+        rates += [_one_core(tokenizer, part) for part in slices]
         one, one_busy = (statistics.median(rate) for rate in zip(*rates, strict=True))
         all_of_them = text.stat().st_size / made["seconds"]
         efficiency = text.stat().st_size / made["busy"] / one_busy
         lines = [
             f"corpus: {_bytes(text.stat().st_size)}, {made['documents']:,} documents, {made['tokens']:,} tokens (a vocabulary of "
-            f"{words.vocab_size:,}): the sample's stories, repeated and shuffled",
+            f"{tokenizer.vocab_size:,}): the sample's stories, repeated and shuffled",
             f"one core, tiktoken's encode_ordinary: {_bytes(one)}/s, the median of {len(rates)} slices before and after",
             f"the tokenize stage's code, {workers} workers: {_bytes(all_of_them)}/s, {made['tokens'] / made['seconds'] / 1e6:.1f} million "
             f"tokens/s, {made['seconds']:.1f} s",
@@ -110,10 +110,10 @@ def _slices(path: Path) -> Iterator[str]:
             yield file.read(SLICE_BYTES).decode(errors="ignore").replace(corpus.SEPARATOR, "\n")
 
 
-def _one_core(words: tokenizer.Tokenizer, text: str) -> tuple[float, float]:
+def _one_core(tokenizer: Tokenizer, text: str) -> tuple[float, float]:
     """Bytes in a second, and in a second of a core's time, which tells what other programs took."""
     start, busy = time.perf_counter(), time.thread_time()
-    words.encode(text)
+    tokenizer.encode(text)
     return len(text.encode()) / (time.perf_counter() - start), len(text.encode()) / (time.thread_time() - busy)
 
 
@@ -127,9 +127,11 @@ def _in_a_child(folder: Path, workers: int) -> dict[str, float]:
 
 def _tokenize(folder: Path, workers: int) -> dict[str, float]:
     """What the child does. Its peak counts all that Python and the libraries take, too."""
-    words = tokenizer.load(folder / "tokenizer")
+    tokenizer = Tokenizer.load(folder / "tokenizer")
     start, busy = time.perf_counter(), time.process_time()
-    meta = tokenize.write(words, folder / "corpus.txt", folder / "tokens", VALIDATION_SHARE, CONTEXT_LENGTH, workers)
+    meta = tokenize.write(
+        tokenizer, folder / "corpus.txt", folder / "tokens", VALIDATION_SHARE, CONTEXT_LENGTH, workers
+    )
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     tokens = meta["train_tokens"] + meta["validation_tokens"]

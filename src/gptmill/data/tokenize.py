@@ -19,12 +19,12 @@ AHEAD = 3  # stretches of text for each worker that are under way or wait for th
 
 
 def write(
-    words: Tokenizer, text: Path, folder: Path, validation_share: float, context_length: int, threads: int
+    tokenizer: Tokenizer, text: Path, folder: Path, validation_share: float, context_length: int, threads: int
 ) -> dict[str, int]:
     """The cleaned corpus as token files; returns what meta.json says. `threads`: that many work side by side; 0: one for each core."""
     pieces = corpus.read(text, "tokenize", cleaned=True)
-    ids = encode(words, pieces, threads or cores())
-    return token_files.write(folder, ids, words.vocab_size, validation_share, context_length)
+    ids = encode(tokenizer, pieces, threads or cores())
+    return token_files.write(folder, ids, tokenizer.vocab_size, validation_share, context_length)
 
 
 def cores() -> int:
@@ -32,7 +32,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def encode(words: Tokenizer, pieces: Iterable[Piece], workers: int) -> Iterator[np.ndarray]:
+def encode(tokenizer: Tokenizer, pieces: Iterable[Piece], workers: int) -> Iterator[np.ndarray]:
     """Ids of the documents, each closed by the end-of-text token, in arrays (tokens,) of uint16, in the order of the documents.
 
     They do not depend on the number of workers, which are threads: tiktoken works outside of Python's lock. Each has a copy of the
@@ -41,10 +41,10 @@ def encode(words: Tokenizer, pieces: Iterable[Piece], workers: int) -> Iterator[
     own = threading.local()
 
     def copy_tokenizer() -> None:
-        own.words = Tokenizer(words.ranks, words.end_of_text)
+        own.tokenizer = Tokenizer(tokenizer.ranks, tokenizer.end_of_text)
 
     def encode_one(texts: list[str], closed: bool) -> np.ndarray:
-        return own.words.encode_stretch(texts, closed).astype(token_files.DTYPE)
+        return own.tokenizer.encode_stretch(texts, closed).astype(token_files.DTYPE)
 
     with ThreadPoolExecutor(workers, initializer=copy_tokenizer) as pool:
         under_way: deque = deque()

@@ -24,7 +24,7 @@ class Answer:
 
 def respond(
     model: GPT,
-    words: Tokenizer,
+    tokenizer: Tokenizer,
     style: PromptTemplate,
     prompts: Sequence[str],
     params: GenerateParams,
@@ -37,7 +37,7 @@ def respond(
     Prompts of like length share a batch, so that little of it is padding. What a batch says depends on nothing but the batch.
     """
     decoder = Decoder(model.to(compute.device), half=compute.bf16)
-    encoded = [words.encode(prompt) for prompt in prompts]
+    encoded = [tokenizer.encode(prompt) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
     finished = progress.finished()
     answers: dict[int, Answer] = {}
@@ -52,11 +52,11 @@ def respond(
                     params.max_new_tokens,
                     params.temperature,
                     params.top_k,
-                    stop=words.end_of_text,
+                    stop=tokenizer.end_of_text,
                     seed=seed + start,
-                    vocab_size=words.vocab_size,
+                    vocab_size=tokenizer.vocab_size,
                 )
-                made = complete(decoder, words, style, [encoded[i] for i in batch], decoding, bar.update)
+                made = complete(decoder, tokenizer, style, [encoded[i] for i in batch], decoding, bar.update)
                 progress.add(str(start), [asdict(answer) for answer in made])
             answers |= zip(batch, made, strict=True)
     return [answers[i] for i in range(len(prompts))]
@@ -64,14 +64,14 @@ def respond(
 
 def complete(
     model: GPT | Decoder,
-    words: Tokenizer,
+    tokenizer: Tokenizer,
     style: PromptTemplate,
     prompts: Sequence[Sequence[int]],
     decoding: SamplingParams,
     on_end: Callable[[], object] = lambda: None,
 ) -> list[Answer]:
     """The answer to each encoded prompt, all of them side by side. `on_end` is called as each of them ends."""
-    texts, written = [IncrementalDetokenizer(words) for _ in prompts], ["" for _ in prompts]
+    texts, written = [IncrementalDetokenizer(tokenizer) for _ in prompts], ["" for _ in prompts]
     counts, stopped = [0] * len(prompts), ["length"] * len(prompts)
     for row, token in stream(model, prompts, decoding, ends=lambda row: stopped[row] == "stop"):
         if token == decoding.stop:

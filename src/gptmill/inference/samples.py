@@ -21,28 +21,36 @@ class Curve(Protocol):
 
 
 def continuation(
-    model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Runtime, new_tokens: int = NEW_TOKENS
+    model: GPT, tokenizer: Tokenizer, prompt: Sequence[int], compute: Runtime, new_tokens: int = NEW_TOKENS
 ) -> str:
     """The top-1 tokens after a prompt, decoded. Nothing is drawn at random: a training does not notice."""
     with compute.autocast():
         [completion] = generate(
-            model, [list(prompt)], SamplingParams(new_tokens, stop=words.end_of_text, vocab_size=words.vocab_size)
+            model,
+            [list(prompt)],
+            SamplingParams(new_tokens, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size),
         )
-    return words.decode(completion.tokens)
+    return tokenizer.decode(completion.tokens)
 
 
 class Samples:
     """A callback of `loop.train`: continues the same prompt at each evaluation, prints it, and gives it to `log` as a named text."""
 
     def __init__(
-        self, model: GPT, words: Tokenizer, prompt: Sequence[int], compute: Runtime, log: Callable[[str, str], None]
+        self, model: GPT, tokenizer: Tokenizer, prompt: Sequence[int], compute: Runtime, log: Callable[[str, str], None]
     ) -> None:
-        self._model, self._words, self._prompt, self._compute, self._log = model, words, list(prompt), compute, log
+        self._model, self._tokenizer, self._prompt, self._compute, self._log = (
+            model,
+            tokenizer,
+            list(prompt),
+            compute,
+            log,
+        )
 
     def __call__(self, trained: Curve) -> None:
         step = trained.curve[-1].step
-        text = continuation(self._model, self._words, self._prompt, self._compute)
-        prompt = self._words.decode(self._prompt)
+        text = continuation(self._model, self._tokenizer, self._prompt, self._compute)
+        prompt = self._tokenizer.decode(self._prompt)
         tqdm.write(f"  step {step}: … {_line(prompt)[-PROMPT_CHARACTERS:].strip()} → {_line(text).strip()}")
         self._log(f"samples/step-{step:06d}.txt", f"{prompt}\n→\n{text}\n")
 

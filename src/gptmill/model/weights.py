@@ -149,7 +149,7 @@ def to_ours(place: Place, convention: Convention, read: Callable[[str], Tensor],
 
 def save(
     model: GPT | GPTClassifier,
-    words: Tokenizer,
+    tokenizer: Tokenizer,
     folder: Path,
     max_length: int | None = None,
     also: Sequence[Callable[[Path], None]] = (),
@@ -163,8 +163,8 @@ def save(
     labels = model.labels if isinstance(model, GPTClassifier) else ()
     with files.atomic(folder) as beside:
         beside.mkdir()
-        write(beside, model.config, lambda name: state[name], words.end_of_text, labels)
-        words.save(beside, max_length or model.config.context_length)
+        write(beside, model.config, lambda name: state[name], tokenizer.end_of_text, labels)
+        tokenizer.save(beside, max_length or model.config.context_length)
         for write_more in also:
             write_more(beside)
 

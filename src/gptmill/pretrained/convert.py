@@ -11,8 +11,8 @@ from gptmill.model import folders, hf_config, weights
 from gptmill.model.gpt import GPTConfig
 from gptmill.model.size import measure
 from gptmill.pretrained import detect, export
-from gptmill.text import prompts, tokenizer
-from gptmill.text.tokenizer import Tokenizer
+from gptmill.text import prompts
+from gptmill.text.tokenizer import OTHER_KINDS, TOKENIZER_FILES, Tokenizer
 
 # What people call GPT-2's sizes on Hugging Face's hub.
 _HUB = {"gpt2": "gpt2-124M", "gpt2-medium": "gpt2-355M", "gpt2-large": "gpt2-774M", "gpt2-xl": "gpt2-1558M"}
@@ -25,13 +25,13 @@ def import_weights(source: str, to: Path, n_heads: int | None = None) -> str:
     """
     export.refuse_if_there(to)
     found = _find(source, n_heads)
-    words, own, told = _tokenizer(found)
-    end_of_text = words.end_of_text if words else found.settings.get("eos_token_id")
+    tokenizer, own, told = _tokenizer(found)
+    end_of_text = tokenizer.end_of_text if tokenizer else found.settings.get("eos_token_id")
     with files.atomic(to) as beside:
         beside.mkdir()
         detect.write(found, beside, end_of_text)
-        if words and "tokenizer.json" not in own:
-            words.save(beside, found.config.context_length)
+        if tokenizer and "tokenizer.json" not in own:
+            tokenizer.save(beside, found.config.context_length)
         for name in own:
             shutil.copyfile(_folder(found) / name, beside / name)
         if found.path.is_dir() and (found.path / prompts.FILE).exists():
@@ -117,7 +117,7 @@ def _tokenizer(found: detect.CheckpointInfo) -> tuple[Tokenizer | None, list[str
     Raises `GptmillError` when the folder has one that gptmill can't represent: another one would be wrong without a message.
     """
     folder = _folder(found)
-    own = [name for name in (*tokenizer.FILES, prompts.TEMPLATE) if (folder / name).exists()]
+    own = [name for name in (*TOKENIZER_FILES, prompts.TEMPLATE) if (folder / name).exists()]
     for name, merges in (("tokenizer.json", ""), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
         if (folder / name).exists():
             pairs = folder / merges if (folder / merges).is_file() else None
@@ -127,23 +127,23 @@ def _tokenizer(found: detect.CheckpointInfo) -> tuple[Tokenizer | None, list[str
                 for file in own:
                     if (folder / file).exists():
                         files.refuse_special(folder / file)
-                words = tokenizer.from_gpt2_files(folder / name, pairs) if merges else tokenizer.load(folder)
-                folders.demand_fitting(words, found.config, folder)
+                tokenizer = Tokenizer.from_gpt2_files(folder / name, pairs) if merges else Tokenizer.load(folder)
+                folders.demand_fitting(tokenizer, found.config, folder)
             except (GptmillError, ValueError) as error:
                 raise GptmillError(
                     f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}"
                 ) from None
-            rows = found.config.vocab_size - words.vocab_size
+            rows = found.config.vocab_size - tokenizer.vocab_size
             unused = f"; {rows:,} ids of the model have no token and are never chosen" if rows else ""
-            return words, own, f"{name} from the weights' folder{unused}"
-    if others := [name for name in (*tokenizer.OTHER_KINDS, *own) if (folder / name).exists()]:
+            return tokenizer, own, f"{name} from the weights' folder{unused}"
+    if others := [name for name in (*OTHER_KINDS, *own) if (folder / name).exists()]:
         raise GptmillError(
             f"{folder} has a tokenizer that gptmill can't represent, in {', '.join(others)} without a tokenizer.json. "
             f"Weights alone can be imported from a folder without {'it' if len(others) == 1 else 'them'}"
         )
     if found.config.vocab_size == GPT2_VOCAB_SIZE:
         try:
-            return tokenizer.from_gpt2_files(sources.fetch(sources.GPT2_VOCABULARY)), [], "GPT-2's"
+            return Tokenizer.from_gpt2_files(sources.fetch(sources.GPT2_VOCABULARY)), [], "GPT-2's"
         except GptmillError as error:
             why = str(error)
     else:

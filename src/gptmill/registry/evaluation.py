@@ -13,7 +13,6 @@ from gptmill.core.errors import GptmillError
 from gptmill.registry import model_card
 from gptmill.registry.decision import CALIBRATION, RECALL, Measured
 from gptmill.registry.log_model import Task
-from gptmill.text import tokenizer
 
 if TYPE_CHECKING:
     from gptmill.model.gpt import GPT
@@ -79,13 +78,13 @@ def _classify(folder: Path, params: Params) -> Measured:
     from gptmill.runtime import device
 
     machine = device.setup(params.compute, params.seed)
-    model, words, max_length = folders.load_classifier_with_tokenizer(folder)
+    model, tokenizer, max_length = folders.load_classifier_with_tokenizer(folder)
     classes = params.data.spam.labels
     if set(model.labels) != set(classes):
         raise Ineligible(f"its classes are {', '.join(model.labels)}, the data's {', '.join(classes)}")
     splits = {name: pd.read_parquet(paths.SPAM_SPLITS / f"{name}.parquet") for name in ("test", "natural")}
     texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
-    rows = classification.probabilities(model, words, texts, max_length, machine)
+    rows = classification.probabilities(model, tokenizer, texts, max_length, machine)
     said = {text: classification.likeliest(row, model.labels) for text, row in zip(texts, rows, strict=True)}
     answers = {name: [said[text] for text in split["text"]] for name, split in splits.items()}
     right = {
@@ -116,14 +115,14 @@ def _ask(folder: Path, params: Params) -> Measured:
     from gptmill.text import prompts
 
     machine = device.setup(params.compute, params.seed)
-    (model, words), style = files.one_version(
+    (model, tokenizer), style = files.one_version(
         folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
     )
     records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
     asked = [style.prompt(record["instruction"], record["input"]) for record in records]
     with tempfile.TemporaryDirectory(prefix="gptmill-") as passing:
         progress = ResumableJsonl(Path(passing, "answers.jsonl"))
-        answers = responses.respond(model, words, style, asked, params.generate, params.seed, machine, progress)
+        answers = responses.respond(model, tokenizer, style, asked, params.generate, params.seed, machine, progress)
     judged = [{**record, "response": answer.response} for record, answer in zip(records, answers, strict=True)]
     return Measured([judgement["score"] / 100 for judgement in ReferenceJudge().judge(judged)])
 
@@ -138,11 +137,11 @@ def _generate(folder: Path, params: Params) -> Measured:
     from gptmill.text import token_files
 
     machine = device.setup(params.compute, params.seed)
-    model, words = folders.load_with_tokenizer(folder)
+    model, tokenizer = folders.load_with_tokenizer(folder)
     model = model.to(machine.device).eval()
     ids, ours, size = (
         token_files.read(paths.TOKENS, "validation"),
-        tokenizer.load(paths.TOKENIZER),
+        Tokenizer.load(paths.TOKENIZER),
         params.model.context_length,
     )
     count = max(1, len(ids) // size)
@@ -151,27 +150,27 @@ def _generate(folder: Path, params: Params) -> Measured:
     for i in chosen:
         documents = _documents(ids[i * size : (i + 1) * size].tolist(), ours)
         if documents:
-            bits = sum(_bits(model, words, text, machine) for text in documents)
+            bits = sum(_bits(model, tokenizer, text, machine) for text in documents)
             scores.append(-bits / sum(len(text.encode()) for text in documents))
     return Measured(scores)
 
 
-def _documents(ids: Sequence[int], words: "Tokenizer") -> list[str]:
+def _documents(ids: Sequence[int], tokenizer: "Tokenizer") -> list[str]:
     """The texts between ends of text. A character that a window's edge cuts is left out."""
     parts: list[list[int]] = [[]]
     for token in ids:
-        if token == words.end_of_text:
+        if token == tokenizer.end_of_text:
             parts.append([])
         else:
             parts[-1].append(token)
-    return [text for part in parts if (text := words.decode(part).strip("\N{REPLACEMENT CHARACTER}"))]
+    return [text for part in parts if (text := tokenizer.decode(part).strip("\N{REPLACEMENT CHARACTER}"))]
 
 
-def _bits(model: "GPT", words: "Tokenizer", text: str, machine: "Runtime") -> float:
+def _bits(model: "GPT", tokenizer: "Tokenizer", text: str, machine: "Runtime") -> float:
     """How many bits the model needs to tell a text, from an end of text on: the sum of -log2 of what it gave each token."""
     import torch
 
-    tokens = torch.tensor([words.end_of_text, *words.encode(text)])  # (T + 1,)
+    tokens = torch.tensor([tokenizer.end_of_text, *tokenizer.encode(text)])  # (T + 1,)
     size, total = model.config.context_length, 0.0
     with torch.inference_mode(), machine.autocast():
         for start in range(0, len(tokens) - 1, size):

@@ -29,9 +29,9 @@ class TextModel(PythonModel):
         if isinstance(self.model, Assistant):
             return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
         # As `gptmill generate` does when it is asked for nothing else.
-        words = self.model.tokenizer
+        tokenizer = self.model.tokenizer
         decoding = SamplingParams(
-            max_new_tokens=100, temperature=0.8, top_k=50, stop=words.end_of_text, vocab_size=words.vocab_size
+            max_new_tokens=100, temperature=0.8, top_k=50, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size
         )
         return pd.DataFrame({"text": ["".join(self.model.stream(text, decoding)) for text in texts]})
 

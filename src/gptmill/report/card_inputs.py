@@ -16,7 +16,8 @@ from gptmill.core import paths
 from gptmill.report import documents, inputs, schemas
 from gptmill.report.inputs import Count
 from gptmill.report.lengths import Lengths
-from gptmill.text import prompts, token_files, tokenizer
+from gptmill.text import prompts, token_files
+from gptmill.text.tokenizer import Tokenizer
 
 KEPT_SHOWN, MOST_SHOWN, QUARANTINED_SHOWN = 4, 12, 12
 DOCUMENT_TOKENS = 160  # as many of a document are shown
@@ -114,12 +115,12 @@ def read(context_length: int, message_length: int, record_length: int, style: pr
 
     Raises `GptmillError` when an input is missing, is not what its stage writes, or belongs to another run.
     """
-    words = tokenizer.load(paths.TOKENIZER)
+    tokenizer = Tokenizer.load(paths.TOKENIZER)
     validation = schemas.read_json(paths.VALIDATION, Validation, "validate")
     for name, contents in (
-        ("corpus", _corpus(words, Limit("model.context_length", context_length))),
-        ("spam", _messages(words, Limit("classifier.max_length", message_length))),
-        ("instructions", _records(words, Limit("instruct.max_length", record_length), style)),
+        ("corpus", _corpus(tokenizer, Limit("model.context_length", context_length))),
+        ("spam", _messages(tokenizer, Limit("classifier.max_length", message_length))),
+        ("instructions", _records(tokenizer, Limit("instruct.max_length", record_length), style)),
     ):
         path, findings = paths.RAW / f"{name}.source.json", getattr(validation, name)
         source = schemas.read_json(path, Source, f"download@{name}")
@@ -128,14 +129,14 @@ def read(context_length: int, message_length: int, record_length: int, style: pr
         yield Card(name, source, findings, contents, _quarantine(paths.QUARANTINE / f"{name}.parquet"))
 
 
-def _corpus(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
+def _corpus(tokenizer: Tokenizer, limit: Limit) -> Contents:
     splits = {split: token_files.read(paths.TOKENS, split) for split in SPLITS[:2]}
-    found = documents.measure(splits, words.end_of_text, KEPT_SHOWN)
+    found = documents.measure(splits, tokenizer.end_of_text, KEPT_SHOWN)
     sizes = [len(ids) for ids in splits.values()]
     examples = []
     for document in found.chosen:
         size = document.stop - document.start
-        text = words.decode(
+        text = tokenizer.decode(
             documents.cut_out(splits, document.start, min(document.stop, document.start + DOCUMENT_TOKENS))
         )
         if size > DOCUMENT_TOKENS:
@@ -148,7 +149,7 @@ def _corpus(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
     return Contents(limit, found.lengths, ["kept", *splits], rows, examples)
 
 
-def _messages(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
+def _messages(tokenizer: Tokenizer, limit: Limit) -> Contents:
     kept = _read_parquet(paths.CLEAN_SPAM, "validate", ["row", "label", "text"])
     parts = {"kept": kept} | {
         split: _read_parquet(path, "split_spam", ["label", "text"])
@@ -156,7 +157,9 @@ def _messages(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
         if split != "natural" or (paths.SPAM_SPLITS / "natural.parquet").exists()
         for path in [paths.SPAM_SPLITS / f"{split}.parquet"]
     }
-    sizes = {text: len(words.encode(text)) for text in {message["text"] for part in parts.values() for message in part}}
+    sizes = {
+        text: len(tokenizer.encode(text)) for text in {message["text"] for part in parts.values() for message in part}
+    }
     counts = {name: Counter(message["label"] for message in part) for name, part in parts.items()}
     classes = sorted(counts["kept"], key=lambda label: (-counts["kept"][label], label))
     rows = [
@@ -180,7 +183,7 @@ def _messages(words: tokenizer.Tokenizer, limit: Limit) -> Contents:
     )
 
 
-def _records(words: tokenizer.Tokenizer, limit: Limit, style: prompts.PromptTemplate) -> Contents:
+def _records(tokenizer: Tokenizer, limit: Limit, style: prompts.PromptTemplate) -> Contents:
     parts = {"kept": schemas.read_jsonl(paths.CLEAN_INSTRUCTIONS, Instruction, "validate")} | {
         split: schemas.read_jsonl(paths.INSTRUCTION_SPLITS / f"{split}.jsonl", Instruction, "split_instructions")
         for split in SPLITS[:3]
@@ -188,8 +191,8 @@ def _records(words: tokenizer.Tokenizer, limit: Limit, style: prompts.PromptTemp
 
     def size(record: Instruction) -> tuple[int, int]:
         """Tokens that the model reads of the prompt, and of prompt and answer: the end of the text is predicted, and not read."""
-        prompt = len(words.encode(style.prompt(record.instruction, record.input)))
-        return prompt, prompt + len(words.encode(style.target(record.output)))
+        prompt = len(tokenizer.encode(style.prompt(record.instruction, record.input)))
+        return prompt, prompt + len(tokenizer.encode(style.target(record.output)))
 
     sizes = {name: [size(record) for record in part] for name, part in parts.items()}
     lost = [sum(prompt > limit.tokens for prompt, _ in part) for part in sizes.values()]

@@ -18,7 +18,7 @@ SAMPLES, PROMPT_TOKENS = 4, 16  # evenly spaced over the validation split
 
 def run(params: Params, track: Track = untracked) -> None:
     machine = device.setup(params.compute, params.seed)
-    model, words = folders.load_with_tokenizer(paths.BASE_MODEL)
+    model, tokenizer = folders.load_with_tokenizer(paths.BASE_MODEL)
     train, validation = (token_files.read(paths.TOKENS, split) for split in ("train", "validation"))
     objective = NextToken(train, validation, model.config.context_length, params.base.batch_size, params.seed)
     sections = {"seed": params.seed, "base.batch_size": params.base.batch_size, **device.settings(params.compute)}
@@ -33,7 +33,8 @@ def run(params: Params, track: Track = untracked) -> None:
         }
         prompts = [validation[start : start + PROMPT_TOKENS].tolist() for start in _spaced(len(validation))]
         samples = [
-            {"prompt": words.decode(prompt), "text": continuation(model, words, prompt, machine)} for prompt in prompts
+            {"prompt": tokenizer.decode(prompt), "text": continuation(model, tokenizer, prompt, machine)}
+            for prompt in prompts
         ]
         files.write_jsonl(paths.BASE_SAMPLES, samples)
         files.write_json(paths.METRICS / "base.json", metrics)

@@ -25,7 +25,7 @@ def run(params: Params, track: Track = untracked) -> None:
     import pandas as pd
 
     machine = device.setup(params.compute, params.seed)
-    model, words, max_length = folders.load_classifier_with_tokenizer(paths.CLASSIFIER_MODEL)
+    model, tokenizer, max_length = folders.load_classifier_with_tokenizer(paths.CLASSIFIER_MODEL)
     classes = model.labels
     files_of = {name: paths.SPAM_SPLITS / f"{name}.parquet" for name in SPLITS}
     splits = {name: pd.read_parquet(path) for name, path in files_of.items()}
@@ -45,7 +45,7 @@ def run(params: Params, track: Track = untracked) -> None:
         train = splits["train"]["text"].tolist(), splits["train"]["label"].tolist()
         tfidf = tfidf_classifier(train, texts, params.seed, weigh_classes=params.split.spam.balance == "weights")
         tfidf = dict(zip(texts, tfidf, strict=True))
-        rows = classification.probabilities(model, words, texts, max_length, machine)
+        rows = classification.probabilities(model, tokenizer, texts, max_length, machine)
         probabilities = dict(zip(texts, rows, strict=True))
         metrics = {}
         for name, baseline in (("test", "tfidf"), ("natural", "natural_tfidf")):

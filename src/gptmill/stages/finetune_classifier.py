@@ -8,7 +8,7 @@ from gptmill.model import folders, lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.model.lineage import Lineage
 from gptmill.runtime import device, ranks
-from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 from gptmill.training import checkpoints, curves, trainer
 from gptmill.training.feature_cache import FrozenClassification
 from gptmill.training.objectives import Classification, balancing_weights
@@ -20,7 +20,7 @@ def run(params: Params, track: Track = untracked) -> None:
     import pandas as pd
 
     machine = device.setup(params.compute, params.seed)
-    words = tokenizer.load(paths.TOKENIZER)
+    tokenizer = Tokenizer.load(paths.TOKENIZER)
     classes, weigh = params.data.spam.labels, params.split.spam.balance == "weights"
     files_of = {name: paths.SPAM_SPLITS / f"{name}.parquet" for name in SPLITS}
 
@@ -31,7 +31,7 @@ def run(params: Params, track: Track = untracked) -> None:
                 f"{path} has the label {unknown[0]!r}, which data.spam.labels has not: dvc repro split_spam"
             )
         return [
-            (words.encode(text), classes.index(label))
+            (tokenizer.encode(text), classes.index(label))
             for text, label in zip(split["text"], split["label"], strict=True)
         ]
 
@@ -39,7 +39,7 @@ def run(params: Params, track: Track = untracked) -> None:
     train, validation = (encode(path) for path in files_of.values())
     class_weights = balancing_weights([label for _, label in train], len(classes)) if weigh else None
     objective = Classification(train, validation, settings.max_length, settings.batch_size, params.seed, class_weights)
-    model = GPTClassifier(folders.load_base(paths.BASE_MODEL, words).trunk, classes)
+    model = GPTClassifier(folders.load_base(paths.BASE_MODEL, tokenizer).trunk, classes)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     else:
@@ -78,7 +78,7 @@ def run(params: Params, track: Track = untracked) -> None:
             "parameters_trained": parameters_trained,
             "tokens_read": round(trained.curve[-1].epoch * sum(min(len(ids), settings.max_length) for ids, _ in train)),
         }
-        weights.save(model, words, paths.CLASSIFIER_MODEL, settings.max_length, also)
+        weights.save(model, tokenizer, paths.CLASSIFIER_MODEL, settings.max_length, also)
         curves.write(paths.PLOTS / "classifier.csv", trained.curve, trained.kept)
         files.write_json(paths.METRICS / "finetune_classifier.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})

@@ -9,21 +9,22 @@ from gptmill.core.run import Track, Watch, untracked, unwatched
 from gptmill.model import folders, lora, weights
 from gptmill.model.lineage import Lineage
 from gptmill.runtime import device, ranks
-from gptmill.text import prompts, tokenizer
+from gptmill.text import prompts
+from gptmill.text.tokenizer import Tokenizer
 from gptmill.training import checkpoints, curves, trainer
 from gptmill.training.objectives import Example, Instruction
 
 
 def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> None:
     machine = device.setup(params.compute, params.seed)
-    words, style = tokenizer.load(paths.TOKENIZER), prompts.STYLES[params.instruct.prompt_style]
+    tokenizer, style = Tokenizer.load(paths.TOKENIZER), prompts.STYLES[params.instruct.prompt_style]
     files_of = {name: paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")}
 
     def encode(name: str) -> list[Example]:
         return [
             Example(
-                words.encode(style.prompt(record["instruction"], record["input"])),
-                [*words.encode(style.target(record["output"])), words.end_of_text],
+                tokenizer.encode(style.prompt(record["instruction"], record["input"])),
+                [*tokenizer.encode(style.target(record["output"])), tokenizer.end_of_text],
             )
             for record in files.read_jsonl(files_of[name])
         ]
@@ -47,7 +48,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     tokens_an_epoch = sum(
         min(len(example.prompt + example.answer), settings.max_length + 1) - 1 for example in objective.train
     )
-    model = folders.load_base(paths.BASE_MODEL, words)
+    model = folders.load_base(paths.BASE_MODEL, tokenizer)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
@@ -56,7 +57,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
     saved = checkpoints.of_stage("finetune_instruct", sections, inputs, params.compute.checkpoint_minutes)
     with track("finetune_instruct", sections, inputs, saved.folder.name) as run:
-        shown = watch(model, words, objective.validation[0].prompt, machine, run)
+        shown = watch(model, tokenizer, objective.validation[0].prompt, machine, run)
         with curves.Live(run.curve) as live:
             trained = trainer.train(
                 model,
@@ -83,7 +84,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
             lora.detach(model, str(paths.BASE_MODEL)),
             lineage.write,
         ]
-        weights.save(model, words, paths.INSTRUCT_MODEL, also=also)
+        weights.save(model, tokenizer, paths.INSTRUCT_MODEL, also=also)
         curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})

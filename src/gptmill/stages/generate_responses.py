@@ -25,9 +25,9 @@ def run(params: Params) -> None:
     under_way = paths.RESPONSES_UNDER_WAY / cache_key.of_stage("generate_responses", sections, [test, *models.values()])
 
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
-        model, words = folders.load_with_tokenizer(folder)
+        model, tokenizer = folders.load_with_tokenizer(folder)
         kept = resumable.ResumableJsonl(under_way / f"{folder.name}.jsonl")
-        return responses.respond(model, words, style, given, params.generate, params.seed, machine, kept)
+        return responses.respond(model, tokenizer, style, given, params.generate, params.seed, machine, kept)
 
     given = [style.prompt(record["instruction"], record["input"]) for record in records]
     answered = [

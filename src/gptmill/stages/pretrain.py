@@ -11,7 +11,7 @@ from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.model.lineage import Lineage
 from gptmill.runtime import device, ranks
-from gptmill.text import token_files, tokenizer
+from gptmill.text import token_files
 from gptmill.text.tokenizer import Tokenizer
 from gptmill.training import checkpoints, curves, trainer
 from gptmill.training.objectives import NextToken
@@ -21,15 +21,15 @@ SAMPLE_PROMPT = 16  # tokens of the validation split that the model continues at
 
 
 def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> None:
-    words = tokenizer.load(paths.TOKENIZER)
-    memory.demand_model(params.model, words.vocab_size)
-    config = GPTConfig(vocab_size=words.vocab_size, **params.model.model_dump())
+    tokenizer = Tokenizer.load(paths.TOKENIZER)
+    memory.demand_model(params.model, tokenizer.vocab_size)
+    config = GPTConfig(vocab_size=tokenizer.vocab_size, **params.model.model_dump())
     sections = {"seed": params.seed, "model": params.model, "base": params.base, **device.settings(params.compute)}
     inputs = [paths.TOKENS, paths.TOKENIZER]
     if params.base.init != "scratch":
         model = weights.load_gpt2(paths.BASE_WEIGHTS, config)
         with track("pretrain", sections, inputs):
-            _save(model, words, sections, inputs, [], None)
+            _save(model, tokenizer, sections, inputs, [], None)
         print(f"pretrain: the weights of {params.base.init}, as they are")
         return
     machine = device.setup(params.compute, params.seed)
@@ -39,7 +39,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     with track("pretrain", sections, inputs, saved.folder.name) as run:
         model = GPT(config)
         model.trunk.checkpoint_activations = params.compute.checkpoint_activations
-        shown = watch(model, words, validation[:SAMPLE_PROMPT].tolist(), machine, run)
+        shown = watch(model, tokenizer, validation[:SAMPLE_PROMPT].tolist(), machine, run)
         with curves.Live(run.curve) as live:
             trained = trainer.train(
                 model,
@@ -53,14 +53,14 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
         if not ranks.is_main_process():
             return
         run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
-        _save(model, words, sections, inputs, trained.curve, trained.kept)
+        _save(model, tokenizer, sections, inputs, trained.curve, trained.kept)
     saved.clear()
     print(f"pretrain: validation loss {trained.kept.validation_loss:.4f} in epoch {trained.kept.epoch:.0f}")
 
 
 def _save(
     model: GPT,
-    words: Tokenizer,
+    tokenizer: Tokenizer,
     sections: Sections,
     inputs: list[Path],
     curve: Sequence[Evaluation],
@@ -72,6 +72,6 @@ def _save(
     }
     downloaded = files.read_json(paths.source_record("base"))
     lineage = Lineage.of_stage("pretrain", sections, inputs, ["corpus"], downloaded=downloaded)
-    weights.save(model, words, paths.BASE_MODEL, also=[lineage.write])
+    weights.save(model, tokenizer, paths.BASE_MODEL, also=[lineage.write])
     curves.write(paths.PLOTS / "pretrain.csv", curve, kept)
     files.write_json(paths.METRICS / "pretrain.json", metrics)

@@ -16,7 +16,7 @@ from gptmill.core import files
 from gptmill.core.errors import GptmillError, listing
 
 END_OF_TEXT = "<|endoftext|>"
-FILES = (
+TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -46,6 +46,55 @@ class Tokenizer:
         self._encoding = tiktoken.Encoding(
             "gptmill", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={END_OF_TEXT: self.end_of_text}
         )
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int) -> "Tokenizer":
+        """Byte pairs of `texts`: `vocab_size` tokens with all bytes and end-of-text, fewer when the texts are short."""
+        from tokenizers import Tokenizer as HubTokenizer
+        from tokenizers import models, pre_tokenizers, trainers
+
+        hub = HubTokenizer(models.BPE())
+        hub.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        hub.train_from_iterator(
+            texts,
+            trainers.BpeTrainer(
+                vocab_size=vocab_size - 1, min_frequency=2, initial_alphabet=alphabet, show_progress=False
+            ),
+        )
+        return cls(*_ranks(hub.get_vocab()))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Tokenizer":
+        """Read the tokenizer that `Tokenizer.save` wrote, or another one in `tokenizer.json` that gives the same ids here as there.
+
+        Raises `GptmillError` that lists what keeps a tokenizer from being one of ours.
+        """
+        return files.one_version(folder, _load)
+
+    @classmethod
+    def from_gpt2_files(cls, vocabulary: Path, merges: Path | None = None) -> "Tokenizer":
+        """GPT-2's tokenizer from OpenAI's `encoder.json`, or a tokenizer of that kind in `vocab.json` and `merges.txt`."""
+        try:
+            ids = files.read_json(vocabulary)
+            lines = merges.read_text(encoding="utf-8").splitlines() if merges else None
+        except (OSError, ValueError) as error:
+            raise GptmillError(f"{vocabulary} is not a vocabulary ({error}): get it again") from None
+        pairs = None if lines is None else [line for line in lines if line and not line.startswith("#version")]
+        return _ours(
+            ids, pairs, vocabulary, _odd_settings(vocabulary.parent) if merges else [], check_merges=merges is not None
+        )
+
+    @staticmethod
+    def max_length(folder: Path) -> int:
+        """How many tokens of a text the model in this folder was made to read."""
+        path = folder / "tokenizer_config.json"
+        try:
+            return int(files.read_json(path)["model_max_length"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+            raise GptmillError(
+                f"{path} does not say model_max_length ({error!r}): get it again, or run the stage that makes it"
+            ) from None
 
     def gives_the_ids_of(self, other: "Tokenizer") -> bool:
         """Whether every text has the same ids in both."""
@@ -131,14 +180,6 @@ def _pieces():
     return regex.compile(PATTERN)
 
 
-def load(folder: Path) -> Tokenizer:
-    """Read the tokenizer that `Tokenizer.save` wrote, or another one in `tokenizer.json` that gives the same ids here as there.
-
-    Raises `GptmillError` that lists what keeps a tokenizer from being one of ours.
-    """
-    return files.one_version(folder, _load)
-
-
 def _load(folder: Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     try:
@@ -154,45 +195,6 @@ def _load(folder: Path) -> Tokenizer:
         ) from None
     odd = [*_odd_steps(content), *_odd_tokens(names), *_odd_settings(folder)]
     return _ours(vocabulary, merges, path, odd, names.get(END_OF_TEXT))
-
-
-def max_length(folder: Path) -> int:
-    """How many tokens of a text the model in this folder was made to read."""
-    path = folder / "tokenizer_config.json"
-    try:
-        return int(files.read_json(path)["model_max_length"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise GptmillError(
-            f"{path} does not say model_max_length ({error!r}): get it again, or run the stage that makes it"
-        ) from None
-
-
-def from_gpt2_files(vocabulary: Path, merges: Path | None = None) -> Tokenizer:
-    """GPT-2's tokenizer from OpenAI's `encoder.json`, or a tokenizer of that kind in `vocab.json` and `merges.txt`."""
-    try:
-        ids = files.read_json(vocabulary)
-        lines = merges.read_text(encoding="utf-8").splitlines() if merges else None
-    except (OSError, ValueError) as error:
-        raise GptmillError(f"{vocabulary} is not a vocabulary ({error}): get it again") from None
-    pairs = None if lines is None else [line for line in lines if line and not line.startswith("#version")]
-    return _ours(
-        ids, pairs, vocabulary, _odd_settings(vocabulary.parent) if merges else [], check_merges=merges is not None
-    )
-
-
-def train(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Byte pairs of `texts`, at most `vocab_size` tokens with all bytes and the end-of-text token in it; fewer when the texts are short."""
-    from tokenizers import Tokenizer as HubTokenizer
-    from tokenizers import models, pre_tokenizers, trainers
-
-    hub = HubTokenizer(models.BPE())
-    hub.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    hub.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(vocab_size=vocab_size - 1, min_frequency=2, initial_alphabet=alphabet, show_progress=False),
-    )
-    return Tokenizer(*_ranks(hub.get_vocab()))
 
 
 def _ours(

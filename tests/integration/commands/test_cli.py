@@ -140,14 +140,14 @@ def test_a_streamed_text_is_the_text(in_built, gptmill):
     """Pieces are whole characters, and together what the tokens mean."""
     from gptmill.inference.generation import SamplingParams, generate
     from gptmill.model import weights
-    from gptmill.text import tokenizer
+    from gptmill.text.tokenizer import Tokenizer
 
-    model, words = weights.load(paths.BASE_MODEL), tokenizer.load(paths.BASE_MODEL)
+    model, tokenizer = weights.load(paths.BASE_MODEL), Tokenizer.load(paths.BASE_MODEL)
     [completion] = generate(
-        model, [words.encode("the")], SamplingParams(40, temperature=3.0, seed=1, stop=words.end_of_text)
+        model, [tokenizer.encode("the")], SamplingParams(40, temperature=3.0, seed=1, stop=tokenizer.end_of_text)
     )
     out = gptmill("generate", "the", "--max-new-tokens", "40", "--temperature", "3", "--top-k", "0", "--seed", "1")[1]
-    assert out == "the" + terminal.visible(words.decode(completion.tokens)) + "\n"
+    assert out == "the" + terminal.visible(tokenizer.decode(completion.tokens)) + "\n"
 
 
 def test_ask_prints_an_answer(in_built, gptmill):

@@ -64,8 +64,8 @@ def test_more_tokens_than_any_machine_holds_are_refused_before_the_model_is_load
 
 
 @pytest.mark.parametrize("options", [["--temperature", "1e-320"], ["--top-p", "1e-320"], ["--temperature", "1e300"]])
-def test_odd_numbers_give_a_text(make_gpt, words, tmp_path, options):
-    weights.save(make_gpt(vocab_size=words.vocab_size), words, tmp_path / "model")
+def test_odd_numbers_give_a_text(make_gpt, tokenizer, tmp_path, options):
+    weights.save(make_gpt(vocab_size=tokenizer.vocab_size), tokenizer, tmp_path / "model")
     assert gptmill("generate", "the mill", "--max-new-tokens", "5", *options, "--model", tmp_path / "model").startswith(
         "the mill"
     )

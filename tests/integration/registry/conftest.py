@@ -9,7 +9,7 @@ import pytest
 from gptmill.core import paths
 from gptmill.model import weights
 from gptmill.model.lineage import Lineage
-from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 
 LEFT_OUT = ("mlartifacts", "mlflow.db*", ".git", "data_docs", "quarantine", "clean", ".gptmill", ".mlflow.lock")
 
@@ -35,17 +35,17 @@ def heads(built) -> dict:
     from sklearn.linear_model import LogisticRegression
 
     folder = built.folder
-    model, words = (
+    model, tokenizer = (
         weights.load_classifier(folder / paths.CLASSIFIER_MODEL),
-        tokenizer.load(folder / paths.CLASSIFIER_MODEL),
+        Tokenizer.load(folder / paths.CLASSIFIER_MODEL),
     )
     test = pd.read_parquet(folder / paths.SPAM_SPLITS / "test.parquet")
     seen: list = []
     hook = model.head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].detach()))
-    most = tokenizer.max_length(folder / paths.CLASSIFIER_MODEL)
+    most = Tokenizer.max_length(folder / paths.CLASSIFIER_MODEL)
     with torch.inference_mode():
         for text in test["text"]:
-            ids = torch.tensor([words.encode(text)[:most]])
+            ids = torch.tensor([tokenizer.encode(text)[:most]])
             model(ids, torch.tensor([ids.shape[1]]))
     hook.remove()
     features = torch.cat([hidden.reshape(1, -1) for hidden in seen]).numpy()
@@ -65,13 +65,13 @@ def challenger(heads) -> Callable[..., None]:
         import torch
 
         folder = paths.CLASSIFIER_MODEL
-        model, words, most = weights.load_classifier(folder), tokenizer.load(folder), tokenizer.max_length(folder)
+        model, tokenizer, most = weights.load_classifier(folder), Tokenizer.load(folder), Tokenizer.max_length(folder)
         if head:
             model.head.weight = torch.nn.Parameter(heads[head])
         with torch.no_grad():
             model.head.weight.mul_(scale)
         model.labels = labels or model.labels
         lineage = Lineage.read(folder)
-        weights.save(model, words, folder, most, [lineage.write])
+        weights.save(model, tokenizer, folder, most, [lineage.write])
 
     return make

@@ -9,7 +9,7 @@ from gptmill.evaluation.judges.reference import ReferenceJudge
 from gptmill.model import weights
 from gptmill.registry import evaluation
 from gptmill.registry.evaluation import TRIALS, Ineligible
-from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def values(in_built):
 
 def spoilt(folder, tmp_path):
     """A copy of a model whose weights are noise."""
-    model, words = weights.load(folder), tokenizer.load(folder)
+    model, tokenizer = weights.load(folder), Tokenizer.load(folder)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight), alpha=0.5)
-    weights.save(model, words, tmp_path / "noise")
+    weights.save(model, tokenizer, tmp_path / "noise")
     return tmp_path / "noise"
 
 
@@ -50,23 +50,25 @@ def test_a_base_models_score_is_its_loss_in_bits_a_byte_and_noise_has_a_lower_on
     assert -ours.mean < 8  # a uniform guess of a byte
 
 
-def test_bits_are_those_of_the_likelihood_however_long_the_text_is(make_gpt, words, cpu):
-    model = make_gpt(vocab_size=words.vocab_size, context_length=8)
+def test_bits_are_those_of_the_likelihood_however_long_the_text_is(make_gpt, tokenizer, cpu):
+    model = make_gpt(vocab_size=tokenizer.vocab_size, context_length=8)
     text = "the cat in the mill and the miller in the mill"
-    ids = [words.end_of_text, *words.encode(text)]
+    ids = [tokenizer.end_of_text, *tokenizer.encode(text)]
     expected = 0.0
     for start in range(0, len(ids) - 1, 8):
         window = torch.tensor([ids[start : start + 9]])
         with torch.no_grad():
             logs = model(window[:, :-1])[0].log_softmax(-1)
         expected -= sum(float(logs[i, token]) for i, token in enumerate(window[0, 1:]))
-    assert len(ids) > 9 and evaluation._bits(model, words, text, cpu) == pytest.approx(expected / math.log(2), rel=1e-4)
+    assert len(ids) > 9 and evaluation._bits(model, tokenizer, text, cpu) == pytest.approx(
+        expected / math.log(2), rel=1e-4
+    )
 
 
 def test_a_base_model_with_another_tokenizer_is_measured_on_the_same_text(values, tmp_path):
     from gptmill.model.gpt import GPT, GPTConfig
 
-    other = tokenizer.train(["Once upon a time there was a miller."] * 3, 290)
+    other = Tokenizer.train(["Once upon a time there was a miller."] * 3, 290)
     weights.save(GPT(GPTConfig(290, 16, 1, 2, 16)), other, tmp_path / "other")
     ours, theirs = (TRIALS["base"].take(folder, values) for folder in (paths.BASE_MODEL, tmp_path / "other"))
     assert len(ours.scores) == len(theirs.scores)
@@ -86,7 +88,7 @@ def test_a_tokenizer_of_another_model_is_refused(values, tmp_path):
     import shutil
 
     shutil.copytree(paths.BASE_MODEL, tmp_path / "odd")
-    big = tokenizer.train([f"word{i} " * 3 for i in range(2000)], 4000)
+    big = Tokenizer.train([f"word{i} " * 3 for i in range(2000)], 4000)
     big.save(tmp_path / "odd")
     with pytest.raises(Ineligible, match="the tokenizer has"):
         TRIALS["base"].take(tmp_path / "odd", values)

@@ -42,11 +42,11 @@ DOCUMENTS = [
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path, monkeypatch, words):
+def project(tmp_path, monkeypatch, tokenizer):
     """A folder with everything that the cards read, as the stages write it."""
     monkeypatch.chdir(tmp_path)
     paths.TOKENIZER.mkdir(parents=True)
-    words.save(paths.TOKENIZER)
+    tokenizer.save(paths.TOKENIZER)
     for name in ("corpus", "spam", "instructions"):
         source = {"name": f"the {name}", "origin": "a file", "licence": "MIT", "sha256": name * 9, "bytes": 900}
         files.write_json(paths.RAW / f"{name}.source.json", source)
@@ -55,7 +55,7 @@ def project(tmp_path, monkeypatch, words):
     files.write_json(paths.VALIDATION, {name: {"sha256": name * 9, **counts[name], **findings} for name in counts})
     put_messages(MESSAGES)
     put_records(RECORDS)
-    put_documents(DOCUMENTS, words)
+    put_documents(DOCUMENTS, tokenizer)
     for name, columns in (
         ("corpus", ["text"]),
         ("spam", ["label", "text"]),
@@ -89,11 +89,11 @@ def put_records(records: list[tuple[str, str, str]]) -> None:
         files.write_jsonl(paths.INSTRUCTION_SPLITS / f"{split}.jsonl", part)
 
 
-def put_documents(documents: list[str], words) -> None:
+def put_documents(documents: list[str], tokenizer) -> None:
     ids = np.array(
-        [i for document in documents for i in (*words.encode(document), words.end_of_text)], token_files.DTYPE
+        [i for document in documents for i in (*tokenizer.encode(document), tokenizer.end_of_text)], token_files.DTYPE
     )
-    token_files.write(paths.TOKENS, [ids], words.vocab_size, validation_share=0.3, context_length=2)
+    token_files.write(paths.TOKENS, [ids], tokenizer.vocab_size, validation_share=0.3, context_length=2)
 
 
 def put_quarantine(name: str, rows: list[tuple], columns: list[str]) -> None:
@@ -171,17 +171,17 @@ def test_there_may_be_any_number_of_classes(card):
 
 
 @pytest.mark.parametrize(("limit", "cut"), [(1, 4), (24, 1), (10_000, 0)])
-def test_what_is_cut_of_the_messages_is_counted_in_their_tokens(card, words, limit, cut):
-    assert cut == sum(len(words.encode(text)) > limit for _, text in MESSAGES)
+def test_what_is_cut_of_the_messages_is_counted_in_their_tokens(card, tokenizer, limit, cut):
+    assert cut == sum(len(tokenizer.encode(text)) > limit for _, text in MESSAGES)
     text = said(card("spam", message=limit))
     assert (f"{cut} of 4 texts" in text) == bool(cut)
     assert f"Longer than classifier.max_length {cut}" in text
     assert ("nothing is cut" in text) == (not cut)
 
 
-def test_a_record_is_cut_where_training_cuts_it(card, words):
+def test_a_record_is_cut_where_training_cuts_it(card, tokenizer):
     sizes = [
-        (len(words.encode(prompts.STYLES["alpaca"].prompt(*record[:2]))), len(words.encode(record[2])))
+        (len(tokenizer.encode(prompts.STYLES["alpaca"].prompt(*record[:2]))), len(tokenizer.encode(record[2])))
         for record in RECORDS
     ]
     whole = sorted(prompt + answer for prompt, answer in sizes)
@@ -192,8 +192,8 @@ def test_a_record_is_cut_where_training_cuts_it(card, words):
     assert "of 3, nothing of the answer is left" in said(card("instructions", record=shortest - 1))
 
 
-def test_the_corpus_is_measured_in_its_token_files(card, words):
-    sizes = sorted(len(words.encode(document)) for document in DOCUMENTS)
+def test_the_corpus_is_measured_in_its_token_files(card, tokenizer):
+    sizes = sorted(len(tokenizer.encode(document)) for document in DOCUMENTS)
     text = said(card("corpus"))
     assert f"{sizes[1]} in the median document" in text
     assert f"Longest {sizes[-1]}" in text
@@ -202,8 +202,8 @@ def test_the_corpus_is_measured_in_its_token_files(card, words):
     assert f"{sum(size > 16 for size in sizes)} of 4 documents" in text
 
 
-def test_a_corpus_of_one_document_has_a_card(card, words):
-    put_documents(DOCUMENTS[2:3], words)
+def test_a_corpus_of_one_document_has_a_card(card, tokenizer):
+    put_documents(DOCUMENTS[2:3], tokenizer)
     change(paths.VALIDATION, "corpus", kept=1)
     html = card("corpus")
     assert "1 document kept" in said(html)
@@ -257,7 +257,7 @@ def test_what_else_a_source_says_is_shown(card):
     assert "Licence not stated" in text
 
 
-def test_what_comes_from_data_is_shown_and_not_run(card, words):
+def test_what_comes_from_data_is_shown_and_not_run(card, tokenizer):
     plain = {name: card(name) for name in ("corpus", "spam", "instructions")}
     hostile = f"{EVIL}\x00\x1b[2J\u202eabc\u200b</dd></li><img src=x onerror={EVIL}>"
     change(
@@ -275,7 +275,7 @@ def test_what_comes_from_data_is_shown_and_not_run(card, words):
     change(paths.VALIDATION, "spam", **{EVIL: 3})
     put_messages([(hostile, hostile), *MESSAGES])
     put_records([(hostile, hostile, hostile), *RECORDS])
-    put_documents([hostile * 30, *DOCUMENTS], words)
+    put_documents([hostile * 30, *DOCUMENTS], tokenizer)
     put_quarantine("spam", [(1, hostile, hostile * 100, hostile)], ["label", "text"])
     put_quarantine("corpus", [(1, hostile, hostile)], ["text"])
     put_quarantine("instructions", [(1, hostile, None, hostile, hostile)], ["instruction", "input", "output"])

@@ -9,7 +9,7 @@ from gptmill import config, stages
 from gptmill.core import paths
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTClassifier
-from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 
 TEXT = "Once upon a time there was a miller who had a mill, a cat and three sons. “I shall win £100!” said the cat. "
 TEXTS = [TEXT[: 3 + 5 * i] for i in range(20)]
@@ -24,9 +24,9 @@ def quiet():
 
 def padded() -> tuple[torch.Tensor, torch.Tensor]:
     """The texts' ids, padded on the right, and their lengths."""
-    words = tokenizer.load(paths.BASE_MODEL)
-    rows = [words.encode(text) for text in TEXTS]
-    ids = torch.full((len(rows), max(map(len, rows))), words.end_of_text)
+    tokenizer = Tokenizer.load(paths.BASE_MODEL)
+    rows = [tokenizer.encode(text) for text in TEXTS]
+    ids = torch.full((len(rows), max(map(len, rows))), tokenizer.end_of_text)
     for i, row in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row)
     return ids, torch.tensor([len(row) for row in rows])

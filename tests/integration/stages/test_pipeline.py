@@ -196,14 +196,15 @@ def test_curves_have_as_many_points_as_were_asked_for(in_built):
 
 def test_tokens_are_the_corpus(in_built):
     from gptmill.data import corpus
-    from gptmill.text import token_files, tokenizer
+    from gptmill.text import token_files
+    from gptmill.text.tokenizer import Tokenizer
 
-    words = tokenizer.load(paths.TOKENIZER)
+    tokenizer = Tokenizer.load(paths.TOKENIZER)
     ids = [*token_files.read(paths.TOKENS, "train"), *token_files.read(paths.TOKENS, "validation")]
     documents = [text for _, text in corpus.whole(corpus.read(paths.CLEAN_CORPUS))]
-    assert words.decode(ids) == "".join(documents)
-    assert sum(i == words.end_of_text for i in ids) == len(documents)
-    assert words.vocab_size == config.load().tokenizer.vocab_size
+    assert tokenizer.decode(ids) == "".join(documents)
+    assert sum(i == tokenizer.end_of_text for i in ids) == len(documents)
+    assert tokenizer.vocab_size == config.load().tokenizer.vocab_size
 
 
 @pytest.mark.parametrize(("folder", "kind"), [
@@ -215,14 +216,14 @@ def test_model_folders_load_in_transformers_with_the_tokenizer_beside_them(in_bu
     import transformers
 
     from gptmill.model import weights
-    from gptmill.text import tokenizer
+    from gptmill.text.tokenizer import Tokenizer
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = getattr(transformers, kind).from_pretrained(folder).eval()
-        words = transformers.AutoTokenizer.from_pretrained(folder)
-    ids = words("Once upon a time, said the cat.", return_tensors="pt")["input_ids"]
-    assert ids[0].tolist() == tokenizer.load(folder).encode("Once upon a time, said the cat.")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer("Once upon a time, said the cat.", return_tensors="pt")["input_ids"]
+    assert ids[0].tolist() == Tokenizer.load(folder).encode("Once upon a time, said the cat.")
     with torch.inference_mode():
         if folder == paths.CLASSIFIER_MODEL:
             ours = weights.load_classifier(folder).eval()(ids, torch.tensor([ids.shape[1]]))

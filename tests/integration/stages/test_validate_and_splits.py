@@ -15,7 +15,8 @@ from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.data import near_duplicates, text_files
 from gptmill.stages import split_instructions, split_spam, tokenize, validate
-from gptmill.text import prompts, token_files, tokenizer
+from gptmill.text import prompts, token_files
+from gptmill.text.tokenizer import Tokenizer
 
 RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (
     paths.raw_file(Path(name).stem, name) for name in ("corpus.txt", "spam.tsv", "instructions.json")
@@ -320,10 +321,10 @@ def tokenized(capsys):
         given = CorpusParams(**SOURCE, **STANDARD["corpus"] | {"file": file} | settings)
         params = changed(CHECKS, data=SimpleNamespace(**SOURCES | {"corpus": given}, expectations=EXPECTED))
         validate.run(params)
-        words = SimpleNamespace(ranks="corpus", vocab_size=300)
-        tokenize.run(SimpleNamespace(**vars(params) | {"tokenizer": words, "compute": SimpleNamespace(threads=1)}))
+        tokenizer = SimpleNamespace(ranks="corpus", vocab_size=300)
+        tokenize.run(SimpleNamespace(**vars(params) | {"tokenizer": tokenizer, "compute": SimpleNamespace(threads=1)}))
         ids = [i for split in token_files.SPLITS for i in token_files.read(paths.TOKENS, split).tolist()]
-        read = tokenizer.load(paths.TOKENIZER)
+        read = Tokenizer.load(paths.TOKENIZER)
         ends = [-1, *(place for place, i in enumerate(ids) if i == read.end_of_text)]
         documents = [read.decode(ids[start + 1 : end]) for start, end in zip(ends, ends[1:], strict=False)]
         return files.read_json(paths.VALIDATION)["corpus"], documents, capsys.readouterr().out
@@ -380,10 +381,10 @@ def test_other_tools_markers_are_a_warning_with_their_counts(tokenized):
     assert documents == ["\n".join(stories)], "a warning changes nothing"
 
 
-def test_a_marker_in_a_record_or_message_is_never_the_token(words):
+def test_a_marker_in_a_record_or_message_is_never_the_token(tokenizer):
     """The ids of whatever people write: prompts and answers in training, questions in use, messages."""
     for text in ("<|endoftext|>", "one<|endoftext|>two", "<|endoftext|>" * 3, "<|unk|><|im_end|></s>"):
         for style in prompts.STYLES.values():
             for encoded in (style.prompt(text, text), style.target(text), text):
-                ids = words.encode(encoded)
-                assert words.end_of_text not in ids and words.decode(ids) == encoded
+                ids = tokenizer.encode(encoded)
+                assert tokenizer.end_of_text not in ids and tokenizer.decode(ids) == encoded

@@ -28,9 +28,9 @@ def test_the_corpus_has_the_size_asked_for_and_the_same_bytes_each_time(tmp_path
     assert 20_000 <= (tmp_path / "one").stat().st_size < 20_100
 
 
-def test_the_child_reports_numbers(tmp_path, words):
+def test_the_child_reports_numbers(tmp_path, tokenizer):
     (tmp_path / "tokenizer").mkdir()
-    words.save(tmp_path / "tokenizer")
+    tokenizer.save(tmp_path / "tokenizer")
     bench._write_corpus(tmp_path / "corpus.txt", 100_000)
     made = bench._in_a_child(tmp_path, 2)
     assert made["peak"] > 10_000_000 and made["tokens"] > 1000 and made["documents"] > 10 and json.dumps(made)

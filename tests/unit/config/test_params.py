@@ -14,7 +14,8 @@ from gptmill.cli import app
 from gptmill.config import completing, profiles, schema
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
-from gptmill.text import prompts, tokenizer
+from gptmill.text import prompts
+from gptmill.text.tokenizer import count_pieces
 
 JUDGE = {"model": "llama3", "base_url": "http://host/v1", "api_key_env": "", "input_price": 0.0, "output_price": 0.0}
 PROFILES = sorted(path.stem for path in (Path(__file__).parents[3] / "profiles").glob("*.yaml"))
@@ -78,9 +79,7 @@ def test_a_profile_is_an_overlay_that_names_only_what_differs():
 def test_every_profile_but_shakespeare_has_room_for_an_answer(name):
     values = profiles.load(name)
     prompt = prompts.STYLES[values.instruct.prompt_style].prompt("", "")
-    least = (
-        len(prompt.encode()) if values.tokenizer.vocab_size == 257 else tokenizer.count_pieces(prompt)
-    )  # tokens of any prompt
+    least = len(prompt.encode()) if values.tokenizer.vocab_size == 257 else count_pieces(prompt)  # tokens of any prompt
     assert (least < values.instruct.max_length) == (name != "shakespeare")
 
 
@@ -215,7 +214,7 @@ def test_the_memory_of_a_model_is_compared_with_this_machines_before_work_begins
     said = "takes 50.4 GB for the weights alone, 202 GB to train; this machine has 24.0 GB of memory"
     with pytest.raises(GptmillError, match=said):
         CliRunner().invoke(app, ["params", "check"], catch_exceptions=False)
-    monkeypatch.setattr("gptmill.text.tokenizer.load", lambda folder: SimpleNamespace(vocab_size=257))
+    monkeypatch.setattr("gptmill.text.tokenizer.Tokenizer.load", lambda folder: SimpleNamespace(vocab_size=257))
     monkeypatch.setattr("gptmill.text.token_files.read", lambda folder, split: [])
     with pytest.raises(GptmillError, match=said):
         stages.run("pretrain", values)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gptmill.core.errors import GptmillError
 from gptmill.data import corpus, text_files
 from gptmill.data.corpus import END_OF_TEXT, Piece
-from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 
 
 def read(tmp_path, content: str | bytes) -> list[tuple[int, str]]:
@@ -143,7 +143,7 @@ DENSE = "aB1.'s \n\t\r\x1c\x85\u3000"  # few enough that every pair is merged so
 def gpt2_like():
     """Ranks trained on noise, so that merges across a cut would show."""
     noise = random.Random(1)
-    return tokenizer.train(["".join(noise.choices(DENSE, k=50)) for _ in range(2_000)], 1500)
+    return Tokenizer.train(["".join(noise.choices(DENSE, k=50)) for _ in range(2_000)], 1500)
 
 
 def in_pieces(parts: list[tuple[int, str, bool]], size: int) -> list[Piece]:
@@ -159,20 +159,20 @@ def is_sound(text: str, place: int) -> bool:
 
 
 @given(text=MIXED | st.text(DENSE, max_size=40) | st.text(max_size=40), size=st.integers(1, 9))
-def test_the_ids_of_pieces_are_the_ids_of_the_whole(words, gpt2_like, text, size):
+def test_the_ids_of_pieces_are_the_ids_of_the_whole(tokenizer, gpt2_like, text, size):
     pieces = in_pieces([(1, text, True)], size)
     parts = [piece.text for piece in pieces]
     assert "".join(parts) == text and [piece.last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
     if all(is_sound(text, len("".join(parts[:number]))) for number in range(1, len(parts))):  # else it was cut by force
-        for ranks in (words, gpt2_like):
+        for ranks in (tokenizer, gpt2_like):
             assert [i for part in parts for i in ranks.encode(part)] == ranks.encode(text)
 
 
 @given(st.text(DENSE, min_size=30, max_size=80) | MIXED)
-def test_a_text_may_be_cut_at_every_place_before_white_space(words, gpt2_like, text):
+def test_a_text_may_be_cut_at_every_place_before_white_space(tokenizer, gpt2_like, text):
     places = [place for place in range(1, len(text)) if is_sound(text, place)]
     parts = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
-    for ranks in (words, gpt2_like):
+    for ranks in (tokenizer, gpt2_like):
         assert [i for part in parts for i in ranks.encode(part)] == ranks.encode(text)
 
 
@@ -282,18 +282,18 @@ def test_a_missing_file_or_a_folder_says_how_to_bring_it(tmp_path):
 PROGRAM = """
 import resource, sys, threading
 from pathlib import Path
-from gptmill.text import tokenizer
 from gptmill.data import corpus, tokenize
 from gptmill.data.validation import corpus_stats
+from gptmill.text.tokenizer import Tokenizer
 
 folder, before = Path(sys.argv[1]), None
-words = tokenizer.train(["the cat and the mill, and the miller"] * 3, 270)
+tokenizer = Tokenizer.train(["the cat and the mill, and the miller"] * 3, 270)
 
 def work(name):
     path = folder / name
     assert corpus_stats.measure(corpus.read(path))["text_characters"].sum() > 0
     corpus.write(corpus.read(path), {}, folder / "clean.txt", folder / "bad.parquet")
-    tokenize.write(words, folder / "clean.txt", folder / "tokens", 0.1, 8, 2)
+    tokenize.write(tokenizer, folder / "clean.txt", folder / "tokens", 0.1, 8, 2)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 small = work("small.txt")

@@ -16,47 +16,47 @@ TEXTS = [
 ]
 
 
-def ids(words, texts, workers=1, size=50) -> list[int]:
+def ids(tokenizer, texts, workers=1, size=50) -> list[int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus, "PIECE_CHARACTERS", size)
         patch.setattr(tokenize, "PIECE_CHARACTERS", size)
         # As documents, not as rows of a table, which a marker would divide.
         return [
             i
-            for array in tokenize.encode(words, corpus._in_pieces((0, text, True) for text in texts), workers)
+            for array in tokenize.encode(tokenizer, corpus._in_pieces((0, text, True) for text in texts), workers)
             for i in array.tolist()
         ]
 
 
-def one_by_one(words, texts) -> list[int]:
-    return [i for text in texts for i in [*words.encode(text), words.end_of_text]]
+def one_by_one(tokenizer, texts) -> list[int]:
+    return [i for text in texts for i in [*tokenizer.encode(text), tokenizer.end_of_text]]
 
 
 @given(st.lists(st.sampled_from(TEXTS), max_size=12), st.sampled_from([20, 50, 100_000]))
-def test_streamed_documents_have_the_ids_of_the_whole_ones(words, texts, size):
-    assert ids(words, texts, size=size) == one_by_one(words, texts)
+def test_streamed_documents_have_the_ids_of_the_whole_ones(tokenizer, texts, size):
+    assert ids(tokenizer, texts, size=size) == one_by_one(tokenizer, texts)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_the_number_of_workers_changes_nothing(words, workers):
-    assert ids(words, TEXTS * 20, workers) == one_by_one(words, TEXTS * 20)
+def test_the_number_of_workers_changes_nothing(tokenizer, workers):
+    assert ids(tokenizer, TEXTS * 20, workers) == one_by_one(tokenizer, TEXTS * 20)
 
 
-def test_an_error_in_the_corpus_comes_through(words):
+def test_an_error_in_the_corpus_comes_through(tokenizer):
     def pieces():
         yield Piece(1, "fine", True)
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="disk is gone"):
-        list(tokenize.encode(words, pieces(), 2))
+        list(tokenize.encode(tokenizer, pieces(), 2))
 
 
-def test_a_cleaned_corpus_becomes_token_files(words, tmp_path):
+def test_a_cleaned_corpus_becomes_token_files(tokenizer, tmp_path):
     rows = [(row, text) for row, text in enumerate(TEXTS, start=1) if text and END_OF_TEXT not in text]
     corpus.write(corpus.from_rows(rows), {}, tmp_path / "clean.txt", tmp_path / "bad.parquet")
-    meta = tokenize.write(words, tmp_path / "clean.txt", tmp_path / "t", 0.2, 8, threads=0)
+    meta = tokenize.write(tokenizer, tmp_path / "clean.txt", tmp_path / "t", 0.2, 8, threads=0)
     read = [i for split in token_files.SPLITS for i in token_files.read(tmp_path / "t", split).tolist()]
-    assert read == one_by_one(words, [text for _, text in rows]) and meta["documents"] == len(rows)
+    assert read == one_by_one(tokenizer, [text for _, text in rows]) and meta["documents"] == len(rows)
 
 
 # --- what a tokenizer learns from ---

@@ -16,8 +16,8 @@ TEXTS = [
 
 
 @pytest.fixture
-def classifier(make_gpt, words):
-    model = GPTClassifier(make_gpt(vocab_size=words.vocab_size, context_length=32).trunk, ["ham", "spam"])
+def classifier(make_gpt, tokenizer):
+    model = GPTClassifier(make_gpt(vocab_size=tokenizer.vocab_size, context_length=32).trunk, ["ham", "spam"])
     torch.nn.init.normal_(model.head.weight)
     return model
 
@@ -68,10 +68,10 @@ def test_what_the_scores_are_of_is_said():
 
 
 @torch.no_grad()
-def test_probabilities_are_the_models_own_for_each_text(classifier, words, cpu):
+def test_probabilities_are_the_models_own_for_each_text(classifier, tokenizer, cpu):
     classifier.eval()
-    for text, row in zip(TEXTS, probabilities(classifier, words, TEXTS, 10, cpu), strict=True):
-        ids = words.encode(text)[:10] or [words.end_of_text]
+    for text, row in zip(TEXTS, probabilities(classifier, tokenizer, TEXTS, 10, cpu), strict=True):
+        ids = tokenizer.encode(text)[:10] or [tokenizer.end_of_text]
         chances = classifier(torch.tensor([ids]), torch.tensor([len(ids)]))[0].softmax(0)
         assert row == pytest.approx(chances.tolist(), abs=1e-4)
 
@@ -80,11 +80,11 @@ def test_the_likeliest_label_is_the_first_of_equals():
     assert likeliest([0.2, 0.4, 0.4], ["a", "b", "c"]) == ("b", 0.4)
 
 
-def test_order_and_company_do_not_matter(classifier, words, cpu):
-    first = probabilities(classifier, words, TEXTS, 12, cpu)
-    backwards = probabilities(classifier, words, TEXTS[::-1], 12, cpu, batch_size=2)
+def test_order_and_company_do_not_matter(classifier, tokenizer, cpu):
+    first = probabilities(classifier, tokenizer, TEXTS, 12, cpu)
+    backwards = probabilities(classifier, tokenizer, TEXTS[::-1], 12, cpu, batch_size=2)
     assert backwards[::-1] == [pytest.approx(row, abs=1e-4) for row in first]
 
 
-def test_no_texts_have_no_probabilities(classifier, words, cpu):
-    assert probabilities(classifier, words, [], 12, cpu) == []
+def test_no_texts_have_no_probabilities(classifier, tokenizer, cpu):
+    assert probabilities(classifier, tokenizer, [], 12, cpu) == []

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, _choose, generate, stream
 from gptmill.model.gpt import GPT, GPTConfig
-from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 
-WORDS = tokenizer.train(["naïve café, the quick brown fox — jumps over the lazy dog. ### End ### " * 30], 320)
+TOKENIZER = Tokenizer.train(["naïve café, the quick brown fox — jumps over the lazy dog. ### End ### " * 30], 320)
 
 
 def model_of(layers: int, heads: int, d_head: int, context: int, vocab: int, seed: int) -> GPT:
@@ -103,8 +103,8 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 
 def feed(text: str, stops: list[str]) -> tuple[str, bool]:
     """What is shown of a text whose tokens are single bytes, and whether it was stopped."""
-    stream = IncrementalDetokenizer(WORDS, stops)
-    shown = "".join(stream.feed(WORDS.ranks[bytes([byte])]) for byte in text.encode())
+    stream = IncrementalDetokenizer(TOKENIZER, stops)
+    shown = "".join(stream.feed(TOKENIZER.ranks[bytes([byte])]) for byte in text.encode())
     return shown + stream.finish(), stream.stopped
 
 
@@ -121,16 +121,16 @@ def test_text_ends_before_the_first_stop_string(text, stops):
     assert shown == wanted
 
 
-@given(st.lists(st.integers(0, WORDS.vocab_size - 1), max_size=40))
+@given(st.lists(st.integers(0, TOKENIZER.vocab_size - 1), max_size=40))
 def test_a_stream_without_stop_strings_is_the_decoded_text(ids):
-    stream = IncrementalDetokenizer(WORDS)
-    assert "".join(map(stream.feed, ids)) + stream.finish() == WORDS.decode(ids)
+    stream = IncrementalDetokenizer(TOKENIZER)
+    assert "".join(map(stream.feed, ids)) + stream.finish() == TOKENIZER.decode(ids)
 
 
 def test_nothing_that_may_become_a_stop_string_is_shown():
-    stream = IncrementalDetokenizer(WORDS, ["### End"])
+    stream = IncrementalDetokenizer(TOKENIZER, ["### End"])
     shown = ""
-    for token in WORDS.encode("fox ### Fox ### En"):
+    for token in TOKENIZER.encode("fox ### Fox ### En"):
         shown += stream.feed(token)
         assert not any(shown.endswith("### End"[:n]) for n in range(1, 7))
     assert shown == "fox ### Fox " and stream.finish() == "### En"
@@ -141,7 +141,7 @@ def completed(
 ) -> list[tuple[str, int, bool]]:
     """Of each prompt: what is shown, how many tokens were chosen, and whether a stop string came."""
     texts, shown, counts = (
-        [IncrementalDetokenizer(WORDS, stops) for _ in prompts],
+        [IncrementalDetokenizer(TOKENIZER, stops) for _ in prompts],
         ["" for _ in prompts],
         [0] * len(prompts),
     )
@@ -152,9 +152,9 @@ def completed(
 
 
 def test_rows_stop_at_stop_strings_each_for_itself():
-    model = model_of(2, 2, 8, 64, WORDS.vocab_size, 5)
+    model = model_of(2, 2, 8, 64, TOKENIZER.vocab_size, 5)
     prompts, decoding = (
-        [WORDS.encode(text) for text in ("the quick", "fox", "café — lazy dog")],
+        [TOKENIZER.encode(text) for text in ("the quick", "fox", "café — lazy dog")],
         SamplingParams(40, temperature=1.0, seed=2),
     )
     free = completed(model, prompts, decoding, [])

@@ -11,14 +11,14 @@ from gptmill.text.prompts import STYLES
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory, words):
+def folders(tmp_path_factory, tokenizer):
     """A folder of the same model for each style, and one that names none, as those that were made before."""
     import torch
 
     from gptmill.model.gpt import GPT, GPTConfig
 
     torch.manual_seed(0)
-    model = GPT(GPTConfig(words.vocab_size, 256, 2, 2, 16))
+    model = GPT(GPTConfig(tokenizer.vocab_size, 256, 2, 2, 16))
     with torch.no_grad():
         for weight in model.parameters():
             weight.normal_(std=0.4)
@@ -26,7 +26,7 @@ def folders(tmp_path_factory, words):
     for name, style in {**STYLES, "none": None}.items():
         made[name] = tmp_path_factory.mktemp("styles") / name
         weights.save(
-            model, words, made[name], also=[lambda to, style=style: prompts.write_style(to, style)] if style else []
+            model, tokenizer, made[name], also=[lambda to, style=style: prompts.write_style(to, style)] if style else []
         )
     return made
 
@@ -36,9 +36,9 @@ def given(monkeypatch):
     """The prompts, as text, that the model is asked."""
     seen = []
 
-    def noted(model, words, style, encoded, decoding):
-        seen.extend(words.decode(ids) for ids in encoded)
-        return complete(model, words, style, encoded, decoding)
+    def noted(model, tokenizer, style, encoded, decoding):
+        seen.extend(tokenizer.decode(ids) for ids in encoded)
+        return complete(model, tokenizer, style, encoded, decoding)
 
     monkeypatch.setattr("gptmill.inference.models.complete", noted)
     return seen

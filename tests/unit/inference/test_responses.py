@@ -21,19 +21,19 @@ def params(**changes) -> GenerateParams:
 
 
 @pytest.fixture
-def model(make_gpt, words):
-    return make_gpt(vocab_size=words.vocab_size, context_length=256)
+def model(make_gpt, tokenizer):
+    return make_gpt(vocab_size=tokenizer.vocab_size, context_length=256)
 
 
 @pytest.fixture
-def ask(model, words, cpu, tmp_path):
+def ask(model, tokenizer, cpu, tmp_path):
     """`ask(seed=1, batch_size=2, …)`: the answers to the prompts, each time with nothing finished before."""
     places: Iterator[int] = iter(range(99))
 
     def ask(seed: int = 1, **changes: object) -> list[Answer]:
         return respond(
             model,
-            words,
+            tokenizer,
             ALPACA,
             PROMPTS,
             params(**changes),
@@ -45,11 +45,11 @@ def ask(model, words, cpu, tmp_path):
     return ask
 
 
-def test_each_prompt_gets_its_own_answer_in_its_place(model, words, ask):
+def test_each_prompt_gets_its_own_answer_in_its_place(model, tokenizer, ask):
     for prompt, answer in zip(PROMPTS, ask(), strict=True):
-        [completion] = generate(model, [words.encode(prompt)], SamplingParams(6, stop=words.end_of_text))
+        [completion] = generate(model, [tokenizer.encode(prompt)], SamplingParams(6, stop=tokenizer.end_of_text))
         assert answer == Answer(
-            ALPACA.read(words.decode(completion.tokens))[0], len(completion.tokens), completion.stopped
+            ALPACA.read(tokenizer.decode(completion.tokens))[0], len(completion.tokens), completion.stopped
         )
 
 
@@ -62,9 +62,9 @@ def test_sampled_answers_are_repeatable_by_their_seed(ask):
     assert first == again != other
 
 
-def test_batches_that_are_finished_are_not_made_again(model, words, cpu, tmp_path, monkeypatch):
+def test_batches_that_are_finished_are_not_made_again(model, tokenizer, cpu, tmp_path, monkeypatch):
     path = tmp_path / "answers.jsonl"
-    whole = respond(model, words, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, ResumableJsonl(path))
+    whole = respond(model, tokenizer, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, ResumableJsonl(path))
     lines = path.read_bytes().splitlines(keepends=True)
     assert len(lines) == 3
     path.write_bytes(b"".join(lines[:2]) + lines[2][:-9])
@@ -75,18 +75,18 @@ def test_batches_that_are_finished_are_not_made_again(model, words, cpu, tmp_pat
         return complete(*args)
 
     monkeypatch.setattr(responses, "complete", counted)
-    assert respond(model, words, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, ResumableJsonl(path)) == whole
-    assert made == [[words.encode(PROMPTS[1])]]  # the longest, whose line was torn
+    assert respond(model, tokenizer, ALPACA, PROMPTS, params(batch_size=1), 1, cpu, ResumableJsonl(path)) == whole
+    assert made == [[tokenizer.encode(PROMPTS[1])]]  # the longest, whose line was torn
     assert path.read_bytes() == b"".join(lines)
 
 
 class Scripted:
     """In place of a model: writes these texts, one a row, a token at a time, then the end of text."""
 
-    def __init__(self, monkeypatch, words, *texts: str) -> None:
+    def __init__(self, monkeypatch, tokenizer, *texts: str) -> None:
         def stream(model, prompts, decoding, ends):
             for row, text in enumerate(texts):
-                for token in [*words.encode(text), words.end_of_text][: decoding.max_new_tokens]:
+                for token in [*tokenizer.encode(text), tokenizer.end_of_text][: decoding.max_new_tokens]:
                     yield row, token
                     if ends(row):
                         break
@@ -94,7 +94,7 @@ class Scripted:
         monkeypatch.setattr(responses, "stream", stream)
 
 
-def test_an_answer_ends_where_the_model_goes_on_with_a_further_section(words, monkeypatch):
+def test_an_answer_ends_where_the_model_goes_on_with_a_further_section(tokenizer, monkeypatch):
     texts = [
         "Tom.\n\n### Instruction:\nAnd the dog?",
         "### Response:\nTom £1",
@@ -102,25 +102,25 @@ def test_an_answer_ends_where_the_model_goes_on_with_a_further_section(words, mo
         "### Response:",
         "Tom and Tom and Tom",
     ]
-    Scripted(monkeypatch, words, *texts)
+    Scripted(monkeypatch, tokenizer, *texts)
     ended = []
     answers = complete(
         None,
-        words,
+        tokenizer,
         ALPACA,
         [[1]] * 5,
-        SamplingParams(len(words.encode(texts[0])), stop=words.end_of_text),
+        SamplingParams(len(tokenizer.encode(texts[0])), stop=tokenizer.end_of_text),
         lambda: ended.append(1),
     )
     assert [answer.response for answer in answers] == ["Tom.", "Tom £1", "", "", "Tom and Tom and Tom"]
     assert [answer.stopped for answer in answers] == ["stop"] * 5 and len(ended) == 5
-    assert answers[0].tokens == len(words.encode("Tom.\n\n### Instruction:"))  # and not one more
-    assert answers[2].tokens == 0 and answers[1].tokens == len(words.encode(texts[1]))
+    assert answers[0].tokens == len(tokenizer.encode("Tom.\n\n### Instruction:"))  # and not one more
+    assert answers[2].tokens == 0 and answers[1].tokens == len(tokenizer.encode(texts[1]))
 
 
-def test_an_answer_that_never_ends_is_cut_and_said_to_be(words, monkeypatch):
-    Scripted(monkeypatch, words, "mill " * 50, "Tom.\n\n### Inst")
-    room = len(words.encode("Tom.\n\n### Inst"))
-    cut, half = complete(None, words, ALPACA, [[1], [1]], SamplingParams(room, stop=words.end_of_text))
+def test_an_answer_that_never_ends_is_cut_and_said_to_be(tokenizer, monkeypatch):
+    Scripted(monkeypatch, tokenizer, "mill " * 50, "Tom.\n\n### Inst")
+    room = len(tokenizer.encode("Tom.\n\n### Inst"))
+    cut, half = complete(None, tokenizer, ALPACA, [[1], [1]], SamplingParams(room, stop=tokenizer.end_of_text))
     assert (cut.tokens, cut.stopped) == (room, "length") and ("mill " * 50).startswith(cut.response)
     assert half == Answer("Tom.", room, "length")

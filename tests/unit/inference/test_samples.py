@@ -14,10 +14,10 @@ class Bytes:
         return " ".join(map(str, ids))
 
 
-def test_each_evaluation_prints_a_line_logs_a_text_and_draws_nothing(make_gpt, words, cpu, capsys):
-    model = make_gpt(vocab_size=words.vocab_size, context_length=64).train()
+def test_each_evaluation_prints_a_line_logs_a_text_and_draws_nothing(make_gpt, tokenizer, cpu, capsys):
+    model = make_gpt(vocab_size=tokenizer.vocab_size, context_length=64).train()
     logged, before = {}, torch.random.get_rng_state()
-    samples = Samples(model, words, words.encode("Once upon a time"), cpu, logged.__setitem__)
+    samples = Samples(model, tokenizer, tokenizer.encode("Once upon a time"), cpu, logged.__setitem__)
     trained = TrainResult(by_accuracy=False, keep_last=True)
     for evaluation in CURVE:
         trained.curve.append(evaluation)
@@ -30,20 +30,20 @@ def test_each_evaluation_prints_a_line_logs_a_text_and_draws_nothing(make_gpt, w
     assert model.training and torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_what_a_model_says_moves_no_cursor(make_gpt, words, cpu, capsys):
-    model = make_gpt(vocab_size=words.vocab_size, context_length=64)
+def test_what_a_model_says_moves_no_cursor(make_gpt, tokenizer, cpu, capsys):
+    model = make_gpt(vocab_size=tokenizer.vocab_size, context_length=64)
     with torch.no_grad():  # it says nothing but the escape character
         for weight in model.parameters():
             weight.zero_()
         model.trunk.final_norm.bias.fill_(1)
-        model.head.weight[words.encode("\x1b")[0]] = 1
-    samples = Samples(model, words, words.encode("\x1b[2J\r\n"), cpu, lambda name, text: None)
+        model.head.weight[tokenizer.encode("\x1b")[0]] = 1
+    samples = Samples(model, tokenizer, tokenizer.encode("\x1b[2J\r\n"), cpu, lambda name, text: None)
     samples(TrainResult(False, True, CURVE[:1]))
     out = capsys.readouterr().out
     assert out.count("\n") == 1 and not set(out[:-1]) & set("\x1b\r\n\x9b")
 
 
-def test_samples_do_not_change_what_is_learnt(task, words, cpu, training):
+def test_samples_do_not_change_what_is_learnt(task, tokenizer, cpu, training):
     learn, finals = task("next_token"), []
     for asked in (True, False):
         model = learn.model()

@@ -12,12 +12,12 @@ from gptmill.config.schema import LoRAParams
 from gptmill.core.errors import GptmillError
 from gptmill.model import lora, weights
 from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
-from gptmill.text import tokenizer
+from gptmill.text.tokenizer import Tokenizer
 
-WORDS = tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 280)
-CONFIG = GPTConfig(WORDS.vocab_size, 32, 3, 2, 24)
+TOKENIZER = Tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 280)
+CONFIG = GPTConfig(TOKENIZER.vocab_size, 32, 3, 2, 24)
 ALL = ["qkv", "out_proj", "up_proj", "down_proj"]
-ROWS = torch.randint(WORDS.vocab_size, (3, 20), generator=torch.Generator().manual_seed(0))
+ROWS = torch.randint(TOKENIZER.vocab_size, (3, 20), generator=torch.Generator().manual_seed(0))
 LENGTHS = torch.tensor([20, 7, 13])
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
 
@@ -90,7 +90,7 @@ def test_dropout_is_of_training_alone():
 
 @pytest.mark.parametrize("layers", [ALL, ["qkv"], ["out_proj"], ["down_proj", "up_proj"]])
 def test_peft_reads_the_adapter_and_gives_the_same_logits(tmp_path: Path, layers):
-    weights.save(language_model(), WORDS, tmp_path / "base")
+    weights.save(language_model(), TOKENIZER, tmp_path / "base")
     model = adapted(language_model(), settings_of(layers))
     lora.Adapter.of(model, "models/base").write(tmp_path / "adapter")
     theirs = PeftModel.from_pretrained(GPT2LMHeadModel.from_pretrained(tmp_path / "base"), tmp_path / "adapter").eval()
@@ -102,7 +102,7 @@ def test_peft_reads_the_adapter_and_gives_the_same_logits(tmp_path: Path, layers
 
 
 def test_peft_reads_a_classifiers_adapter_with_its_head(tmp_path: Path):
-    weights.save(classifier(), WORDS, tmp_path / "base")
+    weights.save(classifier(), TOKENIZER, tmp_path / "base")
     model = adapted(classifier(), settings_of())
     with torch.no_grad():
         model.head.weight.normal_()
@@ -112,7 +112,7 @@ def test_peft_reads_a_classifiers_adapter_with_its_head(tmp_path: Path):
     ).eval()
     mask = (torch.arange(20) < LENGTHS[:, None]).long()
     with torch.no_grad():
-        logits = theirs(ROWS.masked_fill(mask == 0, WORDS.end_of_text), attention_mask=mask).logits
+        logits = theirs(ROWS.masked_fill(mask == 0, TOKENIZER.end_of_text), attention_mask=mask).logits
     torch.testing.assert_close(logits, model(ROWS, LENGTHS), atol=1e-4, rtol=0)
 
 
@@ -125,7 +125,7 @@ def test_what_was_written_is_read_again(tmp_path: Path):
 
 
 def test_an_adapter_that_peft_wrote_is_read(tmp_path: Path):
-    weights.save(language_model(), WORDS, tmp_path / "base")
+    weights.save(language_model(), TOKENIZER, tmp_path / "base")
     config = LoraConfig(
         r=3, lora_alpha=5, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, init_lora_weights=False
     )
@@ -139,7 +139,7 @@ def test_an_adapter_that_peft_wrote_is_read(tmp_path: Path):
 
 def test_an_adapter_that_does_not_fit_is_refused_and_leaves_the_model_alone(tmp_path: Path):
     torch.manual_seed(0)
-    other = adapted(GPT(GPTConfig(WORDS.vocab_size, 32, 2, 2, 16)), settings_of())
+    other = adapted(GPT(GPTConfig(TOKENIZER.vocab_size, 32, 2, 2, 16)), settings_of())
     lora.Adapter.of(other).write(tmp_path / "adapter")
     model = language_model()
     before = model(ROWS)
@@ -161,10 +161,10 @@ def test_a_config_of_another_kind_is_refused(tmp_path: Path, change):
 def test_a_model_folder_has_the_merged_weights_and_the_adapter(tmp_path: Path):
     model = adapted(language_model(), settings_of())
     unmerged = model(ROWS)
-    weights.save(model, WORDS, tmp_path / "model", also=[lora.detach(model, "models/base")])
+    weights.save(model, TOKENIZER, tmp_path / "model", also=[lora.detach(model, "models/base")])
     torch.testing.assert_close(weights.load(tmp_path / "model")(ROWS), unmerged, **CLOSE)
     again = language_model()
     lora.load(again, tmp_path / "model/adapter")
     torch.testing.assert_close(again(ROWS), unmerged, **CLOSE)
-    weights.save(again := language_model(), WORDS, tmp_path / "plain", also=[lora.detach(again)])
+    weights.save(again := language_model(), TOKENIZER, tmp_path / "plain", also=[lora.detach(again)])
     assert not (tmp_path / "plain/adapter").exists()

@@ -28,22 +28,22 @@ def hub(kind: str, folder):
 
 
 @pytest.fixture
-def model_of(make_gpt, words):
+def model_of(make_gpt, tokenizer):
     """A model with the fixture tokenizer's vocabulary."""
-    return lambda **changes: make_gpt(vocab_size=words.vocab_size, **changes)
+    return lambda **changes: make_gpt(vocab_size=tokenizer.vocab_size, **changes)
 
 
 @pytest.fixture
-def saved(model_of, words, tmp_path):
+def saved(model_of, tokenizer, tmp_path):
     folder = tmp_path / "model"
-    weights.save(model_of(), words, folder)
+    weights.save(model_of(), tokenizer, folder)
     return folder
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_a_model_comes_back_as_it_was_saved(model_of, words, tmp_path, kind):
+def test_a_model_comes_back_as_it_was_saved(model_of, tokenizer, tmp_path, kind):
     model = model_of(**kind)
-    weights.save(model, words, tmp_path / "a")
+    weights.save(model, tokenizer, tmp_path / "a")
     again = weights.load(tmp_path / "a")
     assert again.config == model.config
     assert list(again.state_dict()) == list(model.state_dict())
@@ -51,16 +51,16 @@ def test_a_model_comes_back_as_it_was_saved(model_of, words, tmp_path, kind):
         assert torch.equal(weight, again.state_dict()[name]), name
     assert all(weight.requires_grad and weight.device.type == "cpu" for weight in again.parameters())
     assert (again.head.weight is again.trunk.token_embedding.weight) == model.config.tie_weights
-    weights.save(again, words, tmp_path / "b")
+    weights.save(again, tokenizer, tmp_path / "b")
     for name in ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @torch.inference_mode()
-def test_transformers_loads_a_language_model_and_gives_the_same_logits(model_of, words, tmp_path, kind):
+def test_transformers_loads_a_language_model_and_gives_the_same_logits(model_of, tokenizer, tmp_path, kind):
     model = model_of(**kind)
-    weights.save(model, words, tmp_path / "model")
+    weights.save(model, tokenizer, tmp_path / "model")
     text = TEXT[:, :4]
     torch.testing.assert_close(
         hub("GPT2LMHeadModel", tmp_path / "model")(text).logits, model(text), rtol=1e-4, atol=1e-4
@@ -68,31 +68,31 @@ def test_transformers_loads_a_language_model_and_gives_the_same_logits(model_of,
 
 
 @torch.inference_mode()
-def test_transformers_gives_the_same_logits_for_a_padded_batch(model_of, words, tmp_path):
+def test_transformers_gives_the_same_logits_for_a_padded_batch(model_of, tokenizer, tmp_path):
     model = model_of()
-    weights.save(model, words, tmp_path / "model")
-    mask = TEXT.ne(words.end_of_text).long()
+    weights.save(model, tokenizer, tmp_path / "model")
+    mask = TEXT.ne(tokenizer.end_of_text).long()
     logits = hub("GPT2LMHeadModel", tmp_path / "model")(TEXT, attention_mask=mask).logits
     real = mask.bool()
     torch.testing.assert_close(logits[real], model(TEXT)[real], rtol=1e-4, atol=1e-4)
 
 
 @torch.inference_mode()
-def test_transformers_loads_a_classifier_and_gives_the_same_logits(model_of, words, tmp_path):
+def test_transformers_loads_a_classifier_and_gives_the_same_logits(model_of, tokenizer, tmp_path):
     model = GPTClassifier(model_of().trunk, ["ham", "spam"]).eval()
     model.head.weight.normal_()
-    weights.save(model, words, tmp_path / "model", max_length=12)
+    weights.save(model, tokenizer, tmp_path / "model", max_length=12)
     theirs = hub("GPT2ForSequenceClassification", tmp_path / "model")
     lengths = torch.tensor([6, 4])  # the second row is padded with the end-of-text token
     torch.testing.assert_close(theirs(TEXT).logits, model(TEXT, lengths), rtol=1e-4, atol=1e-4)
     assert theirs.config.id2label == {0: "ham", 1: "spam"}
 
 
-def test_transformers_finds_every_weight_that_it_wants(model_of, words, tmp_path):
+def test_transformers_finds_every_weight_that_it_wants(model_of, tokenizer, tmp_path):
     from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
 
-    weights.save(model_of(), words, tmp_path / "lm")
-    weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), words, tmp_path / "classifier")
+    weights.save(model_of(), tokenizer, tmp_path / "lm")
+    weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), tokenizer, tmp_path / "classifier")
     for kind, name in ((GPT2LMHeadModel, "lm"), (GPT2ForSequenceClassification, "classifier")):
         _, info = kind.from_pretrained(tmp_path / name, output_loading_info=True)
         assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
@@ -103,16 +103,16 @@ def test_transformers_generates_with_model_and_tokenizer_from_one_folder(saved, 
 
     from gptmill.inference.generation import SamplingParams, generate
 
-    words, theirs = AutoTokenizer.from_pretrained(saved), hub("GPT2LMHeadModel", saved)
-    prompt = words("the miller", return_tensors="pt")
+    tokenizer, theirs = AutoTokenizer.from_pretrained(saved), hub("GPT2LMHeadModel", saved)
+    prompt = tokenizer("the miller", return_tensors="pt")
     output = theirs.generate(**prompt, max_new_tokens=5, do_sample=False)[0, prompt["input_ids"].shape[1] :].tolist()
-    [ours] = generate(model_of(), [prompt["input_ids"][0].tolist()], SamplingParams(5, stop=words.eos_token_id))
-    assert ours.tokens == [token for token in output if token != words.eos_token_id]
+    [ours] = generate(model_of(), [prompt["input_ids"][0].tolist()], SamplingParams(5, stop=tokenizer.eos_token_id))
+    assert ours.tokens == [token for token in output if token != tokenizer.eos_token_id]
 
 
-def test_a_classifier_comes_back_with_its_labels(model_of, words, tmp_path):
+def test_a_classifier_comes_back_with_its_labels(model_of, tokenizer, tmp_path):
     model = GPTClassifier(model_of().trunk, ["ham", "spam", "maybe"])
-    weights.save(model, words, tmp_path / "model")
+    weights.save(model, tokenizer, tmp_path / "model")
     again = weights.load_classifier(tmp_path / "model")
     assert again.labels == ("ham", "spam", "maybe")
     assert torch.equal(again.head.weight, model.head.weight)
@@ -123,8 +123,8 @@ def test_a_language_model_is_no_classifier(saved):
         weights.load_classifier(saved)
 
 
-def test_a_classifier_is_no_language_model(model_of, words, tmp_path):
-    weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), words, tmp_path / "model")
+def test_a_classifier_is_no_language_model(model_of, tokenizer, tmp_path):
+    weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), tokenizer, tmp_path / "model")
     with pytest.raises(
         GptmillError, match="holds a classifier, not a language model: use models/base or models/instruct"
     ):
@@ -143,8 +143,8 @@ def test_a_language_model_with_labels_in_its_config_is_none_the_less_one(saved, 
 @pytest.mark.parametrize(
     "labels", [{"a": "ham", "b": "spam"}, {"0": "ham", "2": "spam"}, {"0": 1}, {}, ["ham", "spam"], None]
 )
-def test_labels_that_do_not_name_each_class_are_one_error(model_of, words, tmp_path, labels):
-    weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), words, tmp_path / "model")
+def test_labels_that_do_not_name_each_class_are_one_error(model_of, tokenizer, tmp_path, labels):
+    weights.save(GPTClassifier(model_of().trunk, ["ham", "spam"]), tokenizer, tmp_path / "model")
     config = json.loads((tmp_path / "model/config.json").read_text())
     (tmp_path / "model/config.json").write_text(json.dumps(config | {"id2label": labels}))
     with pytest.raises(GptmillError, match="not the name of each class under 0, 1 and so on"):
@@ -219,7 +219,7 @@ def test_a_config_that_is_not_gpt2s_is_one_error(saved, content):
         weights.load(saved)
 
 
-def test_a_save_that_fails_leaves_the_old_model(saved, model_of, words, monkeypatch):
+def test_a_save_that_fails_leaves_the_old_model(saved, model_of, tokenizer, monkeypatch):
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
 
     def full_disk(path, specs, read):
@@ -228,7 +228,7 @@ def test_a_save_that_fails_leaves_the_old_model(saved, model_of, words, monkeypa
 
     monkeypatch.setattr(weights, "write_safetensors", full_disk)
     with pytest.raises(OSError, match="No space"):
-        weights.save(model_of(seed=5), words, saved)
+        weights.save(model_of(seed=5), tokenizer, saved)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
     assert list(saved.parent.iterdir()) == [saved]
 

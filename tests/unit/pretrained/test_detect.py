@@ -385,11 +385,13 @@ def test_every_published_size_has_its_hash():
 
 
 def test_a_tokenizer_beside_the_weights_comes_along(broken, tmp_path):
-    from gptmill.text import tokenizer
+    from gptmill.text.tokenizer import Tokenizer
 
-    words = tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 300)
-    words.save(broken / "huggingface")
+    tokenizer = Tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 300)
+    tokenizer.save(broken / "huggingface")
     told = convert.import_weights(str(broken / "huggingface"), tmp_path / "model")
-    assert f"tokenizer.json from the weights' folder; {512 - words.vocab_size} ids of the model have no token" in told
-    assert tokenizer.load(tmp_path / "model").encode("the fox") == words.encode("the fox")
-    assert json.loads((tmp_path / "model/config.json").read_text())["eos_token_id"] == words.end_of_text
+    assert (
+        f"tokenizer.json from the weights' folder; {512 - tokenizer.vocab_size} ids of the model have no token" in told
+    )
+    assert Tokenizer.load(tmp_path / "model").encode("the fox") == tokenizer.encode("the fox")
+    assert json.loads((tmp_path / "model/config.json").read_text())["eos_token_id"] == tokenizer.end_of_text

@@ -41,9 +41,9 @@ def model(make_gpt):
 
 
 @pytest.fixture
-def folder(make_gpt, words, tmp_path) -> Path:
+def folder(make_gpt, tokenizer, tmp_path) -> Path:
     """A model folder, to be damaged."""
-    weights.save(make_gpt(vocab_size=words.vocab_size), words, tmp_path / "model")
+    weights.save(make_gpt(vocab_size=tokenizer.vocab_size), tokenizer, tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -250,17 +250,17 @@ def test_a_number_too_large_for_float32_is_refused(model, tmp_path):
     assert "weights contain NaN or Inf: pos_emb.weight" in refused(state, tmp_path)
 
 
-def test_loading_nan_or_infinity_is_refused(folder, make_gpt, words):
+def test_loading_nan_or_infinity_is_refused(folder, make_gpt, tokenizer):
     path = folder / "model.safetensors"
     state = load_file(path)
     for name, value in (("transformer.wte.weight", float("nan")), ("transformer.h.1.mlp.c_fc.bias", float("inf"))):
         save_file(state | {name: torch.full_like(state[name], value)}, path)
         with pytest.raises(GptmillError, match=f"contain NaN or Inf: {name.removeprefix('transformer.')}"):
             weights.load(folder)
-    classifier = GPTClassifier(make_gpt(vocab_size=words.vocab_size).trunk, ["ham", "spam"])
+    classifier = GPTClassifier(make_gpt(vocab_size=tokenizer.vocab_size).trunk, ["ham", "spam"])
     with torch.no_grad():
         classifier.head.weight[0, 0] = float("nan")
-    weights.save(classifier, words, folder)
+    weights.save(classifier, tokenizer, folder)
     with pytest.raises(GptmillError, match="contain NaN or Inf: score.weight"):
         weights.load_classifier(folder)
 
@@ -387,23 +387,25 @@ def test_a_model_that_this_machine_cannot_hold_is_stated(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("make", [TextGenerator, Assistant, TextClassifier])
-def test_a_tokenizer_larger_than_the_model_is_refused(make_gpt, words, tmp_path, make):
-    model = make_gpt(vocab_size=words.vocab_size - 1)
-    weights.save(GPTClassifier(model.trunk, ["a", "b"]) if make is TextClassifier else model, words, tmp_path / "model")
+def test_a_tokenizer_larger_than_the_model_is_refused(make_gpt, tokenizer, tmp_path, make):
+    model = make_gpt(vocab_size=tokenizer.vocab_size - 1)
+    weights.save(
+        GPTClassifier(model.trunk, ["a", "b"]) if make is TextClassifier else model, tokenizer, tmp_path / "model"
+    )
     with pytest.raises(GptmillError, match="the tokenizer has 300 tokens, more than the model's 299"):
         make(tmp_path / "model")
 
 
-def test_a_base_of_another_tokenizer_is_not_tuned(make_gpt, words, tmp_path):
-    from gptmill.text import tokenizer
+def test_a_base_of_another_tokenizer_is_not_tuned(make_gpt, tokenizer, tmp_path):
+    from gptmill.text.tokenizer import Tokenizer
 
-    weights.save(make_gpt(vocab_size=words.vocab_size), words, tmp_path / "model")
-    folders.load_base(tmp_path / "model", words)
-    alike = tokenizer.train(
-        ["wholly other words make other merges of other bytes, which have the same size"] * 9, words.vocab_size
+    weights.save(make_gpt(vocab_size=tokenizer.vocab_size), tokenizer, tmp_path / "model")
+    folders.load_base(tmp_path / "model", tokenizer)
+    alike = Tokenizer.train(
+        ["wholly other words make other merges of other bytes, which have the same size"] * 9, tokenizer.vocab_size
     )
-    assert alike.vocab_size == words.vocab_size
-    for other in (alike, tokenizer.train(["ab"], 257)):
+    assert alike.vocab_size == tokenizer.vocab_size
+    for other in (alike, Tokenizer.train(["ab"], 257)):
         with pytest.raises(
             GptmillError, match=r"another tokenizer \(300 tokens\) than the one that encodes the data here"
         ):

@@ -17,7 +17,6 @@ from gptmill.inference.resumable import ResumableJsonl
 from gptmill.model import folders, weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.pretrained import convert
-from gptmill.text import tokenizer
 from gptmill.text.prompts import STYLES
 from gptmill.text.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -96,7 +95,7 @@ ACCEPTED = {
 
 
 @pytest.fixture(scope="module", params=ACCEPTED)
-def accepted(request, tmp_path_factory, words):
+def accepted(request, tmp_path_factory, tokenizer):
     """A folder with a tokenizer that gptmill has, what transformers makes of it, and what gptmill does once it is imported."""
     from transformers import AutoTokenizer
 
@@ -104,9 +103,9 @@ def accepted(request, tmp_path_factory, words):
     if hub := ACCEPTED[request.param]():
         folder_of(path / "there", hub)
     else:
-        weights.save(GPT(GPTConfig(words.vocab_size, 64, 1, 2, 16)), words, path / "there")
+        weights.save(GPT(GPTConfig(tokenizer.vocab_size, 64, 1, 2, 16)), tokenizer, path / "there")
     convert.import_weights(str(path / "there"), path / "here")
-    return path / "there", AutoTokenizer.from_pretrained(path / "there"), tokenizer.load(path / "here")
+    return path / "there", AutoTokenizer.from_pretrained(path / "there"), Tokenizer.load(path / "here")
 
 
 @given(text=ODD)
@@ -136,7 +135,7 @@ def test_what_was_imported_is_exported(accepted, tmp_path):
 def test_a_tokenizer_whose_end_of_text_comes_first_is_saved_as_it_is(tmp_path):
     ours = Tokenizer({bytes([byte]): byte + 1 for byte in range(256)} | {b"th": 257, b"the": 258}, end_of_text=0)
     ours.save(tmp_path)
-    again = tokenizer.load(tmp_path)
+    again = Tokenizer.load(tmp_path)
     assert again.gives_the_ids_of(ours) and again.end_of_text == 0 and again.encode("the") == [258]
 
 
@@ -150,7 +149,7 @@ def test_a_vocabulary_and_merges_of_two_files_are_read_and_exported(tmp_path):
     (folder / "merges.txt").write_text(merges)
     convert.import_weights(str(folder), tmp_path / "here")
     (tmp_path / "whole.json").rename(folder / "tokenizer.json")
-    assert tokenizer.load(tmp_path / "here").gives_the_ids_of(tokenizer.load(folder))
+    assert Tokenizer.load(tmp_path / "here").gives_the_ids_of(Tokenizer.load(folder))
     convert.export_weights(tmp_path / "here", tmp_path / "out", "huggingface")
     assert (tmp_path / "out/merges.txt").read_text() == merges
     (folder / "tokenizer.json").unlink()
@@ -299,21 +298,21 @@ def test_merges_in_another_order_or_of_other_pairs_are_refused(tmp_path):
     assert len(vocabulary) == 259
     change(folder, "tokenizer.json", model__vocab=vocabulary, model__merges=pairs, added_tokens=[])
     with pytest.raises(GptmillError, match="nothing merges into 1 of its tokens, as 'qui'"):
-        tokenizer.load(folder)
+        Tokenizer.load(folder)
 
 
 # --- ids without a token ---
 
 
 @pytest.fixture
-def padded(words, tmp_path) -> Path:
+def padded(tokenizer, tmp_path) -> Path:
     """A model with more rows than its tokenizer has tokens, whose top-1 token is always one of those."""
     torch.manual_seed(0)
-    model = GPT(GPTConfig(words.vocab_size + 20, 256, 1, 2, 16, tie_weights=False))
+    model = GPT(GPTConfig(tokenizer.vocab_size + 20, 256, 1, 2, 16, tie_weights=False))
     with torch.no_grad():
         model.trunk.final_norm.bias.fill_(1.0)
-        model.head.weight[words.vocab_size :] = 1.0
-    weights.save(model, words, tmp_path / "model")
+        model.head.weight[tokenizer.vocab_size :] = 1.0
+    weights.save(model, tokenizer, tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -321,17 +320,17 @@ def padded(words, tmp_path) -> Path:
     "decoding", [{}, {"temperature": 5.0}, {"temperature": 1e-320}, {"repetition_penalty": 1.5}, {"min_new_tokens": 9}]
 )
 @pytest.mark.parametrize("half", [False, True])
-def test_an_id_without_a_token_is_never_chosen(padded, words, decoding, half):
+def test_an_id_without_a_token_is_never_chosen(padded, tokenizer, decoding, half):
     from gptmill.inference.decoder import Decoder
 
     model, _ = folders.load_with_tokenizer(padded)
-    prompts = [words.encode("the mill"), words.encode("a cat")]
-    settings = SamplingParams(9, stop=words.end_of_text, vocab_size=words.vocab_size, **decoding)
+    prompts = [tokenizer.encode("the mill"), tokenizer.encode("a cat")]
+    settings = SamplingParams(9, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size, **decoding)
     for completion in generate(Decoder(model, half=half), prompts, settings):
-        assert all(token < words.vocab_size for token in completion.tokens)
+        assert all(token < tokenizer.vocab_size for token in completion.tokens)
 
 
-def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, words, cpu, tmp_path):
+def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, tokenizer, cpu, tmp_path):
     from typer.testing import CliRunner
 
     from gptmill.cli import app
@@ -348,22 +347,22 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, words, cpu, tmp_
     params = GenerateParams(max_new_tokens=5, temperature=0.0, top_k=0, batch_size=2, compare_base=False)
     style = STYLES["alpaca"]
     assert responses.respond(
-        model, words, style, ["a", "b"], params, 0, cpu, ResumableJsonl(tmp_path / "progress.jsonl")
+        model, tokenizer, style, ["a", "b"], params, 0, cpu, ResumableJsonl(tmp_path / "progress.jsonl")
     )
     trained = TrainResult(by_accuracy=False, keep_last=True)
     trained.curve.append(Evaluation(1, 1.0, 1, 0.1, 1.0, 1.0, 0.0, 0.0))
     logged = {}
-    Samples(model, words, words.encode("the"), cpu, logged.__setitem__)(trained)
+    Samples(model, tokenizer, tokenizer.encode("the"), cpu, logged.__setitem__)(trained)
     assert list(logged) == ["samples/step-000001.txt"]
 
 
-def test_a_model_of_its_tokenizers_size_gives_what_it_gave(make_gpt, words):
-    model = make_gpt(vocab_size=words.vocab_size)
-    prompts = [words.encode("the mill"), words.encode("cat")]
+def test_a_model_of_its_tokenizers_size_gives_what_it_gave(make_gpt, tokenizer):
+    model = make_gpt(vocab_size=tokenizer.vocab_size)
+    prompts = [tokenizer.encode("the mill"), tokenizer.encode("cat")]
     for settings in (
         {},
         {"temperature": 0.9, "top_k": 20},
         {"temperature": 1.3, "top_p": 0.8, "repetition_penalty": 1.2},
     ):
         before = generate(model, prompts, SamplingParams(12, **settings))
-        assert generate(model, prompts, SamplingParams(12, vocab_size=words.vocab_size, **settings)) == before
+        assert generate(model, prompts, SamplingParams(12, vocab_size=tokenizer.vocab_size, **settings)) == before

@@ -110,10 +110,10 @@ def test_a_style_that_is_not_known_is_an_error(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
-def test_transformers_makes_the_same_prompt_of_a_chat(style, words, tmp_path):
+def test_transformers_makes_the_same_prompt_of_a_chat(style, tokenizer, tmp_path):
     from transformers import AutoTokenizer
 
-    words.save(tmp_path, 64)
+    tokenizer.save(tmp_path, 64)
     write_style(tmp_path, style)
     theirs = AutoTokenizer.from_pretrained(tmp_path)
     question = 'Say "{{ 1 }}" \\ in\nGerman.'

@@ -14,7 +14,8 @@ import pandas as pd
 from gptmill.config.schema import ExpectationParams
 from gptmill.data import duplicates, instructions, text_files
 from gptmill.data.instructions import FIELDS
-from gptmill.text import prompts, tokenizer
+from gptmill.text import prompts
+from gptmill.text.tokenizer import count_pieces
 
 
 @dataclass(frozen=True)
@@ -189,9 +190,7 @@ def _pieces(style: prompts.PromptTemplate, *texts: Any) -> float:
     if any(pd.isna(text) for text in texts):
         return float("nan")
     instruction, given, output = texts
-    return float(
-        tokenizer.count_pieces(style.prompt(instruction, given)) + tokenizer.count_pieces(style.target(output))
-    )
+    return float(count_pieces(style.prompt(instruction, given)) + count_pieces(style.target(output)))
 
 
 def _repeats(measured: pd.DataFrame) -> dict[str, int]:

@@ -197,7 +197,7 @@ def test_records_need_instruction_and_output_but_no_input(tmp_path):
     assert findings.success and list(findings.kept["row"]) == [1, 2]
 
 
-def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine(tmp_path, words):
+def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine(tmp_path, tokenizer):
     columns = ["row", "instruction", "input", "output"]
     texts = [f"Count to {n}" for n in range(8)]
     answers = ["one two", "it's 7 o'clock; they'd better go", *["word " * n for n in (60, 70, 86, 87, 100, 110)]]
@@ -209,7 +209,7 @@ def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine
     reason = "prompt and output have more than 120 tokens, the model's context"
     assert set(found.quarantine["reasons"]) == {reason} and list(found.quarantine["row"]) == [6, 7, 8]
     for text, answer in zip(found.quarantine["instruction"], found.quarantine["output"], strict=True):
-        assert len(words.encode(ALPACA.prompt(text))) + len(words.encode(answer)) > 120
+        assert len(tokenizer.encode(ALPACA.prompt(text))) + len(tokenizer.encode(answer)) > 120
 
 
 def test_data_docs_need_no_network_and_show_what_is_expected(tmp_path):

@@ -7,23 +7,23 @@ TEXT = "I HAD always thought Jack Gisburn a cheap genius, though a good fellow e
 
 
 def test_words_and_marks_get_ids_and_come_back():
-    words = WordTokenizer([TEXT])
-    assert words.decode(words.encode(TEXT)) == TEXT
-    assert words.encode("Jack, Jack!")[0] == words.encode("Jack, Jack!")[2]
-    assert words.vocab_size == len(set(words.ids.values())) == max(words.ids.values()) + 1
+    tokenizer = WordTokenizer([TEXT])
+    assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
+    assert tokenizer.encode("Jack, Jack!")[0] == tokenizer.encode("Jack, Jack!")[2]
+    assert tokenizer.vocab_size == len(set(tokenizer.ids.values())) == max(tokenizer.ids.values()) + 1
 
 
 def test_words_that_were_never_seen_are_one_token():
-    words = WordTokenizer([TEXT])
-    assert words.encode("zebra Jack quagga") == [words.unknown, words.ids["Jack"], words.unknown]
-    assert words.decode(words.encode("zebra!")) == f"{UNKNOWN}!"
+    tokenizer = WordTokenizer([TEXT])
+    assert tokenizer.encode("zebra Jack quagga") == [tokenizer.unknown, tokenizer.ids["Jack"], tokenizer.unknown]
+    assert tokenizer.decode(tokenizer.encode("zebra!")) == f"{UNKNOWN}!"
 
 
 def test_documents_are_kept_apart():
-    words = WordTokenizer([TEXT])
-    ids = words.encode(f"Jack {END_OF_TEXT} genius")
-    assert ids[1] == words.end_of_text and len(ids) == 3
-    assert words.decode(ids) == f"Jack {END_OF_TEXT} genius"
+    tokenizer = WordTokenizer([TEXT])
+    ids = tokenizer.encode(f"Jack {END_OF_TEXT} genius")
+    assert ids[1] == tokenizer.end_of_text and len(ids) == 3
+    assert tokenizer.decode(ids) == f"Jack {END_OF_TEXT} genius"
 
 
 def test_ids_depend_on_the_texts_alone():
