@@ -34,7 +34,7 @@ def require_server() -> None:
             if answer.status_code not in WITH_A_KEY:  # somebody is there, and Prefect's client has the key
                 answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        where, why = addresses.shown(url), addresses.without_secrets(str(error).partition("\n")[0])
+        where, why = addresses.redact_url(url), addresses.redact(str(error).partition("\n")[0])
         raise GptmillError(
             f"no Prefect server answers at PREFECT_API_URL={where} ({why}). Is it the API's address, which ends in /api? "
             "Start a server (`make ui`), unset PREFECT_API_URL to do without, or run the stages without Prefect: dvc repro"

@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_API_URL
 from gptmill.commands import stage_process
 from gptmill.config import safe_yaml
 from gptmill.core.errors import GptmillError
-from gptmill.core.terminal import errors_shown
+from gptmill.core.terminal import exit_on_error
 from pipelines import api
 from pipelines.flow import pipeline
 
@@ -84,7 +84,7 @@ def planned(plan: Path = PLAN) -> Iterator[RunnerDeployment]:
 
 def main() -> None:
     """Serve the deployments until Ctrl-C. Their schedules pause with it, so that no runs pile up meanwhile."""
-    with errors_shown():
+    with exit_on_error():
         if not PREFECT_API_URL.value():  # a server that lives as long as a flow keeps no schedule
             raise GptmillError(
                 "schedules need a Prefect server that stays: start one (`make ui`), and set PREFECT_API_URL as it says"

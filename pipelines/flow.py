@@ -30,7 +30,7 @@ from gptmill.commands.watchdog import ended_by_signals
 from gptmill.config.schema import Params
 from gptmill.core import paths
 from gptmill.core.errors import Unavailable
-from gptmill.core.terminal import errors_shown, say, visible
+from gptmill.core.terminal import escape_controls, exit_on_error, say
 from gptmill.ingest import refresh
 from pipelines import api, graph, summary, workspace
 from pipelines.processes import Processes, ProcessResult, Stopped
@@ -119,7 +119,7 @@ class PipelineRun:
         said: deque[str] = deque(maxlen=200)
 
         def say(line: str) -> None:
-            line = visible(line)  # DVC quotes file names
+            line = escape_controls(line)  # DVC quotes file names
             said.append(line)
             logger.info(line)
 
@@ -155,7 +155,7 @@ def pipeline(
             where = workspace.workspace(root, processes, say)
         else:
             where = workspace.copy(
-                root, refresh.pinned(text), "-".join([profile or "", *(overrides or [])]), processes, say
+                root, refresh.with_pinned_hashes(text), "-".join([profile or "", *(overrides or [])]), processes, say
             )
         try:
             with where as place:
@@ -293,7 +293,7 @@ def main(
     until_the_end = ExitStack()
     atexit.register(until_the_end.close)
     signals = until_the_end.enter_context(ended_by_signals())
-    with errors_shown():
+    with exit_on_error():
         try:
             checked(Path.cwd(), targets, profile, overrides)
             api.require_server()

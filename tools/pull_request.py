@@ -20,7 +20,7 @@ import typer
 from gptmill.config import safe_yaml
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
-from gptmill.core.terminal import errors_shown, say
+from gptmill.core.terminal import exit_on_error, say
 
 CURVES = {"pretrain": "Base model", "classifier": "Classifier", "instruct": "Instruct model"}
 MOST_POINTS = 20  # of a curve, that are drawn
@@ -204,7 +204,7 @@ def main(
     base: Annotated[str, typer.Argument(help="the commit to compare with: a branch, a tag, a hash")] = "main",
 ) -> None:
     """Print, as Markdown, what the last commit changes beside `base`."""
-    with errors_shown():
+    with exit_on_error():
         say(comment(base), nl=False)
 
 

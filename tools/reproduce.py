@@ -17,7 +17,7 @@ import typer
 
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.core.terminal import console, errors_shown, say
+from gptmill.core.terminal import console, exit_on_error, say
 from pipelines import workspace
 
 RUNS = ("first", "second")
@@ -113,7 +113,7 @@ def main(
     profile: Annotated[str, typer.Option(help="the name of a file in profiles/, without .yaml")] = "",
 ) -> None:
     """Run the pipeline twice from the last commit, and compare every output. Exit code 1 when anything differs."""
-    with errors_shown():
+    with exit_on_error():
         same = reproduce(Path.cwd(), changed, profile)
     if not same:
         raise typer.Exit(1)

@@ -3,7 +3,7 @@
 import typer
 
 from gptmill.commands import data, doctor, generate, judge, models, params, report, runs, stage, summary, up, weights
-from gptmill.core.terminal import errors_shown
+from gptmill.core.terminal import exit_on_error
 
 app = typer.Typer(
     help="From raw text to GPT models that a team can defend. `make run` (or `dvc repro`) runs the whole pipeline.",
@@ -21,5 +21,5 @@ for name, group in {
 
 def main() -> None:
     """The console script: a user's error is one message on stderr and an exit code, without a traceback."""
-    with errors_shown():
+    with exit_on_error():
         app()

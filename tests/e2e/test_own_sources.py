@@ -7,7 +7,7 @@ import pytest
 
 from gptmill import config
 from gptmill.core import paths
-from gptmill.ingest import download, local_files, own_data, refresh
+from gptmill.ingest import add_files, download, local_files, refresh
 from pipelines import flow, graph, workspace
 from pipelines.processes import Processes
 
@@ -37,7 +37,7 @@ def repository(project, root, tmp_path_factory) -> Path:
             ["git", "-c", "user.name=t", "-c", "user.email=t@e.org", *command[1:]] if command[0] == "git" else command,
             check=True,
         )
-    list(own_data.add("spam", [mine]))
+    list(add_files.add("spam", [mine]))
     return project
 
 
@@ -73,6 +73,6 @@ def test_the_parameters_of_a_copy_have_the_hashes_of_what_is_at_local_paths(proj
     hashes = set()
     for content in (TABLE, TABLE + "ham,bye\n"):
         mine.write_text(content)
-        text = refresh.pinned(flow.checked(project, None, None, [f"data.spam.urls=['{mine}']"]))
+        text = refresh.with_pinned_hashes(flow.checked(project, None, None, [f"data.spam.urls=['{mine}']"]))
         hashes.add(config.parse(text).data.spam.sha256)
     assert len(hashes) == 2 and "" not in hashes and 'sha256: ""' in paths.PARAMS.read_text()

@@ -59,7 +59,7 @@ def test_the_example_of_ones_own_data_is_in_order(project):
     values["data"]["source"] = example["data"]["source"]
     values["data"]["spam"] |= example["data"]["spam"]
     data = schema.Params.model_validate(values).data
-    assert data.spam.wanted() == {"label": "topic", "text": "body"} and len(data.spam.labels) == 4
+    assert data.spam.columns_by_field() == {"label": "topic", "text": "body"} and len(data.spam.labels) == 4
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])

@@ -159,7 +159,7 @@ def test_token_files_are_read_as_one_version(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["tokens"]
 
 
-# --- `one_version` alone ---
+# --- `read_snapshot` alone ---
 
 
 def test_what_fails_in_a_folder_that_stays_is_raised_at_once(tmp_path):
@@ -171,7 +171,7 @@ def test_what_fails_in_a_folder_that_stays_is_raised_at_once(tmp_path):
             (place / "model.json").read_text()
 
         with pytest.raises(FileNotFoundError) as error:
-            files.one_version(folder, read)
+            files.read_snapshot(folder, read)
         assert len(calls) == 1 and error.value.filename == str(folder / "model.json")
 
 
@@ -197,11 +197,11 @@ def test_a_folder_that_others_change_is_read_again(tmp_path, change, fails):
     for path, content in ((folder, "[1]"), (tmp_path / "new", "[22]")):
         path.mkdir()
         (path / "a.json").write_text(content)
-    assert files.one_version(folder, read) == ("[1]" if change == "a new file" else "[22]")
+    assert files.read_snapshot(folder, read) == ("[1]" if change == "a new file" else "[22]")
     assert len(calls) == 2
 
 
 def test_a_folder_that_never_stays_is_one_error(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_PATIENCE", 0.1)
     with pytest.raises(GptmillError, match="replaced again and again"):
-        files.one_version(tmp_path, lambda folder: (folder / f"{time.monotonic_ns()}").touch())
+        files.read_snapshot(tmp_path, lambda folder: (folder / f"{time.monotonic_ns()}").touch())

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from gptmill.config.judging import JudgeParams
+from gptmill.config.judge import JudgeParams
 
 RECORD = {"instruction": "Name the cat.", "input": "A cat called Tom", "output": "Tom", "response": "It is Tom."}
 HERE = "http://127.0.0.1:1/v1"

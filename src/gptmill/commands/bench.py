@@ -42,7 +42,7 @@ def parse_size(size: str) -> int:
 
 def run(size: int) -> str:
     """What was measured, in lines for people. Raises `GptmillError` when the temporary folder has no room."""
-    workers = tokenize.cores()
+    workers = tokenize.cpu_count()
     with tempfile.TemporaryDirectory(prefix="gptmill-bench-") as name:
         folder = Path(name)
         free = shutil.disk_usage(folder).free

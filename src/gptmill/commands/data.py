@@ -17,9 +17,9 @@ def add(
     replace: Annotated[bool, typer.Option(help="replace files of the same names that have other bytes")] = False,
 ) -> None:
     """Copy files to data/sources/SET, have DVC version them, and name them in params.yaml."""
-    from gptmill.ingest import own_data
+    from gptmill.ingest import add_files
 
-    for line in own_data.add(name, files, replace=replace):
+    for line in add_files.add(name, files, replace=replace):
         say(line)
 
 

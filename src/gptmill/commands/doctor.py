@@ -43,7 +43,7 @@ def doctor() -> None:
         table.add_row(
             Text(sign, style=style),
             finding.what,
-            *(Text(terminal.visible(text)) for text in (finding.found, finding.advice)),
+            *(Text(terminal.escape_controls(text)) for text in (finding.found, finding.advice)),
         )
     console = terminal.console()
     console.print(table)
@@ -145,9 +145,9 @@ def _data_and_models() -> Iterator[Finding]:
             yield _source(name, record)
     try:
         if mirror := download.mirror():
-            yield Finding("mirror", addresses.shown(str(mirror)))
+            yield Finding("mirror", addresses.redact_url(str(mirror)))
     except GptmillError as error:
-        yield Finding("mirror", addresses.shown(os.environ["GPTMILL_MIRROR"]), str(error))
+        yield Finding("mirror", addresses.redact_url(os.environ["GPTMILL_MIRROR"]), str(error))
 
 
 def _source(name: str, record: Path) -> Finding:
@@ -180,7 +180,7 @@ def _servers() -> Iterator[Finding]:
 
 def _opens(what: str, store: str, otherwise: str) -> Finding:
     """A store that is no server: a file or folder, or a database, which is only connected to."""
-    shown = addresses.shown(store)
+    shown = addresses.redact_url(store)
     scheme, _, rest = store.partition(":")
     path = (
         rest.removeprefix("///")
@@ -209,7 +209,7 @@ def _opens(what: str, store: str, otherwise: str) -> Finding:
 def _answers(what: str, address: str, path: str, otherwise: str) -> Finding:
     import httpx
 
-    shown = addresses.shown(address)
+    shown = addresses.redact_url(address)
     try:
         httpx.get(address.rstrip("/") + path, timeout=3).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -19,9 +19,9 @@ def check(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     from gptmill.ingest import download, refresh, sources
 
     values = config.load(path)
-    memory.demand_model(values.model, values.tokenizer.vocab_size)
+    memory.require_memory(values.model, values.tokenizer.vocab_size)
     refresh.check_local(values)
-    if sources.are_fetched(values):
+    if sources.needs_network(values):
         download.mirror()
     say(f"{path} is valid.")
 
@@ -33,7 +33,7 @@ def show(path: Annotated[Path, typer.Argument()] = paths.PARAMS) -> None:
     from gptmill.core import addresses
 
     for key, value, description in config.describe(config.load(path)):
-        say(addresses.without_secrets(f"{key}: {value}").ljust(46) + f" # {description}")
+        say(addresses.redact(f"{key}: {value}").ljust(46) + f" # {description}")
 
 
 @app.command()
@@ -50,7 +50,7 @@ def use(
 @app.command()
 def complete() -> None:
     """Add the keys missing in params.yaml, with their defaults. Existing lines stay unchanged."""
-    from gptmill.config import completing
+    from gptmill.config import missing_keys
 
-    for line in completing.complete():
+    for line in missing_keys.complete():
         say(line)

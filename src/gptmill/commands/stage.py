@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gptmill.core.terminal import visible_prints
+from gptmill.core.terminal import escape_prints
 
 if TYPE_CHECKING:
     from gptmill.config.schema import Params
@@ -32,7 +32,7 @@ def run(name: str, item: str | None = None, params: "Params | None" = None) -> N
 
     params = params or config.load()
     track = tracking.run if ranks.is_main_process() else untracked
-    with visible_prints(), stage_process.entered(name, item):
+    with escape_prints(), stage_process.entered(name, item):
         stages.run(name, params, item, track=track, watch=_samples)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gptmill.config import renamed, safe_yaml
-from gptmill.config.explaining import explain, missing
+from gptmill.config.messages import find_missing, problem_lines
 from gptmill.config.schema import Params
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
@@ -19,7 +19,7 @@ from gptmill.core.errors import GptmillError
 
 def load(path: Path = paths.PARAMS) -> Params:
     """Read and check a whole params file. Raises `GptmillError` with one line for each problem."""
-    return checked(read(path), path)
+    return validated(read(path), path)
 
 
 def read(path: Path) -> Any:
@@ -32,14 +32,14 @@ def read(path: Path) -> Any:
         ) from None
 
 
-def checked(values: Any, path: Path) -> Params:
+def validated(values: Any, path: Path) -> Params:
     """The parameters that a file holds, none missing: DVC compares values, and does not know the defaults. Raises `GptmillError`."""
-    absent = [f"{key}: missing; {meaning}" for key, meaning in missing(Params, values)]
+    absent = [f"{key}: missing; {meaning}" for key, meaning in find_missing(Params, values)]
     problems: list[str] = []
     try:
         params = Params.model_validate(values)
     except ValidationError as error:
-        problems = explain(Params, error)
+        problems = problem_lines(Params, error)
     if problems or absent:
         found = [*problems, *absent]
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"

@@ -9,7 +9,7 @@ from gptmill.core.errors import GptmillError
 Key = tuple[str, ...]
 
 
-def changed(text: str, values: Mapping[Key, str | list[str]]) -> str:
+def set_values(text: str, values: Mapping[Key, str | list[str]]) -> str:
     """The text of a params file with these values. Raises `GptmillError` for a key whose value is not written where it can be replaced."""
     from ruamel.yaml import YAML
 

@@ -24,7 +24,7 @@ class Sizes(Protocol):
     tie_weights: bool
 
 
-def parameters(sizes: Sizes, vocab_size: int) -> int:
+def count_parameters(sizes: Sizes, vocab_size: int) -> int:
     """Each tied matrix counted once. A block has 12 C² in matrices: 3 for query, key and value, 1 for the projection, 8 to and fro."""
     C, biases = sizes.d_model, 3 * sizes.d_model if sizes.qkv_bias else 0
     norms = 2 * C
@@ -37,24 +37,24 @@ def parameters(sizes: Sizes, vocab_size: int) -> int:
 
 def model_problem(sizes: Sizes, vocab_size: int) -> str:
     """Why no machine has such a model; empty when one may."""
-    weights = FLOAT32 * parameters(sizes, vocab_size)
+    weights = FLOAT32 * count_parameters(sizes, vocab_size)
     if sizes.n_layers <= MOST_LAYERS and weights <= MOST_WEIGHTS:
         return ""
     return (
-        f"{_told(sizes, vocab_size)} would take {shown(weights)} for the weights and {shown(TRAINING * weights)} to train; "
-        f"at most {MOST_LAYERS:,} layers and {shown(MOST_WEIGHTS)} of weights are tried"
+        f"{_told(sizes, vocab_size)} would take {format_bytes(weights)} for the weights and {format_bytes(TRAINING * weights)} to train; "
+        f"at most {MOST_LAYERS:,} layers and {format_bytes(MOST_WEIGHTS)} of weights are tried"
     )
 
 
-def demand_model(sizes: Sizes, vocab_size: int) -> None:
+def require_memory(sizes: Sizes, vocab_size: int) -> None:
     """Raises `GptmillError` when this machine's memory can't hold the weights."""
     if problem := model_problem(sizes, vocab_size):
         raise GptmillError(problem)
-    weights, memory = FLOAT32 * parameters(sizes, vocab_size), psutil.virtual_memory().total
+    weights, memory = FLOAT32 * count_parameters(sizes, vocab_size), psutil.virtual_memory().total
     if weights > memory:
         raise GptmillError(
-            f"{_told(sizes, vocab_size)} takes {shown(weights)} for the weights alone, {shown(TRAINING * weights)} to train; "
-            f"this machine has {shown(memory)} of memory: use a smaller model or a larger machine"
+            f"{_told(sizes, vocab_size)} takes {format_bytes(weights)} for the weights alone, {format_bytes(TRAINING * weights)} to train; "
+            f"this machine has {format_bytes(memory)} of memory: use a smaller model or a larger machine"
         )
 
 
@@ -65,11 +65,11 @@ def new_tokens_problem(count: int, rows: int = 1) -> str:
     each = f" for each of {rows:,} texts" if rows > 1 else ""
     return (
         f"max_new_tokens is {count:,}: it must be at most {MOST_NEW_TOKENS:,}; "
-        f"so many tokens{each} would take {shown(rows * count * _TOKEN)} of memory"
+        f"so many tokens{each} would take {format_bytes(rows * count * _TOKEN)} of memory"
     )
 
 
-def shown(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Bytes, for people."""
     if size >= 10**18:
         return "more than 1,000 PB"

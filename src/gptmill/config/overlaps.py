@@ -10,12 +10,12 @@ from pathlib import Path
 from gptmill.core import addresses, paths
 
 
-def output_of(address: str) -> Path | None:
+def overlapping_output(address: str) -> Path | None:
     """The output that an address lies in, names or contains; None when it keeps clear of all, or is on a server.
 
     Links are followed. Of a glob, what it could match counts, there or not.
     """
-    place = addresses.local(address)
+    place = addresses.local_path(address)
     if place is None:
         return None
     if glob.has_magic(str(place)) and not os.path.lexists(place):
@@ -29,7 +29,7 @@ def output_of(address: str) -> Path | None:
     return None
 
 
-def in_outputs(files: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+def files_in_outputs(files: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     """Of these files, those that lie in an output or are links into one; each with the output."""
     outputs = {output: os.path.realpath(output) for output in paths.OUTPUTS}
     for file in files:
@@ -37,7 +37,7 @@ def in_outputs(files: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
         yield from ((file, output) for output, place in outputs.items() if real.is_relative_to(place))
 
 
-def links_out() -> Iterator[tuple[Path, Path]]:
+def outside_links() -> Iterator[tuple[Path, Path]]:
     """Folders of stages' outputs that are links to somewhere outside the project, each with where it leads.
 
     DVC, which removes outputs before a stage, changes the rights of what such a link leads to.

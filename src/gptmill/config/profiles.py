@@ -22,8 +22,8 @@ def load(name: str, root: Path = Path()) -> Params:
     path = _find(name, root)
     overlay = config.read(path) or {}
     if not isinstance(overlay, Mapping):
-        return config.checked(overlay, path)  # which says what belongs there
-    return config.checked(_merged(Params().model_dump(), overlay), path)
+        return config.validated(overlay, path)  # which says what belongs there
+    return config.validated(_merged(Params().model_dump(), overlay), path)
 
 
 def text(name: str, root: Path = Path()) -> str:

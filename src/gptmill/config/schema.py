@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from gptmill.config import memory, sources
 from gptmill.config.compute import ComputeParams
-from gptmill.config.judging import JudgeParams
+from gptmill.config.judge import JudgeParams
 from gptmill.config.section import PositiveInt, Section, Share
 from gptmill.config.sources import CorpusParams, InstructionsParams, SpamParams
 

@@ -53,17 +53,17 @@ class SourceParams(Section):
             )
         elif len(self.file.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
             problems.append(f"file ({self.file[:40]}…) must have a name of at most {LONGEST_NAME} bytes")
-        elif self.ending not in self._endings():
-            problems.append(f"file ({self.file}) must be one of {', '.join(self._endings())}: a record has columns")
+        elif self.extension not in self._extensions():
+            problems.append(f"file ({self.file}) must be one of {', '.join(self._extensions())}: a record has columns")
         problems += [f"urls: {why}" for why in map(addresses.problem, self.urls) if why]
         if self.sha256 and not re.fullmatch("[0-9a-f]{64}", self.sha256):
             problems.append("sha256 must be 64 hexadecimal digits in lower case, or empty")
-        if self.columns and self.ending not in ("csv", "tsv"):
+        if self.columns and self.extension not in ("csv", "tsv"):
             problems.append(f"columns are for a csv or tsv without a header line; {self.file} names its columns itself")
         if len(set(self.columns)) < len(self.columns):
             problems.append(f"columns ({', '.join(self.columns)}) must name each column once")
-        wanted = self.wanted()
-        if self.ending != "txt":
+        wanted = self.columns_by_field()
+        if self.extension != "txt":
             if len(set(wanted.values())) < len(wanted):
                 problems.append(f"{' and '.join(wanted)} must be different columns")
             problems += [
@@ -76,15 +76,15 @@ class SourceParams(Section):
         return self
 
     @property
-    def ending(self) -> str:
+    def extension(self) -> str:
         return self.file.rpartition(".")[2]
 
-    def wanted(self) -> dict[str, str]:
+    def columns_by_field(self) -> dict[str, str]:
         """What is read, and the column that it stands in."""
         raise NotImplementedError
 
     @staticmethod
-    def _endings() -> tuple[str, ...]:
+    def _extensions() -> tuple[str, ...]:
         return RECORDS
 
 
@@ -92,11 +92,11 @@ class CorpusParams(SourceParams):
     file: str = Field("corpus.txt", description=FILE_HELP)
     text: Name = Field("text", description="the column that holds the documents; a txt has none")
 
-    def wanted(self) -> dict[str, str]:
+    def columns_by_field(self) -> dict[str, str]:
         return {"text": self.text}
 
     @staticmethod
-    def _endings() -> tuple[str, ...]:
+    def _extensions() -> tuple[str, ...]:
         return ("txt", *RECORDS)
 
 
@@ -116,7 +116,7 @@ class SpamParams(SourceParams):
             raise ValueError(f"labels ({', '.join(self.labels)}) must name each class once")
         return self
 
-    def wanted(self) -> dict[str, str]:
+    def columns_by_field(self) -> dict[str, str]:
         return {"label": self.label, "text": self.text}
 
 
@@ -128,7 +128,7 @@ class InstructionsParams(SourceParams):
     )
     output: Name = Field("output", description="the column or key that holds the answers")
 
-    def wanted(self) -> dict[str, str]:
+    def columns_by_field(self) -> dict[str, str]:
         return {"instruction": self.instruction, "input": self.input, "output": self.output}
 
 
@@ -175,7 +175,7 @@ def problems(data: "DataParams") -> list[str]:
 
 
 def _written_here(address: str) -> str | None:
-    output = overlaps.output_of(address)
+    output = overlaps.overlapping_output(address)
     if output is None:
         return None
     return (

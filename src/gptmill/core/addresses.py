@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 REMOTE = ("http", "https", "s3")
 # Of a query only what is known to be harmless is shown: signatures and tokens have many names.
-HARMLESS = {
+SAFE_QUERY_KEYS = {
     "id",
     "raw",
     "download",
@@ -26,7 +26,7 @@ HARMLESS = {
     "alt",
     "output",
 }
-HIDDEN = "…"
+REDACTED = "…"
 _ADDRESS = re.compile(r"\b[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 
 
@@ -35,7 +35,7 @@ def scheme(address: str) -> str:
     return address.partition("://")[0].lower() if "://" in address else ""
 
 
-def local(address: str) -> Path | None:
+def local_path(address: str) -> Path | None:
     """The path on this machine that an address names; None when it names a server."""
     kind = scheme(address)
     if kind in REMOTE:
@@ -43,31 +43,31 @@ def local(address: str) -> Path | None:
     return Path(os.path.expanduser(unquote(address.partition("://")[2]) if kind == "file" else address))
 
 
-def shown(address: str) -> str:
+def redact_url(address: str) -> str:
     """The address without user, password, fragment, and without the values of a query that may be secret. A path stays as it is."""
     if scheme(address) in ("", "file"):
         return address
     try:
         parts = urlsplit(address)
     except ValueError:  # no address at all
-        return f"{scheme(address)}://{HIDDEN}"
+        return f"{scheme(address)}://{REDACTED}"
     pairs = [
-        f"{name}={value if name.lower() in HARMLESS else HIDDEN}"
+        f"{name}={value if name.lower() in SAFE_QUERY_KEYS else REDACTED}"
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
-    query = "&".join(pairs) if pairs or not parts.query else HIDDEN
+    query = "&".join(pairs) if pairs or not parts.query else REDACTED
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" + (f"?{query}" if query else "")
 
 
-def without_secrets(text: str) -> str:
+def redact(text: str) -> str:
     """A message in which each address is shown without its secrets."""
-    return _ADDRESS.sub(lambda match: shown(match[0]), text)
+    return _ADDRESS.sub(lambda match: redact_url(match[0]), text)
 
 
 def file_name(address: str) -> str:
     """The last part of an address or a path."""
-    path = urlsplit(shown(address)).path if scheme(address) else address
-    return path.rstrip("/").rpartition("/")[2] or shown(address)
+    path = urlsplit(redact_url(address)).path if scheme(address) else address
+    return path.rstrip("/").rpartition("/")[2] or redact_url(address)
 
 
 def problem(address: str) -> str | None:
@@ -76,16 +76,16 @@ def problem(address: str) -> str | None:
         return "an address must not be empty"
     kind = scheme(address)
     if kind not in ("", "file", *REMOTE):
-        return f"{shown(address)} is of a kind that is not known here: http, https and s3 addresses and paths are"
+        return f"{redact_url(address)} is of a kind that is not known here: http, https and s3 addresses and paths are"
     if kind in REMOTE:
         try:
             host = urlsplit(address).hostname
         except ValueError:
             host = None
         if not host:
-            return f"{shown(address)} names no {'bucket' if kind == 's3' else 'server'}"
+            return f"{redact_url(address)} names no {'bucket' if kind == 's3' else 'server'}"
         return None
-    return _path_problem(str(local(address)))
+    return _path_problem(str(local_path(address)))
 
 
 def _path_problem(path: str) -> str | None:

@@ -37,7 +37,7 @@ def listing(problems: Sequence[str], most: int = 40) -> str:
     return "\n".join(lines + [f"  … and {len(problems) - most} more"] * (len(problems) > most))
 
 
-def shown(value: Any, most: int = 200) -> str:
+def short_repr(value: Any, most: int = 200) -> str:
     """The value as Python writes it, cut at so many characters. Not every value can be written."""
     try:
         text = repr(value)

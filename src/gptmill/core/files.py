@@ -1,6 +1,6 @@
 """The one way to write a file or a folder: beside its place first, then renamed, so that nothing half-written ever looks finished.
 
-A folder that may be replaced while it is read is read through `one_version`. And the one way to read JSON: whatever is wrong with a file
+A folder that may be replaced while it is read is read through `read_snapshot`. And the one way to read JSON: whatever is wrong with a file
 becomes one `Unreadable` that names it.
 """
 
@@ -81,14 +81,14 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _wait_for_readers(folder: Path) -> None:
-    """Until nobody reads a folder through `one_version`, or for so long that a reader has to begin anew."""
+    """Until nobody reads a folder through `read_snapshot`, or for so long that a reader has to begin anew."""
     until = time.monotonic() + _PATIENCE
     with _opened(folder) as descriptor:
         while descriptor is not None and not _locked(descriptor, exclusive=True) and time.monotonic() < until:
             time.sleep(0.01)
 
 
-def one_version(folder: Path, read: Callable[[Path], T]) -> T:
+def read_snapshot(folder: Path, read: Callable[[Path], T]) -> T:
     """What `read` makes of one version of a folder, which other processes may replace meanwhile.
 
     `read` is given another path of the folder, that stays this version's. Where the system has no such paths, or when the folder is changed
@@ -205,7 +205,7 @@ def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def within(place: Path) -> list[Path]:
+def list_files(place: Path) -> list[Path]:
     """The files in a folder, at any depth, in order of their names; of a file, itself."""
     return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
 
@@ -262,7 +262,7 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
-def clear(folder: Path, above: int) -> None:
+def remove_folder(folder: Path, above: int) -> None:
     """Remove a folder with all that is in it, and up to so many of the folders above it while nothing else is in them."""
     shutil.rmtree(folder, ignore_errors=True)
     for parent in list(folder.parents)[:above]:

@@ -46,8 +46,8 @@ AGREEMENT = REPORTS / "agreement.json"
 PROMOTIONS = Path(".gptmill/promotion")  # the last decision about each model, <model>.json
 
 CHECKPOINTS = Path(".gptmill/checkpoints")  # of trainings under way: no output of any stage
-RESPONSES_UNDER_WAY = Path(".gptmill/responses")  # batches that are finished, until all are
-JUDGE_REPLIES = Path(".gptmill/judgements")  # what judges have said and were paid for: likewise
+PARTIAL_RESPONSES = Path(".gptmill/responses")  # batches that are finished, until all are
+JUDGE_CACHE = Path(".gptmill/judgements")  # what judges have said and were paid for: likewise
 
 RUBRICS = Path("prompts")
 
@@ -83,7 +83,7 @@ def source_record(name: str) -> Path:
     return RAW / f"{name}.source.json"
 
 
-def root_above() -> Path | None:
+def enclosing_project() -> Path | None:
     """The project's root, when the working folder is a subfolder of it."""
     here = Path.cwd()
     roots = [folder for folder in (here, *here.parents) if (folder / GRAPH).is_file() and (folder / PARAMS).is_file()]
@@ -92,5 +92,5 @@ def root_above() -> Path | None:
 
 def require_root() -> None:
     """Raises `GptmillError` in a subfolder of a project, where what is relative to the root would be missed, or made anew."""
-    if root := root_above():
+    if root := enclosing_project():
         raise GptmillError(f"this folder is not the project's root, {root}")

@@ -26,14 +26,14 @@ _CONTROL = re.compile(
 )
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     """The text with each control character as the escape sequence that Python and JSON have for it: `\\u001b`."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True, **style: Any) -> None:
     """Print a line to standard output or standard error; `style` is `typer.secho`'s."""
-    typer.secho(visible(str(text)), err=err, nl=nl, **style)
+    typer.secho(escape_controls(str(text)), err=err, nl=nl, **style)
 
 
 def console(**options: Any) -> "Console":
@@ -44,7 +44,7 @@ def console(**options: Any) -> "Console":
     class VisibleConsole(Console):
         def render(self, *args: Any, **kwargs: Any) -> Iterator[Segment]:
             for segment in super().render(*args, **kwargs):
-                yield segment if segment.control else segment._replace(text=visible(segment.text))
+                yield segment if segment.control else segment._replace(text=escape_controls(segment.text))
 
     return VisibleConsole(markup=False, emoji=False, **options)
 
@@ -53,7 +53,7 @@ class _Formatter(logging.Formatter):
     """Of warnings, which quote file names and what servers said."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return visible(super().format(record))
+        return escape_controls(super().format(record))
 
 
 class _Visible:
@@ -63,19 +63,19 @@ class _Visible:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        return self._stream.write(visible(text))
+        return self._stream.write(escape_controls(text))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
-def visible_prints() -> AbstractContextManager[Any]:
+def escape_prints() -> AbstractContextManager[Any]:
     """While this is entered, `print` is as `say`: for stages, which would all run again if they imported this."""
     return redirect_stdout(_Visible(sys.stdout))
 
 
 @contextmanager
-def errors_shown() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """For the outermost call of a program, or as a decorator of it: an error that a person can put right becomes one message on standard
     error and an exit code. `GPTMILL_DEBUG=1` shows where it came from."""
     if logging.lastResort:
@@ -98,7 +98,7 @@ def errors_shown() -> Iterator[None]:
         _drop_unwritten()
         with suppress(OSError):
             say(f"error: {message}", err=True, fg="red")
-            if root := paths.root_above():
+            if root := paths.enclosing_project():
                 say(f"This is a subfolder of the project. Run it from the root: cd {shlex.quote(str(root))}", err=True)
         sys.exit(error.exit_code if isinstance(error, errors.GptmillError) else 1)
 

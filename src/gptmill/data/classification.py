@@ -28,10 +28,12 @@ def split(frame: pd.DataFrame, labels: Sequence[str], params: SpamSplitParams, s
     """
     if params.method == "book":
         parts = book_splits.messages(frame, labels, params, seed)
-        splits.demand(parts, len(frame), "spam")
+        splits.require_nonempty(parts, len(frame), "spam")
         return parts
-    parts = splits.divide(splits.arrange(frame[["label", "text", splits.GROUP]], seed), params, stratum="label")
-    splits.demand(parts, len(frame), "spam")
+    parts = splits.assign_groups(
+        splits.sort_by_hash(frame[["label", "text", splits.GROUP]], seed), params, stratum="label"
+    )
+    splits.require_nonempty(parts, len(frame), "spam")
     balanced = list(parts) if params.balance == "undersample" else []
-    splits.demand_classes({name: parts[name] for name in balanced or ["train"]}, labels, "spam")
+    splits.require_all_classes({name: parts[name] for name in balanced or ["train"]}, labels, "spam")
     return parts | {name: splits.undersample(parts[name], labels) for name in balanced} | {"natural": parts["test"]}

@@ -55,7 +55,7 @@ def read(path: Path, says: str = "", *, cleaned: bool = False) -> Iterator[Piece
 def read_raw(path: Path, params: CorpusParams, says: str = "") -> Iterator[Piece]:
     """The raw corpus, whatever its format, in pieces; a table has a document in each of its rows."""
     layout = formats.layout("data.corpus", params)
-    return read(path, says) if layout.ending == "txt" else from_rows(formats.texts(path, layout))
+    return read(path, says) if layout.extension == "txt" else from_rows(formats.texts(path, layout))
 
 
 def from_rows(rows: Iterable[tuple[int, str | None]]) -> Iterator[Piece]:
@@ -71,7 +71,7 @@ def from_rows(rows: Iterable[tuple[int, str | None]]) -> Iterator[Piece]:
             yield from _in_pieces((row, part, ends) for _, part, ends in parts)
 
 
-def whole(pieces: Iterable[Piece]) -> Iterator[tuple[int, str | None]]:
+def documents(pieces: Iterable[Piece]) -> Iterator[tuple[int, str | None]]:
     """Row and text of each document, for corpora that are known to be small."""
     parts = []
     for piece in pieces:

@@ -9,8 +9,8 @@ from gptmill.data import near_duplicates, text_files
 ROWS_NAMED = 3
 
 
-def find(texts: pd.Series, threshold: float) -> pd.DataFrame:
-    """For each text its `group` (see `similar.group`), and 1.0 or 0.0 for `is_duplicate` and `is_near_duplicate`; null where there is none.
+def mark_duplicates(texts: pd.Series, threshold: float) -> pd.DataFrame:
+    """The `group` of each text (see `near_duplicates.group`), `is_duplicate` and `is_near_duplicate` (1.0 or 0.0); null for missing texts.
 
     A duplicate repeats an earlier text, whatever its case and spacing. A near-duplicate is in the group of an earlier text, and repeats
     none. So texts = groups + duplicates + near-duplicates, however they are ordered.
@@ -28,7 +28,7 @@ def find(texts: pd.Series, threshold: float) -> pd.DataFrame:
     )
 
 
-def conflicts(frame: pd.DataFrame, labels: Sequence[str]) -> pd.Series:
+def label_conflicts(frame: pd.DataFrame, labels: Sequence[str]) -> pd.Series:
     """For each row of `row`, `label` and `text`, which other labels its text has and where, in words; null when it has no other.
 
     Texts are the same whatever their case and spacing. Empty ones and rows with labels that are not among `labels` contradict nobody.

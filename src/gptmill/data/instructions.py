@@ -42,6 +42,6 @@ def split(frame: pd.DataFrame, params: InstructionSplitParams, seed: int) -> dic
     if params.method == "book":
         parts = book_splits.records(frame[list(FIELDS)], params)
     else:
-        parts = splits.divide(splits.arrange(frame[[*FIELDS, splits.GROUP]], seed), params, stratum=None)
-    splits.demand(parts, len(frame), "instructions")
+        parts = splits.assign_groups(splits.sort_by_hash(frame[[*FIELDS, splits.GROUP]], seed), params, stratum=None)
+    splits.require_nonempty(parts, len(frame), "instructions")
     return parts

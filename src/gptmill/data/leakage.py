@@ -24,9 +24,9 @@ class Leakage:
 
 
 def measure(texts: Mapping[str, pd.Series], threshold: float) -> Leakage:
-    """Pairs of rows in two of the splits `texts`. Near-duplicates have a Jaccard similarity of `threshold` or more; see `similar`.
+    """Pairs of rows in two of the splits `texts`. Near-duplicates have a Jaccard similarity of `threshold` or more; see `near_duplicates`.
 
-    What `groups` did plays no part, nor do the hashes that made them: `similar.straddling` misses nothing.
+    What `groups` did plays no part, nor do the hashes that made them: `near_duplicates.cross_split_pairs` misses nothing.
     """
     keys = {split: part.map(text_files.grouping_key) for split, part in texts.items()}
     counts = {split: Counter(part) for split, part in keys.items()}
@@ -35,13 +35,13 @@ def measure(texts: Mapping[str, pd.Series], threshold: float) -> Leakage:
         for key in sorted(counts[one].keys() & counts[other].keys()):
             exact += counts[one][key] * counts[other][key]
             example = example or _show(texts, keys, (one, key), (other, key))
-    for one, other in near_duplicates.straddling(counts, threshold):
+    for one, other in near_duplicates.cross_split_pairs(counts, threshold):
         near += counts[one[0]][one[1]] * counts[other[0]][other[1]]
         example = example or _show(texts, keys, one, other)
     return Leakage(exact, near, example)
 
 
-def demand_none(leakage: Leakage, name: str) -> None:
+def raise_for_leakage(leakage: Leakage, name: str) -> None:
     """Raises `GptmillError`, with a pair, when there is any."""
     if leakage.example:
         raise GptmillError(

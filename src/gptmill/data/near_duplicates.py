@@ -34,7 +34,7 @@ def shingles(key: str) -> frozenset[str]:
     return frozenset(key[start : start + size] for start in range(max(1, len(key) - size + 1)))
 
 
-def similarity(one: frozenset[str], other: frozenset[str]) -> float:
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     """Jaccard: how much two sets share, from 0 to 1."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)
@@ -49,7 +49,7 @@ class _Text:
     def is_near(self, other: "_Text", threshold: float) -> bool:
         if (self.is_short or other.is_short) and self.digits != other.digits:
             return False
-        return similarity(self.shingles, other.shingles) >= threshold
+        return jaccard(self.shingles, other.shingles) >= threshold
 
 
 def group(texts: pd.Series, threshold: float) -> pd.Series:
@@ -113,7 +113,7 @@ def _rarest(texts: Sequence[_Text], threshold: float) -> list[frozenset[str]]:
     return found
 
 
-def straddling(
+def cross_split_pairs(
     sides: Mapping[str, Iterable[str]], threshold: float
 ) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
     """Every pair of near-duplicates, not the same, of which one is on one of the `sides` and one on another: none missed and none twice.

@@ -15,14 +15,14 @@ from gptmill.core.errors import GptmillError
 GROUP = "group"
 
 
-def arrange(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+def sort_by_hash(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The rows in the hash order of their groups, which becomes the column `group`. Rows of a group are ordered by their columns."""
     hashed = frame[GROUP].map(lambda group: hashlib.blake2b(f"{seed}:{group}".encode(), digest_size=16).hexdigest())
     texts = [name for name in frame.columns if name != GROUP]
     return frame.assign(**{GROUP: hashed}).sort_values([GROUP, *texts], ignore_index=True)
 
 
-def divide(arranged: pd.DataFrame, shares: SharesParams, stratum: str | None) -> dict[str, pd.DataFrame]:
+def assign_groups(arranged: pd.DataFrame, shares: SharesParams, stratum: str | None) -> dict[str, pd.DataFrame]:
     """Deals the groups of each stratum; a split's share is kept to within one group. Input is what `arrange` returned.
 
     A group of mixed labels counts as the label that most of its rows have, the first in the alphabet where two are as frequent.
@@ -50,7 +50,7 @@ def undersample(part: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     return part.groupby("label", sort=False).head(rarest).reset_index(drop=True)
 
 
-def demand(parts: dict[str, pd.DataFrame], rows: int, name: str) -> None:
+def require_nonempty(parts: dict[str, pd.DataFrame], rows: int, name: str) -> None:
     """Raises `GptmillError` when a split is empty."""
     for split, part in parts.items():
         if part.empty:
@@ -60,7 +60,7 @@ def demand(parts: dict[str, pd.DataFrame], rows: int, name: str) -> None:
             )
 
 
-def demand_classes(parts: dict[str, pd.DataFrame], labels: Sequence[str], name: str) -> None:
+def require_all_classes(parts: dict[str, pd.DataFrame], labels: Sequence[str], name: str) -> None:
     """Raises `GptmillError` when a split has no row of a class."""
     for split, part in parts.items():
         missing = [label for label in labels if label not in set(part["label"])]

@@ -107,7 +107,7 @@ def _is_utf16(start: bytes) -> bool:
     return start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or start.count(0) > len(start) / 3
 
 
-def check(path: Path) -> None:
+def check_text(path: Path) -> None:
     """The checks of `read`, for a file that is not held in memory afterwards. Raises `GptmillError` as it does."""
     files.refuse_special(path)
     with path.open("rb") as file:
@@ -125,7 +125,7 @@ def check_encoding(path: Path, name: str) -> None:
         pass
 
 
-def is_page(path: Path) -> bool:
+def is_html_or_xml(path: Path) -> bool:
     """Whether the file begins as a page of HTML or XML does."""
     with path.open("rb") as file:
         head = file.read(1000).removeprefix(codecs.BOM_UTF8)

@@ -23,11 +23,11 @@ def write(
 ) -> dict[str, int]:
     """The cleaned corpus as token files; returns what meta.json says. `threads`: that many work side by side; 0: one for each core."""
     pieces = corpus.read(text, "tokenize", cleaned=True)
-    ids = encode(tokenizer, pieces, threads or cores())
+    ids = encode(tokenizer, pieces, threads or cpu_count())
     return token_files.write(folder, ids, tokenizer.vocab_size, validation_share, context_length)
 
 
-def cores() -> int:
+def cpu_count() -> int:
     """How many this process may use: a container or `taskset` may grant fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -69,7 +69,7 @@ def _stretches(pieces: Iterable[Piece]) -> Iterator[tuple[list[str], bool]]:
         yield texts, True
 
 
-def before_validation(pieces: Iterable[Piece], characters: int, validation_share: float) -> Iterator[str]:
+def tokenizer_training_text(pieces: Iterable[Piece], characters: int, validation_share: float) -> Iterator[str]:
     """What a tokenizer learns from: the pieces, as many of their `characters` as lie before the validation split's.
 
     Of a text of more than LONGEST_TRAINING_TEXT characters every n-th piece, from its start to its end, as many as that.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gptmill.core import files
-from gptmill.core.errors import GptmillError, shown
+from gptmill.core.errors import GptmillError, short_repr
 
 ANSWER_COLUMNS = ("response", "model_response")
 
@@ -32,7 +32,9 @@ def given_scores(records: list[dict[str, Any]], column: str, path: Path) -> list
             )
         score = record[column]
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 100:
-            raise GptmillError(f"{path}, record {number}: {column} is {shown(score, 60)}, not a number from 0 to 100")
+            raise GptmillError(
+                f"{path}, record {number}: {column} is {short_repr(score, 60)}, not a number from 0 to 100"
+            )
         scores.append(float(score))
     return scores
 
@@ -65,7 +67,7 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
         if name not in found:
             raise GptmillError(f"{where} has no {name!r}")
         if not isinstance(found[name], str):
-            raise GptmillError(f"{where}: {name} is {shown(found[name], 60)}, not text")
+            raise GptmillError(f"{where}: {name} is {short_repr(found[name], 60)}, not text")
     return found
 
 

@@ -53,7 +53,7 @@ class Assistant:
 
     def __init__(self, folder: Path) -> None:
         machine = _machine()
-        (model, self.tokenizer), self.style = files.one_version(
+        (model, self.tokenizer), self.style = files.read_snapshot(
             folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
         )
         self.model = model.to(machine.device)

@@ -64,7 +64,7 @@ class SizeLimiter:
                 file.write(chunk)
 
 
-def kind(path: Path) -> str:
+def detect_format(path: Path) -> str:
     """gz, zst, zip, tar, or "" for a file that is not packed. Raises `GptmillError` for what is packed in a way that is not read here."""
     with path.open("rb") as file:
         head = file.read(tarfile.BLOCKSIZE)
@@ -91,7 +91,7 @@ def unpack(path: Path, name: str, member: str, several: bool, limit: int, scratc
 def _unpack(
     file: UnpackedFile, member: str, several: bool, bounds: list[SizeLimiter], scratch: Path, layer: int = 0
 ) -> list[UnpackedFile]:
-    packed = kind(file.path)
+    packed = detect_format(file.path)
     if not packed:
         return [file]
     if layer == MOST_LAYERS:

@@ -10,7 +10,7 @@ from gptmill.ingest.archives import CHUNK, UnpackedFile
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def join(parts: Sequence[UnpackedFile], ending: str, to: Path, limit: int) -> None:
+def concat_files(parts: Sequence[UnpackedFile], ending: str, to: Path, limit: int) -> None:
     """Writes the parts in the order that they have, which is that of their names.
 
     Raises `GptmillError` when such files can't be joined, when one of them is no UTF-8, or when all are more than `limit` bytes.

@@ -53,12 +53,12 @@ class SourceSpec:
         return self.name == "corpus"
 
     @property
-    def ending(self) -> str:
+    def extension(self) -> str:
         return self.file.rpartition(".")[2]
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchResult:
     """What an address gave: files as they were there, and the SHA-256 of the file, or of `sha256sum`'s list when there are many."""
 
     address: str
@@ -68,7 +68,7 @@ class Fetched:
 
     @property
     def origin(self) -> str:
-        return addresses.shown(self.address)
+        return addresses.redact_url(self.address)
 
 
 def fetch(wanted: SourceSpec, to: Path, before: dict[str, Any] | None) -> dict[str, Any]:
@@ -85,11 +85,11 @@ def fetch(wanted: SourceSpec, to: Path, before: dict[str, Any] | None) -> dict[s
         if len(plain) == 1:
             shutil.copyfile(plain[0].path, beside)
         else:
-            concat.join(plain, wanted.ending, beside, wanted.limit)
+            concat.concat_files(plain, wanted.extension, beside, wanted.limit)
         return _record(wanted, fetched, plain, beside)
 
 
-def probe(wanted: SourceSpec) -> Fetched:
+def probe(wanted: SourceSpec) -> FetchResult:
     """What is there now, fetched and unpacked as `bring` does it, whatever `sha256` says; nothing of it is kept."""
     with download_cache.scratch() as scratch:
         fetched = _fetch(replace(wanted, sha256=""), scratch)
@@ -97,7 +97,7 @@ def probe(wanted: SourceSpec) -> Fetched:
         return fetched
 
 
-def probe_local(wanted: SourceSpec, before: dict[str, Any] | None) -> Fetched | None:
+def probe_local(wanted: SourceSpec, before: dict[str, Any] | None) -> FetchResult | None:
     """What is at its paths now, if a download would take it from there: no server is asked, and none stands before them.
 
     One that stands behind a server counts when the last download took it (`before`). None: nothing is there, or a server decides.
@@ -105,16 +105,12 @@ def probe_local(wanted: SourceSpec, before: dict[str, Any] | None) -> Fetched | 
     here, asked = [], False
     for address in wanted.urls:
         asked |= not is_local(address)
-        if (
-            is_local(address)
-            and local_files.is_there(address)
-            and (not asked or address == (before or {}).get("origin"))
-        ):
+        if is_local(address) and local_files.exists(address) and (not asked or address == (before or {}).get("origin")):
             here.append(address)
     return _fetch(replace(wanted, urls=tuple(here), sha256=""), Path()) if here else None
 
 
-def _record(wanted: SourceSpec, fetched: Fetched, plain: list[UnpackedFile], path: Path) -> dict[str, Any]:
+def _record(wanted: SourceSpec, fetched: FetchResult, plain: list[UnpackedFile], path: Path) -> dict[str, Any]:
     record = {
         "name": addresses.file_name(fetched.address),
         "origin": fetched.origin,
@@ -132,7 +128,7 @@ def _record(wanted: SourceSpec, fetched: Fetched, plain: list[UnpackedFile], pat
     return record
 
 
-def known(path: Path) -> dict[str, Any] | None:
+def read_source_record(path: Path) -> dict[str, Any] | None:
     """What source.json said after the last time; None when there is none that can be read."""
     try:
         record = files.read_json(path)
@@ -145,7 +141,7 @@ def is_local(address: str) -> bool:
     return not download.is_remote(address)
 
 
-def _refuse_change(wanted: SourceSpec, fetched: Fetched, before: dict[str, Any] | None) -> None:
+def _refuse_change(wanted: SourceSpec, fetched: FetchResult, before: dict[str, Any] | None) -> None:
     """Upstream may change its bytes, but not unnoticed. A path is the user's own: what is there is taken."""
     known = (before or {}).get("fetched", {}).get("sha256")
     if known and not is_local(fetched.address) and before.get("origin") == fetched.origin and known != fetched.sha256:
@@ -158,22 +154,22 @@ def _refuse_change(wanted: SourceSpec, fetched: Fetched, before: dict[str, Any] 
 # --- fetching ---
 
 
-def _fetch(wanted: SourceSpec, scratch: Path) -> Fetched:
+def _fetch(wanted: SourceSpec, scratch: Path) -> FetchResult:
     """From the first address that can be had. Raises `GptmillError` that says why each of them could not."""
-    failed, transient = [], False
+    failed, is_transient = [], False
     for address in wanted.urls:
         try:
             fetched = _fetch_local(wanted, address) if is_local(address) else _fetch_remote(wanted, address, scratch)
             _refuse_pages(fetched)
         except download.DownloadError as problem:
-            failed.append(f"{addresses.shown(address)}: {problem}")
-            transient |= not is_local(address) and problem.is_transient
+            failed.append(f"{addresses.redact_url(address)}: {problem}")
+            is_transient |= not is_local(address) and problem.is_transient
             continue
         except download.ChecksumMismatch as actual:
             raise _differs(wanted, address, str(actual)) from None
         except download.SizeLimitExceeded:
             raise GptmillError(
-                f"{wanted.name}: {addresses.shown(address)} has more than the {wanted.max_megabytes:,} MB "
+                f"{wanted.name}: {addresses.redact_url(address)} has more than the {wanted.max_megabytes:,} MB "
                 f"that data.{wanted.name}.max_megabytes allows: raise it if that is right."
             ) from None
         if wanted.sha256 and fetched.sha256 != wanted.sha256:
@@ -182,7 +178,7 @@ def _fetch(wanted: SourceSpec, scratch: Path) -> Fetched:
     advice = f"Check data.{wanted.name}.urls in params.yaml"
     if not all(map(is_local, wanted.urls)):
         advice += f" and the network, or point GPTMILL_MIRROR at a folder that has {wanted.file}"
-    error = Unavailable if transient else GptmillError
+    error = Unavailable if is_transient else GptmillError
     if len(failed) == 1:
         raise error(f"{wanted.name} could not be fetched from {failed[0]}. {advice}.")
     raise error(
@@ -198,12 +194,12 @@ def _fetch(wanted: SourceSpec, scratch: Path) -> Fetched:
 
 def _differs(wanted: SourceSpec, address: str, actual: str) -> GptmillError:
     return GptmillError(
-        f"{wanted.name}: {addresses.shown(address)} has SHA-256 {actual}, not {wanted.sha256} as data.{wanted.name}.sha256 says. "
+        f"{wanted.name}: {addresses.redact_url(address)} has SHA-256 {actual}, not {wanted.sha256} as data.{wanted.name}.sha256 says. "
         f"If the new one is right, accept it: gptmill data refresh {wanted.name}"
     )
 
 
-def _fetch_remote(wanted: SourceSpec, address: str, scratch: Path) -> Fetched:
+def _fetch_remote(wanted: SourceSpec, address: str, scratch: Path) -> FetchResult:
     mirror = download.mirror()
     if isinstance(mirror, Path) and (path := mirror / wanted.file).is_file():
         return _one(address, path)
@@ -225,12 +221,12 @@ def _download(wanted: SourceSpec, address: str, scratch: Path) -> Path:
     with download_cache.entry(name, wanted.name) as path:
         if wanted.sha256 and download_cache.find(wanted.sha256):  # another process has just finished it
             return path
-        refuse_pages = wanted.ending != "txt"
+        refuse_pages = wanted.extension != "txt"
         download.download(address, path, wanted.name, wanted.sha256 or None, wanted.limit, refuse_pages=refuse_pages)
         return path if wanted.sha256 else path.replace(scratch / "fetched")
 
 
-def _fetch_s3(wanted: SourceSpec, address: str, scratch: Path) -> Fetched:
+def _fetch_s3(wanted: SourceSpec, address: str, scratch: Path) -> FetchResult:
     found = s3.find(address)
     found = _only(wanted, address, found, str)
     parts, left = [], wanted.limit
@@ -242,7 +238,7 @@ def _fetch_s3(wanted: SourceSpec, address: str, scratch: Path) -> Fetched:
     return _one(address, parts[0].path) if len(parts) == 1 else _many(address, parts)
 
 
-def _fetch_local(wanted: SourceSpec, address: str) -> Fetched:
+def _fetch_local(wanted: SourceSpec, address: str) -> FetchResult:
     try:
         place, found = local_files.find(address)
         chosen = _only(wanted, address, found, lambda path: path.name) if place.is_dir() or len(found) > 1 else found
@@ -261,31 +257,33 @@ def _fetch_local(wanted: SourceSpec, address: str) -> Fetched:
 def _only(wanted: SourceSpec, address: str, found: list, name: Callable) -> list:
     """Of a folder or a glob: the files that are of the data set's kind, packed or not. A data set of records has one."""
     if len(found) > 1:
-        kinds = (wanted.ending, *(f"{wanted.ending}.{packed}" for packed in ("gz", "zst", "zip")))
+        kinds = (wanted.extension, *(f"{wanted.extension}.{packed}" for packed in ("gz", "zst", "zip")))
         found_names = [name(one).rpartition("/")[2] for one in found]
         found = [one for one in found if name(one).lower().endswith(tuple(f".{kind}" for kind in kinds))]
         if not found:
             raise download.DownloadError(
-                f"none of its {len(found_names)} files ends in .{wanted.ending}; it has {_listed(found_names)}"
+                f"none of its {len(found_names)} files ends in .{wanted.extension}; it has {_listed(found_names)}"
             )
     if not found:
         raise download.NotFound("there is no file in it")
     if len(found) > 1 and not wanted.several:
         listed = _listed([name(one) for one in found])
         raise GptmillError(
-            f"{wanted.name}: {addresses.shown(address)} names {len(found)} files ({listed}): name one of them in data.{wanted.name}.urls. "
-            "Only the corpus may be made of many."
+            f"{wanted.name}: {addresses.redact_url(address)} names {len(found)} files ({listed}): "
+            f"name one of them in data.{wanted.name}.urls. Only the corpus may be made of many."
         )
     return found
 
 
-def _one(address: str, path: Path) -> Fetched:
-    return Fetched(address, [UnpackedFile(addresses.file_name(address), path)], files.digest(path), path.stat().st_size)
+def _one(address: str, path: Path) -> FetchResult:
+    return FetchResult(
+        address, [UnpackedFile(addresses.file_name(address), path)], files.digest(path), path.stat().st_size
+    )
 
 
-def _many(address: str, parts: list[UnpackedFile]) -> Fetched:
+def _many(address: str, parts: list[UnpackedFile]) -> FetchResult:
     lines = "".join(f"{files.digest(part.path)}  {part.name}\n" for part in parts)
-    return Fetched(
+    return FetchResult(
         address, parts, hashlib.sha256(lines.encode()).hexdigest(), sum(part.path.stat().st_size for part in parts)
     )
 
@@ -299,14 +297,14 @@ def _listed(names: list[str]) -> str:
 # --- what came ---
 
 
-def _refuse_pages(fetched: Fetched) -> None:
+def _refuse_pages(fetched: FetchResult) -> None:
     for part in fetched.parts:
-        if text_files.is_page(part.path):
+        if text_files.is_html_or_xml(part.path):
             what = "the server sends an HTML or XML page, not data: is it a log-in or an error page?"
             raise download.DownloadError("it is an HTML or XML page, not data" if is_local(fetched.address) else what)
 
 
-def _unpack(wanted: SourceSpec, fetched: Fetched, scratch: Path) -> list[UnpackedFile]:
+def _unpack(wanted: SourceSpec, fetched: FetchResult, scratch: Path) -> list[UnpackedFile]:
     """Every file of what was fetched, unpacked."""
     plain: list[UnpackedFile] = []
     left = wanted.limit
@@ -314,7 +312,7 @@ def _unpack(wanted: SourceSpec, fetched: Fetched, scratch: Path) -> list[Unpacke
         folder = scratch / f"unpacked-{number}"
         folder.mkdir()
         where = fetched.origin if len(fetched.parts) == 1 else f"{part.name} of {fetched.origin}"
-        member = wanted.member if len(fetched.parts) == 1 or archives.kind(part.path) in ("zip", "tar") else ""
+        member = wanted.member if len(fetched.parts) == 1 or archives.detect_format(part.path) in ("zip", "tar") else ""
         try:
             found = archives.unpack(part.path, part.name, member, wanted.several, max(left, 0), folder)
         except GptmillError as error:
@@ -322,7 +320,7 @@ def _unpack(wanted: SourceSpec, fetched: Fetched, scratch: Path) -> list[Unpacke
         plain += found
         left -= sum(one.path.stat().st_size for one in found)
     for one in plain:
-        if text_files.is_page(one.path):
+        if text_files.is_html_or_xml(one.path):
             raise GptmillError(f"{wanted.name}: {one.name} of {fetched.origin} is an HTML or XML page, not data.")
     if any(one.path.stat().st_size == 0 for one in plain) and len(plain) == 1:
         raise GptmillError(f"{wanted.name}: {fetched.origin} is empty: there is nothing to learn from.")

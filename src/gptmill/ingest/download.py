@@ -53,7 +53,7 @@ class NotFound(DownloadError):
     is_transient = False
 
 
-class Refused(DownloadError):
+class Rejected(DownloadError):
     """What the server offers is not taken, now or later."""
 
     is_transient = False
@@ -92,7 +92,7 @@ def mirror() -> Path | str | None:
         ) as error:  # a name too long or with a NUL, the home of a user that there is not
             why = f"it can't be used ({getattr(error, 'strerror', None) or error})"
     raise GptmillError(
-        f"GPTMILL_MIRROR is {addresses.shown(said)}: {why}. Set it to a folder or an http(s) address that has the files, or unset it."
+        f"GPTMILL_MIRROR is {addresses.redact_url(said)}: {why}. Set it to a folder or an http(s) address that has the files, or unset it."
     )
 
 
@@ -112,7 +112,7 @@ def download(
     from gptmill.ingest import redirects
     from gptmill.net import retry
 
-    with download_cache.usable():
+    with download_cache.cache_errors():
         attempt = _Attempt(url, to, name, expected, limit, refuse_pages)
         try:
             retry.retrying(ATTEMPTS, longest_wait=20, stop=attempt.has_stalled)(attempt)
@@ -121,8 +121,8 @@ def download(
             raise (NotFound if gone else DownloadError)(retry.reason(error)) from None
         except httpx.HTTPError as error:
             raise DownloadError(retry.reason(error)) from None
-        except redirects.Refused as error:
-            raise Refused(str(error)) from None
+        except redirects.RedirectRefused as error:
+            raise Rejected(str(error)) from None
         except httpx.InvalidURL:
             raise DownloadError("it is no address") from None
         attempt.part.replace(to)
@@ -199,7 +199,7 @@ class _Attempt:
                 raise httpx.HTTPStatusError("not the file", request=response.request, response=response)
             self._refuse_pages(response)
             if (encoding := response.headers.get("Content-Encoding", "").strip().lower()) not in ENCODINGS:
-                raise Refused(f"the server sends it encoded ({encoding}), although it was asked not to")
+                raise Rejected(f"the server sends it encoded ({encoding}), although it was asked not to")
             if response.status_code == httpx.codes.PARTIAL_CONTENT:
                 total = self._resume(response, have)
             else:
@@ -230,7 +230,7 @@ class _Attempt:
         length = response.headers.get("Content-Length", "")
         total = int(length) if re.fullmatch(r"\d{1,18}", length) and not chunked else None
         if total is None and not chunked and not self.expected:
-            raise Refused(
+            raise Rejected(
                 "the server says neither how long the file is nor where it ends, so half of it would pass for the whole: "
                 "set its sha256, or download it yourself and use its path"
             )

@@ -43,7 +43,7 @@ def entry(name: str, what: str) -> Iterator[Path]:
     `what` names the entry to a person who has to wait. Raises `GptmillError` when the folder can't be written to or can't lock.
     """
     path = folder() / name
-    with usable():
+    with cache_errors():
         lock = _lock(path)
         try:
             lock.acquire(timeout=PATIENCE)
@@ -61,7 +61,7 @@ def scratch() -> Iterator[Path]:
     """A folder for what is needed while something is made; it is gone when the block ends. Those of killed processes are removed."""
     base = folder() / "scratch"
     path = base / uuid.uuid4().hex
-    with usable():
+    with cache_errors():
         for left in base.glob("*.lock"):
             _remove(left.with_suffix(""))
         lock = _lock(path)
@@ -75,7 +75,7 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def usable() -> Iterator[None]:
+def cache_errors() -> Iterator[None]:
     """What goes wrong with the folder inside is one message."""
     try:
         yield

@@ -20,14 +20,14 @@ def find(address: str) -> tuple[Path, list[Path]]:
 
     Raises `fetching.DownloadError` when there is none, and `GptmillError` when one of them is an output of the project.
     """
-    place = addresses.local(address)
+    place = addresses.local_path(address)
     found = _files(place)
-    for path, output in overlaps.in_outputs(found):
+    for path, output in overlaps.files_in_outputs(found):
         raise GptmillError(f"{path} leads into {output}/, which runs write and remove: keep your own files elsewhere.")
     return place, found
 
 
-def is_there(address: str) -> bool:
+def exists(address: str) -> bool:
     """Whether there is anything, whatever it is."""
     try:
         find(address)
@@ -38,7 +38,7 @@ def is_there(address: str) -> bool:
     return True
 
 
-def are_dependencies(files: list[Path], name: str) -> bool:
+def are_dvc_dependencies(files: list[Path], name: str) -> bool:
     """Whether DVC itself sees when these files change: the download stage depends on data/sources/<set>."""
     folder = os.path.realpath(paths.SOURCES / name)
     return all(Path(os.path.realpath(path)).is_relative_to(folder) for path in files)

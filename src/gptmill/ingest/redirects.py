@@ -27,7 +27,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 _PORTS = {"http": 80, "https": 443}
 
 
-class Refused(Exception):
+class RedirectRefused(Exception):
     """A redirect that is not followed; the text says why, and how to allow it."""
 
 
@@ -43,8 +43,8 @@ def get(url: str, headers: dict[str, str], timeout: float, *, pinned: bool) -> I
     try:
         client = httpx.Client(timeout=timeout, follow_redirects=True, limits=limits, event_hooks=hooks)
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-        said = addresses.without_secrets(str(error).partition("\n")[0])
-        raise Refused(
+        said = addresses.redact(str(error).partition("\n")[0])
+        raise RedirectRefused(
             f"the environment's proxy or certificates can't be used ({said}): see HTTPS_PROXY and SSL_CERT_FILE"
         ) from None
     with client, client.stream("GET", url, headers=headers, extensions={"trace": guard.on_trace}) as response:
@@ -63,7 +63,7 @@ class Guard:
     def on_request(self, request: httpx.Request) -> None:
         before, self._url = self._url, request.url
         if before and before.scheme == "https" and request.url.scheme == "http" and not self._pinned:
-            raise Refused(
+            raise RedirectRefused(
                 f"it redirects from https to http ({request.url.host}), where anyone on the way can change the file: "
                 "set its sha256, or use the http address itself"
             )
@@ -80,7 +80,7 @@ class Guard:
             stream = info["return_value"]
             try:
                 self._check(stream.get_extra_info("server_addr")[0])
-            except Refused:
+            except RedirectRefused:
                 stream.close()
                 raise
 
@@ -90,7 +90,7 @@ class Guard:
         elif self._outside and os.environ.get(ALLOW) != "1":
             host = self._url.host
             what = host if host == address else f"{host} ({address})"
-            raise Refused(
+            raise RedirectRefused(
                 f"it redirects to {what}, which is not on the public network: if that is right, set {ALLOW}=1"
             )
 

@@ -27,7 +27,7 @@ def _s3(address: str) -> Iterator:
     except botocore.exceptions.EndpointConnectionError:
         raise DownloadError("no connection to the s3 server; AWS_ENDPOINT_URL and AWS_REGION say where it is") from None
     except (OSError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError) as error:
-        said = addresses.without_secrets(str(error).partition("\n")[0])
+        said = addresses.redact(str(error).partition("\n")[0])
         raise DownloadError(f"the s3 server answers: {said}" if said else "the s3 server does not answer") from None
 
 

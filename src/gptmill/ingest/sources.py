@@ -158,14 +158,14 @@ def _bring(source: Source, mirror: str | None, to: Path) -> None:
         _extract(archive, source, to)
 
 
-def are_fetched(params: Params) -> bool:
+def needs_network(params: Params) -> bool:
     """Whether a run asks the mirror or the network for anything."""
     urls = [url for name in BOOK for url in getattr(params.data, name).urls]
     own = params.data.source == "custom" and any(map(download.is_remote, urls))
     return own or params.data.source == "book" or params.tokenizer.ranks == "gpt2" or params.base.init != "scratch"
 
 
-def provenance(name: str, origin: str, licence: str, path: Path) -> dict[str, str | int]:
+def source_record(name: str, origin: str, licence: str, path: Path) -> dict[str, str | int]:
     """What `data/raw/<name>.source.json` says of the file at `path`."""
     return {
         "name": name,
@@ -189,22 +189,23 @@ def _download(
         download.download(url, to, source.name, expected, limit)
     except download.ChecksumMismatch as error:
         raise GptmillError(
-            f"what {addresses.shown(url)} sent has SHA-256 {error}, not {expected}. "
+            f"what {addresses.redact_url(url)} sent has SHA-256 {error}, not {expected}. "
             "It is not the file that was published; nothing of it was kept."
         ) from None
     except download.SizeLimitExceeded:
         raise GptmillError(
-            f"{addresses.shown(url)} sends more than the {limit:,} bytes that {source.name} has: it is not the file that was published."
+            f"{addresses.redact_url(url)} sends more than the {limit:,} bytes that {source.name} has: "
+            "it is not the file that was published."
         ) from None
     except download.DownloadError as error:
         if is_mirror and isinstance(error, download.NotFound):
             raise
-        said = f"{source.name} could not be downloaded from {addresses.shown(url)} ({error}). {download.ADVICE}"
+        said = f"{source.name} could not be downloaded from {addresses.redact_url(url)} ({error}). {download.ADVICE}"
         raise (Unavailable if error.is_transient else GptmillError)(said) from None
 
 
 def _extract(archive: Path, source: Source, to: Path) -> None:
-    with download_cache.scratch() as scratch, download_cache.usable():
+    with download_cache.scratch() as scratch, download_cache.cache_errors():
         try:
             [plain] = archives.unpack(archive, source.name, source.member or "", False, source.largest, scratch)
         except GptmillError as error:

@@ -17,7 +17,7 @@ def load_with_tokenizer(folder: Path) -> tuple[GPT, Tokenizer]:
         demand_fitting(tokenizer, model.config, folder)
         return model, tokenizer
 
-    return files.one_version(folder, read)
+    return files.read_snapshot(folder, read)
 
 
 def load_base(folder: Path, tokenizer: Tokenizer) -> GPT:
@@ -39,7 +39,7 @@ def load_classifier_with_tokenizer(folder: Path) -> tuple[GPTClassifier, Tokeniz
         demand_fitting(tokenizer, model.config, folder)
         return model, tokenizer, min(Tokenizer.max_length(folder), model.config.context_length)
 
-    return files.one_version(folder, read)
+    return files.read_snapshot(folder, read)
 
 
 def demand_fitting(tokenizer: Tokenizer, config: GPTConfig, folder: Path) -> None:

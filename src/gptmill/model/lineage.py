@@ -57,7 +57,7 @@ class Lineage:
             stage=stage,
             weights="",
             params={key: value for key, value in flatten(sections) if key.partition(".")[0] != _NOT_DECISIVE},
-            data={str(path): files.digest(path, "md5") for place in inputs for path in files.within(place)},
+            data={str(path): files.digest(path, "md5") for place in inputs for path in files.list_files(place)},
             sources={**sources, **{name: dict(record) for name, record in (downloaded or {}).items()}},
             base=cls.read(base) if base else None,
         )

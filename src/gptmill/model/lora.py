@@ -125,7 +125,7 @@ class Adapter:
 
 def load(model: GPT | GPTClassifier, folder: Path) -> None:
     """Attach the adapters in a folder that `Adapter.write` or PEFT wrote. Raises `GptmillError` when they do not fit the model."""
-    config, tensors = files.one_version(folder, _read)
+    config, tensors = files.read_snapshot(folder, _read)
     try:
         rank, alpha, targets = config["r"], config["lora_alpha"], set(config["target_modules"])
         layers = [layer for layer, target in _TARGETS.items() if {target, target.split(".")[1]} & targets]

@@ -19,7 +19,7 @@ class Size:
 
 
 def parameters(config: GPTConfig) -> int:
-    return memory.parameters(config, config.vocab_size)
+    return memory.count_parameters(config, config.vocab_size)
 
 
 def measure(config: GPTConfig) -> Size:

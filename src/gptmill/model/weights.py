@@ -198,7 +198,7 @@ def write(
 
 def load(folder: Path) -> GPT:
     """The language model in a folder. Raises `GptmillError` when the folder is not one, or its weights do not fit its config."""
-    return files.one_version(folder, _load)
+    return files.read_snapshot(folder, _load)
 
 
 def _load(folder: Path) -> GPT:
@@ -210,7 +210,7 @@ def _load(folder: Path) -> GPT:
 
 def load_classifier(folder: Path) -> GPTClassifier:
     """The classifier in a folder. Raises `GptmillError` as `load` does."""
-    return files.one_version(folder, _load_classifier)
+    return files.read_snapshot(folder, _load_classifier)
 
 
 def _load_classifier(folder: Path) -> GPTClassifier:
@@ -265,7 +265,7 @@ class Renamed:
 
 def trunk_shapes(config: GPTConfig) -> dict[str, torch.Size]:
     """Raises `GptmillError` when this machine's memory can't hold the weights."""
-    memory.demand_model(config, config.vocab_size)
+    memory.require_memory(config, config.vocab_size)
     with torch.device("meta"):
         return {name: parameter.shape for name, parameter in Backbone(config).named_parameters()}
 

@@ -61,7 +61,7 @@ def show_model(name: str) -> str:
     if size and not Path(name).exists():
         config = gpt2_config(size)
     else:
-        config, _ = files.one_version(Path(name), lambda folder: hf_config.read(folder / hf_config.NAME))
+        config, _ = files.read_snapshot(Path(name), lambda folder: hf_config.read(folder / hf_config.NAME))
     sizes = measure(config)
     rows = {
         "layers": f"{config.n_layers}",

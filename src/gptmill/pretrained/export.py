@@ -69,7 +69,7 @@ def to_huggingface(folder: Path, to: Path) -> None:
                 shutil.copyfile(folder / name, beside / name)
 
     with files.atomic(to) as beside:
-        files.one_version(folder, copy)
+        files.read_snapshot(folder, copy)
 
 
 def refuse_if_there(path: Path) -> None:

@@ -115,7 +115,7 @@ def _ask(folder: Path, params: Params) -> Measured:
     from gptmill.text import prompts
 
     machine = device.setup(params.compute, params.seed)
-    (model, tokenizer), style = files.one_version(
+    (model, tokenizer), style = files.read_snapshot(
         folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
     )
     records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")

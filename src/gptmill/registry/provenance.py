@@ -64,7 +64,7 @@ def follow(address: str) -> Step:
     """The way back from a model folder, a model's name, or a version in the registry by number or alias."""
     with ExitStack() as stack:
         folder, version = _place(address, stack)
-        content, lineage, weights = files.one_version(folder, _read)
+        content, lineage, weights = files.read_snapshot(folder, _read)
         root = Step(address if version is None else f"{version.name} version {version.version}")
         root.steps.append(weights)
         if lineage:

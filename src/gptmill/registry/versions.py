@@ -52,7 +52,7 @@ def opened() -> Iterator["MlflowClient"]:
         yield mlflow_client.connect(store)
     except (MlflowException, RequestException, mlflow_client.NotAnswering) as error:
         raise GptmillError(
-            f"MLflow at {addresses.shown(store)} did not do it: {replay.said(error)}. "
+            f"MLflow at {addresses.redact_url(store)} did not do it: {replay.said(error)}. "
             "Start it, or unset MLFLOW_TRACKING_URI for the store in this folder"
         ) from None
 

@@ -24,10 +24,10 @@ def of_stage(stage: str, sections: Sections, inputs: Iterable[Path]) -> str:
         for name, section in sections.items()
         if name not in _WITHOUT_INFLUENCE
     }
-    sources = [path for place in code(stage) for path in files.within(PACKAGE / place)]
+    sources = [path for place in code(stage) for path in files.list_files(PACKAGE / place)]
     key = {
         "params": values,
-        "inputs": {str(path): files.digest(path) for place in inputs for path in files.within(place)},
+        "inputs": {str(path): files.digest(path) for place in inputs for path in files.list_files(place)},
         "code": {str(path.relative_to(PACKAGE)): files.digest(path) for path in sources if path.suffix == ".py"},
         "torch": torch.__version__,
     }

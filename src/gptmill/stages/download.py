@@ -30,12 +30,12 @@ def _download(params: Params, wanted: custom.SourceSpec, path: Path) -> dict[str
         source = sources.BOOK[name]
         with files.atomic(path) as beside:
             shutil.copyfile(sources.fetch(source), beside)
-        return sources.provenance(source.name, source.origin, source.licence, path)
+        return sources.source_record(source.name, source.origin, source.licence, path)
     if params.data.source == "custom" and wanted.urls:
-        record = custom.fetch(wanted, path, custom.known(paths.source_record(name)))
+        record = custom.fetch(wanted, path, custom.read_source_record(paths.source_record(name)))
         print(f"{name}: SHA-256 of what was fetched is {record['fetched']['sha256']}")
         return record
-    return sources.provenance(f"embedded sample: {name}", _write_sample(params, name, path), "MIT", path)
+    return sources.source_record(f"embedded sample: {name}", _write_sample(params, name, path), "MIT", path)
 
 
 def _write_sample(params: Params, name: str, path: Path) -> str:

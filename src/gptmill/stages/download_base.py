@@ -18,7 +18,7 @@ def run(params: Params) -> None:
         for path, source in wanted.items():
             shutil.copyfile(sources.fetch(source), folder / path.name)
     records = {
-        path.name: sources.provenance(source.name, source.origin, source.licence, path)
+        path.name: sources.source_record(source.name, source.origin, source.licence, path)
         for path, source in wanted.items()
     }
     files.write_json(paths.source_record("base"), records)

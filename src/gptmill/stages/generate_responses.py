@@ -22,7 +22,7 @@ def run(params: Params) -> None:
         "machine": machine.kind(),
     }
     models = {"": paths.INSTRUCT_MODEL} | ({"base_": paths.BASE_MODEL} if params.generate.compare_base else {})
-    under_way = paths.RESPONSES_UNDER_WAY / cache_key.of_stage("generate_responses", sections, [test, *models.values()])
+    under_way = paths.PARTIAL_RESPONSES / cache_key.of_stage("generate_responses", sections, [test, *models.values()])
 
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
         model, tokenizer = folders.load_with_tokenizer(folder)
@@ -39,6 +39,6 @@ def run(params: Params) -> None:
         for record, answer in zip(answered, answers(folder, asked), strict=True):
             record |= {f"{prefix}{name}": value for name, value in vars(answer).items()}
     files.write_jsonl(paths.RESPONSES, answered)
-    files.clear(under_way.parent, above=1)  # with those of other fingerprints: what they were for is past
+    files.remove_folder(under_way.parent, above=1)  # with those of other fingerprints: what they were for is past
     unfinished = sum(record["stopped"] == "length" for record in answered)
     print(f"responses: {len(answered)} written, {unfinished} cut at {params.generate.max_new_tokens} tokens")

@@ -22,7 +22,7 @@ SAMPLE_PROMPT = 16  # tokens of the validation split that the model continues at
 
 def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> None:
     tokenizer = Tokenizer.load(paths.TOKENIZER)
-    memory.demand_model(params.model, tokenizer.vocab_size)
+    memory.require_memory(params.model, tokenizer.vocab_size)
     config = GPTConfig(vocab_size=tokenizer.vocab_size, **params.model.model_dump())
     sections = {"seed": params.seed, "model": params.model, "base": params.base, **device.settings(params.compute)}
     inputs = [paths.TOKENS, paths.TOKENIZER]

@@ -14,7 +14,9 @@ def run(params: Params) -> None:
         # The end of the corpus is there to judge by: it teaches the tokenizer nothing.
         characters = sum(len(piece.text) for piece in corpus.read(paths.CLEAN_CORPUS, cleaned=True))
         pieces = corpus.read(paths.CLEAN_CORPUS, "byte pairs", cleaned=True)
-        tokenizer = Tokenizer.train(tokenize.before_validation(pieces, characters, share), params.tokenizer.vocab_size)
+        tokenizer = Tokenizer.train(
+            tokenize.tokenizer_training_text(pieces, characters, share), params.tokenizer.vocab_size
+        )
     meta = tokenize.write(
         tokenizer, paths.CLEAN_CORPUS, paths.TOKENS, share, params.model.context_length, params.compute.threads
     )

@@ -10,7 +10,7 @@ MARKERS_SHOWN = 8
 
 def run(params: Params) -> None:
     from gptmill.data import classification, corpus, instructions, leakage, tables, text_files
-    from gptmill.data.validation import corpus_stats, expectations, quality
+    from gptmill.data.validation import corpus_stats, expectations, quarantine
     from gptmill.text import prompts
 
     wanted, labels, context_length = params.data.expectations, params.data.spam.labels, params.model.context_length
@@ -31,8 +31,8 @@ def run(params: Params) -> None:
         expectations.messages(messages, labels, wanted),
         expectations.records(records, wanted, context_length, prompts.STYLES[params.instruct.prompt_style]),
     ]
-    found = quality.validate(data_sets, paths.DATA_DOCS)
-    quality.raise_for_failures(found, paths.DATA_DOCS)
+    found = quarantine.validate(data_sets, paths.DATA_DOCS)
+    quarantine.raise_for_failures(found, paths.DATA_DOCS)
     texts_found, *others_found = found
     messages_kept, records_kept = (findings.kept for findings in others_found)
 
@@ -49,16 +49,16 @@ def run(params: Params) -> None:
     leaks = {name: leakage.measure(parts, wanted.near_duplicate_similarity) for name, parts in sides.items()}
     for name, method in (("spam", params.split.spam.method), ("instructions", params.split.instructions.method)):
         if method == "groups":
-            leakage.demand_none(leaks[name], name)
+            leakage.raise_for_leakage(leaks[name], name)
 
-    with files.atomic(paths.CLEAN) as clean, files.atomic(paths.QUARANTINE) as quarantine:
+    with files.atomic(paths.CLEAN) as clean, files.atomic(paths.QUARANTINE) as bad_rows:
         clean.mkdir()
-        quarantine.mkdir()
+        bad_rows.mkdir()
         for findings in others_found:
-            tables.write(quarantine / f"{findings.name}.parquet", findings.quarantine)
+            tables.write(bad_rows / f"{findings.name}.parquet", findings.quarantine)
         reasons = dict(zip(texts_found.quarantine["document"], texts_found.quarantine["reasons"], strict=True))
         pieces = corpus.read_raw(raw["corpus"], params.data.corpus, "clean: corpus")
-        corpus.write(pieces, reasons, clean / paths.CLEAN_CORPUS.name, quarantine / "corpus.parquet")
+        corpus.write(pieces, reasons, clean / paths.CLEAN_CORPUS.name, bad_rows / "corpus.parquet")
         tables.write(clean / paths.CLEAN_SPAM.name, messages_kept)
         files.write_jsonl(clean / paths.CLEAN_INSTRUCTIONS.name, records_kept.to_dict("records"))
 

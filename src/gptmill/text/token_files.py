@@ -161,7 +161,7 @@ class Shards:
 
 def read(folder: Path, split: str) -> np.ndarray | Shards:
     """(tokens,) of uint16; the files stay on disk until a part of them is read. Raises `GptmillError` when one of them was cut short."""
-    return files.one_version(folder, lambda folder: _read(folder, split))
+    return files.read_snapshot(folder, lambda folder: _read(folder, split))
 
 
 def _read(folder: Path, split: str) -> np.ndarray | Shards:

@@ -70,7 +70,7 @@ class Tokenizer:
 
         Raises `GptmillError` that lists what keeps a tokenizer from being one of ours.
         """
-        return files.one_version(folder, _load)
+        return files.read_snapshot(folder, _load)
 
     @classmethod
     def from_gpt2_files(cls, vocabulary: Path, merges: Path | None = None) -> "Tokenizer":

@@ -228,4 +228,4 @@ def said(error: Exception) -> str:
     """MLflow's message on one line, without the passwords that an address in it may have."""
     words = " ".join(str(error).split())
     words = re.split(r" with exception HTTPConnectionPool| \[SQL: ", words)[0]  # what follows says no more
-    return addresses.without_secrets(words)[:200] or type(error).__name__
+    return addresses.redact(words)[:200] or type(error).__name__

@@ -59,7 +59,7 @@ class Uploader:
             self._sender.send(models=models)
         except Unreachable as error:
             if not self._told:
-                where = addresses.shown(locations.store())
+                where = addresses.redact_url(locations.store())
                 problem = "has no room" if isinstance(error, NoRoom) else "cannot be reached"
                 log.warning(
                     "MLflow (%s) %s: %s. What this run logs is kept; `gptmill sync` sends it", where, problem, error

@@ -122,7 +122,7 @@ class DiskCheckpoints:
         self._cost = self._saved_at - started
 
     def clear(self) -> None:
-        files.clear(self.folder.parent, above=2)  # with those of other fingerprints: what they were for is past
+        files.remove_folder(self.folder.parent, above=2)  # with those of other fingerprints: what they were for is past
 
     def _found(self) -> list[Path]:
         found = {

@@ -95,7 +95,7 @@ def test_a_hash_that_can_not_be_found_in_the_file_is_left_to_the_person(project)
         GptmillError,
         match=f"data.spam.sha256 can't be .* in params.yaml as it is written: set it to {'1' * 64} yourself",
     ):
-        refresh.pin("spam", "1" * 64)
+        refresh.pin_sha256("spam", "1" * 64)
 
 
 def test_the_books_files_are_asked_for_again_and_must_not_change(project, serve, monkeypatch):

@@ -94,7 +94,7 @@ def test_answers_that_were_killed_are_those_that_were_not_and_none_is_made_twice
     assert run() == 0
     whole, begun = paths.RESPONSES.read_bytes(), Path("begun.jsonl")
     batches = begun.read_text().splitlines()
-    assert len(batches) >= 2 * KILLS and not paths.RESPONSES_UNDER_WAY.exists()
+    assert len(batches) >= 2 * KILLS and not paths.PARTIAL_RESPONSES.exists()
     assert len(files.read_jsonl(paths.RESPONSES)) == len(files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl"))
 
     draw = random.Random(4)
@@ -122,7 +122,7 @@ def test_answers_that_were_killed_are_those_that_were_not_and_none_is_made_twice
     assert run() == 0
     assert begun.read_text().splitlines() == batches[finished:]
     assert paths.RESPONSES.read_bytes() == whole
-    assert not paths.RESPONSES_UNDER_WAY.exists()
+    assert not paths.PARTIAL_RESPONSES.exists()
 
 
 def test_what_was_made_with_other_parameters_is_not_used(run):
@@ -136,4 +136,4 @@ def test_what_was_made_with_other_parameters_is_not_used(run):
     Path("begun.jsonl").unlink()
     assert run() == 0
     assert lines("begun.jsonl") == 2 * -(-len(files.read_jsonl(paths.RESPONSES)) // BATCH)
-    assert not paths.RESPONSES_UNDER_WAY.exists()
+    assert not paths.PARTIAL_RESPONSES.exists()

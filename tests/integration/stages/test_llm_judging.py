@@ -85,7 +85,7 @@ class SlowJudge:
 
 
 def arrived() -> set[str]:
-    texts = [files.read_json(path)["text"] for path in paths.JUDGE_REPLIES.rglob("*.json")]
+    texts = [files.read_json(path)["text"] for path in paths.JUDGE_CACHE.rglob("*.json")]
     return {json.loads(text)["reason"] for text in texts if text.startswith("{")}
 
 
@@ -125,7 +125,7 @@ def test_a_judging_that_is_killed_goes_on_and_pays_no_reply_twice(project, serve
     )
     finished = paths.JUDGEMENTS.read_bytes(), (paths.METRICS / "judge.json").read_bytes()
 
-    for path in paths.JUDGE_REPLIES.rglob("*.json"):
+    for path in paths.JUDGE_CACHE.rglob("*.json"):
         path.unlink()
     once = Counter(judge.seen)
     running = start_judging()

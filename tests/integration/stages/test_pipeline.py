@@ -201,7 +201,7 @@ def test_tokens_are_the_corpus(in_built):
 
     tokenizer = Tokenizer.load(paths.TOKENIZER)
     ids = [*token_files.read(paths.TOKENS, "train"), *token_files.read(paths.TOKENS, "validation")]
-    documents = [text for _, text in corpus.whole(corpus.read(paths.CLEAN_CORPUS))]
+    documents = [text for _, text in corpus.documents(corpus.read(paths.CLEAN_CORPUS))]
     assert tokenizer.decode(ids) == "".join(documents)
     assert sum(i == tokenizer.end_of_text for i in ids) == len(documents)
     assert tokenizer.vocab_size == config.load().tokenizer.vocab_size

@@ -44,7 +44,7 @@ def places(project, tmp_path_factory, monkeypatch) -> Path:
     ("data/*.csv", None), ("loop/a.csv", None), ("~nobody-here/a.csv", None), ("http://host/data/raw/a.csv", None), ("s3://data/raw", None),
 ])  # fmt: skip
 def test_an_address_that_an_output_is_in_or_that_is_in_an_output(places, address, output):
-    found = overlaps.output_of(address)
+    found = overlaps.overlapping_output(address)
     assert (str(found) if found else None) == output
 
 
@@ -75,7 +75,10 @@ def test_the_same_folder_under_another_name_is_found(project, monkeypatch):
     """As on a disk where case plays no part: the names differ, the folder is one."""
     monkeypatch.setattr("os.path.exists", lambda path: True)
     monkeypatch.setattr("os.path.samefile", lambda one, other: str(one).lower() == str(other).lower())
-    assert overlaps.output_of("data/RAW/a.csv") == paths.RAW and overlaps.output_of("data/RAWER/a.csv") is None
+    assert (
+        overlaps.overlapping_output("data/RAW/a.csv") == paths.RAW
+        and overlaps.overlapping_output("data/RAWER/a.csv") is None
+    )
 
 
 @pytest.mark.parametrize("address", ["a\\0b.csv", "file://%00", "\\uD800.csv", "x" * 5000, "y" * 300])

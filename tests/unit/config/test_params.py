@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from gptmill import config, stages
 from gptmill.cli import app
-from gptmill.config import completing, profiles, schema
+from gptmill.config import missing_keys, profiles, schema
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
 from gptmill.text import prompts
@@ -145,7 +145,7 @@ def test_ones_own_data_are_params(changed):
         "data.spam.labels": ["a", "b", "c", "d"],
         "data.spam.quotes": True,
     }
-    assert config.load(changed(CUSTOM | four)).data.spam.wanted() == {"label": "topic", "text": "body"}
+    assert config.load(changed(CUSTOM | four)).data.spam.columns_by_field() == {"label": "topic", "text": "body"}
 
 
 @pytest.mark.parametrize(("changes", "said"), [
@@ -376,7 +376,7 @@ def test_missing_keys_are_added_with_their_defaults_and_comments_and_nothing_els
     paths.PARAMS.write_text("# mine\n" + re.sub(rf"^{lines}\n?", "", whole, flags=re.MULTILINE) + "# also mine\n")
     told = problems()
     assert "missing; " in told and "`gptmill params complete` adds what is missing" in told
-    added = list(completing.complete())
+    added = list(missing_keys.complete())
     assert added and all(f"{line.partition(' ')[0]}: missing; " in told for line in added)
     assert config.load().instruct.epochs == 77
     now = paths.PARAMS.read_text()
@@ -388,18 +388,18 @@ def test_missing_keys_are_added_with_their_defaults_and_comments_and_nothing_els
 
 def test_keys_are_added_to_sections_on_one_line(changed):
     changed({"base.keep": ..., "judge": ...})
-    list(completing.complete())
+    list(missing_keys.complete())
     assert config.load() == profiles.load("mini")
 
 
 def test_a_whole_file_is_complete(project):
     before = paths.PARAMS.read_bytes()
-    assert list(completing.complete()) == ["params.yaml is complete."]
+    assert list(missing_keys.complete()) == ["params.yaml is complete."]
     assert paths.PARAMS.read_bytes() == before
 
 
 def test_what_is_wrong_otherwise_keeps_the_file_as_it_is(changed):
     before = changed({"seed": ..., "classifier.epochs": 0}).read_bytes()
     with pytest.raises(GptmillError, match="classifier.epochs: 0"):
-        list(completing.complete())
+        list(missing_keys.complete())
     assert paths.PARAMS.read_bytes() == before

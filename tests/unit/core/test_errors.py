@@ -39,13 +39,13 @@ def test_what_has_no_path_says_how_to_find_it(error):
 
 def test_a_fault_of_the_code_keeps_its_traceback():
     assert errors.explain(KeyError("x")) is None
-    with pytest.raises(KeyError), terminal.errors_shown():
+    with pytest.raises(KeyError), terminal.exit_on_error():
         raise KeyError("x")
 
 
 def test_debugging_shows_where_an_error_came_from(monkeypatch):
     monkeypatch.setenv("GPTMILL_DEBUG", "1")
-    with pytest.raises(GptmillError), terminal.errors_shown():
+    with pytest.raises(GptmillError), terminal.exit_on_error():
         raise GptmillError("x")
 
 
@@ -123,13 +123,13 @@ def test_summary_of_metrics_that_are_not_what_a_stage_writes(project, text):
 
 
 def test_control_characters_become_visible_and_text_stays():
-    assert terminal.visible("a\tb\nc\r\n£ 猫 👩‍🔬") == "a\tb\nc\r\n£ 猫 👩‍🔬"
+    assert terminal.escape_controls("a\tb\nc\r\n£ 猫 👩‍🔬") == "a\tb\nc\r\n£ 猫 👩‍🔬"
     assert (
-        terminal.visible("\x1b[31m\r\x00\x7f\x9b\u2028\u202e\ud800")
+        terminal.escape_controls("\x1b[31m\r\x00\x7f\x9b\u2028\u202e\ud800")
         == "\\u001b[31m\\u000d\\u0000\\u007f\\u009b\\u2028\\u202e\\ud800"
     )
     value = {"a": ESCAPE}
-    assert json.loads(terminal.visible(json.dumps(value, ensure_ascii=False))) == value
+    assert json.loads(terminal.escape_controls(json.dumps(value, ensure_ascii=False))) == value
 
 
 def test_every_way_to_the_terminal_takes_control_characters_out(capsys):
@@ -140,9 +140,9 @@ def test_every_way_to_the_terminal_takes_control_characters_out(capsys):
     table = Table("a")
     table.add_row("[/red] [bold]x" + ESCAPE)
     terminal.console(width=100).print(table, ESCAPE)
-    with terminal.visible_prints():
+    with terminal.escape_prints():
         print(ESCAPE)
-    with pytest.raises(SystemExit), terminal.errors_shown():
+    with pytest.raises(SystemExit), terminal.exit_on_error():
         raise GptmillError(ESCAPE)
     said = capsys.readouterr()
     assert not set(said.out + said.err) & set("\x1b\x07\x9b\u202e")
@@ -151,7 +151,7 @@ def test_every_way_to_the_terminal_takes_control_characters_out(capsys):
 
 def test_warnings_take_control_characters_out():
     program = "from gptmill.core import terminal; import logging\n"
-    program += f"with terminal.errors_shown(): logging.getLogger('gptmill').warning({ESCAPE!r})"
+    program += f"with terminal.exit_on_error(): logging.getLogger('gptmill').warning({ESCAPE!r})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr.startswith("\\u001b]0;title\\u0007")
 
@@ -201,6 +201,6 @@ def test_from_a_subfolder_each_verb_names_the_projects_root_and_writes_nothing(p
 
 def test_elsewhere_no_root_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert paths.root_above() is None
+    assert paths.enclosing_project() is None
     done = gptmill("params", "check")
     assert done.stderr.startswith("error: params.yaml is not here") and "subfolder" not in done.stderr

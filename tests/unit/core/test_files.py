@@ -114,10 +114,10 @@ def test_digests_are_those_of_the_bytes(tmp_path):
 def test_clearing_removes_no_more_empty_folders_above_than_asked(tmp_path):
     for above, left in ((0, ["a", "a/b"]), (1, ["a"]), (2, [])):
         (tmp_path / "a/b/c/d").mkdir(parents=True)
-        files.clear(tmp_path / "a/b/c", above)
+        files.remove_folder(tmp_path / "a/b/c", above)
         assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == left
     (tmp_path / "a/b/c").mkdir(parents=True)
     (tmp_path / "a/other").mkdir()
-    files.clear(tmp_path / "a/b/c", above=9)
+    files.remove_folder(tmp_path / "a/b/c", above=9)
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["other"]
-    files.clear(tmp_path / "nowhere", above=0)
+    files.remove_folder(tmp_path / "nowhere", above=0)

@@ -17,7 +17,7 @@ from gptmill.text.tokenizer import Tokenizer
 def read(tmp_path, content: str | bytes) -> list[tuple[int, str]]:
     path = tmp_path / "corpus.txt"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(corpus.whole(corpus.read(path)))
+    return list(corpus.documents(corpus.read(path)))
 
 
 def in_chunks(text: str, size: int) -> list[str]:
@@ -56,7 +56,7 @@ def test_separators_at_either_end_separate_nothing(tmp_path):
 ])  # fmt: skip
 def test_a_marker_ends_a_document_wherever_it_stands(tmp_path, monkeypatch, text, documents):
     assert [document for _, document in read(tmp_path, text)] == documents
-    assert [document for _, document in corpus.whole(corpus.from_rows([(7, text)]))] == documents, (
+    assert [document for _, document in corpus.documents(corpus.from_rows([(7, text)]))] == documents, (
         "in a table as in a text"
     )
     for size in (3, 4, 5, 17):
@@ -72,7 +72,7 @@ def test_documents_on_one_line_have_one_row_and_go_to_quarantine_one_by_one(tmp_
     assert pq.read_table(tmp_path / "bad.parquet").to_pylist() == [
         {"row": 2, "text": "bad", "characters": 3, "reasons": "why"}
     ]
-    assert [row for row, _ in corpus.whole(corpus.read(tmp_path / "raw.txt"))] == [1, 2, 2, 3]
+    assert [row for row, _ in corpus.documents(corpus.read(tmp_path / "raw.txt"))] == [1, 2, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_what_is_kept_divides_into_the_same_documents_and_the_rest_says_why(tmp_
     texts = {1: "<html> is a text here", 2: "bad " * 10, 3: "Two.\n\nThree.", 4: None, 5: "", 6: "Four.\n"}
     reasons = {1: "why", 3: "missing", 4: "empty"}  # by the document's number, from 0
     corpus.write(corpus.from_rows(texts.items()), reasons, tmp_path / "clean.txt", tmp_path / "bad.parquet")
-    kept = [text for _, text in corpus.whole(corpus.read(tmp_path / "clean.txt", cleaned=True))]
+    kept = [text for _, text in corpus.documents(corpus.read(tmp_path / "clean.txt", cleaned=True))]
     assert kept == [texts[1], texts[3], texts[6]]
     assert pq.read_table(tmp_path / "bad.parquet").to_pylist() == [
         {"row": 2, "text": "bad bad bad ", "characters": 40, "reasons": "why"},

@@ -13,7 +13,7 @@ def frame(rows: list[tuple]) -> pd.DataFrame:
 
 
 def conflicts(*rows: tuple) -> dict[int, str]:
-    found = duplicates.conflicts(frame(list(rows)), ["ham", "spam", "news"])
+    found = duplicates.label_conflicts(frame(list(rows)), ["ham", "spam", "news"])
     return {row: words for row, words in enumerate(found, start=1) if not pd.isna(words)}
 
 
@@ -33,7 +33,7 @@ def conflicts(*rows: tuple) -> dict[int, str]:
     )
 )
 def test_texts_are_groups_and_duplicates_and_near_duplicates(texts):
-    found = duplicates.find(tables.strings(texts), 0.8)
+    found = duplicates.mark_duplicates(tables.strings(texts), 0.8)
     there = sum(text is not None for text in texts)
     assert there == found["group"].nunique() + found["is_duplicate"].sum() + found["is_near_duplicate"].sum()
     assert (found["is_duplicate"] + found["is_near_duplicate"] <= 1).sum() == there
@@ -41,7 +41,7 @@ def test_texts_are_groups_and_duplicates_and_near_duplicates(texts):
 
 
 def test_a_repetition_but_for_case_and_spacing_is_a_duplicate_and_one_but_for_punctuation_is_near():
-    found = duplicates.find(
+    found = duplicates.mark_duplicates(
         tables.strings(["Call me now", "call me  NOW ", "Ｃall me now", "call me, now!", "bye"]), 0.8
     )
     assert list(found["is_duplicate"]) == [0, 1, 1, 0, 0] and list(found["is_near_duplicate"]) == [0, 0, 0, 1, 0]

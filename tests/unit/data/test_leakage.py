@@ -15,7 +15,7 @@ def measure(**texts: list[str]) -> leakage.Leakage:
 def test_what_is_the_same_within_a_split_is_no_leak():
     found = measure(train=[LONG, LONG.upper(), f"{LONG}s"], validation=["see you"], test=["hello", "bye", "Bye"])
     assert found == leakage.Leakage(0, 0, None) and found.report() == {"exact": 0, "near": 0}
-    leakage.demand_none(found, "spam")
+    leakage.raise_for_leakage(found, "spam")
 
 
 def test_pairs_across_splits_are_counted_each_once():
@@ -28,7 +28,7 @@ def test_a_leak_stops_with_a_pair_that_shows_it():
     with pytest.raises(
         GptmillError, match="spam: 0 pairs .* 1 near-duplicates .*'the miller .* in train and 'the miller .* in test"
     ):
-        leakage.demand_none(measure(train=[LONG], validation=["a"], test=[f"{LONG}s"]), "spam")
+        leakage.raise_for_leakage(measure(train=[LONG], validation=["a"], test=[f"{LONG}s"]), "spam")
 
 
 def test_the_splits_have_no_leak_and_with_a_wrong_group_column_they_have():

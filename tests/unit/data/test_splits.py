@@ -49,7 +49,7 @@ def test_each_split_has_its_share_of_each_class_to_within_one_group(groups, seed
     rows = [(label, f"{number} {n}", str(number)) for number, (label, size) in enumerate(groups) for n in range(size)]
     frame = pd.DataFrame(rows, columns=["label", "text", "group"])
     shares = params(train=0.6, validation=0.2)
-    parts = splits.divide(splits.arrange(frame, seed), shares, stratum="label")
+    parts = splits.assign_groups(splits.sort_by_hash(frame, seed), shares, stratum="label")
     for label in set(frame["label"]):
         largest = max(size for its, size in groups if its == label)
         total = (frame["label"] == label).sum()
@@ -128,7 +128,7 @@ def test_copies_with_changed_case_spacing_and_punctuation_never_straddle_splits(
         parts = split(frame, balance, seed=5)
         keys = [set(parts[name]["text"].map(text_files.grouping_key)) for name in ("train", "validation", "natural")]
         assert not keys[0] & keys[1] and not keys[0] & keys[2] and not keys[1] & keys[2]
-        assert not list(near_duplicates.straddling({str(side): keys[side] for side in range(3)}, 0.8))
+        assert not list(near_duplicates.cross_split_pairs({str(side): keys[side] for side in range(3)}, 0.8))
 
 
 def test_a_large_group_stays_together_and_goes_with_the_label_that_most_of_it_has():

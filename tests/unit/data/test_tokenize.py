@@ -65,7 +65,7 @@ DOCUMENTS = ["Once upon a time.", "", "The cat", "and the mill", "£" * 30]
 
 
 def before(share, **settings) -> list[str]:
-    return list(tokenize.before_validation(corpus.from_rows(enumerate(DOCUMENTS)), 66, share))
+    return list(tokenize.tokenizer_training_text(corpus.from_rows(enumerate(DOCUMENTS)), 66, share))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.35, 0.5, 0.99])

@@ -26,7 +26,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def wanted(
+def source_spec(
     *urls: str, name: str = "spam", file: str = "topics.csv", member: str = "", sha256: str = "", megabytes: int = 1
 ) -> SourceSpec:
     return SourceSpec(name, file, urls, member, sha256, "CC BY 4.0", megabytes)
@@ -39,7 +39,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     return tmp_path / "cache"
 
 
-def bring(one: SourceSpec, before: dict | None = None) -> tuple[bytes, dict]:
+def fetch(one: SourceSpec, before: dict | None = None) -> tuple[bytes, dict]:
     to = Path("data/raw", one.file)
     record = custom.fetch(one, to, before)
     assert to.exists() and not list(to.parent.glob(".*"))
@@ -83,7 +83,7 @@ def zst(content: bytes) -> bytes:
 
 def test_a_file_is_taken_as_its_bytes_are_and_its_record_says_so():
     Path("mine.csv").write_bytes(DATA)
-    content, record = bring(wanted("mine.csv"))
+    content, record = fetch(source_spec("mine.csv"))
     assert content == DATA
     hashed = {"sha256": sha256(DATA), "bytes": len(DATA)}
     assert record == {"name": "mine.csv", "origin": "mine.csv", "licence": "CC BY 4.0", **hashed, "fetched": hashed}
@@ -96,7 +96,7 @@ def test_a_file_is_taken_as_its_bytes_are_and_its_record_says_so():
 ])  # fmt: skip
 def test_what_is_packed_is_told_by_its_bytes_and_not_by_its_name(packed):
     Path("mine.csv").write_bytes(packed)
-    content, record = bring(wanted("mine.csv"))
+    content, record = fetch(source_spec("mine.csv"))
     assert content == DATA
     assert record["fetched"] == {"sha256": sha256(packed), "bytes": len(packed)}
 
@@ -105,7 +105,7 @@ def test_what_is_packed_is_told_by_its_bytes_and_not_by_its_name(packed):
 @pytest.mark.parametrize("member", ["b.csv", "b.*"])
 def test_a_member_is_named_when_there_are_several(pack, member):
     Path("mine.zip").write_bytes(pack(**{"a.csv": b"x", "b.csv": DATA}))
-    content, record = bring(wanted("mine.zip", member=member))
+    content, record = fetch(source_spec("mine.zip", member=member))
     assert content == DATA and record["member"] == member
 
 
@@ -118,26 +118,30 @@ def test_a_folder_of_texts_becomes_documents_in_the_order_of_their_names():
         "notes.md": b"x",
     }.items():
         Path("texts", name).write_bytes(content)
-    corpus = wanted("texts", name="corpus", file="corpus.txt")
-    content, record = bring(corpus)
+    corpus = source_spec("texts", name="corpus", file="corpus.txt")
+    content, record = fetch(corpus)
     assert content == b"One.\n<|endoftext|>\nTwo.\n<|endoftext|>\nThree.\n"
     assert [part["name"] for part in record["files"]] == ["a.txt", "b.txt", "sub/c.txt"]
     assert record["files"][1] == {"name": "b.txt", "sha256": sha256(b"Two.\n"), "bytes": 5}
-    assert bring(wanted("texts/*.txt", name="corpus", file="corpus.txt"))[0] == b"One.\n<|endoftext|>\nTwo.\n"
+    assert fetch(source_spec("texts/*.txt", name="corpus", file="corpus.txt"))[0] == b"One.\n<|endoftext|>\nTwo.\n"
     Path("texts/b.txt").write_bytes(b"Changed.\n")
-    assert bring(corpus, before=record)[1]["fetched"]["sha256"] != record["fetched"]["sha256"]
+    assert fetch(corpus, before=record)[1]["fetched"]["sha256"] != record["fetched"]["sha256"]
 
 
 def test_members_of_an_archive_become_documents_and_lines_of_jsonl_stand_one_after_another():
     Path("a.zip").write_bytes(zipped(**{"b.txt": b"Two.", "a.txt": b"One.", "c.md": b"x"}))
-    assert bring(wanted("a.zip", name="corpus", file="corpus.txt", member="*.txt"))[0] == b"One.\n<|endoftext|>\nTwo.\n"
+    assert (
+        fetch(source_spec("a.zip", name="corpus", file="corpus.txt", member="*.txt"))[0]
+        == b"One.\n<|endoftext|>\nTwo.\n"
+    )
     Path("b.zip").write_bytes(zipped(**{"b.jsonl": b'{"text": "b"}', "a.jsonl": b'{"text": "a"}\n'}))
     assert (
-        bring(wanted("b.zip", name="corpus", file="corpus.jsonl", member="*"))[0] == b'{"text": "a"}\n{"text": "b"}\n'
+        fetch(source_spec("b.zip", name="corpus", file="corpus.jsonl", member="*"))[0]
+        == b'{"text": "a"}\n{"text": "b"}\n'
     )
     Path("c.zip").write_bytes(zipped(**{"b.csv": b"text\nb", "a.csv": b"text\na"}))
     with pytest.raises(GptmillError, match="many files are for txt and jsonl"):
-        bring(wanted("c.zip", name="corpus", file="corpus.csv", member="*"))
+        fetch(source_spec("c.zip", name="corpus", file="corpus.csv", member="*"))
 
 
 @pytest.mark.parametrize("pack", ["tar of gzip", "folder"])
@@ -159,7 +163,9 @@ def test_twice_as_many_files_are_twice_the_work(pack):
 
         sys.setprofile(count)
         try:
-            bring(wanted(f"{pack}-{files}", name="corpus", file="corpus.txt", member="*" if pack != "folder" else ""))
+            fetch(
+                source_spec(f"{pack}-{files}", name="corpus", file="corpus.txt", member="*" if pack != "folder" else "")
+            )
         finally:
             sys.setprofile(None)
         return calls
@@ -172,29 +178,31 @@ def test_one_bad_text_of_many_is_named():
     Path("texts").mkdir()
     Path("texts/a.txt").write_bytes(b"fine")
     Path("texts/b.txt").write_bytes(b"caf\xe9 noir")
-    assert "b.txt is not UTF-8: line 1, byte 3 is 0xe9" in refusal(wanted("texts", name="corpus", file="corpus.txt"))
+    assert "b.txt is not UTF-8: line 1, byte 3 is 0xe9" in refusal(
+        source_spec("texts", name="corpus", file="corpus.txt")
+    )
 
 
 def test_neither_a_file_nor_what_it_unpacks_to_may_be_larger_than_allowed():
     Path("large.csv").write_bytes(b"x" * (1 << 20) + b"y")
-    assert "has more than the 1 MB that data.spam.max_megabytes allows" in refusal(wanted("large.csv"))
+    assert "has more than the 1 MB that data.spam.max_megabytes allows" in refusal(source_spec("large.csv"))
     Path("small.csv").write_bytes(gzip.compress(b"x" * (1 << 20) + b"y"))
-    assert "more than 1,048,576 bytes when it is unpacked" in refusal(wanted("small.csv"))
+    assert "more than 1,048,576 bytes when it is unpacked" in refusal(source_spec("small.csv"))
 
 
 def test_a_file_address_is_decoded_and_a_path_is_not():
     Path("a b.csv").write_bytes(DATA)
     for address in (Path("a b.csv").absolute().as_uri(), "file://a%20b.csv"):
-        assert "%20" in address and bring(wanted(address))[0] == DATA
+        assert "%20" in address and fetch(source_spec(address))[0] == DATA
     shutil.rmtree("data")
-    assert "there is no such file" in refusal(wanted("a%20b.csv"))
+    assert "there is no such file" in refusal(source_spec("a%20b.csv"))
 
 
 def test_what_the_stage_writes_is_no_source():
     Path("data/raw").mkdir(parents=True)
     Path("data/raw/topics.csv").write_bytes(DATA)
     with pytest.raises(GptmillError, match="data/raw/topics.csv leads into data/raw/, which runs write and remove"):
-        bring(wanted("data/raw/topics.csv"))
+        fetch(source_spec("data/raw/topics.csv"))
 
 
 # --- http ---
@@ -212,7 +220,7 @@ def ranged(request, content: bytes, tag: str = '"one"') -> tuple[int, dict, byte
 def test_a_packed_csv_comes_by_http(serve):
     packed = gzip.compress(DATA)
     server = serve(lambda request: (200, {"Content-Encoding": "gzip", "Content-Type": "text/csv"}, packed))
-    content, record = bring(wanted(f"{server.url}/files/topics.csv.gz?download=1"))
+    content, record = fetch(source_spec(f"{server.url}/files/topics.csv.gz?download=1"))
     assert content == DATA and record["name"] == "topics.csv.gz" and record["fetched"]["sha256"] == sha256(packed)
 
 
@@ -229,7 +237,7 @@ def test_a_download_that_breaks_goes_on_and_a_file_that_changed_meanwhile_starts
         )
 
     server = serve(answer)
-    assert bring(wanted(f"{server.url}/topics.csv"))[0] == other
+    assert fetch(source_spec(f"{server.url}/topics.csv"))[0] == other
     assert [request.headers.get("range") for request in server.requests] == [None, "bytes=20000-", "bytes=40000-"]
 
 
@@ -242,9 +250,9 @@ def test_the_next_run_goes_on_only_with_the_same_file(serve, waits, cache, monke
         return (status, headers | {"Content-Length": str(len(body))}, body[:20_000]) if cut else (status, headers, body)
 
     server = serve(answer)
-    assert "the connection broke" in refusal(wanted(f"{server.url}/topics.csv"))
+    assert "the connection broke" in refusal(source_spec(f"{server.url}/topics.csv"))
     cut = False
-    assert bring(wanted(f"{server.url}/topics.csv"))[0] == DATA
+    assert fetch(source_spec(f"{server.url}/topics.csv"))[0] == DATA
     assert [(r.headers.get("range"), r.headers.get("if-range")) for r in server.requests] == [
         (None, None),
         ("bytes=20000-", '"one"'),
@@ -254,7 +262,7 @@ def test_the_next_run_goes_on_only_with_the_same_file(serve, waits, cache, monke
 
 def test_a_server_that_fails_twice_is_asked_again(serve, waits):
     server = serve(lambda request: (500, {}, b"no") if len(server.requests) < 3 else (200, {}, DATA))
-    assert bring(wanted(f"{server.url}/topics.csv"))[0] == DATA and len(waits) == 2
+    assert fetch(source_spec(f"{server.url}/topics.csv"))[0] == DATA and len(waits) == 2
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05])
@@ -286,7 +294,7 @@ def test_a_server_that_stalls_is_given_up(monkeypatch, pause, waits):
     threading.Thread(target=serve_all, daemon=True).start()
     try:
         assert "the server has stopped sending" in refusal(
-            wanted(f"http://127.0.0.1:{listener.getsockname()[1]}/topics.csv")
+            source_spec(f"http://127.0.0.1:{listener.getsockname()[1]}/topics.csv")
         )
     finally:
         done.set()
@@ -302,12 +310,12 @@ def test_the_next_address_is_asked_when_one_has_nothing_or_a_page(serve):
         lambda request: pages.get(request.path) or ((200, {}, DATA) if request.path == "/right.csv" else (404, {}, b""))
     )
     urls = [f"{server.url}/{name}.csv" for name in ("missing", "page", "xml")]
-    content, record = bring(wanted("nowhere.csv", *urls, f"{server.url}/right.csv"))
+    content, record = fetch(source_spec("nowhere.csv", *urls, f"{server.url}/right.csv"))
     assert content == DATA and record["origin"] == f"{server.url}/right.csv"
     Path("data/raw/topics.csv").unlink()
     Path("data/raw").rmdir()
     Path("data").rmdir()
-    said = refusal(wanted("nowhere.csv", *urls)).splitlines()
+    said = refusal(source_spec("nowhere.csv", *urls)).splitlines()
     assert said[1:4] == [
         "  nowhere.csv: there is no such file or folder",
         f"  {urls[0]}: the server answers 404 Not Found",
@@ -322,45 +330,45 @@ def test_the_next_address_is_asked_when_one_has_nothing_or_a_page(serve):
 
 def test_a_pinned_file_is_checked_and_downloaded_once(serve):
     server = serve(lambda request: (200, {}, DATA))
-    one = wanted(f"{server.url}/topics.csv", sha256=sha256(DATA))
-    assert bring(one)[0] == bring(one)[0] == DATA and len(server.requests) == 1
+    one = source_spec(f"{server.url}/topics.csv", sha256=sha256(DATA))
+    assert fetch(one)[0] == fetch(one)[0] == DATA and len(server.requests) == 1
 
 
 def test_a_pinned_file_that_differs_says_what_was_expected_and_what_came(serve):
     server = serve(lambda request: (200, {}, DATA))
     Path("mine.csv").write_bytes(DATA)
     for url in (f"{server.url}/topics.csv", "mine.csv"):
-        said = refusal(wanted(url, sha256="0" * 64))
+        said = refusal(source_spec(url, sha256="0" * 64))
         assert sha256(DATA) in said and "0" * 64 in said and "gptmill data refresh spam" in said
 
 
 def test_an_address_that_gives_other_bytes_than_before_stops_and_a_path_does_not(serve):
     content = DATA
     server = serve(lambda request: (200, {}, content))
-    one = wanted(f"{server.url}/topics.csv")
-    _, before = bring(one)
+    one = source_spec(f"{server.url}/topics.csv")
+    _, before = fetch(one)
     content = DATA + b"x,food\n"
     with pytest.raises(
         GptmillError, match=f"has changed: its SHA-256 was {sha256(DATA)} and is {sha256(content)}.*data refresh spam"
     ):
         custom.fetch(one, Path("data/raw/topics.csv"), before)
     assert Path("data/raw/topics.csv").read_bytes() == DATA
-    assert bring(wanted(f"{server.url}/other.csv"), before)[0] == content
+    assert fetch(source_spec(f"{server.url}/other.csv"), before)[0] == content
     Path("mine.csv").write_bytes(content)
-    assert bring(wanted("mine.csv"), before | {"origin": "mine.csv"})[0] == content
+    assert fetch(source_spec("mine.csv"), before | {"origin": "mine.csv"})[0] == content
 
 
 def test_secrets_in_an_address_are_shown_nowhere(serve, capsys):
     server = serve(lambda request: (200, {}, DATA) if "right" in request.path else (403, {}, b""))
     host = server.url.removeprefix("http://")
     secret = f"http://me:pass123@{host}/right.csv?X-Amz-Signature=abc123&token=t0ken&id=7#frag"
-    record = bring(wanted(secret))[1]
+    record = fetch(source_spec(secret))[1]
     assert record["origin"] == f"http://{host}/right.csv?X-Amz-Signature=…&token=…&id=7"
     assert server.requests[0].headers["authorization"].startswith("Basic ") and "abc123" in server.requests[0].path
     with pytest.raises(GptmillError) as caught:
-        custom.fetch(wanted(secret.replace("right", "wrong")), Path("data/raw/topics.csv"), None)
+        custom.fetch(source_spec(secret.replace("right", "wrong")), Path("data/raw/topics.csv"), None)
     with pytest.raises(GptmillError) as changed:
-        custom.fetch(wanted(secret, sha256="0" * 64), Path("data/raw/topics.csv"), None)
+        custom.fetch(source_spec(secret, sha256="0" * 64), Path("data/raw/topics.csv"), None)
     said = str(caught.value) + str(changed.value) + json.dumps(record) + "".join(capsys.readouterr())
     assert not re.search("pass123|abc123|t0ken|frag", said)
 
@@ -375,16 +383,16 @@ def test_the_mirror_is_asked_for_the_files_name_first_and_the_hash_holds(serve, 
     Path("mirror/topics.csv").write_bytes(DATA)
     for mirror in ("mirror", f"{server.url}/m/"):
         monkeypatch.setenv("GPTMILL_MIRROR", mirror)
-        content, record = bring(wanted(public))
+        content, record = fetch(source_spec(public))
         assert content == DATA and record["origin"] == public
         with pytest.raises(GptmillError, match="has SHA-256 .*, not 000"):
-            bring(wanted(public, sha256="0" * 64))
+            fetch(source_spec(public, sha256="0" * 64))
 
 
 def test_a_mirror_without_the_file_leads_to_the_public_address(serve, monkeypatch):
     server = serve(lambda request: (200, {}, DATA) if request.path == "/public.csv" else (404, {}, b""))
     monkeypatch.setenv("GPTMILL_MIRROR", f"{server.url}/m")
-    assert bring(wanted(f"{server.url}/public.csv"))[0] == DATA
+    assert fetch(source_spec(f"{server.url}/public.csv"))[0] == DATA
     assert [request.path for request in server.requests] == ["/m/topics.csv", "/public.csv"]
 
 
@@ -415,10 +423,10 @@ def bucket(s3_server, monkeypatch):
 
 
 def test_objects_come_from_s3_one_or_many(bucket):
-    content, record = bring(wanted("s3://texts/topics.csv.gz"))
+    content, record = fetch(source_spec("s3://texts/topics.csv.gz"))
     assert content == DATA and record["origin"] == "s3://texts/topics.csv.gz"
     for address in ("s3://texts/many/", "s3://texts/many", "s3://texts/many/*.txt"):
-        content, record = bring(wanted(address, name="corpus", file="corpus.txt"))
+        content, record = fetch(source_spec(address, name="corpus", file="corpus.txt"))
         assert content == b"One.\n<|endoftext|>\nTwo.\n" and [part["name"] for part in record["files"]] == [
             "many/a.txt",
             "many/b.txt",
@@ -430,13 +438,13 @@ def test_what_is_not_in_s3_or_too_large_is_one_readable_error(bucket):
     for address in ("s3://texts/none.csv", "s3://nowhere/topics.csv", "s3://texts/*.parquet"):
         assert re.search(
             r"spam could not be fetched from s3://.*: there is no such bucket or key\. Check data\.spam\.urls",
-            refusal(wanted(address)),
+            refusal(source_spec(address)),
         )
-    assert "more than the 0 MB" in refusal(wanted("s3://texts/topics.csv.gz", megabytes=0))
+    assert "more than the 0 MB" in refusal(source_spec("s3://texts/topics.csv.gz", megabytes=0))
 
 
 def test_an_object_of_s3_that_comes_short_is_refused(bucket, monkeypatch):
     import s3fs
 
     monkeypatch.setattr(s3fs.S3FileSystem, "size", lambda self, path: 1000)
-    assert re.search(r"\d+ of its 1,000 bytes came", refusal(wanted("s3://texts/topics.csv.gz")))
+    assert re.search(r"\d+ of its 1,000 bytes came", refusal(source_spec("s3://texts/topics.csv.gz")))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gptmill import cli
+from gptmill.commands import params as params_commands
 from gptmill.config import profiles
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
@@ -224,7 +224,7 @@ def test_a_file_without_a_length_is_taken_where_its_end_is_marked(raw, cache, wa
 
 
 def test_a_file_without_any_end_needs_a_hash(raw, cache):
-    with pytest.raises(download.Refused, match="neither how long the file is nor where it ends.*sha256"):
+    with pytest.raises(download.Rejected, match="neither how long the file is nor where it ends.*sha256"):
         fetch(raw(ENDLESS + CONTENT[:CUT]), cache)
     assert fetch(raw(ENDLESS + CONTENT), cache, SHA256) == CONTENT
     (cache / "file").unlink()
@@ -275,7 +275,7 @@ def test_params_check_minds_the_mirror_where_something_is_fetched(project, monke
     monkeypatch.setenv("GPTMILL_MIRROR", "nowhere")
     try:
         profiles.use(profile, force=True)
-        cli.params_check(paths.PARAMS)
+        params_commands.check(paths.PARAMS)
     except GptmillError as error:
         assert fetches and str(error).startswith("GPTMILL_MIRROR is nowhere: there is no such folder")
     else:

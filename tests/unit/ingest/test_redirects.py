@@ -41,14 +41,14 @@ def guard_after(url: str, *, pinned: bool = True) -> redirects.Guard:
     "[::1]", "[::ffff:7f00:1]", "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "0",
 ])  # fmt: skip
 def test_an_address_that_is_written_as_a_number_is_refused_before_any_connection_in_each_spelling(host):
-    with pytest.raises(redirects.Refused, match="not on the public network.*GPTMILL_ALLOW_PRIVATE_REDIRECTS=1"):
+    with pytest.raises(redirects.RedirectRefused, match="not on the public network.*GPTMILL_ALLOW_PRIVATE_REDIRECTS=1"):
         guard_after("http://8.8.8.8/a").on_request(httpx.Request("GET", f"http://{host}/b"))
 
 
 def test_https_leads_to_http_only_where_a_hash_protects_what_comes():
     guard_after("https://8.8.8.8/a").on_request(httpx.Request("GET", "http://8.8.4.4/a"))
     guard_after("http://8.8.8.8/a", pinned=False).on_request(httpx.Request("GET", "https://8.8.4.4/a"))
-    with pytest.raises(redirects.Refused, match="from https to http .8.8.4.4.*set its sha256"):
+    with pytest.raises(redirects.RedirectRefused, match="from https to http .8.8.4.4.*set its sha256"):
         guard_after("https://8.8.8.8/a", pinned=False).on_request(httpx.Request("GET", "http://8.8.4.4/a"))
 
 
@@ -127,7 +127,7 @@ def test_a_public_server_does_not_lead_inside_and_nothing_is_sent_there(
     port = hosts(locations)
     url = first.replace("PORT", str(port))
     with pytest.raises(
-        download.Refused,
+        download.Rejected,
         match=r"redirects to .*127.0.0.2.*not on the public network.*GPTMILL_ALLOW_PRIVATE_REDIRECTS=1",
     ):
         fetched(url, tmp_path)
@@ -138,7 +138,7 @@ def test_a_public_server_does_not_lead_inside_and_nothing_is_sent_there(
 
 def test_a_password_does_not_follow_to_another_server(hosts, tmp_path):
     port = hosts({"/a": f"{OUTSIDE}/b", "/b": f"{INSIDE}/data"})
-    with pytest.raises(download.Refused):
+    with pytest.raises(download.Rejected):
         fetched(f"http://me:pass@127.0.0.1:{port}/a", tmp_path)
     other = hosts({"/a": f"http://127.0.0.1:{port}/data"})
     assert fetched(f"http://me:pass@127.0.0.1:{other}/a", tmp_path) == CONTENT
@@ -154,7 +154,7 @@ def test_with_a_proxy_it_is_the_proxy_that_is_connected_to(hosts, tmp_path, monk
     monkeypatch.setenv("http_proxy", f"http://127.0.0.2:{port}")
     assert fetched("http://data.test/a", tmp_path) == CONTENT
     assert [path for _, path, _ in hosts.seen] == ["http://data.test/a", "http://elsewhere.test/data"]
-    with pytest.raises(download.Refused, match="redirects to 10.0.0.1"):
+    with pytest.raises(download.Rejected, match="redirects to 10.0.0.1"):
         fetched("http://data.test/b", tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_with_a_proxy_it_is_the_proxy_that_is_connected_to(hosts, tmp_path, monk
 def test_an_invalid_proxy_is_one_message(tmp_path, monkeypatch, proxy):
     monkeypatch.setenv("http_proxy", proxy)
     monkeypatch.setenv("HTTP_PROXY", proxy)
-    with pytest.raises(download.Refused, match="proxy or certificates can't be used.*HTTPS_PROXY") as caught:
+    with pytest.raises(download.Rejected, match="proxy or certificates can't be used.*HTTPS_PROXY") as caught:
         fetched("http://data.test/a", tmp_path)
     assert "pass" not in str(caught.value)
 

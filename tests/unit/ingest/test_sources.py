@@ -11,7 +11,7 @@ import pytest
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, Unavailable
 from gptmill.ingest import download, sources
-from gptmill.ingest.sources import Source, fetch, provenance
+from gptmill.ingest.sources import Source, fetch, source_record
 
 CONTENT = b"The Verdict\n" * 5000
 
@@ -280,7 +280,7 @@ def test_the_public_files_are_pinned():
 
 def test_provenance_says_what_the_file_is(tmp_path):
     (tmp_path / "a").write_bytes(CONTENT)
-    record = provenance("the data", "http://example.org", "MIT", tmp_path / "a")
+    record = source_record("the data", "http://example.org", "MIT", tmp_path / "a")
     assert record == {
         "name": "the data",
         "origin": "http://example.org",

@@ -22,7 +22,7 @@ _READERS = {
     "csv": delimited.records,
     "tsv": delimited.records,
     "jsonl": json_records.lines,
-    "json": json_records.whole,
+    "json": json_records.array,
     "parquet": parquet.records,
 }
 
@@ -31,9 +31,9 @@ def layout(section: str, params: SourceParams) -> Layout:
     """What params.yaml says of a data set's file; `section` is where: data.spam."""
     fields = tuple(
         Field(name, column, f"{section}.{name}", is_label=name == "label", may_be_missing=name == "input")
-        for name, column in params.wanted().items()
+        for name, column in params.columns_by_field().items()
     )
-    return Layout(section, params.ending, tuple(params.columns), params.quotes, fields)
+    return Layout(section, params.extension, tuple(params.columns), params.quotes, fields)
 
 
 def records(path: Path, layout: Layout) -> Iterator[Row]:
@@ -46,7 +46,7 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
     if path.is_dir():
         raise GptmillError(f"{path} is a folder where a file should be. Remove it, then: dvc repro")
     some = False
-    for row in _READERS[layout.ending](path, layout):
+    for row in _READERS[layout.extension](path, layout):
         some = True
         if any(value is not None and len(value) > LONGEST_RECORD for value in row[1]):
             raise GptmillError(

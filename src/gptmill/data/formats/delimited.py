@@ -7,7 +7,7 @@ from typing import TextIO
 
 from gptmill.core.errors import GptmillError
 from gptmill.data import text_files
-from gptmill.data.formats.schema import LONGEST_RECORD, Layout, Row, places, shown
+from gptmill.data.formats.schema import LONGEST_RECORD, Layout, Row, column_indices, printable
 
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 NAMES = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
@@ -17,8 +17,8 @@ Record = tuple[int, list[str]]  # the line where it starts, and its fields
 def records(path: Path, layout: Layout) -> Iterator[Row]:
     """Without quotes and without a header, separators beyond the last column belong to it, as in the UCI messages. Else a record with more
     or fewer fields than columns is null throughout: nobody knows which field is which."""
-    text_files.check(path)
-    separator = SEPARATORS[layout.ending]
+    text_files.check_text(path)
+    separator = SEPARATORS[layout.extension]
     with path.open(encoding="utf-8-sig", newline="" if layout.quotes else "\n") as file:
         found = (
             _quoted(path, file, separator)
@@ -40,7 +40,7 @@ def _under_header(path: Path, layout: Layout, found: Iterator[Record], separator
         raise GptmillError(
             f"{path} has quotes around the names of its columns: set {layout.section}.quotes: true in params.yaml."
         )
-    where = places(path, names, layout)
+    where = column_indices(path, names, layout)
     for number, (_, fields) in enumerate(_without_blank_end(found), start=1):
         whole = len(fields) == len(names)
         yield number, tuple((fields[place] if whole else None) if place is not None else "" for place in where)
@@ -48,7 +48,7 @@ def _under_header(path: Path, layout: Layout, found: Iterator[Record], separator
 
 def _headless(path: Path, layout: Layout, found: Iterator[Record], separator: str) -> Iterator[Row]:
     count = len(layout.columns)
-    where = places(path, layout.columns, layout)
+    where = column_indices(path, layout.columns, layout)
     number, divided, first = 0, count == 1, ""
     for number, (_, fields) in enumerate(_without_blank_end(found) if layout.quotes else found, start=1):
         first = first or (fields[0] if fields else "")
@@ -73,7 +73,7 @@ def _refuse_other_separator(path: Path, layout: Layout, header: str, separator: 
             layout.section
         )
         raise GptmillError(
-            f"{path} has no {NAMES[separator]} in its first line, but {NAMES[other]}s: {shown(header)}. "
+            f"{path} has no {NAMES[separator]} in its first line, but {NAMES[other]}s: {printable(header)}. "
             f"Save it with {NAMES[separator]}s between the columns{ending}."
         )
 

@@ -7,19 +7,21 @@ from typing import Any
 
 from gptmill.core.errors import GptmillError
 from gptmill.data import text_files
-from gptmill.data.formats.schema import LONGEST_RECORD, Layout, Row, missing, shown, text
+from gptmill.data.formats.schema import LONGEST_RECORD, Layout, Row, as_text, missing_column, printable
 
 KEYS_SEEN = 1000  # records whose keys are looked at to say what there is
 
 
-def whole(path: Path, layout: Layout) -> Iterator[Row]:
+def array(path: Path, layout: Layout) -> Iterator[Row]:
     """Raises `GptmillError` when the file is not JSON, not a list, an empty list, or has no record with the wanted keys."""
     expected = f"a list of records with {layout.expected} is expected"
-    text_files.check(path)
+    text_files.check_text(path)
     found = _parse(path, text_files.read(path), expected)
     if not isinstance(found, list):
         within = (
-            [shown(key) for key, value in found.items() if isinstance(value, list)] if isinstance(found, dict) else []
+            [printable(key) for key, value in found.items() if isinstance(value, list)]
+            if isinstance(found, dict)
+            else []
         )
         hint = (
             f" Its key {within[0]} holds a list: put that alone into the file."
@@ -39,7 +41,7 @@ def whole(path: Path, layout: Layout) -> Iterator[Row]:
 
 def lines(path: Path, layout: Layout) -> Iterator[Row]:
     """A line that is no JSON is null throughout. Raises `GptmillError` when no line is a record."""
-    text_files.check(path)
+    text_files.check_text(path)
     checks = _Keys(path, layout)
     number, first = 0, ""
     with path.open(encoding="utf-8-sig", newline="\n") as file:
@@ -85,13 +87,13 @@ class _Keys:
             self.missing = [field for field in self.missing if field.column not in record]
             if self.records <= KEYS_SEEN:
                 self.there |= dict.fromkeys(record)
-        return tuple(text(record.get(field.column), field) for field in self.layout.fields)
+        return tuple(as_text(record.get(field.column), field) for field in self.layout.fields)
 
     def finish(self, without_records: str) -> None:
         if not self.records:
             raise GptmillError(without_records)
         if self.missing:
-            raise missing(self.path, self.missing[0], self.there)
+            raise missing_column(self.path, self.missing[0], self.there)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
 from gptmill.data import text_files
-from gptmill.data.formats.schema import Field, Layout, Row, places, shown, text
+from gptmill.data.formats.schema import Field, Layout, Row, as_text, column_indices, printable
 
 ROWS = 1024
 
@@ -20,7 +20,7 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            where = places(path, schema.names, layout)
+            where = column_indices(path, schema.names, layout)
             wanted = [field for field, place in zip(layout.fields, where, strict=True) if place is not None]
             for field in wanted:
                 _demand_text(path, field, schema.field(field.column).type)
@@ -31,7 +31,7 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
                     row += 1
                     yield row, tuple(columns[field.name][i] if field.name in columns else "" for field in layout.fields)
     except (pa.ArrowException, OSError) as error:
-        said = shown(str(error).partition("\n")[0].rstrip("."))
+        said = printable(str(error).partition("\n")[0].rstrip("."))
         raise GptmillError(
             f"{path} is not Parquet, or it is cut or damaged ({said}). {text_files.FETCH_AGAIN}"
         ) from None
@@ -46,15 +46,15 @@ def _demand_text(path: Path, field: Field, kind) -> None:
     )
     is_number = types.is_integer(inner) or types.is_boolean(inner) or types.is_floating(inner)
     if not is_text and not (field.is_label and is_number):
-        what = f"{path}: its column {field.column} holds {shown(str(kind))}, not text."
+        what = f"{path}: its column {field.column} holds {printable(str(kind))}, not text."
         raise GptmillError(f"{what} Set {field.key} in params.yaml to one that does.")
 
 
 def _strings(column, field: Field) -> list[str | None]:
     try:
-        return [text(value, field) for value in column.to_pylist()]
+        return [as_text(value, field) for value in column.to_pylist()]
     except UnicodeDecodeError:  # a writer that did not care: what can't be decoded is marked, and found
         import pyarrow as pa
 
         values = [value.cast(pa.binary()).as_py() for value in column]
-        return [text(None if value is None else value.decode("utf-8", "replace"), field) for value in values]
+        return [as_text(None if value is None else value.decode("utf-8", "replace"), field) for value in values]

@@ -41,33 +41,33 @@ class Layout:
         return f"{', '.join(most)} and {last}" if most else last
 
 
-def places(path: Any, names: Sequence[str], layout: Layout) -> list[int | None]:
+def column_indices(path: Any, names: Sequence[str], layout: Layout) -> list[int | None]:
     """Where each wanted field stands among the file's columns; None for one that may be missing.
 
     Raises `GptmillError` when a column is missing or two have the same name.
     """
     if twice := next((name for name in names if name and list(names).count(name) > 1), None):
-        raise GptmillError(f"{path} has two columns of the name {shown(twice)}. Rename or remove one of them.")
+        raise GptmillError(f"{path} has two columns of the name {printable(twice)}. Rename or remove one of them.")
     for field in layout.fields:
         if field.column not in names and not field.may_be_missing:
-            raise missing(path, field, names)
+            raise missing_column(path, field, names)
     return [names.index(field.column) if field.column in names else None for field in layout.fields]
 
 
-def missing(path: Any, field: Field, names: Iterable[str]) -> GptmillError:
+def missing_column(path: Any, field: Field, names: Iterable[str]) -> GptmillError:
     names = [name for name in names if name]
-    there = ", ".join(map(shown, names[:NAMES_SHOWN])) + (
+    there = ", ".join(map(printable, names[:NAMES_SHOWN])) + (
         f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     )
     close = get_close_matches(field.column.casefold(), [name[:NAME_LENGTH].casefold() for name in names], n=1)
     nearest = next((name for name in names if close and name[:NAME_LENGTH].casefold() == close[0]), None)
-    hint = f" Did you mean {shown(nearest)}?" if nearest else ""
+    hint = f" Did you mean {printable(nearest)}?" if nearest else ""
     return GptmillError(
         f"{path} has no column {field.column}; it has {there or 'none'}.{hint} Set {field.key} in params.yaml."
     )
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A name from a file, short and without characters that a terminal would obey."""
     return (
         (name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…").encode("unicode_escape").decode("ascii")
@@ -76,7 +76,7 @@ def shown(name: str) -> str:
     )
 
 
-def text(value: Any, field: Field) -> str | None:
+def as_text(value: Any, field: Field) -> str | None:
     """A value of JSON or Parquet as the string that is wanted; null for what is none."""
     if value is None and field.may_be_missing:
         return ""

@@ -43,7 +43,7 @@ td:first-child { min-width: 3rem; }
 """
 
 
-def finish(site: Path, reports: Iterable[tuple[str, dict[str, Any]]]) -> None:
+def rewrite_site(site: Path, reports: Iterable[tuple[str, dict[str, Any]]]) -> None:
     """Cleans the pages that Great Expectations built in `site`, puts the results at `<suite>.html`, and writes `index.html`."""
     for page in site.glob("validations/*/*/*/*.html"):
         suite = page.relative_to(site).parts[1]

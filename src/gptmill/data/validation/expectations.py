@@ -130,8 +130,8 @@ def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationPara
         _quarantine_rule("messages", params),
     ]
     texts = _readable(frame["text"], params)
-    conflict = duplicates.conflicts(frame.assign(text=texts), labels)
-    found = duplicates.find(texts, params.near_duplicate_similarity)
+    conflict = duplicates.label_conflicts(frame.assign(text=texts), labels)
+    found = duplicates.mark_duplicates(texts, params.near_duplicate_similarity)
     measured = pd.concat([_measure(frame, ["text"]), found], axis="columns").assign(
         conflict=conflict, has_conflict=conflict.notna()
     )
@@ -169,7 +169,7 @@ def records(
     ]
     fields = {name: _readable(frame[name], params) for name in FIELDS}
     questions = instructions.questions(pd.DataFrame(fields))
-    found = duplicates.find(questions, params.near_duplicate_similarity)
+    found = duplicates.mark_duplicates(questions, params.near_duplicate_similarity)
     measured = pd.concat([_measure(frame, FIELDS), found], axis="columns")
     measured["pieces"] = [_pieces(style, *texts) for texts in zip(*(fields[name] for name in FIELDS), strict=True)]
     counts = {

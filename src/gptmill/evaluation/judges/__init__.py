@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gptmill.config.judging import JudgeParams
+from gptmill.config.judge import JudgeParams
 
 Record = dict[str, str | int]
 

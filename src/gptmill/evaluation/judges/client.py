@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
-from gptmill.config.judging import JudgeModelParams, JudgeParams
+from gptmill.config.judge import JudgeModelParams, JudgeParams
 from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import hints
 from gptmill.evaluation.judges.limits import AdaptiveConcurrency, Closed, RateLimiter

@@ -47,7 +47,7 @@ def _of_redirect(response: "httpx.Response") -> str:
     import httpx
 
     try:
-        target = addresses.shown(str(response.url.join(response.headers["Location"])))
+        target = addresses.redact_url(str(response.url.join(response.headers["Location"])))
     except (KeyError, ValueError, httpx.InvalidURL):
         return ""
     return f"it redirects to {_printable(target, 200)}: let base_url begin as that does"

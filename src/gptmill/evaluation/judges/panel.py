@@ -9,7 +9,7 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Any
 
-from gptmill.config.judging import JudgeParams
+from gptmill.config.judge import JudgeParams
 from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import Record, parsing, rubrics
 from gptmill.evaluation.judges.client import ChatModel, Usage

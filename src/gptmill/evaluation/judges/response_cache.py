@@ -26,7 +26,7 @@ class Reply:
 
 
 class ResponseCache:
-    def __init__(self, folder: Path = paths.JUDGE_REPLIES) -> None:
+    def __init__(self, folder: Path = paths.JUDGE_CACHE) -> None:
         self.folder = folder
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()

@@ -122,7 +122,7 @@ def test_instructions_without_input_have_an_empty_one_in_every_format(tmp_path):
 def test_each_row_of_a_corpus_is_a_document_and_rows_come_as_a_stream(tmp_path, file, content):
     params = CorpusParams(**SOURCE, **STANDARD["corpus"] | {"file": file})
     (tmp_path / file).write_text(content)
-    assert list(corpus.whole(corpus.read_raw(tmp_path / file, params))) == [(1, "One."), (2, "Two.")]
+    assert list(corpus.documents(corpus.read_raw(tmp_path / file, params))) == [(1, "One."), (2, "Two.")]
     stream = formats.texts(tmp_path / file, formats.layout("data.corpus", params))
     assert next(stream) == (1, "One.") and list(stream) == [(2, "Two.")]
 

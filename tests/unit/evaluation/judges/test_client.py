@@ -260,7 +260,7 @@ def test_the_key_is_sent_and_shown_nowhere(serve, monkeypatch, capfd, caplog, wa
     assert judgements[0][1].endswith("it does not take the key in JUDGE_KEY") and judgements[3][1].endswith(
         ": … is unknown"
     )
-    written = "".join(path.read_text() for path in paths.JUDGE_REPLIES.rglob("*.json"))
+    written = "".join(path.read_text() for path in paths.JUDGE_CACHE.rglob("*.json"))
     assert "secret-key-123" not in json.dumps(judgements) + "".join(capfd.readouterr()) + caplog.text + written
 
 
@@ -340,7 +340,7 @@ def test_the_same_answer_twice_is_asked_once_even_side_by_side(serve):
 def test_a_file_of_the_cache_that_is_torn_is_as_if_it_were_not_there(serve, content):
     server = serve(lambda request: reply("5"))
     judged(server.url)
-    [kept] = paths.JUDGE_REPLIES.rglob("*.json")
+    [kept] = paths.JUDGE_CACHE.rglob("*.json")
     kept.write_text(content)
     assert judged(server.url) == [(5, None)]
     assert len(server.requests) == 2
@@ -356,7 +356,7 @@ def test_whoever_stops_reading_stops_the_asking(serve):
     next(judging)
     judging.close()
     assert len(server.requests) < 20
-    assert len(list(paths.JUDGE_REPLIES.rglob("*.json"))) == len(server.requests), "what came is kept"
+    assert len(list(paths.JUDGE_CACHE.rglob("*.json"))) == len(server.requests), "what came is kept"
 
 
 # --- rate limit ---

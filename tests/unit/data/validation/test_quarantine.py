@@ -7,7 +7,7 @@ import pytest
 from gptmill.config.schema import ExpectationParams
 from gptmill.core.errors import GptmillError
 from gptmill.data import corpus, tables
-from gptmill.data.validation import corpus_stats, expectations, quality
+from gptmill.data.validation import corpus_stats, expectations, quarantine
 from gptmill.text import prompts
 
 ALPACA = prompts.STYLES["alpaca"]
@@ -34,13 +34,13 @@ def messages(rows: list[tuple]) -> pd.DataFrame:
     )
 
 
-def examine(tmp_path, rows: list[tuple], labels=LABELS, **changes) -> quality.ValidationResult:
-    return quality.validate(
+def examine(tmp_path, rows: list[tuple], labels=LABELS, **changes) -> quarantine.ValidationResult:
+    return quarantine.validate(
         [expectations.messages(messages(rows), labels, WANTED.model_copy(update=changes))], tmp_path / "docs"
     )[0]
 
 
-def failed(findings: quality.ValidationResult) -> list[str]:
+def failed(findings: quarantine.ValidationResult) -> list[str]:
     return [check["expectation"] for check in findings.checks if not check["success"]]
 
 
@@ -136,13 +136,13 @@ def test_nothing_but_bad_rows_is_a_failure_and_no_crash(tmp_path):
     findings = examine(tmp_path, [(None, None), (None, None)], max_quarantined_share=1.0)
     assert "the labels are ham and spam, and all are there" in failed(findings)
     with pytest.raises(GptmillError, match="nothing to measure"):
-        quality.raise_for_failures([findings], tmp_path)
+        quarantine.raise_for_failures([findings], tmp_path)
 
 
 def test_the_error_names_data_set_expectation_observed_allowed_rows_and_docs(tmp_path):
     findings = examine(tmp_path, [*SOUND, *[("ham", "")] * 7], max_quarantined_share=0.2)
     with pytest.raises(GptmillError) as refusal:
-        quality.raise_for_failures([findings], tmp_path / "docs")
+        quarantine.raise_for_failures([findings], tmp_path / "docs")
     lines = str(refusal.value).splitlines()
     assert "spam: 2 expectations are not met:" in lines
     assert "  no text is empty: observed 7 bad rows, allowed at most 20% of the rows" in lines
@@ -159,7 +159,7 @@ def test_documents_may_be_long_but_not_empty_and_the_corpus_not_short(tmp_path):
     frame, lenient = documents("x" * 30_000, "", "a\x07"), WANTED.model_copy(update={"max_quarantined_share": 0.7})
     short = expectations.corpus(documents("", "a\x07"), WANTED, 8, 0.1)
     long = expectations.corpus(frame, lenient, 8, 0.1)
-    long, short = (quality.validate([data_set], tmp_path / "docs")[0] for data_set in (long, short))
+    long, short = (quarantine.validate([data_set], tmp_path / "docs")[0] for data_set in (long, short))
     assert long.success and list(long.kept["row"]) == [1]
     assert "the corpus has 20 characters or more" in failed(short)
 
@@ -169,7 +169,7 @@ def test_each_bad_document_goes_to_quarantine_with_every_reason(tmp_path):
         "fine", None, " \n", "a\nb\ufffd", "x" * 50_000, "a\n<|endoftext|>\nb", f"{'x' * 50_000}\n<|endoftext|>"
     )
     wanted = WANTED.model_copy(update={"max_quarantined_share": 1.0})
-    findings = quality.validate([expectations.corpus(frame, wanted, 8, 0.1)], tmp_path / "docs")[0]
+    findings = quarantine.validate([expectations.corpus(frame, wanted, 8, 0.1)], tmp_path / "docs")[0]
     long = "text has more than 40,000 characters without white space"
     assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
         2: "text is missing or no string",
@@ -185,7 +185,7 @@ def test_records_need_instruction_and_output_but_no_input(tmp_path):
     columns = ["row", "instruction", "input", "output"]
     rows = [(1, "a", "", "b"), (2, "a", "x", "b"), (3, None, "", "b"), (4, "a", None, " "), (5, "", "\x01", "b")]
     frame = pd.DataFrame(rows, columns=columns).astype({name: "str" for name in columns[1:]})
-    findings = quality.validate(
+    findings = quarantine.validate(
         [expectations.records(frame, WANTED.model_copy(update={"max_quarantined_share": 0.7}), 128, ALPACA)],
         tmp_path / "d",
     )[0]
@@ -205,7 +205,7 @@ def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine
         [(n, text, "", answer) for n, (text, answer) in enumerate(zip(texts, answers, strict=True), 1)], columns=columns
     )
     frame = frame.astype({name: "str" for name in columns[1:]})
-    found = quality.validate([expectations.records(frame, WANTED, 120, ALPACA)], tmp_path / "d")[0]
+    found = quarantine.validate([expectations.records(frame, WANTED, 120, ALPACA)], tmp_path / "d")[0]
     reason = "prompt and output have more than 120 tokens, the model's context"
     assert set(found.quarantine["reasons"]) == {reason} and list(found.quarantine["row"]) == [6, 7, 8]
     for text, answer in zip(found.quarantine["instruction"], found.quarantine["output"], strict=True):

@@ -10,7 +10,7 @@ from gptmill import config, stages
 from gptmill.config import profiles
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.ingest import own_data, refresh
+from gptmill.ingest import add_files, refresh
 
 WITH_COLUMNS, NO_COLUMNS = "columns: [label, text]", "columns: []  # it has a header"
 TABLE = "label,text\n" + "".join(f"ham,see you at {n}\nspam,WIN {n} NOW\n" for n in range(9))
@@ -57,7 +57,7 @@ def outside(repository: Path, name: str, text: str = TABLE) -> Path:
 
 
 def add(name: str, *given: Path, **options: bool) -> str:
-    return "\n".join(own_data.add(name, given, **options))
+    return "\n".join(add_files.add(name, given, **options))
 
 
 def test_a_file_that_was_added_is_there_in_a_fresh_clone_and_nothing_runs_again(repository, tmp_path_factory):

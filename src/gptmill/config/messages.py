@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from gptmill.core import addresses, errors
 
 
-def missing(section: type[BaseModel], values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def find_missing(section: type[BaseModel], values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """(dotted key, what it means) of what a file does not name. What is no section is none of this function's business."""
     if not isinstance(values, Mapping):
         return
@@ -20,10 +20,10 @@ def missing(section: type[BaseModel], values: Any, prefix: str = "") -> Iterator
         elif isinstance(inner, type) and issubclass(inner, BaseModel):
             found = values[name]
             for place, item in enumerate(found) if isinstance(found, list) else [(None, found)]:
-                yield from missing(inner, item, f"{prefix}{name}." + ("" if place is None else f"{place}."))
+                yield from find_missing(inner, item, f"{prefix}{name}." + ("" if place is None else f"{place}."))
 
 
-def explain(root: type[BaseModel], error: ValidationError) -> list[str]:
+def problem_lines(root: type[BaseModel], error: ValidationError) -> list[str]:
     """What pydantic found, a line for each problem. `root` is the section that the whole file is."""
     problems = []
     for item in error.errors():
@@ -46,7 +46,7 @@ def explain(root: type[BaseModel], error: ValidationError) -> list[str]:
 
 def _shown(value: Any) -> str:
     """A bad value may be an address with a password in it."""
-    return addresses.without_secrets(errors.shown(value))
+    return addresses.redact(errors.short_repr(value))
 
 
 def _section(root: type[BaseModel], location: tuple) -> type[BaseModel]:

@@ -28,15 +28,15 @@ class JudgeModelParams(Section):
     @classmethod
     def _an_address_without_a_password(cls, url: str) -> str:
         if addresses.scheme(url) not in ("http", "https") or addresses.problem(url):
-            raise ValueError(f"{addresses.shown(url)!r} is no http or https address")
+            raise ValueError(f"{addresses.redact_url(url)!r} is no http or https address")
         parts = urlsplit(url)
         try:
             parts.port  # noqa: B018 - read to have it checked
         except ValueError as error:
-            raise ValueError(f"{addresses.shown(url)} is no address: {error}") from None
+            raise ValueError(f"{addresses.redact_url(url)} is no address: {error}") from None
         if parts.username or parts.password or parts.query:
             raise ValueError(
-                f"{addresses.shown(url)} holds more than an address: a key belongs in the environment (api_key_env)"
+                f"{addresses.redact_url(url)} holds more than an address: a key belongs in the environment (api_key_env)"
             )
         path = parts.path.rstrip("/")
         if path.endswith(OLLAMA_ENDPOINTS):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gptmill import config
-from gptmill.config.explaining import missing
+from gptmill.config.messages import find_missing
 from gptmill.config.rendering import render
 from gptmill.config.schema import Params
 from gptmill.core import files, paths
@@ -20,7 +20,7 @@ def complete(path: Path = paths.PARAMS) -> Iterator[str]:
     """
     from ruamel.yaml import YAML
 
-    absent = [key for key, _ in missing(Params, config.read(path))]
+    absent = [key for key, _ in find_missing(Params, config.read(path))]
     if not absent:
         yield f"{path} is complete."
         return

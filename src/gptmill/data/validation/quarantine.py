@@ -53,7 +53,7 @@ def validate(data_sets: Iterable[DataSet], docs: Path) -> list[ValidationResult]
         context = _context(Path(project), site.absolute())
         found = [_examine_one(context, data_set) for data_set in data_sets]
         context.build_data_docs()
-        data_docs.finish(site, [(findings.name, findings.report()) for findings in found])
+        data_docs.rewrite_site(site, [(findings.name, findings.report()) for findings in found])
     return found
 
 

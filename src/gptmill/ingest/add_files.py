@@ -105,7 +105,7 @@ def _name(data: DataParams, name: str, added: list[Path]) -> Iterator[str]:
         ("data", name, "urls"): urls,
         ("data", name, "sha256"): "",  # what was pinned was another file, or this one as it was
     }
-    if READ.fullmatch(file) and file.rpartition(".")[2] != section.ending:  # the ending says how it is read
+    if READ.fullmatch(file) and file.rpartition(".")[2] != section.extension:  # the ending says how it is read
         wanted["data", name, "file"] = file
     before = {("data", "source"): data.source} | {
         ("data", name, key): value for key, value in section.model_dump().items()
@@ -128,7 +128,7 @@ def _told(values: dict[str, Any]) -> str:
 
 
 def _write(values: dict[editing.Key, Any]) -> None:
-    changed = editing.changed(paths.PARAMS.read_bytes().decode("utf-8"), values)
+    changed = editing.set_values(paths.PARAMS.read_bytes().decode("utf-8"), values)
     with files.atomic(paths.PARAMS) as tmp:
         tmp.write_bytes(changed.encode("utf-8"))
         params_file.load(tmp)
