@@ -37,7 +37,7 @@ def ours_pretrain(work: SimpleNamespace) -> dict[str, object]:
     from gptmill.model.gpt import GPT, GPTConfig
     from gptmill.training.objectives import NextToken
 
-    machine = _machine()
+    runtime = _runtime()
     count = WARM_UP + work.steps + 1
     tokens = (
         np.random.default_rng(0)
@@ -45,20 +45,20 @@ def ours_pretrain(work: SimpleNamespace) -> dict[str, object]:
         .astype(np.uint16)
     )
     task = NextToken(tokens, tokens[: work.tokens + 1], work.tokens, work.rows, 0)
-    return {"seconds": _steps_of_the_loop(GPT(GPTConfig(**work.model)), task, machine)}
+    return {"seconds": _steps_of_the_loop(GPT(GPTConfig(**work.model)), task, runtime)}
 
 
 def ours_instruct(work: SimpleNamespace) -> dict[str, object]:
     from gptmill.model.gpt import GPT, GPTConfig
     from gptmill.training.objectives import Example, Instruction
 
-    machine = _machine()
+    runtime = _runtime()
     # One more row: the loop's last step is not timed.
     examples = [Example(prompt, answer) for prompt, answer in work.instructions[: 8 * (WARM_UP + 2 * work.steps) + 1]]
-    task = Instruction(examples, examples[:1], work.model["context_length"], 8, 0, prompt_counts=True)
-    order = list(task.order(0))
+    task = Instruction(examples, examples[:1], work.model["context_length"], 8, 0, loss_on_prompt=True)
+    order = list(task.epoch_batches(0))
     real = [sum(len(examples[row].prompt) + len(examples[row].answer) - 1 for row in rows) for rows in order]
-    seconds = _steps_of_the_loop(GPT(GPTConfig(**work.model)), task, machine)
+    seconds = _steps_of_the_loop(GPT(GPTConfig(**work.model)), task, runtime)
     return {"seconds": seconds, "tokens": real[WARM_UP : WARM_UP + len(seconds)]}
 
 
@@ -71,7 +71,7 @@ def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
     from gptmill.training.feature_cache import FrozenClassification
     from gptmill.training.objectives import Classification
 
-    machine = _machine()
+    runtime = _runtime()
     train, validation, test = (
         [*zip(texts, labels, strict=True)] for texts, labels in zip(work.messages, work.labels, strict=True)
     )
@@ -81,13 +81,13 @@ def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
     task = Classification(train, validation, work.model["context_length"], 8, 0)
     trainer.train(
         model,
-        FrozenClassification.of(task, model, machine, keep=True),
+        FrozenClassification.of(task, model, runtime, keep=True),
         _settings(work.epochs, work.epochs),
-        machine,
+        runtime,
         name="classifier",
     )
     with torch.inference_mode():
-        trainer.evaluate(model, Classification(train[:1], test, work.model["context_length"], 64, 0), machine)
+        trainer.evaluate(model, Classification(train[:1], test, work.model["context_length"], 64, 0), runtime)
     return {"seconds": [time.perf_counter() - started]}
 
 
@@ -100,12 +100,12 @@ def ours_shakespeare(work: SimpleNamespace) -> dict[str, object]:
     from gptmill.training.objectives import NextToken
 
     values = profiles.load("shakespeare")
-    machine = device.setup(values.compute, values.seed)
+    runtime = device.setup(values.compute, values.seed)
     text = np.frombuffer(Path(work.shakespeare).read_bytes(), np.uint8)
     cut = round(len(text) * (1 - values.split.corpus.validation))
     model = GPT(GPTConfig(vocab_size=values.tokenizer.vocab_size, **values.model.model_dump()))
     task = NextToken(text[:cut], text[cut:], values.model.context_length, values.base.batch_size, values.seed)
-    trained = trainer.train(model, task, values.base, machine, name="shakespeare")
+    trained = trainer.train(model, task, values.base, runtime, name="shakespeare")
     return {
         "seconds": [trained.seconds],
         "loss": trained.curve[-1].validation_loss,
@@ -118,11 +118,11 @@ def ours_generation(work: SimpleNamespace) -> dict[str, object]:
     from gptmill.inference.generation import SamplingParams, generate
     from gptmill.model.gpt import GPT, GPTConfig
 
-    decoder = Decoder(GPT(GPTConfig(**work.model)), half=_machine().bf16)
+    decoder = Decoder(GPT(GPTConfig(**work.model)), half=_runtime().bf16)
     return _generation(work, lambda prompts: generate(decoder, prompts, SamplingParams(work.new)))
 
 
-def _machine():
+def _runtime():
     from gptmill.config import profiles
     from gptmill.runtime import device
 
@@ -145,7 +145,7 @@ def _settings(epochs: int, evaluations: int):
     return schema.TrainingParams(**{name: getattr(base, name) for name in schema.TrainingParams.model_fields} | changes)
 
 
-def _steps_of_the_loop(model, task, machine) -> list[float]:
+def _steps_of_the_loop(model, task, runtime) -> list[float]:
     """Seconds between one batch's collation and the next one's: a whole turn of the loop."""
     from gptmill.training import trainer
 
@@ -161,7 +161,7 @@ def _steps_of_the_loop(model, task, machine) -> list[float]:
             return task.collate(rows)
 
     timed = Timed()
-    trainer.train(model, timed, _settings(1, 1), machine, name="steps")
+    trainer.train(model, timed, _settings(1, 1), runtime, name="steps")
     return [after - before for before, after in itertools.pairwise(timed.at)][WARM_UP:]
 
 

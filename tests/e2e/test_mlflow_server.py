@@ -14,7 +14,7 @@ import pytest
 
 from gptmill.commands import servers, stage
 from gptmill.tracking import sync
-from gptmill.training import curves
+from gptmill.training import callbacks
 
 RATES = ["0.0005", "0.002", "0.004"]
 
@@ -88,13 +88,13 @@ def test_a_server_killed_in_the_middle_of_a_training_costs_nothing(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     for out in ("models/base", "metrics/pretrain.json", "plots/pretrain.csv"):
         shutil.rmtree(out) if Path(out).is_dir() else Path(out).unlink()
-    log_curve = curves.Live.__call__
+    log_curve = callbacks.LiveCurve.__call__
 
     def killing(self, curve) -> None:
         log_curve(self, curve)
         server.kill()
 
-    monkeypatch.setattr(curves.Live, "__call__", killing)
+    monkeypatch.setattr(callbacks.LiveCurve, "__call__", killing)
     stage.run("pretrain")
     assert server.process is None and "cannot be reached" in caplog.text
     assert contents(Path()) == contents(built.folder)  # of a run with a server, or a file, that never failed

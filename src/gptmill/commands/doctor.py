@@ -82,11 +82,11 @@ def _compute() -> Iterator[Finding]:
         from gptmill import config
         from gptmill.runtime import device
 
-        machine = device.setup(config.load().compute, seed=0)
+        runtime = device.setup(config.load().compute, seed=0)
     except (ImportError, GptmillError):
         return  # told elsewhere
-    precision = "bf16" if machine.bf16 else "float32"
-    yield Finding("compute", f"{machine.device}, {precision}, {torch.get_num_threads()} threads")
+    precision = "bf16" if runtime.bf16 else "float32"
+    yield Finding("compute", f"{runtime.device}, {precision}, {torch.get_num_threads()} threads")
 
 
 def _project() -> Iterator[Finding]:

@@ -28,10 +28,10 @@ def run(name: str, item: str | None = None, params: "Params | None" = None) -> N
     from gptmill import config, stages, tracking
     from gptmill.commands import stage_process
     from gptmill.core.run import untracked
-    from gptmill.runtime import ranks
+    from gptmill.runtime import torchrun
 
     params = params or config.load()
-    track = tracking.run if ranks.is_main_process() else untracked
+    track = tracking.run if torchrun.is_main_process() else untracked
     with escape_prints(), stage_process.entered(name, item):
         stages.run(name, params, item, track=track, watch=_samples)
 

@@ -17,7 +17,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from gptmill.core.terminal import say
-from gptmill.runtime import ranks
+from gptmill.runtime import torchrun
 
 LOCKS = Path(".gptmill/locks")
 POLL = 0.5  # seconds
@@ -32,7 +32,7 @@ def entered(name: str, item: str | None = None) -> Iterator[None]:
     It waits for its turn. A stage that a person starts outlives its shell under `nohup`, as any program does. The processes of a torchrun
     leave all this to the one that started them.
     """
-    if ranks.is_torchrun():
+    if torchrun.is_torchrun():
         yield
         return
     _end_with_the_terminal()

@@ -15,11 +15,11 @@ def probabilities(
     tokenizer: Tokenizer,
     texts: Sequence[str],
     max_length: int,
-    compute: Runtime,
+    runtime: Runtime,
     batch_size: int = 64,
 ) -> list[list[float]]:
     """For each text, in order, how probable each class is, in the order of the model's labels. An empty text is read as an end of text."""
-    model.to(compute.device).eval()
+    model.to(runtime.device).eval()
     rows = [tokenizer.encode(text)[:max_length] or [tokenizer.end_of_text] for text in texts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # batched by length
     found: list[list[float]] = [[]] * len(rows)
@@ -29,8 +29,8 @@ def probabilities(
         tokens = torch.full((len(batch), int(lengths.max())), tokenizer.end_of_text)
         for j, i in enumerate(batch):
             tokens[j, : lengths[j]] = torch.tensor(rows[i])
-        with compute.autocast():
-            logits = model(tokens.to(compute.device), lengths.to(compute.device)).float()
+        with runtime.autocast():
+            logits = model(tokens.to(runtime.device), lengths.to(runtime.device)).float()
         for i, row in zip(batch, logits.softmax(1).tolist(), strict=True):
             found[i] = row
     return found

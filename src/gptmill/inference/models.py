@@ -15,7 +15,7 @@ from gptmill.text import prompts
 SIDE_BY_SIDE = 32  # prompts
 
 
-def _machine() -> device.Runtime:
+def _runtime() -> device.Runtime:
     return device.setup(
         ComputeParams(
             device="auto",
@@ -33,9 +33,9 @@ class TextGenerator:
     """A language model that continues a text."""
 
     def __init__(self, folder: Path) -> None:
-        machine = _machine()
+        runtime = _runtime()
         model, self.tokenizer = folders.load_with_tokenizer(folder)
-        self.model = model.to(machine.device)
+        self.model = model.to(runtime.device)
 
     def stream(self, prompt: str, decoding: SamplingParams, stop_strings: Sequence[str] = ()) -> Iterator[str]:
         """The prompt, then what follows in whole characters, up to a stop string. An empty prompt starts a new document."""
@@ -52,11 +52,11 @@ class Assistant:
     """A language model that was tuned to follow instructions, asked in the prompt style that its folder names."""
 
     def __init__(self, folder: Path) -> None:
-        machine = _machine()
+        runtime = _runtime()
         (model, self.tokenizer), self.style = files.read_snapshot(
             folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
         )
-        self.model = model.to(machine.device)
+        self.model = model.to(runtime.device)
 
     def answer(self, instruction: str, input: str = "", max_new_tokens: int = 100) -> str:
         [answer] = self.answers([(instruction, input)], max_new_tokens)
@@ -78,7 +78,7 @@ class TextClassifier:
     """The classifier with its tokenizer and the length that it was trained to read."""
 
     def __init__(self, folder: Path) -> None:
-        self.machine = _machine()
+        self.runtime = _runtime()
         self.model, self.tokenizer, self.max_length = folders.load_classifier_with_tokenizer(folder)
 
     def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
@@ -90,4 +90,4 @@ class TextClassifier:
         return [dict(zip(self.model.labels, row, strict=True)) for row in self._rows(texts)]
 
     def _rows(self, texts: Sequence[str]) -> list[list[float]]:
-        return classification.probabilities(self.model, self.tokenizer, texts, self.max_length, self.machine)
+        return classification.probabilities(self.model, self.tokenizer, texts, self.max_length, self.runtime)

@@ -29,14 +29,14 @@ def respond(
     prompts: Sequence[str],
     params: GenerateParams,
     seed: int,
-    compute: Runtime,
+    runtime: Runtime,
     progress: ResumableJsonl,
 ) -> list[Answer]:
     """The answer to each prompt, in the prompts' order. Batches that `progress` has are taken from there, the others are added to it.
 
     Prompts of like length share a batch, so that little of it is padding. What a batch says depends on nothing but the batch.
     """
-    decoder = Decoder(model.to(compute.device), half=compute.bf16)
+    decoder = Decoder(model.to(runtime.device), half=runtime.bf16)
     encoded = [tokenizer.encode(prompt) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
     finished = progress.finished()

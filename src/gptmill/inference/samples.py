@@ -21,10 +21,10 @@ class Curve(Protocol):
 
 
 def continuation(
-    model: GPT, tokenizer: Tokenizer, prompt: Sequence[int], compute: Runtime, new_tokens: int = NEW_TOKENS
+    model: GPT, tokenizer: Tokenizer, prompt: Sequence[int], runtime: Runtime, new_tokens: int = NEW_TOKENS
 ) -> str:
     """The top-1 tokens after a prompt, decoded. Nothing is drawn at random: a training does not notice."""
-    with compute.autocast():
+    with runtime.autocast():
         [completion] = generate(
             model,
             [list(prompt)],
@@ -37,19 +37,19 @@ class Samples:
     """A callback of `loop.train`: continues the same prompt at each evaluation, prints it, and gives it to `log` as a named text."""
 
     def __init__(
-        self, model: GPT, tokenizer: Tokenizer, prompt: Sequence[int], compute: Runtime, log: Callable[[str, str], None]
+        self, model: GPT, tokenizer: Tokenizer, prompt: Sequence[int], runtime: Runtime, log: Callable[[str, str], None]
     ) -> None:
-        self._model, self._tokenizer, self._prompt, self._compute, self._log = (
+        self._model, self._tokenizer, self._prompt, self._runtime, self._log = (
             model,
             tokenizer,
             list(prompt),
-            compute,
+            runtime,
             log,
         )
 
     def __call__(self, trained: Curve) -> None:
         step = trained.curve[-1].step
-        text = continuation(self._model, self._tokenizer, self._prompt, self._compute)
+        text = continuation(self._model, self._tokenizer, self._prompt, self._runtime)
         prompt = self._tokenizer.decode(self._prompt)
         tqdm.write(f"  step {step}: … {_line(prompt)[-PROMPT_CHARACTERS:].strip()} → {_line(text).strip()}")
         self._log(f"samples/step-{step:06d}.txt", f"{prompt}\n→\n{text}\n")

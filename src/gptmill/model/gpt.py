@@ -6,7 +6,7 @@ the vocabulary for a language model, over the classes for a classifier. Shapes: 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,14 @@ class GPTConfig:
     qkv_bias: bool = True
     tie_weights: bool = True
     exact_gelu: bool = False  # GELU by the error function, as nanoGPT has it; else by tanh, as GPT-2
+
+
+class LossSums(NamedTuple):
+    """Sums over the targets of a batch, each a scalar: loss in nats, number of targets, number of targets that are top-1."""
+
+    loss: Tensor
+    targets: Tensor
+    correct: Tensor
 
 
 class FeedForward(nn.Module):
@@ -125,8 +133,8 @@ class GPT(nn.Module):
         """(B, T) token ids -> (B, T, V) logits."""
         return self.head(self.trunk(tokens))
 
-    def loss(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Over the targets that are not `IGNORE_INDEX`: summed cross-entropy in nats, how many, how many likeliest. Inputs: (B, T)."""
+    def loss(self, tokens: Tensor, targets: Tensor) -> LossSums:
+        """Cross-entropy over the targets that are not `IGNORE_INDEX`. Both inputs: (B, T)."""
         learns = torch.is_grad_enabled() and self.head.weight.requires_grad
         tied = TiedGradient() if learns and self.head.weight is self.trunk.token_embedding.weight else None
         x = self.trunk.through(self.trunk.embed(tokens, tied=tied), self.trunk.blocks)
@@ -141,8 +149,8 @@ class GPT(nn.Module):
         head = (
             self.head.weight if torch.is_grad_enabled() else self.head.weight.detach()
         )  # else its gradient would be made for nothing
-        total, right = CrossEntropy.apply(hidden, head, targets, dtype, tied)
-        return total, counted.sum(), right
+        loss, correct = CrossEntropy.apply(hidden, head, targets, dtype, tied)
+        return LossSums(loss, counted.sum(), correct)
 
 
 class GPTClassifier(nn.Module):

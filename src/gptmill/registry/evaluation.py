@@ -77,14 +77,14 @@ def _classify(folder: Path, params: Params) -> Measured:
     from gptmill.model import folders
     from gptmill.runtime import device
 
-    machine = device.setup(params.compute, params.seed)
+    runtime = device.setup(params.compute, params.seed)
     model, tokenizer, max_length = folders.load_classifier_with_tokenizer(folder)
     classes = params.data.spam.labels
     if set(model.labels) != set(classes):
         raise Ineligible(f"its classes are {', '.join(model.labels)}, the data's {', '.join(classes)}")
     splits = {name: pd.read_parquet(paths.SPAM_SPLITS / f"{name}.parquet") for name in ("test", "natural")}
     texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
-    rows = classification.probabilities(model, tokenizer, texts, max_length, machine)
+    rows = classification.probabilities(model, tokenizer, texts, max_length, runtime)
     said = {text: classification.likeliest(row, model.labels) for text, row in zip(texts, rows, strict=True)}
     answers = {name: [said[text] for text in split["text"]] for name, split in splits.items()}
     right = {
@@ -114,7 +114,7 @@ def _ask(folder: Path, params: Params) -> Measured:
     from gptmill.runtime import device
     from gptmill.text import prompts
 
-    machine = device.setup(params.compute, params.seed)
+    runtime = device.setup(params.compute, params.seed)
     (model, tokenizer), style = files.read_snapshot(
         folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
     )
@@ -122,7 +122,7 @@ def _ask(folder: Path, params: Params) -> Measured:
     asked = [style.prompt(record["instruction"], record["input"]) for record in records]
     with tempfile.TemporaryDirectory(prefix="gptmill-") as passing:
         progress = ResumableJsonl(Path(passing, "answers.jsonl"))
-        answers = responses.respond(model, tokenizer, style, asked, params.generate, params.seed, machine, progress)
+        answers = responses.respond(model, tokenizer, style, asked, params.generate, params.seed, runtime, progress)
     judged = [{**record, "response": answer.response} for record, answer in zip(records, answers, strict=True)]
     return Measured([judgement["score"] / 100 for judgement in ReferenceJudge().judge(judged)])
 
@@ -136,9 +136,9 @@ def _generate(folder: Path, params: Params) -> Measured:
     from gptmill.runtime import device
     from gptmill.text import token_files
 
-    machine = device.setup(params.compute, params.seed)
+    runtime = device.setup(params.compute, params.seed)
     model, tokenizer = folders.load_with_tokenizer(folder)
-    model = model.to(machine.device).eval()
+    model = model.to(runtime.device).eval()
     ids, ours, size = (
         token_files.read(paths.TOKENS, "validation"),
         Tokenizer.load(paths.TOKENIZER),
@@ -150,7 +150,7 @@ def _generate(folder: Path, params: Params) -> Measured:
     for i in chosen:
         documents = _documents(ids[i * size : (i + 1) * size].tolist(), ours)
         if documents:
-            bits = sum(_bits(model, tokenizer, text, machine) for text in documents)
+            bits = sum(_bits(model, tokenizer, text, runtime) for text in documents)
             scores.append(-bits / sum(len(text.encode()) for text in documents))
     return Measured(scores)
 
@@ -166,15 +166,15 @@ def _documents(ids: Sequence[int], tokenizer: "Tokenizer") -> list[str]:
     return [text for part in parts if (text := tokenizer.decode(part).strip("\N{REPLACEMENT CHARACTER}"))]
 
 
-def _bits(model: "GPT", tokenizer: "Tokenizer", text: str, machine: "Runtime") -> float:
+def _bits(model: "GPT", tokenizer: "Tokenizer", text: str, runtime: "Runtime") -> float:
     """How many bits the model needs to tell a text, from an end of text on: the sum of -log2 of what it gave each token."""
     import torch
 
     tokens = torch.tensor([tokenizer.end_of_text, *tokenizer.encode(text)])  # (T + 1,)
     size, total = model.config.context_length, 0.0
-    with torch.inference_mode(), machine.autocast():
+    with torch.inference_mode(), runtime.autocast():
         for start in range(0, len(tokens) - 1, size):
-            window = tokens[start : start + size + 1].to(machine.device)
+            window = tokens[start : start + size + 1].to(runtime.device)
             logits = model(window[None, :-1])[0]  # (T, vocab_size)
             total += torch.nn.functional.cross_entropy(logits.float(), window[1:], reduction="sum").item()
     return total / math.log(2)

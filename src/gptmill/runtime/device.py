@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from gptmill.config.compute import ComputeParams
-from gptmill.runtime import ranks
+from gptmill.runtime import torchrun
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Runtime:
         """Matrix products in bf16 within, when that is the precision; weights and sums stay float32."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext()
 
-    def kind(self) -> str:
+    def description(self) -> str:
         """What the last digits of sums depend on: where they differ between two machines, so may results."""
         threads = (
             f", {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
             if self.device.type == "cpu"
             else ""
         )
-        processes = f", {ranks.world_size()} processes" if ranks.world_size() > 1 else ""
+        processes = f", {torchrun.world_size()} processes" if torchrun.world_size() > 1 else ""
         return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{threads}{processes}"
 
 
@@ -42,7 +42,7 @@ def setup(params: ComputeParams, seed: int) -> Runtime:
     _keep_freed_memory()
     device = torch.device(_fastest_device() if params.device == "auto" else params.device)
     if device.type == "cuda":
-        device = torch.device("cuda", ranks.local_rank())
+        device = torch.device("cuda", torchrun.local_rank())
         torch.cuda.set_device(device)
     return Runtime(device, bf16=_fast_at_bf16(device) if params.precision == "auto" else params.precision == "bf16")
 

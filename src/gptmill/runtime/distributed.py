@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from gptmill.core.errors import GptmillError
-from gptmill.runtime import ranks
+from gptmill.runtime import torchrun
 
 BUCKET = (
     1 << 23
@@ -47,7 +47,7 @@ class Distributed:
         """Whether this process writes, tracks and prints."""
         return self.rank == 0
 
-    def share(self, things: Iterable[Thing]) -> Iterator[Thing]:
+    def shard(self, things: Iterable[Thing]) -> Iterator[Thing]:
         """Every n-th of them, from the process' own number on. Rows of a batch that are sorted by length make shares of like length."""
         return islice(things, self.rank, None, self.size)
 
@@ -73,7 +73,7 @@ class TorchDistributed(Distributed):
     """One of several processes. Raises `PeerLost` when one of them is no longer there."""
 
     def __init__(self, device: torch.device) -> None:
-        self.rank, self.size = ranks.rank(), ranks.world_size()
+        self.rank, self.size = torchrun.rank(), torchrun.world_size()
         self._device = device
 
     def all_reduce_sum(self, *values: float) -> Sequence[float]:
@@ -107,15 +107,15 @@ def process_group(device: torch.device) -> Iterator[Distributed]:
 
     A process group that is there already is used, and left as it is.
     """
-    if ranks.world_size() == 1 or distributed.is_initialized():
-        yield SINGLE_PROCESS if ranks.world_size() == 1 else TorchDistributed(device)
+    if torchrun.world_size() == 1 or distributed.is_initialized():
+        yield SINGLE_PROCESS if torchrun.world_size() == 1 else TorchDistributed(device)
         return
     if device.type not in ("cpu", "cuda"):
         raise GptmillError(
             f"compute.launcher needs compute.device cpu or cuda: processes can't share the device {device.type}"
         )
     loopback = {name for _, name in socket.if_nameindex()} & {"lo", "lo0"}
-    if ranks.is_single_node() and loopback:
+    if torchrun.is_single_node() and loopback:
         os.environ.setdefault(
             "GLOO_SOCKET_IFNAME", loopback.pop()
         )  # what the processes tell each other stays on this machine

@@ -8,7 +8,7 @@ from typing import Any
 
 from gptmill.config.schema import Params
 from gptmill.core.errors import GptmillError
-from gptmill.runtime import launcher, ranks
+from gptmill.runtime import launcher, torchrun
 
 
 def run(name: str, params: Params, item: str | None = None, **tools: Any) -> None:
@@ -19,7 +19,7 @@ def run(name: str, params: Params, item: str | None = None, **tools: Any) -> Non
     known = sorted(module.name for module in iter_modules(__path__))
     if name not in known:
         raise GptmillError(f"there is no stage {name}; there are {', '.join(known)}")
-    if ranks.is_torchrun():
+    if torchrun.is_torchrun():
         launcher.as_rank(lambda: _run(name, params, item, tools))
     elif _trains(name, params) and params.compute.launcher:
         launcher.launch(params.compute.launcher, name, ["-m", "gptmill", "stage", name])

@@ -17,13 +17,13 @@ SAMPLES, PROMPT_TOKENS = 4, 16  # evenly spaced over the validation split
 
 
 def run(params: Params, track: Track = untracked) -> None:
-    machine = device.setup(params.compute, params.seed)
+    runtime = device.setup(params.compute, params.seed)
     model, tokenizer = folders.load_with_tokenizer(paths.BASE_MODEL)
     train, validation = (token_files.read(paths.TOKENS, split) for split in ("train", "validation"))
     objective = NextToken(train, validation, model.config.context_length, params.base.batch_size, params.seed)
     sections = {"seed": params.seed, "base.batch_size": params.base.batch_size, **device.settings(params.compute)}
     with track("evaluate_base", sections, [paths.BASE_MODEL, paths.TOKENS]) as run:
-        loss = trainer.evaluate(model, objective, machine).loss
+        loss = trainer.evaluate(model, objective, runtime).loss
         trigram = TrigramModel(train, model.config.vocab_size).perplexity(validation)
         metrics = {
             "validation_loss": round(loss, 4),
@@ -33,7 +33,7 @@ def run(params: Params, track: Track = untracked) -> None:
         }
         prompts = [validation[start : start + PROMPT_TOKENS].tolist() for start in _spaced(len(validation))]
         samples = [
-            {"prompt": tokenizer.decode(prompt), "text": continuation(model, tokenizer, prompt, machine)}
+            {"prompt": tokenizer.decode(prompt), "text": continuation(model, tokenizer, prompt, runtime)}
             for prompt in prompts
         ]
         files.write_jsonl(paths.BASE_SAMPLES, samples)

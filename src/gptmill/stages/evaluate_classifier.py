@@ -24,7 +24,7 @@ FIGURES = ("accuracy", "precision", "recall", "f1", "rows")
 def run(params: Params, track: Track = untracked) -> None:
     import pandas as pd
 
-    machine = device.setup(params.compute, params.seed)
+    runtime = device.setup(params.compute, params.seed)
     model, tokenizer, max_length = folders.load_classifier_with_tokenizer(paths.CLASSIFIER_MODEL)
     classes = model.labels
     files_of = {name: paths.SPAM_SPLITS / f"{name}.parquet" for name in SPLITS}
@@ -45,7 +45,7 @@ def run(params: Params, track: Track = untracked) -> None:
         train = splits["train"]["text"].tolist(), splits["train"]["label"].tolist()
         tfidf = tfidf_classifier(train, texts, params.seed, weigh_classes=params.split.spam.balance == "weights")
         tfidf = dict(zip(texts, tfidf, strict=True))
-        rows = classification.probabilities(model, tokenizer, texts, max_length, machine)
+        rows = classification.probabilities(model, tokenizer, texts, max_length, runtime)
         probabilities = dict(zip(texts, rows, strict=True))
         metrics = {}
         for name, baseline in (("test", "tfidf"), ("natural", "natural_tfidf")):

@@ -7,9 +7,9 @@ from gptmill.core.run import Track, untracked
 from gptmill.model import folders, lora, weights
 from gptmill.model.gpt import GPTClassifier
 from gptmill.model.lineage import Lineage
-from gptmill.runtime import device, ranks
+from gptmill.runtime import device, torchrun
 from gptmill.text.tokenizer import Tokenizer
-from gptmill.training import checkpoints, curves, trainer
+from gptmill.training import callbacks, checkpoints, trainer
 from gptmill.training.feature_cache import FrozenClassification
 from gptmill.training.objectives import Classification, balancing_weights
 
@@ -19,7 +19,7 @@ SPLITS = ("train", "validation")
 def run(params: Params, track: Track = untracked) -> None:
     import pandas as pd
 
-    machine = device.setup(params.compute, params.seed)
+    runtime = device.setup(params.compute, params.seed)
     tokenizer = Tokenizer.load(paths.TOKENIZER)
     classes, weigh = params.data.spam.labels, params.split.spam.balance == "weights"
     files_of = {name: paths.SPAM_SPLITS / f"{name}.parquet" for name in SPLITS}
@@ -47,7 +47,7 @@ def run(params: Params, track: Track = untracked) -> None:
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
     parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if model.trainable_from() != "nothing" and not model.config.dropout:
-        objective = FrozenClassification.of(objective, model, machine, keep=settings.cache_activations)
+        objective = FrozenClassification.of(objective, model, runtime, keep=settings.cache_activations)
     sections = {
         "seed": params.seed,
         "data.spam.labels": classes,
@@ -58,28 +58,28 @@ def run(params: Params, track: Track = untracked) -> None:
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
     saved = checkpoints.of_stage("finetune_classifier", sections, inputs, params.compute.checkpoint_minutes)
     with track("finetune_classifier", sections, inputs, saved.folder.name) as run:
-        with curves.Live(run.curve) as live:
+        with callbacks.LiveCurve(run.curve) as live:
             trained = trainer.train(
                 model,
                 objective,
                 settings,
-                machine,
+                runtime,
                 name="finetune_classifier",
                 checkpoints=saved,
                 on_evaluation=[live],
             )
-        if not ranks.is_main_process():
+        if not torchrun.is_main_process():
             return
         lineage = Lineage.of_stage("finetune_classifier", sections, files_of.values(), ["spam"], paths.BASE_MODEL)
         also = [lora.detach(model, str(paths.BASE_MODEL)), lineage.write]
         metrics = {
-            "validation_accuracy": round(trained.kept.validation_accuracy, 4),
-            "best_epoch": round(trained.kept.epoch, 2),
+            "validation_accuracy": round(trained.selected.validation_accuracy, 4),
+            "best_epoch": round(trained.selected.epoch, 2),
             "parameters_trained": parameters_trained,
             "tokens_read": round(trained.curve[-1].epoch * sum(min(len(ids), settings.max_length) for ids, _ in train)),
         }
         weights.save(model, tokenizer, paths.CLASSIFIER_MODEL, settings.max_length, also)
-        curves.write(paths.PLOTS / "classifier.csv", trained.curve, trained.kept)
+        callbacks.write_curve(paths.PLOTS / "classifier.csv", trained.curve, trained.selected)
         files.write_json(paths.METRICS / "finetune_classifier.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
     saved.clear()

@@ -8,15 +8,15 @@ from gptmill.core.errors import GptmillError
 from gptmill.core.run import Track, Watch, untracked, unwatched
 from gptmill.model import folders, lora, weights
 from gptmill.model.lineage import Lineage
-from gptmill.runtime import device, ranks
+from gptmill.runtime import device, torchrun
 from gptmill.text import prompts
 from gptmill.text.tokenizer import Tokenizer
-from gptmill.training import checkpoints, curves, trainer
+from gptmill.training import callbacks, checkpoints, trainer
 from gptmill.training.objectives import Example, Instruction
 
 
 def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> None:
-    machine = device.setup(params.compute, params.seed)
+    runtime = device.setup(params.compute, params.seed)
     tokenizer, style = Tokenizer.load(paths.TOKENIZER), prompts.STYLES[params.instruct.prompt_style]
     files_of = {name: paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")}
 
@@ -57,24 +57,24 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
     saved = checkpoints.of_stage("finetune_instruct", sections, inputs, params.compute.checkpoint_minutes)
     with track("finetune_instruct", sections, inputs, saved.folder.name) as run:
-        shown = watch(model, tokenizer, objective.validation[0].prompt, machine, run)
-        with curves.Live(run.curve) as live:
+        shown = watch(model, tokenizer, objective.validation[0].prompt, runtime, run)
+        with callbacks.LiveCurve(run.curve) as live:
             trained = trainer.train(
                 model,
                 objective,
                 settings,
-                machine,
+                runtime,
                 name="finetune_instruct",
                 checkpoints=saved,
                 on_evaluation=[live, *shown],
             )
-        if not ranks.is_main_process():
+        if not torchrun.is_main_process():
             return
         metrics = {
-            "validation_loss": round(trained.kept.validation_loss, 4),
-            "validation_perplexity": round(math.exp(trained.kept.validation_loss), 3),
-            "validation_token_accuracy": round(trained.kept.validation_accuracy, 4),
-            "best_epoch": round(trained.kept.epoch, 2),
+            "validation_loss": round(trained.selected.validation_loss, 4),
+            "validation_perplexity": round(math.exp(trained.selected.validation_loss), 3),
+            "validation_token_accuracy": round(trained.selected.validation_accuracy, 4),
+            "best_epoch": round(trained.selected.epoch, 2),
             "parameters_trained": parameters_trained,
             "tokens_read": round(trained.curve[-1].epoch * tokens_an_epoch),
         }
@@ -85,7 +85,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
             lineage.write,
         ]
         weights.save(model, tokenizer, paths.INSTRUCT_MODEL, also=also)
-        curves.write(paths.PLOTS / "instruct.csv", trained.curve, trained.kept)
+        callbacks.write_curve(paths.PLOTS / "instruct.csv", trained.curve, trained.selected)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})
     saved.clear()

@@ -11,7 +11,7 @@ from gptmill.text import prompts
 
 
 def run(params: Params) -> None:
-    machine = device.setup(params.compute, params.seed)
+    runtime = device.setup(params.compute, params.seed)
     test = paths.INSTRUCTION_SPLITS / "test.jsonl"
     records = files.read_jsonl(test)
     style = prompts.style_of(paths.INSTRUCT_MODEL)
@@ -19,7 +19,7 @@ def run(params: Params) -> None:
         "seed": params.seed,
         "generate": params.generate,
         **device.settings(params.compute),
-        "machine": machine.kind(),
+        "machine": runtime.description(),
     }
     models = {"": paths.INSTRUCT_MODEL} | ({"base_": paths.BASE_MODEL} if params.generate.compare_base else {})
     under_way = paths.PARTIAL_RESPONSES / cache_key.of_stage("generate_responses", sections, [test, *models.values()])
@@ -27,7 +27,7 @@ def run(params: Params) -> None:
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
         model, tokenizer = folders.load_with_tokenizer(folder)
         kept = resumable.ResumableJsonl(under_way / f"{folder.name}.jsonl")
-        return responses.respond(model, tokenizer, style, given, params.generate, params.seed, machine, kept)
+        return responses.respond(model, tokenizer, style, given, params.generate, params.seed, runtime, kept)
 
     given = [style.prompt(record["instruction"], record["input"]) for record in records]
     answered = [

@@ -10,10 +10,10 @@ from gptmill.core.run import Sections, Track, Watch, untracked, unwatched
 from gptmill.model import weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.model.lineage import Lineage
-from gptmill.runtime import device, ranks
+from gptmill.runtime import device, torchrun
 from gptmill.text import token_files
 from gptmill.text.tokenizer import Tokenizer
-from gptmill.training import checkpoints, curves, trainer
+from gptmill.training import callbacks, checkpoints, trainer
 from gptmill.training.objectives import NextToken
 from gptmill.training.trainer import Evaluation
 
@@ -32,30 +32,30 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
             _save(model, tokenizer, sections, inputs, [], None)
         print(f"pretrain: the weights of {params.base.init}, as they are")
         return
-    machine = device.setup(params.compute, params.seed)
+    runtime = device.setup(params.compute, params.seed)
     train, validation = (token_files.read(paths.TOKENS, split) for split in ("train", "validation"))
     objective = NextToken(train, validation, config.context_length, params.base.batch_size, params.seed)
     saved = checkpoints.of_stage("pretrain", sections, inputs, params.compute.checkpoint_minutes)
     with track("pretrain", sections, inputs, saved.folder.name) as run:
         model = GPT(config)
         model.trunk.checkpoint_activations = params.compute.checkpoint_activations
-        shown = watch(model, tokenizer, validation[:SAMPLE_PROMPT].tolist(), machine, run)
-        with curves.Live(run.curve) as live:
+        shown = watch(model, tokenizer, validation[:SAMPLE_PROMPT].tolist(), runtime, run)
+        with callbacks.LiveCurve(run.curve) as live:
             trained = trainer.train(
                 model,
                 objective,
                 params.base,
-                machine,
+                runtime,
                 name="pretrain",
                 checkpoints=saved,
                 on_evaluation=[live, *shown],
             )
-        if not ranks.is_main_process():
+        if not torchrun.is_main_process():
             return
         run.metrics({"seconds": trained.seconds, "tokens_per_second": trained.curve[-1].targets / trained.seconds})
-        _save(model, tokenizer, sections, inputs, trained.curve, trained.kept)
+        _save(model, tokenizer, sections, inputs, trained.curve, trained.selected)
     saved.clear()
-    print(f"pretrain: validation loss {trained.kept.validation_loss:.4f} in epoch {trained.kept.epoch:.0f}")
+    print(f"pretrain: validation loss {trained.selected.validation_loss:.4f} in epoch {trained.selected.epoch:.0f}")
 
 
 def _save(
@@ -73,5 +73,5 @@ def _save(
     downloaded = files.read_json(paths.source_record("base"))
     lineage = Lineage.of_stage("pretrain", sections, inputs, ["corpus"], downloaded=downloaded)
     weights.save(model, tokenizer, paths.BASE_MODEL, also=[lineage.write])
-    curves.write(paths.PLOTS / "pretrain.csv", curve, kept)
+    callbacks.write_curve(paths.PLOTS / "pretrain.csv", curve, kept)
     files.write_json(paths.METRICS / "pretrain.json", metrics)

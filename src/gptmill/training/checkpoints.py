@@ -110,7 +110,7 @@ class DiskCheckpoints:
             _to_disk(self.folder)
         except OSError as error:
             size = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
-            before = "starts again" if self._step is None else f"goes on from step {self._step}"
+            before = "starts again" if self._step is None else f"resumes from step {self._step}"
             raise GptmillError(
                 f"the checkpoint at step {step} ({size:,.1f} MB) could not be written to {self.folder}: {error.strerror or error}. "
                 f"Make room there and run it again: it {before}"

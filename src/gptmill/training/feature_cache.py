@@ -33,14 +33,14 @@ class Activations(Protocol):
 class Fresh:
     """Worked out whenever they are asked for."""
 
-    def __init__(self, model: GPTClassifier, texts: Sequence[list[int]], compute: Runtime) -> None:
-        self._model, self._texts, self._compute = model, texts, compute
-        self.dtype = torch.bfloat16 if compute.bf16 else torch.float32
+    def __init__(self, model: GPTClassifier, texts: Sequence[list[int]], runtime: Runtime) -> None:
+        self._model, self._texts, self._runtime = model, texts, runtime
+        self.dtype = torch.bfloat16 if runtime.bf16 else torch.float32
 
     @torch.no_grad()
     def __getitem__(self, row: int) -> Tensor:
-        with self._compute.autocast():
-            found = self._model.features(torch.tensor([self._texts[row]], device=self._compute.device))
+        with self._runtime.autocast():
+            found = self._model.features(torch.tensor([self._texts[row]], device=self._runtime.device))
         return found.to("cpu", self.dtype)
 
 
@@ -64,17 +64,17 @@ class FrozenClassification(Classification):
     activations: tuple[Activations, Activations] = ((), ())  # of the training and the validation split
 
     @classmethod
-    def of(cls, task: Classification, model: GPTClassifier, compute: Runtime, *, keep: bool) -> Self:
+    def of(cls, task: Classification, model: GPTClassifier, runtime: Runtime, *, keep: bool) -> Self:
         """The same task. `keep`: work the activations out now and keep them; else whenever they are needed."""
-        model.to(compute.device).eval()
+        model.to(runtime.device).eval()
         # One text is a thin batch: casting all weights for it, as autocast would, takes longer than computing with them.
-        weights = MasterWeights(model, half=compute.bf16 and keep)
+        weights = MasterWeights(model, half=runtime.bf16 and keep)
         activations = []
         for name, rows in (("training", task.train), ("validation", task.validation)):
             if name == "validation":
                 weights.to_float32()  # as in the loop: what is measured is what would be saved
             texts = [tokens[: task.max_length] for tokens, _ in rows]
-            found: Activations = Fresh(model, texts, compute)
+            found: Activations = Fresh(model, texts, runtime)
             if keep:
                 sizes = [len(text) if model.trainable_from() == "blocks" else 1 for text in texts]
                 found = Kept(found, sizes, model.config.d_model, f"frozen trunk, {name} texts")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gptmill.model.gpt import GPT, IGNORE_INDEX, GPTClassifier
+from gptmill.model.gpt import GPT, IGNORE_INDEX, GPTClassifier, LossSums
 
 Batch = tuple[Tensor, Tensor]
 
@@ -31,7 +31,7 @@ class Objective(Protocol):
     def steps(self) -> int:
         """Batches in an epoch."""
 
-    def order(self, epoch: int) -> Iterable[np.ndarray]:
+    def epoch_batches(self, epoch: int) -> Iterable[np.ndarray]:
         """The rows of each of the epoch's batches, in the order that its seed gives."""
 
     def collate(self, rows: np.ndarray) -> Batch:
@@ -42,8 +42,8 @@ class Objective(Protocol):
     def targets(self, batch: Batch) -> int:
         """How many targets a batch has, known without a model."""
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Summed loss in nats, number of targets, and number of targets that the model would have got right."""
+    def loss(self, model: nn.Module, batch: Batch) -> LossSums:
+        """Sums, not means: batches weigh by their targets."""
 
 
 class _Tokens:
@@ -52,7 +52,7 @@ class _Tokens:
     def targets(self, batch: Batch) -> int:
         return int((batch[1] != IGNORE_INDEX).sum())
 
-    def loss(self, model: GPT, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def loss(self, model: GPT, batch: Batch) -> LossSums:
         return model.loss(*batch)
 
 
@@ -101,7 +101,7 @@ class NextToken(_Tokens):
     def _windows(self) -> int:
         return max(1, (len(self.train) - 1) // self.context_length)
 
-    def order(self, epoch: int) -> Iterable[np.ndarray]:
+    def epoch_batches(self, epoch: int) -> Iterable[np.ndarray]:
         random = np.random.default_rng([self.seed, epoch])
         # Each epoch cuts at other places, so that no token always stands at a window's start.
         slack = len(self.train) - 1 - self._windows * self.context_length
@@ -140,7 +140,7 @@ class Instruction(_Tokens, _Texts):
     validation: Sequence[Example]
     loss_on_prompt: bool  # whether the prompt's own tokens are predicted too
 
-    def order(self, epoch: int) -> Iterable[np.ndarray]:
+    def epoch_batches(self, epoch: int) -> Iterable[np.ndarray]:
         return _by_length([len(e.prompt) + len(e.answer) for e in self.train], self.batch_size, [self.seed, epoch])
 
     def _collate(self, examples: Sequence[Example]) -> Batch:
@@ -165,7 +165,7 @@ class Classification(_Texts):
     validation: Sequence[tuple[list[int], int]]
     class_weights: tuple[float, ...] | None = None  # what a text of each class counts in the loss; None: each counts 1
 
-    def order(self, epoch: int) -> Iterable[np.ndarray]:
+    def epoch_batches(self, epoch: int) -> Iterable[np.ndarray]:
         return _by_length([len(tokens) for tokens, _ in self.train], self.batch_size, [self.seed, epoch])
 
     def _collate(self, rows: Sequence[tuple[list[int], int]]) -> Batch:
@@ -175,17 +175,14 @@ class Classification(_Texts):
     def targets(self, batch: Batch) -> int:
         return len(batch[1])
 
-    def loss(self, model: GPTClassifier, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def loss(self, model: GPTClassifier, batch: Batch) -> LossSums:
         lengths, labels = batch[1].unbind(1)
         logits = self._logits(model, batch[0], lengths).float()
-        right = (logits.argmax(1) == labels).sum()
+        correct = (logits.argmax(1) == labels).sum()
         # The targets stay whole numbers: weights have a mean of 1 over the training split, so that a loss a target stays what it was.
         weights = None if self.class_weights is None else torch.tensor(self.class_weights, device=logits.device)
-        return (
-            cross_entropy(logits, labels, weight=weights, reduction="sum"),
-            torch.tensor(len(labels), device=logits.device),
-            right,
-        )
+        loss = cross_entropy(logits, labels, weight=weights, reduction="sum")
+        return LossSums(loss, torch.tensor(len(labels), device=logits.device), correct)
 
     def _logits(self, model: GPTClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
         return model(tokens, lengths)

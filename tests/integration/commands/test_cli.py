@@ -105,7 +105,7 @@ def test_a_training_that_diverges_says_what_to_do(copy_of_built, gptmill):
     save_file(weights, path)
     code, _, err = gptmill("stage", "finetune_instruct")
     assert code == 1
-    assert "error: the loss of finetune_instruct is not a number at step 1: lower its learning_rate" in err
+    assert "error: the loss of finetune_instruct is NaN or Inf at step 1: lower its learning_rate" in err
 
 
 def test_bad_params_stop_a_stage_before_any_work(project, gptmill):

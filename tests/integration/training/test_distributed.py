@@ -135,7 +135,7 @@ def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch
     process = start("pretrain")
     printed, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    assert printed.count(f"goes on from step {stop_at} of") == printed.count("pretrain: validation loss") == 1
+    assert printed.count(f"resumes from step {stop_at} of") == printed.count("pretrain: validation loss") == 1
     assert_same_curve(curve("pretrain"), longer)
     assert not paths.CHECKPOINTS.exists() and (paths.BASE_MODEL / "model.safetensors").exists()
 
@@ -206,15 +206,15 @@ def results() -> Iterator[dict]:
 def write_results(folder: Path) -> None:
     from torch import distributed
 
-    from gptmill.runtime import ranks
+    from gptmill.runtime import torchrun
 
     distributed.init_process_group("gloo")  # one for all cases: it takes longer to make than to use
     found = list(results())
-    if ranks.is_main_process():
+    if torchrun.is_main_process():
         (folder / "results.json").write_text(json.dumps(found))
-    with pytest.raises(FloatingPointError, match="the loss of t is not a number at step 2: lower its learning_rate"):
+    with pytest.raises(FloatingPointError, match="the loss of t is NaN or Inf at step 2: lower its learning_rate"):
         go_wrong("nan")  # in the second process: the first one hears of it too
-    (folder / f"nan-{ranks.rank()}").touch()
+    (folder / f"nan-{torchrun.rank()}").touch()
     distributed.destroy_process_group()
 
 
@@ -278,7 +278,8 @@ def go_wrong(mode: str) -> None:
     import torch
     from conftest import _make
 
-    from gptmill.runtime import ranks
+    from gptmill.model.gpt import LossSums
+    from gptmill.runtime import torchrun
     from gptmill.runtime.device import Runtime
     from gptmill.training import trainer
 
@@ -292,18 +293,18 @@ def go_wrong(mode: str) -> None:
 
         def loss(self, model, batch):
             self.seen += model.training
-            total, count, right = task.objective.loss(model, batch)
-            if self.seen == 2 and ranks.rank() == 1:
+            loss, targets, correct = task.objective.loss(model, batch)
+            if self.seen == 2 and torchrun.rank() == 1:
                 match mode:
                     case "fail":
                         raise GptmillError("the disk is full: make room")
                     case "nan":
-                        return total * float("nan"), count, right
+                        return LossSums(loss * float("nan"), targets, correct)
                     case "die":
                         os.kill(os.getpid(), signal.SIGKILL)
                     case "hang":
                         time.sleep(600)
-            return total, count, right
+            return LossSums(loss, targets, correct)
 
     settings = dict(
         epochs=3,
@@ -326,9 +327,9 @@ def work(mode: str, folder: Path) -> None:
 
 
 def main(mode: str, folder: Path) -> None:
-    from gptmill.runtime import ranks
+    from gptmill.runtime import torchrun
 
-    if not ranks.is_torchrun():
+    if not torchrun.is_torchrun():
         try:
             launcher.launch(TWO, "t", [__file__, mode, str(folder)])
         except GptmillError as error:

@@ -99,7 +99,7 @@ def survive(folder: Path, stage: str, steps: int, seed: int) -> None:
         number = signal.SIGKILL if i != asked else draw.choice([signal.SIGINT, signal.SIGTERM])
         before = reached(folder, stage)
         code, out, err = stop_at(folder, stage, step, draw.uniform(0, 0.01), number)
-        assert (f"{stage}: goes on from step {before} of {steps}\n" in out) == (before > 0), (out, err)
+        assert (f"{stage}: resumes from step {before} of {steps}\n" in out) == (before > 0), (out, err)
         if number == signal.SIGKILL:
             assert code == -signal.SIGKILL, (code, out, err)
         else:
@@ -111,7 +111,7 @@ def survive(folder: Path, stage: str, steps: int, seed: int) -> None:
     process = start(folder, stage)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert "goes on from step" in out
+    assert "resumes from step" in out
 
 
 @pytest.fixture

@@ -38,12 +38,12 @@ def test_the_loss_is_the_cross_entropy_of_what_is_not_ignored(make_gpt, ignored)
     for place in ignored:
         targets[place] = IGNORE_INDEX
     logits = model(text)
-    loss, count, right = model.loss(text, targets)
+    loss, count, correct = model.loss(text, targets)
     torch.testing.assert_close(
         loss, cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum")
     )
     assert int(count) == 12 - len(ignored)
-    assert int(right) == int(((logits.argmax(2) == targets) & (targets != IGNORE_INDEX)).sum())
+    assert int(correct) == int(((logits.argmax(2) == targets) & (targets != IGNORE_INDEX)).sum())
 
 
 def test_the_loss_has_the_gradient_of_the_plain_one(make_gpt):

@@ -125,7 +125,7 @@ def test_training_sees_the_same_batches_whether_sharded_or_not(tmp_path):
         write(tmp_path / str(size), range(1000), shard_tokens=size)
     one, many = (NextToken(*(token_files.read(tmp_path / str(size), split) for split in token_files.SPLITS), 8, 4, 1)
                  for size in (token_files.SHARD_TOKENS, 13))  # fmt: skip
-    epochs = [(data.collate(rows) for rows in data.order(1)) for data in (one, many)]
+    epochs = [(data.collate(rows) for rows in data.epoch_batches(1)) for data in (one, many)]
     for ours, theirs in (epochs, (one.validation_batches(), many.validation_batches())):
         for batch, other in zip(ours, theirs, strict=True):
             assert all(map(torch.equal, batch, other))

@@ -51,9 +51,9 @@ def _make(name: str, dropout: float = 0.2) -> Task:
         "next_token": Task(
             lambda: _gpt(dropout), NextToken(tokens, tokens[:50], context_length=8, batch_size=4, seed=3)
         ),
-        "instruction": Task(lambda: _gpt(dropout), Instruction(examples, examples, 16, 4, 3, prompt_counts=False)),
+        "instruction": Task(lambda: _gpt(dropout), Instruction(examples, examples, 16, 4, 3, loss_on_prompt=False)),
         "classification": Task(lambda: _classifier(dropout), Classification(labelled, labelled, 16, 4, 3)),
-        "lora": Task(lambda: _adapted(dropout), Instruction(examples, examples, 16, 4, 3, prompt_counts=True)),
+        "lora": Task(lambda: _adapted(dropout), Instruction(examples, examples, 16, 4, 3, loss_on_prompt=True)),
     }[name]
 
 

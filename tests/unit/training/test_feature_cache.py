@@ -22,20 +22,20 @@ def classifier(make_gpt, trainable: str, **changes) -> GPTClassifier:
 
 
 def trained(
-    model: GPTClassifier, task: Classification, training, compute: Runtime
+    model: GPTClassifier, task: Classification, training, runtime: Runtime
 ) -> tuple[list, dict[str, torch.Tensor]]:
-    result = trainer.train(model, task, training(epochs=3), compute, name="t")
+    result = trainer.train(model, task, training(epochs=3), runtime, name="t")
     return result.curve, {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
 @FROZEN
 @pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
 def test_what_is_kept_gives_what_working_it_out_again_gives_to_the_last_bit(make_gpt, training, cpu, trainable, bf16):
-    compute = replace(cpu, bf16=bf16)
+    runtime = replace(cpu, bf16=bf16)
     found = []
     for keep in (True, False):
         model = classifier(make_gpt, trainable)
-        found.append(trained(model, FrozenClassification.of(TASK, model, compute, keep=keep), training, compute))
+        found.append(trained(model, FrozenClassification.of(TASK, model, runtime, keep=keep), training, runtime))
     (curve, weights), (other_curve, other_weights) = found
     assert curve == other_curve
     assert weights.keys() == other_weights.keys() and all(
@@ -71,8 +71,8 @@ def test_each_text_goes_through_the_frozen_part_once(make_gpt, training, cpu, tr
 def test_the_loss_is_that_of_the_whole_model_on_padded_tokens(make_gpt, cpu, trainable):
     model = classifier(make_gpt, trainable)
     task = FrozenClassification.of(TASK, model, cpu, keep=True)
-    assert [len(rows) for rows in task.order(0)] == [len(rows) for rows in TASK.order(0)]
-    pairs = [(task.collate(rows), TASK.collate(rows)) for rows in TASK.order(0)]
+    assert [len(rows) for rows in task.epoch_batches(0)] == [len(rows) for rows in TASK.epoch_batches(0)]
+    pairs = [(task.collate(rows), TASK.collate(rows)) for rows in TASK.epoch_batches(0)]
     pairs += zip(task.validation_batches(), TASK.validation_batches(), strict=True)
     for given, tokens in pairs:
         ours, theirs = task.loss(model, given), TASK.loss(model, tokens)
@@ -84,9 +84,9 @@ def test_the_loss_is_that_of_the_whole_model_on_padded_tokens(make_gpt, cpu, tra
 def test_half_precision_learns_from_what_is_kept(make_gpt, training):
     rows = [([5 + n % 2, *[n % 5] * (n % 4)], n % 2) for n in range(40)]
     model = classifier(make_gpt, "last_block", d_model=32)
-    compute = Runtime(torch.device("cpu"), bf16=True)
-    task = FrozenClassification.of(replace(TASK, train=rows, validation=rows), model, compute, keep=True)
-    result = trainer.train(model, task, training(epochs=10, learning_rate=0.01), compute, name="t")
+    runtime = Runtime(torch.device("cpu"), bf16=True)
+    task = FrozenClassification.of(replace(TASK, train=rows, validation=rows), model, runtime, keep=True)
+    result = trainer.train(model, task, training(epochs=10, learning_rate=0.01), runtime, name="t")
     assert result.best.validation_accuracy == 1
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 

@@ -17,7 +17,7 @@ def next_token(train: int = 103, validation: int = 50, **changes) -> NextToken:
 
 
 def batches(objective, epoch: int) -> list:
-    return [objective.collate(rows) for rows in objective.order(epoch)]
+    return [objective.collate(rows) for rows in objective.epoch_batches(epoch)]
 
 
 def same(first, second) -> bool:
@@ -68,10 +68,10 @@ def test_the_same_seed_gives_the_same_batches():
 EXAMPLES = [Example([1] * n, [2] * (n % 4 + 1) + [9]) for n in range(1, 30)]
 
 
-def instruction(examples=EXAMPLES, prompt_counts: bool = False, **changes) -> Instruction:
+def instruction(examples=EXAMPLES, loss_on_prompt: bool = False, **changes) -> Instruction:
     settings = {"max_length": 64, "batch_size": 4, "seed": 1} | changes
     return Instruction(
-        examples, examples, settings["max_length"], settings["batch_size"], settings["seed"], prompt_counts
+        examples, examples, settings["max_length"], settings["batch_size"], settings["seed"], loss_on_prompt
     )
 
 
@@ -83,21 +83,21 @@ def test_the_answer_and_the_token_that_ends_it_count_and_nothing_else():
 
 def test_the_prompt_counts_when_it_shall():
     for example, (_, targets) in zip(
-        EXAMPLES, instruction(batch_size=1, prompt_counts=True).validation_batches(), strict=True
+        EXAMPLES, instruction(batch_size=1, loss_on_prompt=True).validation_batches(), strict=True
     ):
         assert targets[0].tolist() == (example.prompt + example.answer)[1:]
 
 
-@pytest.mark.parametrize("prompt_counts", [True, False])
-def test_padding_counts_for_nothing(make_gpt, prompt_counts):
+@pytest.mark.parametrize("loss_on_prompt", [True, False])
+def test_padding_counts_for_nothing(make_gpt, loss_on_prompt):
     model = make_gpt(context_length=64)
-    together, alone = (instruction(EXAMPLES[:4], prompt_counts, batch_size=size) for size in (4, 1))
+    together, alone = (instruction(EXAMPLES[:4], loss_on_prompt, batch_size=size) for size in (4, 1))
     [batch] = together.validation_batches()
-    loss, count, right = together.loss(model, batch)
+    loss, count, correct = together.loss(model, batch)
     parts = [alone.loss(model, batch) for batch in alone.validation_batches()]
     torch.testing.assert_close(loss, sum(part[0] for part in parts), rtol=1e-4, atol=1e-4)
     assert int(count) == sum(int(part[1]) for part in parts)
-    assert int(right) == sum(int(part[2]) for part in parts)
+    assert int(correct) == sum(int(part[2]) for part in parts)
 
 
 def test_what_is_too_long_is_cut():
@@ -142,7 +142,9 @@ def test_validation_has_every_row_in_its_order():
 def test_hardly_anything_of_an_instruction_batch_is_padding():
     lengths = np.random.default_rng(0).integers(20, 90, 400)
     task = instruction([Example([1] * int(n), [2] * 5) for n in lengths], batch_size=8, max_length=128)
-    shares = [float((inputs == 0).float().mean()) for inputs in (task.collate(rows)[0] for rows in task.order(0))]
+    shares = [
+        float((inputs == 0).float().mean()) for inputs in (task.collate(rows)[0] for rows in task.epoch_batches(0))
+    ]
     assert sum(shares) / len(shares) < 0.05
 
 
@@ -157,7 +159,7 @@ def test_a_class_is_told_from_the_last_real_token_whatever_pads_the_row(make_gpt
     model.head.weight.normal_()
     objective = classification(batch_size=50)
     [batch] = objective.validation_batches()
-    loss, count, right = objective.loss(model, batch)
+    loss, count, correct = objective.loss(model, batch)
     noisy = batch[0].clone()
     noisy[noisy == 0] = 59
     torch.testing.assert_close(objective.loss(model, (noisy, batch[1]))[0], loss, rtol=1e-5, atol=1e-4)
@@ -166,7 +168,7 @@ def test_a_class_is_told_from_the_last_real_token_whatever_pads_the_row(make_gpt
         loss, -sum(logs[label] for logs, (_, label) in zip(alone, ROWS, strict=True)), rtol=1e-4, atol=1e-3
     )
     assert int(count) == 50
-    assert int(right) == sum(int(logs.argmax()) == label for logs, (_, label) in zip(alone, ROWS, strict=True))
+    assert int(correct) == sum(int(logs.argmax()) == label for logs, (_, label) in zip(alone, ROWS, strict=True))
 
 
 def test_a_message_that_is_too_long_is_read_from_its_start():
@@ -188,10 +190,10 @@ def test_class_weights_multiply_each_texts_loss_and_weigh_every_class_the_same(m
     model.head.weight.normal_()
     objective = classification(batch_size=50, class_weights=(0.25, 3.0))
     [batch] = objective.validation_batches()
-    loss, count, right = objective.loss(model, batch)
+    loss, count, correct = objective.loss(model, batch)
     each = [
         -model(torch.tensor([tokens]), torch.tensor([len(tokens)]))[0].log_softmax(0)[label] for tokens, label in ROWS
     ]
     expected = sum((0.25, 3.0)[label] * one for one, (_, label) in zip(each, ROWS, strict=True))
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-3)
-    assert (int(count), right) == (50, classification(batch_size=50).loss(model, batch)[2])
+    assert (int(count), correct) == (50, classification(batch_size=50).loss(model, batch)[2])

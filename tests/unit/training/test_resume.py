@@ -37,7 +37,7 @@ class Mortal:
 
 def result(trained, model) -> tuple:
     """All that a stage writes of a training, as exactly as it was."""
-    return trained.curve, trained.kept, [weight.detach().numpy().tobytes() for weight in model.parameters()]
+    return trained.curve, trained.selected, [weight.detach().numpy().tobytes() for weight in model.parameters()]
 
 
 def run(task, params, cpu, make_checkpoints, losses: int = -1) -> tuple:
@@ -136,7 +136,7 @@ def test_killed_while_a_checkpoint_is_written_it_goes_on_from_the_one_before(
     with pytest.raises(Killed):
         run(learn, params, cpu, Dies(make_checkpoints().folder, 0))
     assert run(learn, params, cpu, make_checkpoints()) == whole
-    assert "t: goes on from step 2 of 8\n" in capsys.readouterr().out
+    assert "t: resumes from step 2 of 8\n" in capsys.readouterr().out
 
 
 def cut(path) -> None:
@@ -155,7 +155,7 @@ def test_a_damaged_checkpoint_is_left_out_with_a_sentence(
     assert [path.name for path in found] == ["step-00000002", "step-00000003"]
     damage(found[1] / name)
     assert run(learn, params, cpu, make_checkpoints()) == whole
-    assert "goes on from step 2 of 8" in capsys.readouterr().out
+    assert "resumes from step 2 of 8" in capsys.readouterr().out
     assert "step-00000003 is damaged and left out" in caplog.text
 
 
@@ -183,7 +183,7 @@ def test_a_signal_stops_it_at_the_next_step_with_a_checkpoint(task, training, cp
             return self.objective.loss(model, batch)
 
     with pytest.raises(
-        Interrupted, match=rf"t: stopped by {number.name} at step 2 of 12. Run it again, and it goes on"
+        Interrupted, match=rf"t: stopped by {number.name} at step 2 of 12. Run it again, and it resumes"
     ) as stopped:
         trainer.train(
             learn.model(),
@@ -196,7 +196,7 @@ def test_a_signal_stops_it_at_the_next_step_with_a_checkpoint(task, training, cp
     assert stopped.value.exit_code == 128 + number
     assert signal.getsignal(number) is before
     assert run(learn, params, cpu, make_checkpoints()) == whole
-    assert "goes on from step 2 of 12" in capsys.readouterr().out
+    assert "resumes from step 2 of 12" in capsys.readouterr().out
 
 
 def test_a_second_sigterm_does_not_cost_the_checkpoint_and_a_second_ctrl_c_ends_it_at_once():
@@ -218,7 +218,7 @@ def test_a_training_may_move_to_another_machine_and_says_that_it_did(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     run(learn, params, cpu, make_checkpoints())
     assert (
-        "t: goes on from step 3 of 8, as computed elsewhere: the last digits of sums may differ\n"
+        "t: resumes from step 3 of 8, saved on another kind of machine: the last digits of sums may differ\n"
         in capsys.readouterr().out
     )
 
@@ -244,7 +244,7 @@ def test_a_full_disk_is_told_of_and_spoils_nothing(task, training, cpu, make_che
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "write_safetensors", full)
         with pytest.raises(
-            GptmillError, match=r"checkpoint at step 3 .* No space left on device. Make room .* goes on from step 2"
+            GptmillError, match=r"checkpoint at step 3 .* No space left on device. Make room .* resumes from step 2"
         ):
             run(learn, params, cpu, make_checkpoints())
     assert {path: files.digest(path) for path in make_checkpoints().folder.rglob("*") if path.is_file()} == left

@@ -98,7 +98,7 @@ def test_how_often_the_loss_is_measured_and_who_looks_on_do_not_change_what_is_l
         model = learn.model()
         params = training(epochs=5, evaluations=evaluations, keep="last")
         trained = trainer.train(model, learn.objective, params, cpu, name="t", checkpoints=kept, on_evaluation=watchers)
-        assert len(trained.curve) == evaluations and trained.kept is trained.curve[-1]
+        assert len(trained.curve) == evaluations and trained.selected is trained.curve[-1]
         finals.append(b"".join(weight.detach().numpy().tobytes() for weight in model.parameters()))
     assert len(set(finals)) == 1
 
@@ -112,10 +112,14 @@ def test_the_last_weights_or_the_best_are_kept(fresh, cpu, training):
     first = trainer.train(best, task, training(**params, keep="best"), cpu, name="t")
     second = trainer.train(last, task, training(**params, keep="last"), cpu, name="t")
     assert first.curve == second.curve
-    assert first.kept is first.best and second.kept is second.curve[-1] and second.best == first.best != second.kept
+    assert (
+        first.selected is first.best
+        and second.selected is second.curve[-1]
+        and second.best == first.best != second.selected
+    )
     assert first.best.validation_loss == min(evaluation.validation_loss for evaluation in first.curve)
-    assert trainer.evaluate(best, task, cpu).loss == first.kept.validation_loss
-    assert trainer.evaluate(last, task, cpu).loss == second.kept.validation_loss
+    assert trainer.evaluate(best, task, cpu).loss == first.selected.validation_loss
+    assert trainer.evaluate(last, task, cpu).loss == second.selected.validation_loss
 
 
 def test_a_training_stops_early_when_patience_ends(fresh, cpu, training):
@@ -126,7 +130,7 @@ def test_a_training_stops_early_when_patience_ends(fresh, cpu, training):
     for patience in (1, 3):
         stopped = trainer.train(fresh(), task, training(**params, patience=patience), cpu, name="t")
         assert stopped.curve == whole.curve[: best + patience + 1]
-        assert stopped.kept == whole.best
+        assert stopped.selected == whole.best
     assert len(whole.curve) == 20  # 0 is for ever
 
 
@@ -187,7 +191,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_says_what_to_do(fresh, 
         model.head.weight[3] = float("nan")
     with pytest.raises(
         FloatingPointError,
-        match=r"the loss of pretrain is not a number at step 1: lower its learning_rate \(0.01\), or raise its warmup",
+        match=r"the loss of pretrain is NaN or Inf at step 1: lower its learning_rate \(0.01\), or raise its warmup",
     ):
         trainer.train(model, objective(), training(), cpu, name="pretrain")
 
@@ -238,13 +242,13 @@ def test_the_mean_loss_weighs_every_target_alike(fresh, cpu):
     assert len({int(count) for _, count, _ in losses}) > 1  # the last window is shorter
     tally = trainer.evaluate(model, task, cpu)
     assert tally.loss == pytest.approx(sum(float(loss) for loss, _, _ in losses) / 59, rel=1e-6)
-    assert tally.accuracy == pytest.approx(sum(int(right) for _, _, right in losses) / 59)
+    assert tally.accuracy == pytest.approx(sum(int(correct) for _, _, correct in losses) / 59)
 
 
 def test_a_batch_in_which_nothing_counts_teaches_nothing_and_breaks_nothing(fresh, cpu, training):
     # The prompts of the first two fill max_length: no token of their answers is left to predict.
     examples = [Example([1] * 12, [2]), Example([1] * 12, [2]), Example([3], [4, 5]), Example([3], [4, 5])]
-    task = Instruction(examples, examples, max_length=8, batch_size=2, seed=0, prompt_counts=False)
+    task = Instruction(examples, examples, max_length=8, batch_size=2, seed=0, loss_on_prompt=False)
     model = fresh()
     trained = trainer.train(model, task, training(epochs=3), cpu, name="t")
     assert all(bool(weight.isfinite().all()) for weight in model.parameters())
@@ -275,8 +279,8 @@ def test_bf16_weights_learn_as_float32_weights_do(fresh, cpu, training, optimize
     )
     params = training(epochs=1, optimizer=optimizer, learning_rate=0.003)
     curves = []
-    for compute in (cpu, Runtime(torch.device("cpu"), bf16=True)):
-        trained = trainer.train(fresh(n_layers=2, d_model=32), task, params, compute, name="t")
+    for runtime in (cpu, Runtime(torch.device("cpu"), bf16=True)):
+        trained = trainer.train(fresh(n_layers=2, d_model=32), task, params, runtime, name="t")
         curves.append([evaluation.validation_loss for evaluation in trained.curve])
     assert curves[0][0] > 1.1 * curves[0][-1]
     assert curves[1] == pytest.approx(curves[0], rel=0.01)

@@ -99,7 +99,7 @@ class CrossEntropy(torch.autograd.Function):
         N, V = len(hidden), len(head)
         learns = hidden.requires_grad, head.requires_grad
         total = torch.zeros((), device=hidden.device)
-        right = torch.zeros((), dtype=torch.long, device=hidden.device)
+        correct = torch.zeros((), dtype=torch.long, device=hidden.device)
         of_hidden = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device) if learns[0] else None
         of_head = torch.zeros_like(head) if learns[1] and N == 0 else None
         rows = max(1, _LOGITS_AT_ONCE // V)
@@ -114,15 +114,15 @@ class CrossEntropy(torch.autograd.Function):
                 torch.mm(h[part], w.T, out=z)
                 found, hits = _to_gradient(z, targets[part], any(learns))
                 total += found
-                right += hits
+                correct += hits
                 if learns[0]:
                     torch.mm(z, w, out=of_hidden[part])
                 if learns[1]:
                     added = torch.mm(whole.T, h[part])[:V]
                     of_head = added.to(head.dtype) if of_head is None else of_head.add_(added)
         ctx.gradients, ctx.dtype, ctx.tied = (of_hidden, of_head), hidden.dtype, tied
-        ctx.mark_non_differentiable(right)
-        return total, right
+        ctx.mark_non_differentiable(correct)
+        return total, correct
 
     @staticmethod
     @once_differentiable
@@ -144,7 +144,7 @@ def _to_gradient(logits: Tensor, targets: Tensor, wanted: bool) -> tuple[Tensor,
     rows = max(1, min(N, _WIDENED_AT_ONCE // V))
     wide = torch.empty(rows, V, device=logits.device)
     shares = torch.empty_like(wide)
-    total, right = torch.zeros((), device=logits.device), torch.zeros((), dtype=torch.long, device=logits.device)
+    total, correct = torch.zeros((), device=logits.device), torch.zeros((), dtype=torch.long, device=logits.device)
     for start in range(0, N, rows):
         part = logits[start : start + rows]
         target = targets[start : start + rows, None]
@@ -154,7 +154,7 @@ def _to_gradient(logits: Tensor, targets: Tensor, wanted: bool) -> tuple[Tensor,
         total += (top - p.amax(1, keepdim=True).log() - own).sum()
         hit = (own == top).squeeze(1)
         # Finding where the largest one stands takes as long as the softmax: only where the target is among the largest.
-        right += (z[hit].argmax(1) == target[hit, 0]).sum()
+        correct += (z[hit].argmax(1) == target[hit, 0]).sum()
         if wanted:
             part.copy_(p.scatter_add_(1, target, torch.full(target.shape, -1.0, device=p.device)))
-    return total, right
+    return total, correct

@@ -31,7 +31,7 @@ def test_cross_entropy_and_its_gradients_are_torchs_in_one_piece_and_in_many(mon
     monkeypatch.setattr(fused, "_WIDENED_AT_ONCE", at_once[1])
     targets = torch.randint(70, (13,), generator=torch.Generator().manual_seed(2))
     hidden, head, h, w = (make.clone().requires_grad_() for make in (random(13, 8), random(70, 8, seed=1)) * 2)
-    total, right = fused.CrossEntropy.apply(hidden, head, targets, dtype)
+    total, correct = fused.CrossEntropy.apply(hidden, head, targets, dtype)
     (total / 3).backward()
     logits = h @ w.T
     plain = cross_entropy(logits, targets, reduction="sum")
@@ -40,7 +40,7 @@ def test_cross_entropy_and_its_gradients_are_torchs_in_one_piece_and_in_many(mon
     torch.testing.assert_close(hidden.grad, h.grad, rtol=close, atol=close)
     torch.testing.assert_close(head.grad, w.grad, rtol=close, atol=close)
     if dtype == torch.float32:
-        assert int(right) == int((logits.argmax(1) == targets).sum())
+        assert int(correct) == int((logits.argmax(1) == targets).sum())
 
 
 def test_of_equal_logits_the_first_is_the_likeliest():
@@ -50,17 +50,17 @@ def test_of_equal_logits_the_first_is_the_likeliest():
 
 def test_a_target_of_no_probability_has_a_finite_loss_and_gradient():
     hidden, head = torch.tensor([[1000.0]], requires_grad=True), torch.tensor([[1.0], [-1.0]], requires_grad=True)
-    total, right = fused.CrossEntropy.apply(hidden, head, torch.tensor([1]), torch.float32)
+    total, correct = fused.CrossEntropy.apply(hidden, head, torch.tensor([1]), torch.float32)
     total.backward()
-    assert float(total.detach()) == 2000 and int(right) == 0
+    assert float(total.detach()) == 2000 and int(correct) == 0
     assert hidden.grad.tolist() == [[2.0]] and head.grad.tolist() == [[1000.0], [-1000.0]]
 
 
 def test_nothing_to_predict_has_no_loss_and_gradients_of_zero():
     hidden, head = torch.zeros(0, 3, requires_grad=True), torch.ones(5, 3, requires_grad=True)
-    total, right = fused.CrossEntropy.apply(hidden, head, torch.zeros(0, dtype=torch.long), torch.float32)
+    total, correct = fused.CrossEntropy.apply(hidden, head, torch.zeros(0, dtype=torch.long), torch.float32)
     total.backward()
-    assert float(total.detach()) == int(right) == 0
+    assert float(total.detach()) == int(correct) == 0
     assert hidden.grad.shape == (0, 3) and not head.grad.any()
 
 

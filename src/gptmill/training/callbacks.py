@@ -10,7 +10,7 @@ from gptmill.core import files
 from gptmill.training.trainer import Evaluation, TrainResult
 
 
-class Live:
+class LiveCurve:
     """For `loop.train`'s `on_evaluation`: hands evaluations to `log` as (step, figures), several at once when they come fast.
 
     It looks at the whole curve, so that a training that goes on from a checkpoint shows what was before it too. What is left is handed over
@@ -22,7 +22,7 @@ class Live:
         self._curve: Sequence[Evaluation] = ()
         self._logged, self._logged_at = 0, float("-inf")
 
-    def __enter__(self) -> "Live":
+    def __enter__(self) -> "LiveCurve":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -39,7 +39,7 @@ class Live:
         self._logged, self._logged_at = len(self._curve), time.monotonic()
 
 
-def write(path: Path, curve: Sequence[Evaluation], kept: Evaluation | None = None) -> None:
+def write_curve(path: Path, curve: Sequence[Evaluation], kept: Evaluation | None = None) -> None:
     """A csv file with one row an evaluation, `kept` 1 where the weights are from; a header alone when nothing was trained."""
     with files.atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from gptmill.training import curves
+from gptmill.training import callbacks
 from gptmill.training.trainer import Evaluation, TrainResult
 
 CURVE = [
@@ -12,7 +12,7 @@ CURVE = [
 
 
 def test_a_curve_is_a_table_with_a_row_an_evaluation(tmp_path):
-    curves.write(tmp_path / "plots" / "a.csv", CURVE, CURVE[1])
+    callbacks.write_curve(tmp_path / "plots" / "a.csv", CURVE, CURVE[1])
     with (tmp_path / "plots" / "a.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
@@ -35,14 +35,14 @@ def test_a_curve_is_a_table_with_a_row_an_evaluation(tmp_path):
 
 
 def test_no_training_is_a_table_without_rows(tmp_path):
-    curves.write(tmp_path / "a.csv", [])
+    callbacks.write_curve(tmp_path / "a.csv", [])
     assert (tmp_path / "a.csv").read_text().count("\n") == 1
 
 
 def test_each_evaluation_is_logged_once_at_its_step_whole_after_an_error_too():
     calls = []
     trained = TrainResult(by_accuracy=False, keep_last=True)
-    with pytest.raises(ZeroDivisionError), curves.Live(calls.append, seconds=3600) as live:
+    with pytest.raises(ZeroDivisionError), callbacks.LiveCurve(calls.append, seconds=3600) as live:
         for evaluation in CURVE:
             trained.curve.append(evaluation)
             live(trained)
@@ -56,6 +56,6 @@ def test_each_evaluation_is_logged_once_at_its_step_whole_after_an_error_too():
 
 def test_what_was_evaluated_before_a_restart_is_logged_too():
     calls = []
-    with curves.Live(calls.append) as live:
+    with callbacks.LiveCurve(calls.append) as live:
         live(TrainResult(False, True, CURVE))
     assert [[step for step, _ in call] for call in calls] == [[10, 20]]
