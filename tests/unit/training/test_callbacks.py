@@ -2,7 +2,8 @@ import csv
 
 import pytest
 
-from gptmill.training import callbacks
+from gptmill.inference.samples import Samples
+from gptmill.training import callbacks, trainer
 from gptmill.training.trainer import Evaluation, TrainResult
 
 CURVE = [
@@ -59,3 +60,21 @@ def test_what_was_evaluated_before_a_restart_is_logged_too():
     with callbacks.LiveCurve(calls.append) as live:
         live(TrainResult(False, True, CURVE))
     assert [[step for step, _ in call] for call in calls] == [[10, 20]]
+
+
+class Bytes:
+    end_of_text, vocab_size = 0, 256
+
+    def decode(self, ids) -> str:
+        return " ".join(map(str, ids))
+
+
+def test_samples_do_not_change_what_is_learnt(task, tokenizer, cpu, training):
+    learn, finals = task("next_token"), []
+    for asked in (True, False):
+        model = learn.model()
+
+        watchers = [Samples(model, Bytes(), [1, 2, 3], cpu, lambda name, text: None)] if asked else []
+        trainer.train(model, learn.objective, training(), cpu, name="t", on_evaluation=watchers)
+        finals.append([weight.detach().numpy().tobytes() for weight in model.parameters()])
+    assert finals[0] == finals[1]
