@@ -1,4 +1,4 @@
-"""Where data may come from, as written in params.yaml: http, https and s3 addresses, or paths; and how they are shown without secrets."""
+"""Addresses of data in params.yaml: http, https and s3 URLs, or paths; and how to print them without secrets."""
 
 import errno
 import os
@@ -7,36 +7,22 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 REMOTE = ("http", "https", "s3")
-# Of a query only what is known to be harmless is shown: signatures and tokens have many names.
+# Of a query only the values of these keys are shown: signatures and tokens have many names.
 SAFE_QUERY_KEYS = {
-    "id",
-    "raw",
-    "download",
-    "dl",
-    "format",
-    "version",
-    "v",
-    "export",
-    "ref",
-    "rev",
-    "file",
-    "name",
-    "page",
-    "gid",
-    "alt",
-    "output",
-}
+    "id", "raw", "download", "dl", "format", "version", "v", "export", "ref", "rev",
+    "file", "name", "page", "gid", "alt", "output",
+}  # fmt: skip
 REDACTED = "…"
 _ADDRESS = re.compile(r"\b[A-Za-z][\w+.-]*://[^\s'\"<>]+")
 
 
 def scheme(address: str) -> str:
-    """http, https, s3, or whatever else stands before `://`; "" for a path."""
+    """The part before `://` in lower case; "" for a path."""
     return address.partition("://")[0].lower() if "://" in address else ""
 
 
 def local_path(address: str) -> Path | None:
-    """The path on this machine that an address names; None when it names a server."""
+    """The local path that an address names; None when it names a server."""
     kind = scheme(address)
     if kind in REMOTE:
         return None
@@ -44,12 +30,12 @@ def local_path(address: str) -> Path | None:
 
 
 def redact_url(address: str) -> str:
-    """The address without user, password, fragment, and without the values of a query that may be secret. A path stays as it is."""
+    """The address without user, password, fragment and query values that may be secret. Paths stay unchanged."""
     if scheme(address) in ("", "file"):
         return address
     try:
         parts = urlsplit(address)
-    except ValueError:  # no address at all
+    except ValueError:  # not a valid URL
         return f"{scheme(address)}://{REDACTED}"
     pairs = [
         f"{name}={value if name.lower() in SAFE_QUERY_KEYS else REDACTED}"
@@ -60,7 +46,7 @@ def redact_url(address: str) -> str:
 
 
 def redact(text: str) -> str:
-    """A message in which each address is shown without its secrets."""
+    """The text with each address in it redacted."""
     return _ADDRESS.sub(lambda match: redact_url(match[0]), text)
 
 
@@ -71,12 +57,12 @@ def file_name(address: str) -> str:
 
 
 def problem(address: str) -> str | None:
-    """Why this is no address that data can come from; None when it is one."""
+    """Why data can't come from this address; None when it can."""
     if not address.strip() or "\x00" in address:
         return "an address must not be empty"
     kind = scheme(address)
     if kind not in ("", "file", *REMOTE):
-        return f"{redact_url(address)} is of a kind that is not known here: http, https and s3 addresses and paths are"
+        return f"{redact_url(address)} is not supported: use an http, https or s3 address, or a path"
     if kind in REMOTE:
         try:
             host = urlsplit(address).hostname
@@ -89,10 +75,10 @@ def problem(address: str) -> str | None:
 
 
 def _path_problem(path: str) -> str | None:
-    """Why no file system has such a path."""
+    """Why this can't be a path on any file system."""
     try:
         os.lstat(path)
-    except ValueError:  # a zero byte, or half a character
+    except ValueError:  # a NUL byte or a lone surrogate
         return f"{path!r} can't be a path"
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:

@@ -1,4 +1,4 @@
-"""What a person is meant to read: `gptmill` prints the text of these without a traceback, and ends with their exit code."""
+"""Errors that the user can fix: `gptmill` prints their message without a traceback, and exits with their code."""
 
 import errno
 import os
@@ -8,40 +8,40 @@ from typing import Any
 
 
 class GptmillError(Exception):
-    """Something that the user can put right. The message says what is wrong and what to do next."""
+    """An error that the user can fix. The message says what is wrong and what to do next."""
 
     exit_code = 1
 
 
 class Unavailable(GptmillError):
-    """A server or the way to it does not answer: another try, a little later, may be all that it needs."""
+    """A server or the network does not answer: a retry may succeed."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h
 
 
 class Unreadable(GptmillError, ValueError):
-    """A file that is not what it should be. A `ValueError` as well, as what the parsers raise is."""
+    """A file with invalid content. Also a `ValueError`, as parsers raise."""
 
 
 class Interrupted(BaseException):
-    """A person or the system asked a training to stop (Ctrl-C, SIGTERM), and it did so in good order. The message says how to go on."""
+    """A training stopped cleanly on Ctrl-C or SIGTERM. The message says how to resume."""
 
     def __init__(self, message: str, signal: Signals) -> None:
         super().__init__(message)
-        self.exit_code = 128 + signal  # as shells have it: 130, 143
+        self.exit_code = 128 + signal  # as in shells: 130, 143
 
 
 def listing(problems: Sequence[str], most: int = 40) -> str:
-    """A line for each problem, to stand under a message's first line; what is beyond `most` is counted."""
+    """One indented line per problem, to follow a message's first line; those beyond `most` are counted."""
     lines = [f"  {problem}" for problem in problems[:most]]
     return "\n".join(lines + [f"  … and {len(problems) - most} more"] * (len(problems) > most))
 
 
 def short_repr(value: Any, most: int = 200) -> str:
-    """The value as Python writes it, cut at so many characters. Not every value can be written."""
+    """`repr`, cut to `most` characters."""
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # of more digits than Python converts, or nested too deeply
+    except (ValueError, RecursionError):  # more digits than Python converts, or nested too deeply
         return f"(a value of type {type(value).__name__} that is too large to show)"
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -66,7 +66,7 @@ _ADVICE = {
 
 
 def explain(error: BaseException) -> str | None:
-    """The message for an error that a person can put right; None for a fault of the code, which needs its traceback."""
+    """The message for an error that the user can fix; None for a bug, which needs its traceback."""
     match error:
         case GptmillError() | FloatingPointError():
             return str(error)
@@ -75,9 +75,7 @@ def explain(error: BaseException) -> str | None:
         case RecursionError():
             return f"an input is nested too deeply ({_DEBUG})"
         case MemoryError():
-            return (
-                f"not enough memory. Close other programs, or ask for less: smaller batches, fewer workers ({_DEBUG})"
-            )
+            return f"not enough memory. Close other programs, or use smaller batches or fewer workers ({_DEBUG})"
         case UnicodeError():
             return f"an input is not valid UTF-8: {error} ({_DEBUG})"
     return None
@@ -85,11 +83,9 @@ def explain(error: BaseException) -> str | None:
 
 def _explain_system(error: OSError) -> str:
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
-    found = {
-        "path": f" {path}" if path else "",
-        "of": f" of {path}" if path else "",
-        "named": f": {path}" if path else "",
+    places = {
+        key: f"{prefix}{path}" if path else "" for key, prefix in (("path", " "), ("of", " of "), ("named", ": "))
     }
     if error.errno in _ADVICE:
-        return _ADVICE[error.errno].format(**found)
-    return f"{error.strerror or error or type(error).__name__}{found['named']} ({_DEBUG})"
+        return _ADVICE[error.errno].format(**places)
+    return f"{error.strerror or error or type(error).__name__}{places['named']} ({_DEBUG})"

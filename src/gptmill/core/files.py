@@ -1,7 +1,6 @@
-"""The one way to write a file or a folder: beside its place first, then renamed, so that nothing half-written ever looks finished.
+"""Atomic writes: a file or folder is written under a temporary name next to it, then renamed. Nothing half-written looks done.
 
-A folder that may be replaced while it is read is read through `read_snapshot`. And the one way to read JSON: whatever is wrong with a file
-becomes one `Unreadable` that names it.
+`read_snapshot` reads a folder that other processes may replace. The JSON readers raise `Unreadable`, which names the file.
 """
 
 import ctypes
@@ -20,44 +19,45 @@ from typing import Any, TypeVar
 
 from gptmill.core.errors import GptmillError, Unreadable
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 T = TypeVar("T")
 
-_MOST_JSON = 256 << 20  # bytes of a JSON file that are read
-_PATIENCE = 30.0  # seconds in which a reader tries again, while others replace the folder that it reads
+_MAX_JSON_BYTES = 256 << 20
+_PATIENCE = 30.0  # seconds that a reader retries while other processes replace its folder
 _RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # of Linux' renameat2
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write a file or a folder to; it takes `path`'s place when the block ends well, and is removed when not.
+    """A temporary path to write a file or folder to. It replaces `path` when the block succeeds, else it is removed.
 
-    Processes may write the same file at once, and the last one's stays. Threads of one process must take turns at a path.
+    Processes may write the same path at once: the last one wins. Threads of one process must take turns.
     """
-    made = [parent for parent in path.parents if not parent.exists()]
+    new_parents = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path)
+    tmp = _temporary(path)
     try:
-        yield beside
-        if beside.is_dir() and path.exists():  # a folder can't be renamed onto one that is not empty
-            _replace(beside, path)
+        yield tmp
+        if tmp.is_dir() and path.exists():  # a folder can't be renamed onto one that is not empty
+            _replace_folder(tmp, path)
         else:
-            beside.replace(path)
+            tmp.replace(path)
     except BaseException as error:
-        if (
-            isinstance(error, OSError) and error.errno is not None
-        ):  # a write that fails, on a full disk, does not say of what; or names the temporary path
-            error.filename = (
-                str(path) if error.filename is None else str(error.filename).replace(str(beside), str(path))
-            )
-        _remove(beside)
-        for parent in made:  # the innermost first; whatever else was put there meanwhile stays
+        if isinstance(error, OSError) and error.errno is not None:  # a full disk names no file, or the temporary one
+            error.filename = str(path) if error.filename is None else str(error.filename).replace(str(tmp), str(path))
+        _remove(tmp)
+        for parent in new_parents:  # innermost first; a folder that is no longer empty stays
             with suppress(OSError):
                 parent.rmdir()
         raise
 
 
-def _replace(new: Path, path: Path) -> None:
-    """Let a folder take the place of another, whose readers may end before it is removed."""
+def _replace_folder(new: Path, path: Path) -> None:
+    """Put a folder in the place of another, which is removed once its readers have finished."""
     if _exchange(new, path):
         old = new
     else:
@@ -68,61 +68,48 @@ def _replace(new: Path, path: Path) -> None:
         except BaseException:
             old.rename(path)
             raise
-    _wait_for_readers(old)
+    deadline = time.monotonic() + _PATIENCE  # later, a reader has to start again
+    with _opened(old) as descriptor:
+        while descriptor is not None and not _lock(descriptor, exclusive=True) and time.monotonic() < deadline:
+            time.sleep(0.01)
     _remove(old)
 
 
 def _exchange(one: Path, other: Path) -> bool:
     """Swap two paths in one step, so that neither is ever absent; False where the system or the file system can't."""
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
-    return (
-        bool(renameat2) and renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
-    )
-
-
-def _wait_for_readers(folder: Path) -> None:
-    """Until nobody reads a folder through `read_snapshot`, or for so long that a reader has to begin anew."""
-    until = time.monotonic() + _PATIENCE
-    with _opened(folder) as descriptor:
-        while descriptor is not None and not _locked(descriptor, exclusive=True) and time.monotonic() < until:
-            time.sleep(0.01)
+    places = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other))
+    return bool(renameat2) and renameat2(*places, _RENAME_EXCHANGE) == 0
 
 
 def read_snapshot(folder: Path, read: Callable[[Path], T]) -> T:
-    """What `read` makes of one version of a folder, which other processes may replace meanwhile.
+    """The result of `read` on one version of a folder that other processes may replace meanwhile.
 
-    `read` is given another path of the folder, that stays this version's. Where the system has no such paths, or when the folder is changed
-    in place, it is read again. Raises what `read` raises of a folder that stays the same.
+    `read` gets a path that stays with this version. Where the system has none, or when the folder is changed in place,
+    it is called again.     Raises what `read` raises on a folder that does not change.
     """
-    until = time.monotonic() + _PATIENCE
+    deadline, error = time.monotonic() + _PATIENCE, None
     while True:
         with _opened(folder) as descriptor:
-            if descriptor is None and not folder.exists():
-                time.sleep(0.02)  # where folders can't be exchanged, there is none for a moment
-                if not folder.exists():
-                    return read(folder)
-            held = Path(f"/proc/self/fd/{descriptor}")
-            place = held if held.exists() else folder
-            current = descriptor is None or (_locked(descriptor, exclusive=False) and _is_at(descriptor, folder))
-            before, error = _state(place), None
-            try:
-                if current:
+            if place := _snapshot_path(descriptor, folder):
+                before, error = _state(place), None
+                try:
                     result = read(place)
-            except Exception as caught:  # noqa: BLE001 - half of one version and half of another may raise anything
-                error = _renamed(caught, place, folder)
-            if current and _state(place) == before:
-                if error:
-                    raise error
-                return result
-        if time.monotonic() > until:
+                except Exception as caught:  # noqa: BLE001 - half of one version and half of another may raise anything
+                    error = _renamed(caught, place, folder)
+                if _state(place) == before:
+                    if error:
+                        raise error
+                    return result
+        if time.monotonic() > deadline:
             raise error or GptmillError(
-                f"{folder} was replaced again and again while it was read: stop what writes it and try again"
+                f"{folder} was replaced again and again while it was read: stop its writer and try again"
             )
 
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int | None]:
-    """A descriptor of a folder, whose inode no other folder gets meanwhile; None when it is no folder, or can't be opened."""
+    """A descriptor of a folder, which keeps its inode from reuse; None when it can't be opened as a folder."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except OSError:
@@ -134,27 +121,33 @@ def _opened(folder: Path) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _locked(descriptor: int, *, exclusive: bool) -> bool:
-    """Take a lock that readers share and who removes a folder does not; True also where there are no locks."""
-    try:
-        import fcntl
+def _snapshot_path(descriptor: int | None, folder: Path) -> Path | None:
+    """A path of the version that `descriptor` holds, locked against removal; None when it was replaced."""
+    if descriptor is None:
+        if not folder.exists():
+            time.sleep(0.02)  # where folders can't be exchanged, there is none for a moment
+        return folder
+    with suppress(OSError):
+        if _lock(descriptor, exclusive=False) and os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+            held = Path(f"/proc/self/fd/{descriptor}")
+            return held if held.exists() else folder
+    return None
 
-        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return True
+
+def _lock(descriptor: int, *, exclusive: bool) -> bool:
+    """Whether the lock was free: readers share it, who removes the folder does not. True where there are no locks."""
+    if fcntl:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
     return True
 
 
-def _is_at(descriptor: int, folder: Path) -> bool:
-    with suppress(OSError):
-        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
-    return False
-
-
 def _state(folder: Path) -> tuple | None:
-    """What changes when a folder is replaced, or a file in it; None where there is no folder."""
+    """What changes when a folder or a file in it is replaced; None without a folder."""
     with suppress(OSError):
         status = folder.stat()
         with os.scandir(folder) as entries:
@@ -164,15 +157,15 @@ def _state(folder: Path) -> tuple | None:
 
 
 def _renamed(error: Exception, place: Path, folder: Path) -> Exception:
-    """The error, about the folder as it was named."""
+    """The error, with the folder's own path in it."""
     error.args = tuple(arg.replace(str(place), str(folder)) if isinstance(arg, str) else arg for arg in error.args)
     if isinstance(error, OSError) and isinstance(error.filename, str):
         error.filename = error.filename.replace(str(place), str(folder))
     return error
 
 
-def _beside(path: Path) -> Path:
-    """A name beside `path` that is this process's own. What killed processes left under such names is removed."""
+def _temporary(path: Path) -> Path:
+    """A name next to `path` that belongs to this process. Such files of killed processes are removed."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         owner = left.name.removeprefix(f".{path.name}.").removesuffix(".part")
         if owner.isdecimal() and (int(owner) == os.getpid() or not _is_running(int(owner))):
@@ -185,14 +178,14 @@ def _is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # another user's process
         return True
     return True
 
 
 def write_text(path: Path, text: str) -> None:
-    with atomic(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+    with atomic(path) as tmp:
+        tmp.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -200,25 +193,24 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    with atomic(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic(path) as tmp, tmp.open("w", encoding="utf-8", newline="\n") as file:
         for record in records:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def list_files(place: Path) -> list[Path]:
-    """The files in a folder, at any depth, in order of their names; of a file, itself."""
-    return sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+def list_files(path: Path) -> list[Path]:
+    """All files below a folder, sorted; of a file, itself."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """The text of a file. Raises `OSError` when it can't be opened, `Unreadable` when it is no file or no text."""
+    """Raises `OSError` when it can't be opened, `Unreadable` when it is not a regular file or not text."""
     refuse_special(path)
     try:
         return path.read_text(encoding=encoding)
     except UnicodeDecodeError as error:
-        raise Unreadable(
-            f"{path} can't be read: it is not UTF-8, byte {error.start} is 0x{error.object[error.start]:02x}"
-        ) from None
+        byte = f"byte {error.start} is 0x{error.object[error.start]:02x}"
+        raise Unreadable(f"{path} can't be read: it is not UTF-8, {byte}") from None
 
 
 def refuse_special(path: Path) -> None:
@@ -229,21 +221,21 @@ def refuse_special(path: Path) -> None:
 
 
 def parse_json(text: str | bytes, what: object) -> Any:
-    """Raises `Unreadable`, in which the text is called `what`."""
+    """Raises `Unreadable`, which calls the text `what`."""
     try:
         return json.loads(text)
     except RecursionError:
         raise Unreadable(f"{what} is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise Unreadable(f"{what} is not JSON: {error}") from None
-    except ValueError as error:  # Python converts no number of more than 4,300 digits; bytes may be no UTF-8
+    except ValueError as error:  # Python converts numbers of up to 4,300 digits; bytes may not be UTF-8
         raise Unreadable(f"{what} can't be read: {error}") from None
 
 
 def read_json(path: Path) -> Any:
-    """Raises `OSError` when it can't be opened, `Unreadable` when it is not JSON, nested too deeply, too long, or not a regular file."""
-    if (size := path.stat().st_size) > _MOST_JSON:
-        raise Unreadable(f"{path} has {size:,} bytes, more than the {_MOST_JSON:,} of any JSON file that gptmill reads")
+    """Raises `OSError` when it can't be opened, `Unreadable` when it is too long, too deep, or not regular or JSON."""
+    if (size := path.stat().st_size) > _MAX_JSON_BYTES:
+        raise Unreadable(f"{path} has {size:,} bytes; gptmill reads JSON files of at most {_MAX_JSON_BYTES:,}")
     return parse_json(read_text(path), path)
 
 
@@ -257,13 +249,13 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
-    """Hex digest of a file's bytes. md5 is what DVC names a file by; nothing here relies on it for security."""
+    """Hex digest of a file's bytes. DVC names files by their md5; nothing here relies on that for security."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
 def remove_folder(folder: Path, above: int) -> None:
-    """Remove a folder with all that is in it, and up to so many of the folders above it while nothing else is in them."""
+    """Remove a folder and all in it, then up to `above` folders above it while they are empty."""
     shutil.rmtree(folder, ignore_errors=True)
     for parent in list(folder.parents)[:above]:
         with suppress(OSError):

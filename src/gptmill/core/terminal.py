@@ -1,7 +1,7 @@
-"""What reaches the terminal: text without control characters, and errors as one message without a traceback.
+"""Terminal output: text with control characters escaped, errors as one message without a traceback.
 
-Labels, names, answers and error messages may come from files that anybody wrote, and a terminal obeys what is in them: it would change its
-title, hide a line, or type an answer. So everything is printed by `say` or `console`; ruff refuses other ways (pyproject.toml).
+Labels, names, answers and messages may come from untrusted files, and terminals obey the escape sequences in them. So
+everything is printed by `say` or `console`; ruff refuses other ways (pyproject.toml).
 """
 
 import logging
@@ -20,14 +20,14 @@ from gptmill.core import errors, paths
 if TYPE_CHECKING:
     from rich.console import Console
 
-# C0 but tab, line feed and the carriage return before it, DEL, C1; line separators, bidirectional controls, halves of surrogate pairs.
+# C0 except tab, line feed and CRLF; DEL, C1; line separators, bidirectional controls, lone surrogates.
 _CONTROL = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
 )
 
 
 def escape_controls(text: str) -> str:
-    """The text with each control character as the escape sequence that Python and JSON have for it: `\\u001b`."""
+    """The text with control characters escaped as in Python and JSON: `\\u001b`."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -37,7 +37,7 @@ def say(text: object = "", *, err: bool = False, nl: bool = True, **style: Any) 
 
 
 def console(**options: Any) -> "Console":
-    """rich's console, which itself lets most control characters through. Brackets are no markup: texts from files have them too."""
+    """A rich console with control characters escaped, and without markup: texts from files have brackets too."""
     from rich.console import Console
     from rich.segment import Segment
 
@@ -50,14 +50,14 @@ def console(**options: Any) -> "Console":
 
 
 class _Formatter(logging.Formatter):
-    """Of warnings, which quote file names and what servers said."""
+    """For warnings, which quote file names and servers' replies."""
 
     def format(self, record: logging.LogRecord) -> str:
         return escape_controls(super().format(record))
 
 
-class _Visible:
-    """A text stream that takes no control characters."""
+class _EscapingStream:
+    """A text stream that escapes control characters."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -70,25 +70,25 @@ class _Visible:
 
 
 def escape_prints() -> AbstractContextManager[Any]:
-    """While this is entered, `print` is as `say`: for stages, which would all run again if they imported this."""
-    return redirect_stdout(_Visible(sys.stdout))
+    """`print` escapes as `say` does in this context. For stages: an import would make all depend on this file."""
+    return redirect_stdout(_EscapingStream(sys.stdout))
 
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """For the outermost call of a program, or as a decorator of it: an error that a person can put right becomes one message on standard
-    error and an exit code. `GPTMILL_DEBUG=1` shows where it came from."""
+    """Context manager or decorator of an entry point: an error that the user can fix becomes one message on standard
+    error and an exit code. `GPTMILL_DEBUG=1` shows its traceback."""
     if logging.lastResort:
         logging.lastResort.setFormatter(_Formatter())
     try:
         try:
             yield
         finally:
-            sys.stdout.flush()  # here, where a full disk can still be reported
+            sys.stdout.flush()  # while a full disk can still be reported
     except errors.Interrupted as stopped:
         say(stopped, err=True)
         sys.exit(stopped.exit_code)
-    except BrokenPipeError:  # whoever read it has enough, as `head`
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         _drop_unwritten()
         sys.exit(1)
     except Exception as error:
@@ -104,7 +104,7 @@ def exit_on_error() -> Iterator[None]:
 
 
 def _drop_unwritten() -> None:
-    """What standard output could not take is not tried again at the interpreter's end, with a second message."""
+    """Discard output that can't be written, so that the interpreter does not retry at exit and print a second error."""
     try:
         sys.stdout.flush()
     except OSError:

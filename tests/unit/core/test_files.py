@@ -10,8 +10,8 @@ from gptmill.core import files
 
 def test_a_file_appears_when_its_block_ends_and_not_before(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with files.atomic(path) as beside:
-        beside.write_text("whole")
+    with files.atomic(path) as tmp:
+        tmp.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]
@@ -21,20 +21,20 @@ def test_a_file_appears_when_its_block_ends_and_not_before(tmp_path):
 def test_a_block_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, kind):
     path = tmp_path / "a"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="disk"), files.atomic(path) as beside:
+    with pytest.raises(RuntimeError, match="disk"), files.atomic(path) as tmp:
         if kind == "folder":
-            beside.mkdir()
-            (beside / "part").write_text("half")
+            tmp.mkdir()
+            (tmp / "part").write_text("half")
         else:
-            beside.write_text("half")
+            tmp.write_text("half")
         raise RuntimeError("disk is full")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_block_that_is_interrupted_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), files.atomic(tmp_path / "a") as beside:
-        beside.write_text("half")
+    with pytest.raises(KeyboardInterrupt), files.atomic(tmp_path / "a") as tmp:
+        tmp.write_text("half")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -50,12 +50,12 @@ def test_what_is_new_replaces_whatever_was_there(tmp_path, old, new):
         (path / "old").write_text("old")
     elif old == "file":
         path.write_text("old")
-    with files.atomic(path) as beside:
+    with files.atomic(path) as tmp:
         if new == "folder":
-            beside.mkdir()
-            (beside / "new").write_text("new")
+            tmp.mkdir()
+            (tmp / "new").write_text("new")
         else:
-            beside.write_text("new")
+            tmp.write_text("new")
     assert [p.name for p in path.iterdir()] == ["new"] if new == "folder" else path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
 
