@@ -1,6 +1,4 @@
-"""What the flow asks of Prefect's server: whether it answers, before anything starts, and whether the run was cancelled. Without one, the
-flow starts a server that lives as long as the run.
-"""
+"""Prefect's server: the one that `PREFECT_API_URL` names, or a temporary one; and cancellation of runs on it."""
 
 import contextvars
 import os
@@ -17,9 +15,9 @@ from gptmill.commands import servers
 from gptmill.core import addresses
 from gptmill.core.errors import GptmillError
 
-PATIENCE = 10.0  # seconds for a server to answer
-WITH_A_KEY = (401, 403)
-EVERY = 1.5  # seconds between two looks at the run's state
+TIMEOUT = 10.0  # seconds
+KEY_REQUIRED = (401, 403)
+POLL = 1.5  # seconds between two requests of the run's state
 LOGS = Path(".gptmill")
 
 
@@ -30,8 +28,8 @@ def require_server() -> None:
     if not (url := PREFECT_API_URL.value()):
         return
     try:
-        with httpx.stream("GET", f"{url.rstrip('/')}/health", timeout=PATIENCE) as answer:
-            if answer.status_code not in WITH_A_KEY:  # somebody is there, and Prefect's client has the key
+        with httpx.stream("GET", f"{url.rstrip('/')}/health", timeout=TIMEOUT) as answer:
+            if answer.status_code not in KEY_REQUIRED:  # it answers, and Prefect's client has the key
                 answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         where, why = addresses.redact_url(url), addresses.redact(str(error).partition("\n")[0])
@@ -43,21 +41,21 @@ def require_server() -> None:
 
 @contextmanager
 def server() -> Iterator[None]:
-    """The server that `PREFECT_API_URL` names; without one, a temporary server of our own.
+    """The server that `PREFECT_API_URL` names, or else a temporary server for this run.
 
-    Prefect's own temporary server is in the terminal's group of processes, so that Ctrl-C ends it before it has heard of the run's end, and
-    it has to start within 20 seconds. Raises `GptmillError` when the server does not answer.
+    Not Prefect's own temporary server: Ctrl-C ends that one before it has stored the end of the run, for it shares the
+    terminal's process group, and it has to start within 20 seconds. Raises `GptmillError` when the server does not answer.
     """
     require_server()
     if PREFECT_API_URL.value():
         yield
         return
-    mine = servers.prefect(servers.free_port(), temporary=True)
+    temporary = servers.prefect(servers.free_port(), temporary=True)
     LOGS.mkdir(exist_ok=True)
     log = LOGS / f"prefect-server-{os.getpid()}.log"
-    settings = {PREFECT_API_URL: mine.settings["PREFECT_API_URL"], PREFECT_UI_URL: ""}  # there is no page to be told of
+    settings = {PREFECT_API_URL: temporary.settings["PREFECT_API_URL"], PREFECT_UI_URL: ""}  # it has no pages
     try:
-        with servers.running(mine, log=log), temporary_settings(settings):
+        with servers.running(temporary, log=log), temporary_settings(settings):
             yield
     except GptmillError as error:
         raise GptmillError(f"{error}: {log}") from None
@@ -65,34 +63,34 @@ def server() -> Iterator[None]:
 
 
 @contextmanager
-def watched(flow_runs: set[str], cancel: Callable[[], None]) -> Iterator[None]:
+def on_cancel(flow_runs: set[str], cancel: Callable[[], None]) -> Iterator[None]:
     """Call `cancel` once when one of these runs is cancelled on the server.
 
-    Prefect itself ends only a run that was started by a worker or by `serve`, and only that run's own process. A server that Prefect starts
-    for one run, of a flow that Python code calls, is not asked: nobody can cancel there.
+    Prefect itself ends only runs that a worker or `serve` started, and only their own process. The temporary server that
+    Prefect starts for a flow called from Python is not polled: nobody can cancel there.
     """
     if not PREFECT_API_URL.value():
         yield
         return
     done = threading.Event()
 
-    def look() -> None:
+    def poll() -> None:
         with get_client(sync_client=True) as client:
-            these = FlowRunFilter(id=FlowRunFilterId(any_=sorted(flow_runs)))
-            while not done.wait(EVERY):
+            runs = FlowRunFilter(id=FlowRunFilterId(any_=sorted(flow_runs)))
+            while not done.wait(POLL):
                 try:
-                    found = client.read_flow_runs(flow_run_filter=these)
-                except Exception:  # noqa: BLE001 - a server that is away for a moment cancels nothing
+                    states = [run.state for run in client.read_flow_runs(flow_run_filter=runs) if run.state]
+                except Exception:  # noqa: BLE001 - a server that does not answer cancels nothing
                     continue
-                if any(run.state and (run.state.is_cancelling() or run.state.is_cancelled()) for run in found):
+                if any(state.is_cancelling() or state.is_cancelled() for state in states):
                     cancel()
                     return
 
-    # Which server it is stands in Prefect's context, which a new thread has none of.
-    thread = threading.Thread(target=contextvars.copy_context().run, args=[look], daemon=True)
+    # The server's address is in Prefect's context, which a new thread does not inherit.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=[poll], daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
-        thread.join(timeout=PATIENCE)
+        thread.join(timeout=TIMEOUT)

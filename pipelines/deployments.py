@@ -1,4 +1,4 @@
-"""Runs by themselves. prefect.yaml says when and with which parameters; here are the flow that runs then, and what serves it.
+"""Scheduled runs: the flow that the deployments of prefect.yaml start, and a process that serves them.
 
 python -m pipelines.deployments          # until Ctrl-C; PREFECT_API_URL names the server (`make ui` starts one)
 """
@@ -24,40 +24,39 @@ from gptmill.core.terminal import exit_on_error
 from pipelines import api
 from pipelines.flow import pipeline
 
-PLAN = Path("prefect.yaml")
-RUN = "PREFECT__FLOW_RUN_ID"  # a variable that Prefect sets for the process of a run
-AT_ONCE = 1  # runs: they work in one folder, whichever deployment they belong to
+DEPLOYMENTS = Path("prefect.yaml")
+RUN_ID = "PREFECT__FLOW_RUN_ID"  # an environment variable that Prefect sets for a run's own process
+CONCURRENCY = 1  # runs of all deployments: they share a folder
 
 
 @task(
     name="refresh",
     task_run_name="refresh",
-    description="asks the sources whether they have changed; pins what is new in params.yaml",
+    description="checks the sources for changes and pins new hashes in params.yaml",
 )
 def refresh_sources() -> None:
-    """`gptmill data refresh`, as a process: what it says is the task's log. Raises `GptmillError` with its reason when it fails."""
+    """`gptmill data refresh` as a subprocess whose output is logged. Raises `GptmillError` with its reason when it fails."""
     done = subprocess.run(
         [sys.executable, "-m", "gptmill", "data", "refresh"], capture_output=True, text=True, check=False
     )
-    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    for line in said:
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    for line in lines:
         get_run_logger().info(line)
     if done.returncode:
-        raise GptmillError(
-            said[-1].removeprefix("error: ") if said else f"gptmill data refresh ended with {done.returncode}"
-        )
+        reason = lines[-1].removeprefix("error: ") if lines else f"gptmill data refresh ended with {done.returncode}"
+        raise GptmillError(reason)
 
 
 @flow(name="gptmill-scheduled", validate_parameters=True)
 def scheduled(refresh: bool = False, force: bool = False, promote: bool = False) -> State:
-    """The pipeline in this folder, after a look at its sources. It ends as the pipeline does: what ran, or that nothing had to.
+    """The pipeline in this folder, after a check of its sources. Its state is the pipeline's.
 
     Args:
-        refresh: Ask the sources whether they have changed, first.
-        force: Run every stage, changed or not.
-        promote: At the end, let the new models take the champions' place where they are better.
+        refresh: First check the sources for changes.
+        force: Run every stage, also unchanged ones.
+        promote: At the end, promote new models that are better than the champions.
     """
-    if RUN in os.environ:  # a process of its own, which a worker or `serve` started: it does not outlive that one
+    if RUN_ID in os.environ:  # started by a worker or `serve`: ends with it
         stage_process.end_with(psutil.Process().parents()[:1])
     if refresh:
         refresh_sources()
@@ -65,32 +64,32 @@ def scheduled(refresh: bool = False, force: bool = False, promote: bool = False)
     return State(type=state.type, name=state.name, message=state.message)
 
 
-def planned(plan: Path = PLAN) -> Iterator[RunnerDeployment]:
-    """The deployments of prefect.yaml, to be served from here. Raises `GptmillError` when it is not as it should be."""
-    plans = safe_yaml.read(plan)
+def load(path: Path = DEPLOYMENTS) -> Iterator[RunnerDeployment]:
+    """The deployments of prefect.yaml, served from this folder. Raises `GptmillError` when the file is invalid."""
+    values = safe_yaml.read(path)
     try:
-        for one in plans["deployments"]:
+        for deployment in values["deployments"]:
             yield scheduled.to_deployment(
-                name=one["name"],
-                description=one["description"],
-                parameters=one["parameters"],
-                schedules=[construct_schedule(**schedule) for schedule in one["schedules"]],
-                concurrency_limit=ConcurrencyLimitConfig(**one["concurrency_limit"]),
+                name=deployment["name"],
+                description=deployment["description"],
+                parameters=deployment["parameters"],
+                schedules=[construct_schedule(**schedule) for schedule in deployment["schedules"]],
+                concurrency_limit=ConcurrencyLimitConfig(**deployment["concurrency_limit"]),
                 paused=False,
             )
     except (KeyError, TypeError, ValueError) as error:
-        raise GptmillError(f"{plan} is not a list of deployments as gptmill has them: {error!r}") from None
+        raise GptmillError(f"{path} has no valid list of deployments: {error!r}") from None
 
 
 def main() -> None:
-    """Serve the deployments until Ctrl-C. Their schedules pause with it, so that no runs pile up meanwhile."""
+    """Serve the deployments until Ctrl-C, which pauses their schedules: no late runs pile up."""
     with exit_on_error():
-        if not PREFECT_API_URL.value():  # a server that lives as long as a flow keeps no schedule
+        if not PREFECT_API_URL.value():  # a temporary server keeps no schedule
             raise GptmillError(
-                "schedules need a Prefect server that stays: start one (`make ui`), and set PREFECT_API_URL as it says"
+                "schedules need a permanent Prefect server: start one (`make ui`), and set PREFECT_API_URL as it prints"
             )
         api.require_server()
-        serve(*planned(), limit=AT_ONCE)
+        serve(*load(), limit=CONCURRENCY)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The Prefect flow: one task run for each stage of dvc.yaml, branches side by side, cached stages shown as cached.
+"""The Prefect flow: one task run for each stage of dvc.yaml, independent stages in parallel, cached stages shown as cached.
 
-python -m pipelines.flow                                     # starts a server of its own, unless PREFECT_API_URL names one
-python -m pipelines.flow report --force                      # some stages and what they depend on; cached or not
-python -m pipelines.flow --profile mini --set base.epochs=2  # in a copy of its own, saved as a DVC experiment
+python -m pipelines.flow                                     # starts a temporary server, unless PREFECT_API_URL names one
+python -m pipelines.flow report --force                      # some stages and their dependencies, also cached ones
+python -m pipelines.flow --profile mini --set base.epochs=2  # in a copy, saved as a DVC experiment
 """
 
 import atexit
@@ -10,8 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -30,103 +29,89 @@ from gptmill.commands.watchdog import ended_by_signals
 from gptmill.config.schema import Params
 from gptmill.core import paths
 from gptmill.core.errors import Unavailable
-from gptmill.core.terminal import escape_controls, exit_on_error, say
+from gptmill.core.terminal import exit_on_error, say
 from gptmill.ingest import refresh
-from pipelines import api, graph, summary, workspace
+from pipelines import api, graph, summary
+from pipelines import workspace as workspaces
+from pipelines.overrides import params_text
 from pipelines.processes import Processes, ProcessResult, Stopped
 from pipelines.workspace import Workspace
 
-SIDE_BY_SIDE = 4  # stages at once; each may use all cores, so more would only make them wait for one another
-PAUSES = [10, 60, 240]  # seconds before a stage that asks the network is tried again
-# What DVC says of a stage that it did not have to run.
+MAX_PARALLEL_STAGES = 4  # each may use all cores
+RETRY_DELAYS = [10, 60, 240]  # seconds, for stages that use the network
+# DVC's output for a stage that it did not run,
 UNCHANGED, FROM_CACHE = "didn't change, skipping", "is cached - skipping run"
-BUSY = "is busy, it is being blocked by"  # and of files that a `dvc` which somebody started by hand is at work on
-BUSY_PAUSE = 2.0  # seconds before it is asked again
-AGAIN = f"exited with {Unavailable.exit_code}"
-UNAVAILABLE = "Unavailable"  # the name of the state of a stage that another try may help
-BY_HAND = "Ctrl-C was pressed"
-REFUSED = 3  # the exit code of `gptmill promote` when a model is not better
-MLFLOW_PATIENCE = 60  # seconds for MLflow to be told that the run is over
-# When somebody waits for a cancelled run to end: enough to note that it is over, which the next run or `gptmill sync` tells.
-MLFLOW_HASTE = 2
+BUSY = "is busy, it is being blocked by"  # and for files that another `dvc` process has locked
+BUSY_DELAY = 2.0  # seconds
+NO_CHANGE = "inputs have not changed"
+TRANSIENT = f"exited with {Unavailable.exit_code}"  # DVC's output for a stage that may succeed on a retry,
+UNAVAILABLE = "Unavailable"  # and the name of its state
+INTERRUPTED = "Ctrl-C was pressed"
+REFUSED = 3  # exit code of `gptmill promote` when a model is not better
+MLFLOW_TIMEOUT = 60  # seconds for MLflow to store the end of the run
+MLFLOW_CANCEL_TIMEOUT = (
+    2  # for a cancelled run: enough to write to the outbox, which the next run or `gptmill sync` uploads
+)
 
 
 class PipelineRun:
-    """One run: where it works, what it has started, and which stages have run in it."""
+    """One flow run: its workspace, its subprocesses, and the stages that have run."""
 
-    def __init__(self, place: Workspace, processes: Processes, force: bool) -> None:
-        self.place, self.processes, self.force = place, processes, force
-        self.environment = place.environment(str(flow_run.id))
-        self.ran: set[str] = set()  # or were taken from DVC's cache: their outputs are others than before
-        self._turns = threading.Semaphore(SIDE_BY_SIDE)
+    def __init__(self, workspace: Workspace, processes: Processes, force: bool) -> None:
+        self.workspace, self.processes, self.force = workspace, processes, force
+        self.environment = workspace.environment(str(flow_run.id))
+        self.ran: set[str] = set()  # or came from DVC's run cache: stages with new outputs
+        self._slots = threading.Semaphore(MAX_PARALLEL_STAGES)
 
     def task(self, stage: graph.Stage, values: Params) -> Task:
-        """The Prefect task of one stage. Its state says whether it ran, was cached, was stopped, or failed and why."""
-        pauses = PAUSES if stage.asks_the_network(values) else []
-        options = {
-            "name": stage.name,
-            "task_run_name": stage.name,
-            "description": stage.description,
-            "cache_policy": NO_CACHE,
-        }
-        return task(lambda: self._tried(stage, pauses), **options)
+        """The Prefect task of one stage. Its state is completed, cached, cancelled, or failed with the reason."""
+        delays = RETRY_DELAYS if stage.uses_network(values) else []
+        names = {"name": stage.name, "task_run_name": stage.name, "description": stage.description}
+        return task(lambda: self._run_with_retries(stage, delays), **names, cache_policy=NO_CACHE)
 
-    def _tried(self, stage: graph.Stage, pauses: Sequence[float]) -> State:
-        """The state in which the stage ended: the last one, if what it asked did not answer, and it was run again after each pause.
-
-        Prefect's own retries sleep through a cancel.
-        """
-        for pause in pauses:
-            state = self._stage(stage)
+    def _run_with_retries(self, stage: graph.Stage, delays: Sequence[float]) -> State:
+        """The final state, after a retry for each delay while a server is unavailable. Prefect's own retries sleep through a cancel."""
+        for delay in delays:
+            state = self._run_stage(stage)
             if state.name != UNAVAILABLE:
                 return state
-            get_run_logger().warning("%s; tried again in %g s", state.message, pause)
-            self.processes.pause(pause)
-        return self._stage(stage)
+            get_run_logger().warning("%s; retry in %g s", state.message, delay)
+            self.processes.sleep(delay)
+        return self._run_stage(stage)
 
-    def _stage(self, stage: graph.Stage) -> State:
-        # DVC has been asked before the first task, once for all stages. Its answer holds unless something above the stage has run since.
+    def _run_stage(self, stage: graph.Stage) -> State:
+        # `dvc status` ran once, before the first task. It is still right unless an upstream stage has run since.
         if stage.up_to_date and not self.force and self.ran.isdisjoint(stage.upstream):
-            return Completed(name="Cached", message="nothing that it reads has changed")
+            return Completed(name="Cached", message=NO_CHANGE)
         command = ["dvc", "--wait-for-lock", "repro", "--single-item", *(["--force"] if self.force else []), stage.name]
-        with self._turns:
-            ended, said = self._run(command, stage.minutes)
-            while ended.code and any(BUSY in line for line in said) and not self.processes.stopped:
-                self.processes.pause(BUSY_PAUSE)
-                ended, said = self._run(command, stage.minutes)
-        if not ended.code and any(UNCHANGED in line for line in said):
-            return Completed(name="Cached", message="nothing that it reads has changed")
+        with self._slots:
+            result = self._run(command, stage.minutes)
+            while result.code and _printed(result, BUSY) and not self.processes.stopped:
+                self.processes.sleep(BUSY_DELAY)
+                result = self._run(command, stage.minutes)
+        if not result.code and _printed(result, UNCHANGED):
+            return Completed(name="Cached", message=NO_CHANGE)
         self.ran.add(stage.name)
-        if not ended.code and any(FROM_CACHE in line for line in said):
+        if not result.code and _printed(result, FROM_CACHE):
             return Completed(
-                name="Cached", message="an earlier run read the same: its outputs were taken from DVC's cache"
+                name="Cached", message="the outputs of an earlier run with the same inputs, from DVC's cache"
             )
-        return _state(command, ended, said, self.processes.stopped, stage.minutes)
+        return _state(command, result, self.processes.stopped, stage.minutes)
 
     def promote(self) -> State:
-        """`gptmill promote`, as a process. That no model is better is no failure."""
+        """`gptmill promote` as a subprocess. It does not fail when no model is better."""
         command = ["gptmill", "promote"]
-        ended, said = self._run(command)
-        if ended.code == REFUSED:
-            return Completed(
-                name="Refused", message="not every new model is surely better than its champion, which stays"
-            )
-        return _state(command, ended, said, self.processes.stopped)
+        result = self._run(command)
+        if result.code == REFUSED:
+            return Completed(name="Refused", message="not every new model is better than its champion, which stays")
+        return _state(command, result, self.processes.stopped)
 
-    def _run(self, command: list[str], minutes: float | None = None) -> tuple[ProcessResult, deque[str]]:
-        """Run `python -m` with that command where the run works; what it prints is the task's log. How it ended, and the last lines."""
-        logger = get_run_logger()
-        said: deque[str] = deque(maxlen=200)
-
-        def say(line: str) -> None:
-            line = escape_controls(line)  # DVC quotes file names
-            said.append(line)
-            logger.info(line)
-
-        seconds = minutes * 60 if minutes else None
+    def _run(self, command: list[str], minutes: float | None = None) -> ProcessResult:
+        """Run `python -m COMMAND` in the workspace, with its output in the task's log."""
+        seconds, log = minutes * 60 if minutes else None, get_run_logger().info
         return self.processes.run(
-            [sys.executable, "-m", *command], self.place.folder, self.environment, say, seconds
-        ), said
+            [sys.executable, "-m", *command], self.workspace.folder, self.environment, log, seconds
+        )
 
 
 @flow(name="gptmill", task_runner=ThreadPoolTaskRunner(), validate_parameters=True)
@@ -137,168 +122,159 @@ def pipeline(
     force: bool = False,
     promote: bool = False,
 ) -> State:
-    """The stages of dvc.yaml, each as soon as what it reads is there. A stage that fails stops only what depends on it.
+    """The stages of dvc.yaml, each as soon as its inputs exist. A failed stage stops only the stages that depend on it.
 
     Args:
-        targets: Names of stages: they run, and what they depend on. None: all stages.
-        profile: The name of a file in profiles/, without .yaml, to take the parameters from.
-        overrides: Parameters to change, as in classifier.epochs=3. A run with overrides or a profile works in a copy of its own.
-        force: Run every stage, changed or not.
-        promote: At the end, let the new models take the champions' place where they are better.
+        targets: Names of stages to run, with their dependencies. None: all stages.
+        profile: A file of profiles/, without .yaml, in place of params.yaml.
+        overrides: Parameters to change, as in classifier.epochs=3. A run with overrides or a profile works in a copy.
+        force: Run every stage, also unchanged ones.
+        promote: At the end, promote new models that are better than the champions.
     """
     root = Path.cwd()
-    text = checked(root, targets, profile, overrides)  # what is wrong stops the flow before any stage
-    say = get_run_logger().info
+    params = check_arguments(root, targets, profile, overrides)  # errors stop the flow before any stage
+    log = get_run_logger().info
     runs = {flow_run.id, flow_run.root_flow_run_id or flow_run.id}
-    with Processes() as processes, api.watched(runs, lambda: processes.stop("the run was cancelled")):
+    with Processes() as processes, api.on_cancel(runs, lambda: processes.stop("the run was cancelled")):
         if profile is None and not overrides:
-            where = workspace.workspace(root, processes, say)
+            enter = workspaces.in_place(root, processes, log)
         else:
-            where = workspace.copy(
-                root, refresh.with_pinned_hashes(text), "-".join([profile or "", *(overrides or [])]), processes, say
-            )
+            label = "-".join([profile or "", *(overrides or [])])
+            enter = workspaces.copy(root, refresh.with_pinned_hashes(params), label, processes, log)
         try:
-            with where as place:
-                if not place.experiment:
+            with enter as workspace:
+                if not workspace.experiment:
                     for line in refresh.refresh_local(config.load()):
-                        say(line)
-                work = PipelineRun(place, processes, force)
-                stages = graph.needed(_read(place, processes, say, check=not force), targets or [])
-                states = _run(work, stages)
-                return _conclude(work, states, promote)
+                        log(line)
+                run = PipelineRun(workspace, processes, force)
+                stages = graph.select(_read_graph(run), targets or [])
+                return _finish(run, _run_tasks(run, stages), promote)
         except Stopped:
             return Cancelled(message=processes.stopped)
         except KeyboardInterrupt:
-            return Cancelled(message=BY_HAND)
+            return Cancelled(message=INTERRUPTED)
 
 
-def _read(place: Workspace, processes: Processes, say: Callable[[str], None], *, check: bool) -> list[graph.Stage]:
-    """The stages, as soon as DVC can tell. Raises `Stopped` when the run is stopped while it waits."""
-    waits = False
+def check_arguments(root: Path, targets: list[str] | None, profile: str | None, overrides: list[str] | None) -> str:
+    """The text of params.yaml for these arguments of the flow. Raises `GptmillError` that names an invalid one."""
+    params = params_text(root, profile, overrides or [])
+    refresh.check_local(config.parse(params))
+    if targets:
+        graph.select(graph.read(str(root)), targets)
+    return params
+
+
+def _read_graph(run: PipelineRun) -> list[graph.Stage]:
+    """The stages, as soon as DVC's lock is free. Raises `Stopped` when the run is stopped while it waits."""
+    waiting = False
     while True:
         try:
-            return graph.read(str(place.folder), check=check)
+            return graph.read(str(run.workspace.folder), check=not run.force)
         except graph.Busy:
-            if not waits:
-                say("waits for a `dvc` that was started by hand, and is at work on the same files")
-            waits = True
-            processes.pause(BUSY_PAUSE)
-            processes.check()
+            if not waiting:
+                get_run_logger().info("waits for a `dvc` process that was started by hand in the same folder")
+            waiting = True
+            run.processes.sleep(BUSY_DELAY)
+            run.processes.raise_if_stopped()
 
 
-def checked(root: Path, targets: list[str] | None, profile: str | None, overrides: list[str] | None) -> str:
-    """The text of params.yaml for these parameters of the flow. Raises `GptmillError` that names what is wrong with one of them."""
-    text = workspace.parameters(root, profile, overrides or [])
-    refresh.check_local(config.parse(text))
-    if targets:
-        graph.needed(graph.read(str(root)), targets)
-    return text
-
-
-def _run(work: PipelineRun, stages: list[graph.Stage]) -> dict[str, State]:
-    """The state in which each stage ended."""
-    values = config.load(work.place.folder / paths.PARAMS)
+def _run_tasks(run: PipelineRun, stages: list[graph.Stage]) -> dict[str, State]:
+    """The final state of each stage."""
+    values = config.load(run.workspace.folder / paths.PARAMS)
     futures: dict[str, PrefectFuture] = {}
     for stage in stages:
-        futures[stage.name] = work.task(stage, values).submit(wait_for=[futures[name] for name in stage.upstream])
+        futures[stage.name] = run.task(stage, values).submit(wait_for=[futures[name] for name in stage.upstream])
     try:
         wait(list(futures.values()))
     except KeyboardInterrupt:
-        work.processes.stop(BY_HAND)
+        run.processes.stop(INTERRUPTED)
         wait(list(futures.values()))
     return {name: future.state for name, future in futures.items()}
 
 
-def _conclude(work: PipelineRun, states: dict[str, State], promote: bool) -> State:
-    """Save, promote and tell what there is to tell; the flow's own state."""
-    place, told = work.place, summary.summary(states)
-    summary.show(states)
-    done = all(state.is_completed() for state in states.values())
-    if any(summary.kind(state) in ("ran", "failed", "stopped") for state in states.values()):
-        _tell_mlflow(work, done)
-    unfinished = (
-        f" The next run with these parameters goes on in {place.folder.relative_to(place.root)}."
-        if place.experiment
-        else ""
-    )
-    if work.processes.stopped:
-        return Cancelled(message=f"{work.processes.stopped}. {told}{unfinished}")
-    if not done:
-        return Failed(message=told + unfinished)
-    if place.experiment:
-        workspace.save(place, list(states), work.processes, work.environment, get_run_logger().info)
-        told += f" Saved as the DVC experiment {place.experiment}."
+def _finish(run: PipelineRun, states: dict[str, State], promote: bool) -> State:
+    """Save the experiment, promote, and create artifacts. Returns the flow's state."""
+    workspace, message = run.workspace, summary.one_line(states)
+    summary.print_table(states)
+    completed = all(state.is_completed() for state in states.values())
+    if any(summary.outcome(state) in ("ran", "failed", "stopped") for state in states.values()):
+        _sync_mlflow(run, completed)
+    resume = ""
+    if workspace.experiment:
+        resume = f" The next run with these parameters resumes in {workspace.folder.relative_to(workspace.root)}."
+    if run.processes.stopped:
+        return Cancelled(message=f"{run.processes.stopped}. {message}{resume}")
+    if not completed:
+        return Failed(message=message + resume)
+    if workspace.experiment:
+        workspace.save(list(states), run.processes, run.environment, get_run_logger().info)
+        message += f" Saved as the DVC experiment {workspace.experiment}."
     if promote:
-        state = task(work.promote, name="promote", task_run_name="promote", cache_policy=NO_CACHE)(return_state=True)
-        told += f" promote: {state.message}." if state.is_completed() else ""
+        state = task(run.promote, name="promote", task_run_name="promote", cache_policy=NO_CACHE)(return_state=True)
+        message += f" promote: {state.message}"
         if not state.is_completed():
-            ended = Cancelled if state.is_cancelled() else Failed
-            return ended(message=f"{told} promote: {state.message}{unfinished}")
-    if place.experiment or work.ran:
-        pages = workspace.keep(place)
+            return (Cancelled if state.is_cancelled() else Failed)(message=message + resume)
+        message += "."
+    if workspace.experiment or run.ran:
+        reports = workspace.keep_reports()
         try:
-            summary.publish(place.folder, pages, place.experiment)
-        except Exception as error:  # noqa: BLE001 - the stages are done: what is told about them may not undo that
-            get_run_logger().warning("the artifacts could not be made: %s", error)
-    workspace.remove(place)
-    return Completed(message=told)
+            summary.create_artifacts(workspace.folder, reports, workspace.experiment)
+        except Exception as error:  # noqa: BLE001 - the stages have run: artifacts may not fail them
+            get_run_logger().warning("artifacts could not be created: %s", error)
+    workspace.remove()
+    return Completed(message=message)
 
 
-def _tell_mlflow(work: PipelineRun, done: bool) -> None:
-    """The pipeline's run in MLflow is over. Nothing of the flow depends on MLflow's being there."""
-    command = [sys.executable, "-m", "gptmill", "sync", *([] if done else ["--failed"])]
-    seconds = MLFLOW_HASTE if work.processes.stopped else MLFLOW_PATIENCE
+def _sync_mlflow(run: PipelineRun, completed: bool) -> None:
+    """End the pipeline's run in MLflow. The flow does not fail without MLflow."""
+    command = [sys.executable, "-m", "gptmill", "sync", *([] if completed else ["--failed"])]
+    timeout = MLFLOW_CANCEL_TIMEOUT if run.processes.stopped else MLFLOW_TIMEOUT
+    options = {"cwd": run.workspace.folder, "env": run.environment, "capture_output": True, "text": True}
     try:
-        ended = subprocess.run(
-            command,
-            cwd=work.place.folder,
-            env=work.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
-        )
+        done = subprocess.run(command, **options, check=False, timeout=timeout)
     except subprocess.TimeoutExpired:
-        get_run_logger().warning("MLflow did not answer in time: `gptmill sync` tells it later")
+        get_run_logger().warning("MLflow did not answer in time: run `gptmill sync` later")
         return
-    for line in (ended.stdout + ended.stderr).splitlines():
+    for line in (done.stdout + done.stderr).splitlines():
         get_run_logger().info(line)
 
 
-def _state(
-    command: list[str], ended: ProcessResult, said: deque[str], stopped: str, minutes: float | None = None
-) -> State:
-    if not ended.code:
+def _state(command: list[str], result: ProcessResult, stopped: str, minutes: float | None = None) -> State:
+    if not result.code:
         return Completed(message="ran")
-    if ended.stopped:
+    if result.stopped:
         return Cancelled(message=f"ended: {stopped}")
-    if ended.too_long:
-        why = f"took longer than the {minutes:g} minutes that dvc.yaml gives it (meta: minutes), and was ended"
-        return Failed(name="TimedOut", message=why)
-    why = summary.reason(said) or f"{' '.join(command)} ended with {ended.code}"
-    return Failed(name=UNAVAILABLE, message=why) if any(AGAIN in line for line in said) else Failed(message=why)
+    if result.timed_out:
+        reason = f"took longer than {minutes:g} minutes, its limit in dvc.yaml (meta: minutes), and was ended"
+        return Failed(name="TimedOut", message=reason)
+    reason = summary.failure_reason(result.output) or f"{' '.join(command)} ended with {result.code}"
+    return Failed(name=UNAVAILABLE if _printed(result, TRANSIENT) else None, message=reason)
+
+
+def _printed(result: ProcessResult, text: str) -> bool:
+    return any(text in line for line in result.output)
 
 
 def main(
-    targets: Annotated[list[str] | None, typer.Argument(help="stages; without any, all")] = None,
-    profile: Annotated[str | None, typer.Option(help="the name of a file in profiles/, without .yaml")] = None,
+    targets: Annotated[list[str] | None, typer.Argument(help="stages; default: all")] = None,
+    profile: Annotated[str | None, typer.Option(help="a file of profiles/, without .yaml")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", "-S", help="a parameter to change, as in classifier.epochs=3")
     ] = None,
-    force: Annotated[bool, typer.Option(help="run every stage, cached or not")] = False,
-    promote: Annotated[bool, typer.Option(help="let models that are better take the champions' place")] = False,
+    force: Annotated[bool, typer.Option(help="run every stage, also cached ones")] = False,
+    promote: Annotated[bool, typer.Option(help="promote models that are better than the champions")] = False,
 ) -> None:
-    """Run the flow once, here. With a profile or parameters to change, in a copy of its own that is saved as a DVC experiment."""
-    # Until the end of this Python: what Prefect has still to tell its server then, it tells in its last moment.
-    until_the_end = ExitStack()
-    atexit.register(until_the_end.close)
-    signals = until_the_end.enter_context(ended_by_signals())
+    """Run the flow once, here. With a profile or overrides, it runs in a copy that is saved as a DVC experiment."""
+    # Closed at Python's exit, after Prefect has sent its last events to the server.
+    at_exit = ExitStack()
+    atexit.register(at_exit.close)
+    signals = at_exit.enter_context(ended_by_signals())
     with exit_on_error():
         try:
-            checked(Path.cwd(), targets, profile, overrides)
+            check_arguments(Path.cwd(), targets, profile, overrides)
             api.require_server()
-            graph.read()  # what DVC can't read is one message here, and a traceback within the flow
-            until_the_end.enter_context(api.server())
+            graph.read()  # DVC's errors are one message here, and a traceback within the flow
+            at_exit.enter_context(api.server())
             state = pipeline(targets, profile, overrides, force, promote, return_state=True)
         except KeyboardInterrupt:
             raise typer.Exit(128 + signals[0]) from None

@@ -1,4 +1,4 @@
-"""dvc.yaml as stages and edges, read by DVC itself: there is no second list of stages, nor of what is known about them."""
+"""The stages of dvc.yaml and their dependencies, as DVC reads them."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,31 +13,29 @@ from gptmill.core.errors import GptmillError
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name, as `dvc repro NAME` takes it; what it does; and the stages whose outputs it reads."""
-
-    name: str
+    name: str  # as in `dvc repro NAME`
     description: str
-    upstream: tuple[str, ...]
-    minutes: float | None = None  # it is ended after as many; None: however long it takes
-    network_unless: Mapping[str, Any] | None = None  # None: it never asks the network
-    up_to_date: bool = False  # when somebody asked
+    upstream: tuple[str, ...]  # the stages whose outputs it reads
+    minutes: float | None = None  # time limit
+    network_unless: Mapping[str, Any] | None = None  # None: never uses the network
+    up_to_date: bool = False
 
-    def asks_the_network(self, params: Params) -> bool:
-        """Whether it does with these parameters: `network_unless` has dotted keys, and the values with which it does not."""
+    def uses_network(self, params: Params) -> bool:
+        """`network_unless` maps dotted keys to the values with which the stage does not use the network."""
         if self.network_unless is None:
             return False
         return any(_value(params, key) != value for key, value in self.network_unless.items())
 
 
 class Busy(Exception):
-    """Another `dvc` is at work on the same files: one that somebody started by hand. DVC itself does not wait for it."""
+    """Another `dvc` process holds DVC's lock, for which DVC itself does not wait."""
 
 
 def read(root: str = ".", *, check: bool = False) -> list[Stage]:
-    """The stages of the repository at `root`, each after those that it depends on. With `check`, DVC is asked which are up to date.
+    """The stages of the repository at `root` in topological order. With `check`, `up_to_date` is set from `dvc status`.
 
-    What users have put under DVC (`gptmill data add`) is a stage too, named by its .dvc: it notes the new hash of a file that has changed.
-    Raises `Busy` when it can't tell now, `GptmillError` when it can't read them.
+    A .dvc file (`gptmill data add`) is a stage too: it records the new hash of a changed file. Raises `Busy`, or
+    `GptmillError` when DVC can't read the stages.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -59,7 +57,7 @@ def _read(root: str, check: bool) -> list[Stage]:
     from dvc.repo import Repo
 
     with Repo(root, _wait_for_lock=True) as repo:
-        graph = repo.index.graph  # an edge leads from a stage to one that it depends on
+        graph = repo.index.graph  # edges lead from a stage to its dependencies
         changed = repo.status() if check else {stage.addressing: None for stage in graph.nodes}
         names = {
             stage: getattr(stage, "name", None) or Path(stage.path).relative_to(repo.root_dir).as_posix()
@@ -69,22 +67,22 @@ def _read(root: str, check: bool) -> list[Stage]:
             name: Stage(
                 name,
                 stage.desc or "",
-                tuple(sorted(names[needed] for needed in graph.successors(stage))),
+                tuple(sorted(names[dependency] for dependency in graph.successors(stage))),
                 (stage.meta or {}).get("minutes"),
                 (stage.meta or {}).get("network_unless"),
                 stage.addressing not in changed,
             )
             for stage, name in names.items()
         }
-    # Sorted first, so that the same graph gives the same order each time.
+    # Sorted by name first, for a deterministic order.
     order = TopologicalSorter({name: stages[name].upstream for name in sorted(stages)}).static_order()
     return [stages[name] for name in order]
 
 
-def needed(stages: Iterable[Stage], targets: Collection[str]) -> list[Stage]:
-    """The targets and all that they depend on, in order; without targets, all. `download` stands for each `download@…`.
+def select(stages: Iterable[Stage], targets: Collection[str]) -> list[Stage]:
+    """The targets and their dependencies, in order; without targets, all. `download` stands for each `download@…`.
 
-    Raises `GptmillError` when a target is no stage.
+    Raises `GptmillError` when a target is not a stage.
     """
     stages = list(stages)
     known = {stage.name: stage for stage in stages}
@@ -94,12 +92,12 @@ def needed(stages: Iterable[Stage], targets: Collection[str]) -> list[Stage]:
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
         raise GptmillError(f"there is no stage {unknown[0]}; {hint}")
     todo = [name for name in known if name in targets or name.partition("@")[0] in targets] if targets else list(known)
-    wanted: set[str] = set()
+    selected: set[str] = set()
     while todo:
-        if (name := todo.pop()) not in wanted:
-            wanted.add(name)
+        if (name := todo.pop()) not in selected:
+            selected.add(name)
             todo += known[name].upstream
-    return [stage for stage in stages if stage.name in wanted]
+    return [stage for stage in stages if stage.name in selected]
 
 
 def _value(params: Params, key: str) -> Any:

@@ -1,7 +1,7 @@
-"""Prefect's server behind a guard: it answers only to the names of this machine, and only to its own pages.
+"""Prefect's server behind a guard that refuses foreign Host and Origin headers.
 
-Prefect itself answers any Host and any Origin. So a web page that a person has open elsewhere could start a run with a command of its own
-(cross-site request forgery), or read what is there under a name of its own that leads to 127.0.0.1 (DNS rebinding).
+Prefect itself answers any Host and any Origin. So any web page that is open in the user's browser could start a run with
+a command of its own (cross-site request forgery), or read the server's data by DNS rebinding to 127.0.0.1.
 
 uvicorn --factory pipelines.guard:prefect --host 127.0.0.1 --port 4200          # what `make ui` and compose.yaml start
 """
@@ -17,17 +17,15 @@ Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MORE_NAMES = (
-    "GPTMILL_ALLOWED_HOSTS"  # other names that the server has: in compose.yaml, or behind a proxy; separated by commas
-)
+ALLOWED_HOSTS = "GPTMILL_ALLOWED_HOSTS"  # more host names, as in compose.yaml or behind a proxy; separated by commas
 
 
 class Guard:
     """ASGI middleware that answers 403 to a foreign Host or Origin, for requests and WebSockets alike.
 
-    An Origin is the server's own when its name is one of the server's, and its port the one that was asked: a page of `localhost:4200` may
-    ask `127.0.0.1:4200`, one of `localhost:8888` may not. Programs send no Origin; browsers always do, when a page of another origin asks
-    for more than to read what it will not be shown.
+    An Origin is allowed when its host is one of the server's names, and its port that of the request: a page of
+    `localhost:4200` may ask `127.0.0.1:4200`, one of `localhost:8888` may not. Programs send no Origin; browsers always
+    send one with cross-origin requests, except for reads whose response they hide from the page.
     """
 
     def __init__(self, app: App, names: Iterable[str] = ()) -> None:
@@ -37,24 +35,19 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif self._allowed(scope["headers"]):
-            await self.app(scope, receive, _unframed(send))
+            await self.app(scope, receive, _deny_framing(send))
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: the server makes it a 403
+            await send({"type": "websocket.close", "code": 1008})  # not accepted: the server answers 403
         else:
-            said = b"This server answers only to its own names (Host) and to its own pages (Origin).\n"
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": 403,
-                    "headers": [(b"content-type", b"text/plain; charset=utf-8")],
-                }
-            )
-            await send({"type": "http.response.body", "body": said})
+            body = b"This server answers only to its own names (Host) and to its own pages (Origin).\n"
+            headers = [(b"content-type", b"text/plain; charset=utf-8")]
+            await send({"type": "http.response.start", "status": 403, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
 
     def _allowed(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        given = [(name.lower(), value.decode("latin-1")) for name, value in headers]
-        hosts = [_split(f"//{value}") for name, value in given if name == b"host"]
-        origins = [_split(value) for name, value in given if name == b"origin"]
+        decoded = [(name.lower(), value.decode("latin-1")) for name, value in headers]
+        hosts = [_split(f"//{value}") for name, value in decoded if name == b"host"]
+        origins = [_split(value) for name, value in decoded if name == b"origin"]
         if len(hosts) != 1 or not self._own(hosts[0]):
             return False
         return all(self._own(origin) and origin.port == hosts[0].port for origin in origins)
@@ -63,19 +56,19 @@ class Guard:
         return address is not None and address.hostname in self.names
 
 
-def _unframed(send: Send) -> Send:
-    """No page of another origin may show this one in a frame, and lead a person's clicks there."""
+def _deny_framing(send: Send) -> Send:
+    """Clickjacking protection: no page of another origin may show this one in a frame."""
 
-    async def sent(message: Message) -> None:
+    async def send_with_header(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", ()), (b"x-frame-options", b"SAMEORIGIN")]
         await send(message)
 
-    return sent
+    return send_with_header
 
 
 def _split(address: str) -> SplitResult | None:
-    """None: what cannot be read is nobody's address."""
+    """None if the address is invalid."""
     try:
         split = urlsplit(address)
         split.port  # noqa: B018 - raises when it is not a number
@@ -85,12 +78,12 @@ def _split(address: str) -> SplitResult | None:
 
 
 def allowed_hosts() -> list[str]:
-    return [name.strip().lower() for name in os.environ.get(MORE_NAMES, "").split(",") if name.strip()]
+    return [name.strip().lower() for name in os.environ.get(ALLOWED_HOSTS, "").split(",") if name.strip()]
 
 
 def prefect() -> App:
     """Prefect's API, pages and services, as `prefect server start` has them."""
-    os.environ.setdefault("PREFECT_HOME", str(Path.cwd() / ".prefect"))  # the project's own, as in `pipelines`
+    os.environ.setdefault("PREFECT_HOME", str(Path.cwd() / ".prefect"))  # as in `pipelines`
     from prefect.server.api.server import create_app
 
     return Guard(create_app(final=True), allowed_hosts())

@@ -1,42 +1,44 @@
-"""Stages as processes that do not outlive the flow: ended when they take too long, when the run is cancelled, when the flow is killed.
-
-Each is the leader of a group of processes: DVC, its shell, the stage and what that starts.
+"""Subprocesses of a flow run. Each leads a process group (DVC, its shell, the stage and its children), which is ended on a time limit,
+when the run is cancelled, and when the flow is killed.
 """
 
 import signal
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gptmill.commands.watchdog import Watchdog, end
+from gptmill.core.terminal import escape_controls
+
+OUTPUT_LINES = 200  # the last ones, that a result has
 
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """How a process ended: its exit code, and whether it was ended because of its time limit or because all were stopped."""
-
-    code: int
-    too_long: bool = False
-    stopped: bool = False
+    code: int  # exit code
+    output: deque[str] = field(default_factory=deque)  # the last lines
+    timed_out: bool = False
+    stopped: bool = False  # with all others
 
 
 class Stopped(Exception):
-    """All was stopped while something waited for its turn."""
+    """The run was stopped while it waited."""
 
 
 class Processes:
-    """Those of one flow run; a context manager, at whose end none of them is left."""
+    """The subprocesses of one flow run. A context manager that ends all of them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._groups: set[int] = set()
         self._over = threading.Event()
-        self.stopped = ""  # why all were stopped
+        self.stopped = ""  # the reason
 
     def __enter__(self) -> "Processes":
-        # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
+        # A process that a shell starts in the background ignores SIGINT, and so would its children.
         if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.default_int_handler)
         self._watchdog = Watchdog().__enter__()
@@ -51,13 +53,10 @@ class Processes:
         command: Sequence[str],
         folder: Path,
         environment: Mapping[str, str],
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         seconds: float | None = None,
     ) -> ProcessResult:
-        """Run a command to its end, or to its time limit; `say` gets each line that it prints, as it comes.
-
-        What the command has started and not waited for is ended with it.
-        """
+        """Run a command, at most for `seconds`; `log` gets each line of its output. Background children are ended with it."""
         with self._lock:
             if self.stopped:
                 return ProcessResult(-signal.SIGINT, stopped=True)
@@ -74,10 +73,10 @@ class Processes:
             )
             self._groups.add(process.pid)
             self._watchdog.add(process.pid)
-        too_long = threading.Event()
+        timed_out, output = threading.Event(), deque[str](maxlen=OUTPUT_LINES)
 
         def limit() -> None:
-            too_long.set()
+            timed_out.set()
             end([process.pid])
 
         timer = threading.Timer(seconds, limit) if seconds else None
@@ -87,8 +86,9 @@ class Processes:
         try:
             with process:
                 for line in process.stdout or ():
-                    if line := line.strip():
-                        say(line)
+                    if line := escape_controls(line.strip()):  # DVC quotes file names
+                        output.append(line)
+                        log(line)
         finally:
             if timer:
                 timer.cancel()
@@ -96,21 +96,20 @@ class Processes:
             with self._lock:
                 self._groups.discard(process.pid)
                 self._watchdog.remove(process.pid)
-        return ProcessResult(process.returncode, too_long.is_set(), bool(self.stopped))
+        return ProcessResult(process.returncode, output, timed_out.is_set(), bool(self.stopped))
 
     def stop(self, why: str) -> None:
-        """End all of them, and let no other start. Returns when they are gone."""
+        """End all of them, and start no other. Returns when they have ended."""
         with self._lock:
             self.stopped = self.stopped or why
             self._over.set()
             groups = set(self._groups)
         end(groups)
 
-    def pause(self, seconds: float) -> None:
-        """Wait as long, or until all are stopped."""
+    def sleep(self, seconds: float) -> None:
+        """Sleep, until `stop` at most."""
         self._over.wait(seconds)
 
-    def check(self) -> None:
-        """Raises `Stopped` when all were stopped."""
+    def raise_if_stopped(self) -> None:
         if self.stopped:
             raise Stopped(self.stopped)

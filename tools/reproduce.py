@@ -19,6 +19,7 @@ from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.terminal import console, exit_on_error, say
 from pipelines import workspace
+from pipelines.overrides import params_text
 
 RUNS = ("first", "second")
 
@@ -129,7 +130,7 @@ def reproduce(repository: Path, changed: str = "", profile: str = "") -> bool:
         for folder, overrides in zip(folders, ([], [changed] if changed else []), strict=True):
             clone(repository, folder)
             if profile or overrides:
-                text = workspace.parameters(folder, profile or None, overrides)
+                text = params_text(folder, profile or None, overrides)
                 (folder / paths.PARAMS).write_text(text, encoding="utf-8")
         for folder in folders:
             say(f"The {folder.name} run", bold=True)

@@ -17,10 +17,12 @@ from prefect.logging import disable_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
 from gptmill import config
+from gptmill.commands import watchdog
 from gptmill.config import profiles
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from pipelines import api, flow, graph, processes, summary, workspace
+from pipelines import api, flow, graph, summary, workspace
+from pipelines.overrides import params_text
 from pipelines.processes import Processes, Stopped
 from pipelines.workspace import Workspace
 
@@ -29,7 +31,7 @@ from pipelines.workspace import Workspace
 
 def test_overrides_change_their_keys_and_no_other_byte(project):
     before = (project / "params.yaml").read_text()
-    text = workspace.parameters(
+    text = params_text(
         project, None, ["base.epochs=7", "classifier.lora.target_modules=[qkv]", "data.corpus.licence='a: b'"]
     )
     changed = [(a, b) for a, b in zip(before.splitlines(), text.splitlines(), strict=True) if a != b]
@@ -44,7 +46,7 @@ def test_overrides_change_their_keys_and_no_other_byte(project):
 def test_what_stands_in_a_list_can_be_overridden_and_every_override_can_be_read_again(project):
     model = config.load().judge.models[0].model_dump() | {"base_url": "http://x"}
     given = ", ".join(f"{key}: {value if key == 'base_url' else json.dumps(value)}" for key, value in model.items())
-    text = workspace.parameters(
+    text = params_text(
         project, None, [f"judge.models=[{{{given}}}]", "judge.models.0.base_url=http://127.0.0.1:1234/v1"]
     )
     files.write_text(project / "params.yaml", text)
@@ -52,7 +54,7 @@ def test_what_stands_in_a_list_can_be_overridden_and_every_override_can_be_read_
 
 
 def test_a_profile_takes_the_place_of_params_yaml(project):
-    assert workspace.parameters(project, "sample", []) == profiles.text("sample", project)
+    assert params_text(project, "sample", []) == profiles.text("sample", project)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_what_is_wrong_with_the_flows_parameters_is_named_before_anything_starts
     (project / ".dvc").mkdir()
     (project / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
     with pytest.raises(GptmillError, match=f"(?s){named}"):
-        flow.checked(project, **{"targets": None, "profile": None, "overrides": None, **given})
+        flow.check_arguments(project, **{"targets": None, "profile": None, "overrides": None, **given})
 
 
 # --- a copy ---
@@ -105,8 +107,8 @@ def test_a_copy_has_the_bytes_of_every_change_however_git_is_set_to_show_them(pr
         subprocess.run(command, cwd=project, check=True)
     for name, content in after.items():
         (project / name).write_bytes(content)
-    with workspace.copy(project, (project / "params.yaml").read_text(), "", Processes(), print) as place:
-        assert {name: (place.folder / name).read_bytes() for name in after} == after
+    with workspace.copy(project, (project / "params.yaml").read_text(), "", Processes(), print) as copy:
+        assert {name: (copy.folder / name).read_bytes() for name in after} == after
 
 
 def test_a_run_that_stopped_is_found_again_though_others_ran_meanwhile(project):
@@ -121,21 +123,21 @@ def test_a_run_that_stopped_is_found_again_though_others_ran_meanwhile(project):
         ["git", *who, "commit", "-q", "-m", "start"],
     ):
         subprocess.run(command, cwd=project, check=True)
-    text, folders = workspace.parameters(project, None, ["base.epochs=7"]), []
+    text, folders = params_text(project, None, ["base.epochs=7"]), []
     for name in (None, "dvc.lock", "metrics/base.json", "params.yaml", "code.py"):
         if name:
             files.write_text(project / name, lock + "# new\n" if name == "dvc.lock" else "# new\n")
-        with workspace.copy(project, text, "", Processes(), print) as place:
-            folders.append(place.folder)
+        with workspace.copy(project, text, "", Processes(), print) as copy:
+            folders.append(copy.folder)
     assert len(set(folders[:-1])) == 1 and folders[-1] != folders[0]
 
 
 def test_what_was_decided_about_models_outlives_the_copy(tmp_path):
-    place = Workspace(tmp_path / "copy", tmp_path, "an-experiment")
-    for folder, name in ((place.root, "base"), (place.root, "instruct"), (place.folder, "base")):
+    copy = Workspace(tmp_path / "copy", tmp_path, "an-experiment")
+    for folder, name in ((copy.root, "base"), (copy.root, "instruct"), (copy.folder, "base")):
         files.write_json(folder / paths.PROMOTIONS / f"{name}.json", {"folder": folder.name})
-    workspace.keep(place)
-    workspace.remove(place)
+    copy.keep_reports()
+    copy.remove()
     decided = {path.stem: files.read_json(path)["folder"] for path in (tmp_path / paths.PROMOTIONS).iterdir()}
     assert decided == {"base": "copy", "instruct": tmp_path.name}
 
@@ -144,7 +146,7 @@ def test_an_experiment_that_is_cancelled_while_it_is_saved_is_no_failure(tmp_pat
     running = Processes()
     running.stop("enough")
     with pytest.raises(Stopped, match="enough"):
-        workspace.save(Workspace(tmp_path, tmp_path, "an-experiment", "0" * 40), [], running, os.environ, print)
+        Workspace(tmp_path, tmp_path, "an-experiment", "0" * 40).save([], running, os.environ, print)
 
 
 def test_make_clean_removes_what_runs_made_and_no_imported_model(tmp_path, root):
@@ -171,7 +173,7 @@ def stages(root) -> dict[str, graph.Stage]:
 
 
 def test_a_target_brings_all_that_it_depends_on_in_order(stages):
-    names = [stage.name for stage in graph.needed(stages.values(), ["tokenize"])]
+    names = [stage.name for stage in graph.select(stages.values(), ["tokenize"])]
     assert names == [
         "download@corpus",
         "download@instructions",
@@ -180,8 +182,8 @@ def test_a_target_brings_all_that_it_depends_on_in_order(stages):
         "validate",
         "tokenize",
     ]
-    assert [stage.name for stage in graph.needed(stages.values(), ["download"])] == names[:3]
-    assert len(graph.needed(stages.values(), [])) == len(stages)
+    assert [stage.name for stage in graph.select(stages.values(), ["download"])] == names[:3]
+    assert len(graph.select(stages.values(), [])) == len(stages)
 
 
 def test_stages_that_can_ask_the_network_say_so_and_no_other(root, stages):
@@ -194,7 +196,7 @@ def test_stages_that_can_ask_the_network_say_so_and_no_other(root, stages):
 
 def test_only_what_asks_the_network_with_these_parameters_is_tried_again(root, stages):
     asking = {
-        profile: {name for name, stage in stages.items() if stage.asks_the_network(profiles.load(profile, root))}
+        profile: {name for name, stage in stages.items() if stage.uses_network(profiles.load(profile, root))}
         for profile in ("sample", "book")
     }
     assert asking["sample"] == set()
@@ -225,7 +227,7 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(processes, "GRACE", 0.3)
+    monkeypatch.setattr(watchdog, "GRACE", 0.3)
 
 
 def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path, impatient):
@@ -233,7 +235,7 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path, impatie
     command = ["sh", "-c", f'{sys.executable} -c "{STUBBORN}" & echo $!; wait']
     with Processes() as running:
         ended = running.run(command, tmp_path, os.environ, said.append, seconds=1.0)
-    assert ended.too_long and ended.code != 0
+    assert ended.timed_out and ended.code != 0
     assert not alive(int(next(line for line in said if line.isdigit())))
 
 
@@ -263,7 +265,7 @@ def test_what_a_stage_leaves_behind_is_ended_with_it(tmp_path, impatient):
 
 def test_a_pause_ends_when_all_are_stopped():
     running = Processes()
-    thread = threading.Thread(target=running.pause, args=[60], daemon=True)
+    thread = threading.Thread(target=running.sleep, args=[60], daemon=True)
     thread.start()
     running.stop("enough")
     thread.join(timeout=30)
@@ -289,11 +291,11 @@ def test_a_stage_is_tried_again_after_each_pause_when_what_it_asked_did_not_answ
     tmp_path, monkeypatch, states, paused
 ):
     left, took = list(states), []
-    monkeypatch.setattr(flow.PipelineRun, "_stage", lambda *_: left.pop(0))
+    monkeypatch.setattr(flow.PipelineRun, "_run_stage", lambda *_: left.pop(0))
     running = Processes()
-    monkeypatch.setattr(running, "pause", took.append)
+    monkeypatch.setattr(running, "sleep", took.append)
     with disable_run_logger():
-        ended = flow.PipelineRun(Workspace(tmp_path, tmp_path), running, force=False)._tried(None, [1, 2])
+        ended = flow.PipelineRun(Workspace(tmp_path, tmp_path), running, force=False)._run_with_retries(None, [1, 2])
     assert (ended, left, took) == (states[-1], [], paused)
 
 
@@ -330,7 +332,7 @@ def test_when_the_flow_is_killed_its_stages_end_too(tmp_path, root):
     ],
 )
 def test_a_failed_stage_says_why_in_one_line(printed, why):
-    assert summary.reason(printed).endswith(why)
+    assert summary.failure_reason(printed).endswith(why)
 
 
 # --- Prefect is one of several ways ---
@@ -401,15 +403,15 @@ def test_a_bomb_ends_the_flow_before_dvc_reads_it(project: Path, root):
 @pytest.mark.parametrize("value", ["[" * 1000, "9" * 5000, "&a [*a]"])
 def test_an_override_that_can_not_be_read_is_named(project: Path, value):
     with pytest.raises(GptmillError, match="^seed=.*: the value is not readable YAML"):
-        workspace.parameters(project, None, [f"seed={value}"])
+        params_text(project, None, [f"seed={value}"])
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [(BOMB, "aliases"), ("7", "is not a list of deployments"), ("deployments: [{}]", "'name'")]
+    ("text", "said"), [(BOMB, "aliases"), ("7", "has no valid list of deployments"), ("deployments: [{}]", "'name'")]
 )
 def test_a_plan_of_deployments_that_can_not_be_read_is_named(tmp_path, text, said):
     from pipelines import deployments
 
     (tmp_path / "prefect.yaml").write_text(text)
     with pytest.raises(GptmillError, match=said):
-        list(deployments.planned(tmp_path / "prefect.yaml"))
+        list(deployments.load(tmp_path / "prefect.yaml"))

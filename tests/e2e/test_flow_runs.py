@@ -278,7 +278,7 @@ def test_a_stage_that_takes_too_long_is_ended_and_what_asks_the_network_is_tried
     (project.folder / "dvc.yaml").write_text(asking)
     broken = Path(project.environment["BROKEN"])
     broken.write_text(str(Unavailable.exit_code))
-    patient = "import pipelines.flow as f\nf.PAUSES = [0.1, 600]\n"
+    patient = "import pipelines.flow as f\nf.RETRY_DELAYS = [0.1, 600]\n"
     patient += "f.pipeline(overrides=['instruct.epochs=160'], force=True, return_state=True)"
     try:
         with socket.create_server(("127.0.0.1", 0)) as silent:  # MLflow's, which takes a connection and says nothing
@@ -287,7 +287,7 @@ def test_a_stage_that_takes_too_long_is_ended_and_what_asks_the_network_is_tried
                 cwd=project.folder, env=project.environment | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{silent.getsockname()[1]}"},
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )  # fmt: skip
-            said = read_until(process, "tried again in 600 s", "in state TimedOut")
+            said = read_until(process, "retry in 600 s", "in state TimedOut")
             started = time.monotonic()
             project.cancel(said)
             told = project.told(process, said)
@@ -295,11 +295,8 @@ def test_a_stage_that_takes_too_long_is_ended_and_what_asks_the_network_is_tried
     finally:
         broken.unlink()
         (project.folder / "dvc.yaml").write_text(graph)
-    assert told.tasks["left"][0] == "TimedOut" and "longer than the 0.03 minutes" in told.tasks["left"][1]
-    assert (
-        "error: far is broken; tried again in 0.1 s" in told.said
-        and told.said.count("error: far is broken; tried again") == 2
-    )
+    assert told.tasks["left"][0] == "TimedOut" and "longer than 0.03 minutes" in told.tasks["left"][1]
+    assert "error: far is broken; retry in 0.1 s" in told.said and told.said.count("error: far is broken; retry") == 2
     assert (
         told.state["type"] == "CANCELLED"
         and told.tasks["far"][0] == "Cancelled"

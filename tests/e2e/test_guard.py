@@ -98,7 +98,7 @@ def test_a_websocket_is_guarded_as_a_request_is(headers, answer):
 
 
 def test_other_names_come_from_the_environment(monkeypatch):
-    monkeypatch.setenv(guard.MORE_NAMES, "Prefect, prefect.example.org,")
+    monkeypatch.setenv(guard.ALLOWED_HOSTS, "Prefect, prefect.example.org,")
     assert guard.allowed_hosts() == ["prefect", "prefect.example.org"]
 
 

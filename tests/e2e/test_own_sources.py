@@ -7,7 +7,7 @@ import pytest
 
 from gptmill import config
 from gptmill.core import paths
-from gptmill.ingest import add_files, download, local_files, refresh
+from gptmill.ingest import download, local_files, own_data, refresh
 from pipelines import flow, graph, workspace
 from pipelines.processes import Processes
 
@@ -37,7 +37,7 @@ def repository(project, root, tmp_path_factory) -> Path:
             ["git", "-c", "user.name=t", "-c", "user.email=t@e.org", *command[1:]] if command[0] == "git" else command,
             check=True,
         )
-    list(add_files.add("spam", [mine]))
+    list(own_data.add("spam", [mine]))
     return project
 
 
@@ -50,15 +50,15 @@ def test_a_file_that_was_added_is_a_stage_before_its_download_and_in_copies_as_i
     assert stages()["download@spam"].upstream == (RECEIPT,) and stages()[RECEIPT].up_to_date
     Path(RECEIPT).with_suffix("").write_text(TABLE + "ham,bye\n")
     assert not stages()[RECEIPT].up_to_date
-    assert [stage.name for stage in graph.needed(stages().values(), ["download@spam"])] == [RECEIPT, "download@spam"]
+    assert [stage.name for stage in graph.select(stages().values(), ["download@spam"])] == [RECEIPT, "download@spam"]
 
     mine = Path(RECEIPT).with_suffix("")
     for content in (TABLE, TABLE + "ham,bye\n"):
         mine.write_text(content)
-        with workspace.copy(repository, paths.PARAMS.read_text(), "", Processes(), print) as place:
-            assert (place.folder / mine).read_text() == content
-        assert {stage.name: stage for stage in graph.read(str(place.folder), check=True)}[RECEIPT].up_to_date
-    monkeypatch.chdir(place.folder)
+        with workspace.copy(repository, paths.PARAMS.read_text(), "", Processes(), print) as copy:
+            assert (copy.folder / mine).read_text() == content
+        assert {stage.name: stage for stage in graph.read(str(copy.folder), check=True)}[RECEIPT].up_to_date
+    monkeypatch.chdir(copy.folder)
     Path(repository, "mine.csv").write_text(TABLE)
     with pytest.raises(
         download.NotFound, match="no such file or folder in this copy of the project.*gptmill data add.*absolute path"
@@ -73,6 +73,6 @@ def test_the_parameters_of_a_copy_have_the_hashes_of_what_is_at_local_paths(proj
     hashes = set()
     for content in (TABLE, TABLE + "ham,bye\n"):
         mine.write_text(content)
-        text = refresh.with_pinned_hashes(flow.checked(project, None, None, [f"data.spam.urls=['{mine}']"]))
+        text = refresh.with_pinned_hashes(flow.check_arguments(project, None, None, [f"data.spam.urls=['{mine}']"]))
         hashes.add(config.parse(text).data.spam.sha256)
     assert len(hashes) == 2 and "" not in hashes and 'sha256: ""' in paths.PARAMS.read_text()

@@ -24,7 +24,7 @@ from gptmill import config, stages
 from gptmill.config import profiles
 from gptmill.core.errors import GptmillError
 from gptmill.ingest import refresh
-from pipelines import workspace
+from pipelines.overrides import params_text
 
 MARK = "PRECIOUS-7f3a"
 DESCRIBED = list(config.describe(profiles.load("mini", Path(__file__).parents[2])))
@@ -244,7 +244,7 @@ def test_overrides_of_the_flow_touch_nothing_outside(world, values):
         for key, new in values.items():
             for profile in (None, str(world.meant(new))):
                 with suppress(GptmillError):
-                    workspace.parameters(world.project, profile, [f"{key}={world.meant(new)}"])
+                    params_text(world.project, profile, [f"{key}={world.meant(new)}"])
 
     unharmed(world, values, act)
 

@@ -6,7 +6,7 @@ from gptmill import config
 from gptmill.config import profiles, renamed, schema
 from gptmill.config.rendering import render
 from gptmill.core.errors import GptmillError
-from pipelines import workspace
+from pipelines.overrides import params_text
 
 TARGET_MODULES = "target_modules: [qkv, out_proj, up_proj, down_proj]\n"
 
@@ -65,7 +65,7 @@ def test_the_old_key_beside_the_new_one_is_refused(tmp_path):
 @pytest.mark.parametrize("line", [TARGET_MODULES, "layers: [projection]\n"])
 def test_an_override_may_have_the_old_names(tmp_path, caplog, override, line):
     (tmp_path / "params.yaml").write_text(render(schema.Params(), "").replace(TARGET_MODULES, line))
-    text = workspace.parameters(tmp_path, None, [override])
+    text = params_text(tmp_path, None, [override])
     values = config.parse(text)
     assert values.instruct.lora.target_modules == ["qkv", "up_proj"]
     assert values.classifier.lora.target_modules[0] == ("qkv" if line == TARGET_MODULES else "out_proj")
