@@ -7,7 +7,7 @@ import pytest
 
 from gptmill import config
 from gptmill.core import paths
-from gptmill.ingest import download, local_files, own_data, refresh
+from gptmill.ingest import add_files, download, local_files, refresh
 from pipelines import flow, graph, workspace
 from pipelines.processes import Processes
 
@@ -37,7 +37,7 @@ def repository(project, root, tmp_path_factory) -> Path:
             ["git", "-c", "user.name=t", "-c", "user.email=t@e.org", *command[1:]] if command[0] == "git" else command,
             check=True,
         )
-    list(own_data.add("spam", [mine]))
+    list(add_files.add("spam", [mine]))
     return project
 
 
