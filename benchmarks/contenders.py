@@ -118,7 +118,7 @@ def ours_generation(work: SimpleNamespace) -> dict[str, object]:
     from gptmill.inference.generation import SamplingParams, generate
     from gptmill.model.gpt import GPT, GPTConfig
 
-    decoder = Decoder(GPT(GPTConfig(**work.model)), half=_runtime().bf16)
+    decoder = Decoder(GPT(GPTConfig(**work.model)), bf16=_runtime().bf16)
     return _generation(work, lambda prompts: generate(decoder, prompts, SamplingParams(work.new)))
 
 

@@ -66,7 +66,7 @@ def prepare(*, small: bool = False) -> Work:
     records = random.permutation(np.array(records, dtype=object))[
         : 60 if small else INSTRUCTIONS
     ]  # shuffled, as a training's loader does
-    alpaca = prompts.STYLES["alpaca"]
+    alpaca = prompts.TEMPLATES["alpaca"]
     instructions = [
         (tokenizer.encode(alpaca.prompt(r["instruction"], r["input"])), [*tokenizer.encode(r["output"]), 50256])
         for r in records

@@ -43,12 +43,12 @@ def versions(make_gpt, tokenizer, tmp_path) -> list[Path]:
     from gptmill.model.lineage import Lineage
 
     made = []
-    for (name, context), size, style in zip(CONTEXTS.items(), (300, 280), ("alpaca", "phi3"), strict=True):
+    for (name, context), size, template in zip(CONTEXTS.items(), (300, 280), ("alpaca", "phi3"), strict=True):
         own = Tokenizer.train(["the miller had a mill, a cat and three sons " * 9], size)
         model = make_gpt(vocab_size=own.vocab_size, context_length=context)
         lineage = Lineage(name, "", {}, {}, {})
         also = [
-            lambda to, style=style: prompts.write_style(to, prompts.STYLES[style]),
+            lambda to, template=template: prompts.save_template(to, prompts.TEMPLATES[template]),
             lambda to, made=lineage: Lineage.write(made, to),
         ]
         weights.save(model, own, tmp_path / name, context - 1, also)
@@ -60,9 +60,9 @@ def versions(make_gpt, tokenizer, tmp_path) -> list[Path]:
 def assistant(folder: Path) -> set[str]:
     found = Assistant(folder)
     by_context = {str(context): name for name, context in CONTEXTS.items()}
-    style = {"alpaca": "a", "phi3": "b"}[found.style.name]
+    template = {"alpaca": "a", "phi3": "b"}[found.template.name]
     size = "a" if found.tokenizer.vocab_size > 280 else "b"
-    return {by_context[str(found.model.config.context_length)], size, style}
+    return {by_context[str(found.model.config.context_length)], size, template}
 
 
 def classifier(folder: Path) -> set[str]:

@@ -44,7 +44,7 @@ def encode(tokenizer: Tokenizer, pieces: Iterable[Piece], workers: int) -> Itera
         own.tokenizer = Tokenizer(tokenizer.ranks, tokenizer.end_of_text)
 
     def encode_one(texts: list[str], closed: bool) -> np.ndarray:
-        return own.tokenizer.encode_stretch(texts, closed).astype(token_files.DTYPE)
+        return own.tokenizer.encode_documents(texts, closed).astype(token_files.DTYPE)
 
     with ThreadPoolExecutor(workers, initializer=copy_tokenizer) as pool:
         under_way: deque = deque()

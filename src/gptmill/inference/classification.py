@@ -36,7 +36,7 @@ def probabilities(
     return found
 
 
-def likeliest(row: Sequence[float], labels: Sequence[str]) -> tuple[str, float]:
+def top_label(row: Sequence[float], labels: Sequence[str]) -> tuple[str, float]:
     """The first of equals."""
     place = max(range(len(row)), key=row.__getitem__)
     return labels[place], row[place]

@@ -1,13 +1,12 @@
-"""A model that only reads and writes: each token is read once, and what later ones need of it, its keys and values, is kept.
+"""Incremental decoding with a KV cache: each token passes the model once, later tokens attend to its cached keys and values.
 
-`Decoder(model).read(rows, room)` reads whole rows, many at once, and gives the logits of what follows each;
-`DecodeState.add` reads one token per row.
-Rows of different lengths stand against the right edge; what is left of a row is hidden, and its positions count from its own first token,
-so a row gives what it gives alone.
+`Decoder.prefill` reads whole prompts in one batch and returns the logits after each; `DecodeState.decode_step` adds a token per row.
+Prompts of different lengths are padded on the left. Padding is masked, and positions count from a row's own first token, so the logits
+of a row do not depend on its batch.
 
-With `half`, the weights are copied once to bf16. On CPUs they are laid out for oneDNN's products too, which is what takes the time there:
-torch would lay them out again for each token, and adds bias and GELU in steps of their own. What is summed up stays float32: the residual
-stream, the norms, and attention, whose kernel for CPUs is faster with it.
+With `bf16`, the weights are copied once to bf16. On CPUs they are packed for oneDNN too, which is where the time goes: torch would pack
+them again for each token, and add bias and GELU in steps of their own. Sums stay in float32: the residual stream, the norms, and
+attention, whose CPU kernel is faster in float32.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,38 +25,33 @@ class Decoder:
     """The model's own weights as they are now, or bf16 copies of them as they were when this was made."""
 
     @torch.inference_mode()
-    def __init__(self, model: GPT, *, half: bool = False) -> None:
+    def __init__(self, model: GPT, *, bf16: bool = False) -> None:
         self.model, self.config = model, model.config
-        self._blocks = [_Block.of(block, half) for block in model.trunk.blocks]
-        self._head = _HalfHead(model.head) if half else model.head
+        self._blocks = [_Block.of(block, bf16) for block in model.trunk.blocks]
+        self._head = _Bf16Head(model.head) if bf16 else model.head
 
-    @property
-    def device(self) -> torch.device:
-        return self.model.trunk.token_embedding.weight.device
-
-    def read(self, rows: Sequence[Sequence[int]], room: int) -> tuple["DecodeState", Tensor]:
-        """Read rows of at least one token, and keep room for so many more. With it, the logits (B, V) of what follows each row.
+    def prefill(self, rows: Sequence[Sequence[int]], max_new_tokens: int) -> tuple["DecodeState", Tensor]:
+        """Read rows of one token or more. Returns the state, with capacity for the new tokens, and the logits (B, V) after each row.
 
         Raises `ValueError` when a row is longer than the context.
         """
-        reading = DecodeState(self, rows, room)
-        return reading, reading.start(rows)
+        state = DecodeState(self, rows, max_new_tokens)
+        return state, state.prefill(rows)
 
-    def through(self, tokens: Tensor, positions: Tensor, kept: "KVCache", start: int, mask: Tensor | None) -> Tensor:
-        """(B, T) tokens, of which `start` were read before -> logits (B, V) after the last. Their keys and values are added to `kept`.
+    def forward(self, tokens: Tensor, positions: Tensor, cache: "KVCache", start: int, mask: Tensor | None) -> Tensor:
+        """(B, T) tokens after `start` cached ones -> logits (B, V) after the last. Writes their keys and values into the cache.
 
-        T is 1, or `start` is 0. `mask`: (B, 1, T, start + T), what is added to the scores; None: no token is hidden.
+        T is 1, or `start` is 0. `mask`: (B, 1, T, start + T), added to the scores; None: no token is hidden.
         """
         trunk, (B, T), H = self.model.trunk, tokens.shape, self.config.n_heads
         x = trunk.token_embedding(tokens) + trunk.position_embedding(positions)
         C, end = x.shape[2], start + T
-        layers = zip(self._blocks, kept.keys[..., :end].unbind(0), kept.values[..., :end, :].unbind(0), strict=True)
+        layers = zip(self._blocks, cache.keys[..., :end].unbind(0), cache.values[..., :end, :].unbind(0), strict=True)
         for i, (block, keys, values) in enumerate(layers):
-            q, k, v = (
-                block.qkv(block.attention_norm(x)).view(B, T, 3, H, C // H).permute(2, 0, 3, 1, 4)
-            )  # each (B, H, T, D)
+            qkv = block.qkv(block.attention_norm(x)).view(B, T, 3, H, C // H)
+            q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
             keys[..., start:], values[..., start:, :] = k.mT, v
-            if i == len(self._blocks) - 1 and T > 1:  # of the last block, only what the last token becomes is needed
+            if i == len(self._blocks) - 1 and T > 1:  # the last block's output is needed for the last token only
                 q, x, mask = q[:, :, -1:], x[:, -1:], None if mask is None else mask[:, :, -1:]
             q = q.to(keys.dtype)
             if T > 1:
@@ -71,88 +65,86 @@ class Decoder:
 
 
 class DecodeState:
-    """Where a decoder stands in some rows."""
+    """A batch of rows under way: their KV cache, their padding, and how many tokens were read."""
 
-    def __init__(self, decoder: Decoder, rows: Sequence[Sequence[int]], room: int) -> None:
-        config, device = decoder.config, decoder.device
-        self._decoder = decoder
+    def __init__(self, decoder: Decoder, rows: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+        config, weight = decoder.config, decoder.model.trunk.token_embedding.weight
         width, shortest = max(map(len, rows)), min(map(len, rows))
         if width > config.context_length:
             raise ValueError(f"{width} tokens do not fit into a context of {config.context_length}")
-        capacity = width + min(room, config.context_length - shortest)
-        self._kept = KVCache.room(config, len(rows), capacity, decoder.model.trunk.token_embedding.weight)
-        self._length = 0
-        self._left = torch.tensor([width - len(row) for row in rows], device=device)  # of each row, what is hidden
-        self._hidden = self._hide(capacity)
+        capacity = width + min(max_new_tokens, config.context_length - shortest)
+        self._decoder, self._length = decoder, 0
+        self._cache = KVCache.allocate(config, len(rows), capacity, weight)
+        self._padding = torch.tensor([width - len(row) for row in rows], device=weight.device)  # (B,) tokens
+        self._mask = self._padding_mask()
 
-    def start(self, rows: Sequence[Sequence[int]]) -> Tensor:
+    def prefill(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """Logits (B, V) after each whole row."""
-        width = max(map(len, rows))
-        tokens = torch.tensor([[0] * (width - len(row)) + [*row] for row in rows], device=self._left.device)
-        positions = (torch.arange(width, device=tokens.device) - self._left[:, None]).clamp(min=0)
+        width, device = max(map(len, rows)), self._padding.device
+        tokens = torch.tensor([[0] * (width - len(row)) + [*row] for row in rows], device=device)
+        positions = (torch.arange(width, device=device) - self._padding[:, None]).clamp(min=0)
         mask = None
-        if self._hidden is not None:
-            # A hidden token still looks at itself: a softmax over nothing would be NaN, and spread.
-            later = torch.full((width, width), -torch.inf, dtype=self._hidden.dtype, device=tokens.device).triu(1)
-            mask = (self._hidden[..., :width] + later).masked_fill(
-                torch.eye(width, dtype=torch.bool, device=tokens.device), 0
-            )
-        return self._go(tokens, positions, mask)
+        if self._mask is not None:
+            causal = torch.full((width, width), -torch.inf, dtype=self._mask.dtype, device=device).triu(1)
+            # A padding token attends to itself: a softmax over nothing is NaN, which would spread.
+            itself = torch.eye(width, dtype=torch.bool, device=device)
+            mask = (self._mask[..., :width] + causal).masked_fill(itself, 0)
+        return self._forward(tokens, positions, mask)
 
-    def add(self, tokens: Sequence[int]) -> Tensor:
-        """One more token a row; returns the logits (B, V) of what follows it."""
-        positions = (self._length - self._left)[:, None]
-        mask = None if self._hidden is None else self._hidden[..., : self._length + 1]
-        return self._go(torch.tensor(tokens, device=self._left.device)[:, None], positions, mask)
+    def decode_step(self, tokens: Sequence[int]) -> Tensor:
+        """Read one more token per row; returns the logits (B, V) after it."""
+        positions = (self._length - self._padding)[:, None]
+        mask = None if self._mask is None else self._mask[..., : self._length + 1]
+        return self._forward(torch.tensor(tokens, device=self._padding.device)[:, None], positions, mask)
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Forget every row but these."""
-        index = torch.tensor(rows, device=self._left.device)
-        self._kept, self._left = self._kept.of_rows(index), self._left[index]
-        self._hidden = self._hide(self._kept.values.shape[3])
+    def select_rows(self, rows: Sequence[int]) -> None:
+        """Drop every row but these."""
+        index = torch.tensor(rows, device=self._padding.device)
+        self._cache, self._padding = self._cache.select_rows(index), self._padding[index]
+        self._mask = self._padding_mask()
 
-    def _go(self, tokens: Tensor, positions: Tensor, mask: Tensor | None) -> Tensor:
-        logits = self._decoder.through(tokens, positions, self._kept, self._length, mask)
+    def _forward(self, tokens: Tensor, positions: Tensor, mask: Tensor | None) -> Tensor:
+        logits = self._decoder.forward(tokens, positions, self._cache, self._length, mask)
         self._length += tokens.shape[1]
         return logits
 
-    def _hide(self, capacity: int) -> Tensor | None:
-        """(B, 1, 1, capacity), minus infinity where a row has not begun; None when all rows begin at the edge."""
-        if not self._left.any():
+    def _padding_mask(self) -> Tensor | None:
+        """(B, 1, 1, capacity), minus infinity for padding; None when no row has any."""
+        if not self._padding.any():
             return None
-        before = torch.arange(capacity, device=self._left.device) < self._left[:, None]
-        return torch.zeros(before.shape, dtype=self._kept.values.dtype, device=before.device).masked_fill(
-            before, -torch.inf
-        )[:, None, None]
+        values = self._cache.values
+        padded = torch.arange(values.shape[3], device=values.device) < self._padding[:, None]
+        return torch.zeros(padded.shape, dtype=values.dtype, device=values.device).masked_fill(padded, -torch.inf)[
+            :, None, None
+        ]
 
 
 class KVCache(NamedTuple):
-    """What later tokens need of those that were read. A token's keys stand in a column: the product with them is twice as fast so."""
+    """Keys and values of every token read. A token's keys are a column, which makes the product with them twice as fast."""
 
     keys: Tensor  # (layers, B, H, D, capacity)
     values: Tensor  # (layers, B, H, capacity, D)
 
     @classmethod
-    def room(cls, config: GPTConfig, rows: int, capacity: int, like: Tensor) -> "KVCache":
-        """For so many tokens of each row, not filled. On CPUs in float32, whose products of single rows are the faster ones there."""
+    def allocate(cls, config: GPTConfig, rows: int, capacity: int, like: Tensor) -> "KVCache":
+        """An empty cache. On CPUs in float32, where products of single rows are faster in it."""
         shape = (config.n_layers, rows, config.n_heads, capacity, config.d_model // config.n_heads)
-        values = torch.empty(
-            shape, dtype=torch.float32 if like.device.type == "cpu" else like.dtype, device=like.device
-        )
+        dtype = torch.float32 if like.device.type == "cpu" else like.dtype
+        values = torch.empty(shape, dtype=dtype, device=like.device)
         return cls(torch.empty_like(values.mT, memory_format=torch.contiguous_format), values)
 
-    def of_rows(self, index: Tensor) -> "KVCache":
+    def select_rows(self, index: Tensor) -> "KVCache":
         return KVCache(self.keys[:, index], self.values[:, index])
 
 
 def attend_to_cache(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention of one token a row to all that are kept: (B, H, 1, D), (B, H, D, T), (B, H, T, D) -> (B, H, 1, D)."""
+    """Attention of one token per row to all cached ones: (B, H, 1, D), (B, H, D, T), (B, H, T, D) -> (B, H, 1, D)."""
     scores = (q @ keys).mul_(q.shape[3] ** -0.5)
     return (scores if mask is None else scores.add_(mask)).softmax(-1) @ values
 
 
 class _Block(NamedTuple):
-    """The steps of one block."""
+    """The layers of one block, for inference."""
 
     attention_norm: Layer
     qkv: Layer
@@ -162,29 +154,29 @@ class _Block(NamedTuple):
     down_proj: Layer
 
     @classmethod
-    def of(cls, block: Block, half: bool) -> "_Block":
+    def of(cls, block: Block, bf16: bool) -> "_Block":
         attention, feed_forward = block.attention, block.feed_forward
         return cls(
             attention_norm=block.attention_norm,
-            qkv=_layer(attention.qkv, half),
-            out_proj=_layer(attention.out_proj, half),
+            qkv=_layer(attention.qkv, bf16),
+            out_proj=_layer(attention.out_proj, bf16),
             feed_forward_norm=block.feed_forward_norm,
-            up_proj=_layer(feed_forward.up_proj, half, feed_forward.activation),
-            down_proj=_layer(feed_forward.down_proj, half),
+            up_proj=_layer(feed_forward.up_proj, bf16, feed_forward.activation),
+            down_proj=_layer(feed_forward.down_proj, bf16),
         )
 
 
-def _layer(layer: nn.Module, half: bool, activation: Layer | None = None) -> Layer:
-    """What is no plain layer, one with an adapter, computes as it does in training."""
-    if half and isinstance(layer, nn.Linear):
+def _layer(layer: nn.Module, bf16: bool, activation: Layer | None = None) -> Layer:
+    """A layer other than a plain `Linear`, such as one with an adapter, computes as in training."""
+    if bf16 and isinstance(layer, nn.Linear):
         bias = None if layer.bias is None else layer.bias.to(torch.bfloat16)
-        return _product(layer.weight.to(torch.bfloat16), bias, activation)
+        return _bf16_linear(layer.weight.to(torch.bfloat16), bias, activation)
     return _then(layer, activation)
 
 
-def _product(weight: Tensor, bias: Tensor | None, activation: Layer | None = None) -> Layer:
+def _bf16_linear(weight: Tensor, bias: Tensor | None, activation: Layer | None = None) -> Layer:
     if weight.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return _Packed(weight, bias, ("gelu", activation.approximate) if activation else ("none", ""))
+        return _PackedLinear(weight, bias, ("gelu", activation.approximate) if activation else ("none", ""))
     return _then(lambda x: linear(x.to(torch.bfloat16), weight, bias), activation)
 
 
@@ -192,8 +184,8 @@ def _then(layer: Layer, activation: Layer | None) -> Layer:
     return (lambda x: activation(layer(x))) if activation else layer
 
 
-class _Packed:
-    """x W^T + b in bf16, W laid out for oneDNN: the product that torch.compile calls for weights that do not change."""
+class _PackedLinear:
+    """x W^T + b in bf16, W packed for oneDNN: the operator that torch.compile calls for constant weights."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, activation: tuple[str, str]) -> None:
         """`activation`: oneDNN's name of what follows the product, and of the algorithm."""
@@ -204,16 +196,16 @@ class _Packed:
         return torch.ops.mkldnn._linear_pointwise(x.to(torch.bfloat16), self.weight, self.bias, name, [], algorithm)
 
 
-class _HalfHead:
+class _Bf16Head:
     """Logits in float32 of a bf16 product.
 
-    Half a step of bf16 is 0.25 at a logit of -100, where GPT-2's lie: the likeliest tokens would be as likely as each other. What all
-    logits have in common, the product with the mean of the head's rows, is therefore left out of it and added afterwards.
+    Half a step of bf16 is 0.25 at a logit of -100, where GPT-2's lie: it would make the top tokens equal. What all logits share, the
+    product with the mean of the head's rows, is therefore left out of it and added in float32.
     """
 
     def __init__(self, head: nn.Linear) -> None:
         self._mean = head.weight.float().mean(0)
-        self._product = _product((head.weight - self._mean).to(torch.bfloat16), None)
+        self._product = _bf16_linear((head.weight - self._mean).to(torch.bfloat16), None)
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._product(x).float().add_((x.float() @ self._mean)[:, None])

@@ -1,9 +1,9 @@
-"""Decoding: from prompts to the tokens that follow, with a cache of keys and values, many prompts at once.
+"""Decoding: from prompts to completions, in a batch, with a KV cache.
 
-A row gives what it gives alone (`decoder.py` says how). When a row has filled the context, its older half is forgotten and the rest is
-read again: a text may go on for longer than the model can look back, and a prompt longer than the context is read from its end.
+A completion does not depend on its batch (see `decoder.py`). When a row has filled the context, its older half is dropped and the rest
+is prefilled again: a text may be longer than the context, and of a prompt longer than the context the end is read.
 
-Each function takes a model, which is read as it is, or a `Decoder` of one, which may be kept for many calls.
+Each function takes a model, which is read as it is, or a `Decoder` of one, which may serve many calls.
 """
 
 import codecs
@@ -21,18 +21,18 @@ from gptmill.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How the next token is chosen. Temperature 0 takes the likeliest one; what follows it here then plays no part."""
+    """How the next token is chosen. Temperature 0 is greedy decoding, without top_k, top_p and seed."""
 
     max_new_tokens: int
     temperature: float = 0.0
     top_k: int = 0  # 0: all tokens
     top_p: float = 1.0  # the smallest set of tokens whose probability reaches this (Holtzman et al. 2019)
-    repetition_penalty: float = 1.0  # divides the logits of what was said before (Keskar et al. 2019, section 4.1)
+    repetition_penalty: float = 1.0  # divides the logits of earlier tokens (Keskar et al. 2019, section 4.1)
     min_new_tokens: int = 0
-    stop: int | None = None  # the token that ends a row; it is not part of what is returned
+    stop: int | None = None  # the token that ends a row; completions do not contain it
     seed: int = 0  # row i draws from seed + i
     vocab_size: int | None = (
-        None  # of the tokenizer: ids from there on have no token, and are never chosen; None: the model's
+        None  # of the tokenizer: ids from there on have no token, are never chosen; None: the model's
     )
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ class SamplingParams:
             "repetition_penalty must be from 0.001 to 1000": 0.001 <= self.repetition_penalty <= 1000,
             "seed must be between -2^62 and 2^62": abs(self.seed) <= 1 << 62,
         }
-        broken = [rule for rule, kept in rules.items() if not kept]
+        broken = [rule for rule, holds in rules.items() if not holds]
         if problem := memory.new_tokens_problem(self.max_new_tokens):
             broken.append(problem)
         if broken:
@@ -55,23 +55,23 @@ class SamplingParams:
 @dataclass(frozen=True)
 class Completion:
     tokens: list[int]
-    stopped: str  # "stop": the stop token came; "length": max_new_tokens were reached
+    finish_reason: str  # "stop": the stop token came; "length": max_new_tokens were reached
 
 
-def generate(model: GPT | Decoder, prompts: Sequence[Sequence[int]], decoding: SamplingParams) -> list[Completion]:
-    """One completion a prompt, in the prompts' order."""
+def generate(model: GPT | Decoder, prompts: Sequence[Sequence[int]], sampling: SamplingParams) -> list[Completion]:
+    """One completion per prompt, in the prompts' order."""
     tokens: list[list[int]] = [[] for _ in prompts]
-    stopped = ["length"] * len(prompts)
-    for row, token in stream(model, prompts, decoding):
-        if token == decoding.stop:
-            stopped[row] = "stop"
+    reasons = ["length"] * len(prompts)
+    for row, token in stream(model, prompts, sampling):
+        if token == sampling.stop:
+            reasons[row] = "stop"
         else:
             tokens[row].append(token)
-    return [Completion(*pair) for pair in zip(tokens, stopped, strict=True)]
+    return [Completion(*pair) for pair in zip(tokens, reasons, strict=True)]
 
 
 class IncrementalDetokenizer:
-    """Tokens of one row in, text that may be shown out: whole characters, and nothing of a stop string or of what may yet become one."""
+    """Tokens of one row in, text out as soon as it is certain: whole characters, no stop string and no beginning of one."""
 
     def __init__(self, tokenizer: Tokenizer, stop_strings: Sequence[str] = ()) -> None:
         if not all(stop_strings):
@@ -82,11 +82,11 @@ class IncrementalDetokenizer:
         self._held = ""
 
     def feed(self, token: int) -> str:
-        """The text that is certain after one more token. Nothing, once a stop string came."""
+        """The text that is certain after one more token; nothing after a stop string."""
         return self._certain(self._bytes.decode(self._tokenizer.token_bytes(token)))
 
     def finish(self) -> str:
-        """What was held back, when no token comes any more."""
+        """The text held back, when no more tokens come."""
         text = self._certain(self._bytes.decode(b"", final=True)) + self._held
         self._held = ""
         return text
@@ -95,10 +95,10 @@ class IncrementalDetokenizer:
         if self.stopped:
             return ""
         text = self._held + text
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
-        if found:
+        matches = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        if matches:
             self.stopped, self._held = True, ""
-            return text[: min(found)]
+            return text[: min(matches)]
         held = max((n for stop in self._stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
@@ -108,105 +108,92 @@ class IncrementalDetokenizer:
 def stream(
     model: GPT | Decoder,
     prompts: Sequence[Sequence[int]],
-    decoding: SamplingParams,
-    ends: Callable[[int], bool] = lambda row: False,
+    sampling: SamplingParams,
+    should_stop: Callable[[int], bool] = lambda row: False,
 ) -> Iterator[tuple[int, int]]:
     """Yields (row, token) as they come, the stop token included. Raises `ValueError` for an empty prompt.
 
-    `ends` is asked after each token whether its row is to go no further, for reasons that tokens alone do not show.
+    `should_stop(row)` is asked after each token, for reasons to end a row that tokens alone do not show.
     """
     if not all(prompts):
         raise ValueError("a prompt must have at least one token")
-    if decoding.max_new_tokens < 1:
+    if not prompts or sampling.max_new_tokens < 1:
         return
     decoder = model if isinstance(model, Decoder) else Decoder(model)
     was_training = decoder.model.training
     decoder.model.eval()
     try:
-        yield from _decode(decoder, prompts, decoding, ends)
+        yield from _decode(decoder, prompts, sampling, should_stop)
     finally:
         decoder.model.train(was_training)
 
 
 def _decode(
-    decoder: Decoder, prompts: Sequence[Sequence[int]], decoding: SamplingParams, ends: Callable[[int], bool]
+    decoder: Decoder, prompts: Sequence[Sequence[int]], sampling: SamplingParams, should_stop: Callable[[int], bool]
 ) -> Iterator[tuple[int, int]]:
     context = decoder.config.context_length
-    said = [list(prompt) for prompt in prompts]  # everything, prompt included: what a repetition is measured against
-    seen = [list(prompt[-context:]) for prompt in prompts]  # what the model still looks back on
-    left = [decoding.max_new_tokens] * len(prompts)
-    generators = [torch.Generator().manual_seed(decoding.seed + row) for row in range(len(prompts))]
-    rows = list(range(len(prompts)))
-    while rows:
-        reading, logits = decoder.read([seen[row] for row in rows], max(left[row] for row in rows))
-        while True:
-            keep = []
-            new = [decoding.max_new_tokens - left[row] for row in rows]
-            tokens = _choose_all(logits, [said[row] for row in rows], decoding, new, [generators[row] for row in rows])
-            for i, (row, token) in enumerate(zip(rows, tokens, strict=True)):
-                said[row].append(token)
-                seen[row].append(token)
-                left[row] -= 1
-                yield row, token
-                if token != decoding.stop and left[row] and not ends(row):
-                    keep.append(i)
-            if len(keep) < len(rows):
-                rows = [rows[i] for i in keep]
-                if not rows:
-                    break
-                reading.keep(keep)
-            if any(len(seen[row]) > context for row in rows):
-                for row in rows:
-                    if len(seen[row]) > context:
-                        seen[row] = seen[row][-max(1, context // 2) :]
-                break  # read again what is left
-            logits = reading.add([seen[row][-1] for row in rows])
+    history = [list(prompt) for prompt in prompts]  # prompt and completion, for the repetition penalty
+    window = [list(prompt[-context:]) for prompt in prompts]  # the part of it that is in the cache
+    generators = [torch.Generator().manual_seed(sampling.seed + row) for row in range(len(prompts))]
+    rows, state = list(range(len(prompts))), None
+    for count in range(sampling.max_new_tokens):
+        if state is None:
+            state, logits = decoder.prefill([window[row] for row in rows], sampling.max_new_tokens - count)
+        else:
+            logits = state.decode_step([window[row][-1] for row in rows])
+        tokens = _next_tokens(
+            logits, [history[row] for row in rows], sampling, count, [generators[row] for row in rows]
+        )
+        unfinished = []
+        for i, (row, token) in enumerate(zip(rows, tokens, strict=True)):
+            history[row].append(token)
+            window[row].append(token)
+            yield row, token
+            if token != sampling.stop and not should_stop(row):
+                unfinished.append(i)
+        if not unfinished:
+            return
+        if len(unfinished) < len(rows):
+            rows = [rows[i] for i in unfinished]
+            state.select_rows(unfinished)
+        if full := [row for row in rows if len(window[row]) > context]:
+            for row in full:
+                window[row] = window[row][-max(1, context // 2) :]
+            state = None
 
 
-def _choose_all(
+def _next_tokens(
     logits: Tensor,
-    said: Sequence[list[int]],
-    decoding: SamplingParams,
-    new: Sequence[int],
+    history: Sequence[list[int]],
+    sampling: SamplingParams,
+    count: int,
     generators: Sequence[torch.Generator],
 ) -> list[int]:
-    """The next token of each row from their (B, V) logits; all at once where each row's likeliest token is wanted."""
-    if decoding.vocab_size is not None:
-        logits[:, decoding.vocab_size :] = -torch.inf
-    if decoding.temperature or decoding.repetition_penalty != 1.0:
-        return [
-            _choose(row, *rest)
-            for row, *rest in zip(logits, said, [decoding] * len(said), new, generators, strict=True)
-        ]
-    logits = logits.float()
-    early = [i for i, count in enumerate(new) if decoding.stop is not None and count < decoding.min_new_tokens]
-    if early:
-        logits[early, decoding.stop] = -torch.inf
-    return logits.argmax(1).tolist()
+    """The next token of each row from (B, V) logits, `count` tokens after the prompt. Plain greedy decoding takes all rows at once."""
+    if sampling.vocab_size is not None:
+        logits[:, sampling.vocab_size :] = -torch.inf
+    if sampling.stop is not None and count < sampling.min_new_tokens:
+        logits[:, sampling.stop] = -torch.inf
+    if sampling.temperature or sampling.repetition_penalty != 1.0:
+        return [_sample(row, sampling, *rest) for row, *rest in zip(logits, history, generators, strict=True)]
+    return logits.float().argmax(1).tolist()
 
 
-def _choose(logits: Tensor, said: list[int], decoding: SamplingParams, new: int, generator: torch.Generator) -> int:
+def _sample(logits: Tensor, sampling: SamplingParams, history: list[int], generator: torch.Generator) -> int:
     """The next token of one row from its (V,) logits."""
     logits = logits.float().cpu()
-    if decoding.repetition_penalty != 1.0:
-        before = torch.tensor(sorted(set(said)))
-        scores = logits[before]
-        logits[before] = torch.where(
-            scores > 0, scores / decoding.repetition_penalty, scores * decoding.repetition_penalty
-        )
-    if decoding.stop is not None and new < decoding.min_new_tokens:
-        logits[decoding.stop] = -torch.inf
-    if decoding.temperature == 0:
+    if sampling.repetition_penalty != 1.0:
+        earlier = torch.tensor(sorted(set(history)))
+        scores, penalty = logits[earlier], sampling.repetition_penalty
+        logits[earlier] = torch.where(scores > 0, scores / penalty, scores * penalty)
+    scaled = logits / sampling.temperature if sampling.temperature else logits
+    if sampling.temperature == 0 or not scaled.max().isfinite():  # a temperature so near to 0 that float32 overflows
         return int(logits.argmax())
-    scaled = logits / decoding.temperature
-    if not scaled.max().isfinite():  # so near to 0 that float32 has no number for it
-        return int(logits.argmax())
-    logits = scaled
-    if 0 < decoding.top_k < len(logits):
-        logits[logits < logits.topk(decoding.top_k).values[-1]] = -torch.inf
-    if decoding.top_p < 1:
-        ordered, order = logits.softmax(0).sort(descending=True)
-        left_out = ordered.cumsum(0) - ordered >= decoding.top_p
-        left_out[0] = False  # float32 may have no number for top_p
-        logits[order[left_out]] = -torch.inf
-    return int(torch.multinomial(logits.softmax(0), 1, generator=generator))
+    if 0 < sampling.top_k < len(scaled):
+        scaled[scaled < scaled.topk(sampling.top_k).values[-1]] = -torch.inf
+    if sampling.top_p < 1:
+        ordered, order = scaled.softmax(0).sort(descending=True)
+        dropped = ordered.cumsum(0) - ordered >= sampling.top_p
+        dropped[0] = False  # top_p may be 0 in float32
+        scaled[order[dropped]] = -torch.inf
+    return int(torch.multinomial(scaled.softmax(0), 1, generator=generator))

@@ -37,12 +37,12 @@ class TextGenerator:
         model, self.tokenizer = folders.load_with_tokenizer(folder)
         self.model = model.to(runtime.device)
 
-    def stream(self, prompt: str, decoding: SamplingParams, stop_strings: Sequence[str] = ()) -> Iterator[str]:
+    def stream(self, prompt: str, sampling: SamplingParams, stop_strings: Sequence[str] = ()) -> Iterator[str]:
         """The prompt, then what follows in whole characters, up to a stop string. An empty prompt starts a new document."""
         yield prompt
         ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
         text = IncrementalDetokenizer(self.tokenizer, stop_strings)
-        for _, token in stream(self.model, [ids], decoding, ends=lambda row: text.stopped):
+        for _, token in stream(self.model, [ids], sampling, should_stop=lambda row: text.stopped):
             if piece := text.feed(token):
                 yield piece
         yield text.finish()
@@ -53,8 +53,8 @@ class Assistant:
 
     def __init__(self, folder: Path) -> None:
         runtime = _runtime()
-        (model, self.tokenizer), self.style = files.read_snapshot(
-            folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
+        (model, self.tokenizer), self.template = files.read_snapshot(
+            folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.load_template(folder))
         )
         self.model = model.to(runtime.device)
 
@@ -64,13 +64,13 @@ class Assistant:
 
     def answers(self, questions: Sequence[tuple[str, str]], max_new_tokens: int = 100) -> list[str]:
         """Of each instruction with its input, some side by side."""
-        given = [self.tokenizer.encode(self.style.prompt(*question)) for question in questions]
-        decoding = SamplingParams(max_new_tokens, stop=self.tokenizer.end_of_text, vocab_size=self.tokenizer.vocab_size)
+        given = [self.tokenizer.encode(self.template.prompt(*question)) for question in questions]
+        sampling = SamplingParams(max_new_tokens, stop=self.tokenizer.end_of_text, vocab_size=self.tokenizer.vocab_size)
         batches = [given[i : i + SIDE_BY_SIDE] for i in range(0, len(given), SIDE_BY_SIDE)]
         return [
             answer.response
             for batch in batches
-            for answer in complete(self.model, self.tokenizer, self.style, batch, decoding)
+            for answer in complete(self.model, self.tokenizer, self.template, batch, sampling)
         ]
 
 
@@ -83,7 +83,7 @@ class TextClassifier:
 
     def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """(label, its probability from 0 to 1) for each text."""
-        return [classification.likeliest(row, self.model.labels) for row in self._rows(texts)]
+        return [classification.top_label(row, self.model.labels) for row in self._rows(texts)]
 
     def distribute(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """For each text, every label with its probability."""

@@ -19,13 +19,13 @@ from gptmill.text.tokenizer import Tokenizer
 class Answer:
     response: str
     tokens: int  # that the model wrote: with headers, and with what it went on to
-    stopped: str  # "stop": the model ended, or began a further section; "length": it was cut
+    finish_reason: str  # "stop": the model ended, or began a further section; "length": max_new_tokens were reached
 
 
 def respond(
     model: GPT,
     tokenizer: Tokenizer,
-    style: PromptTemplate,
+    template: PromptTemplate,
     prompts: Sequence[str],
     params: GenerateParams,
     seed: int,
@@ -36,7 +36,7 @@ def respond(
 
     Prompts of like length share a batch, so that little of it is padding. What a batch says depends on nothing but the batch.
     """
-    decoder = Decoder(model.to(runtime.device), half=runtime.bf16)
+    decoder = Decoder(model.to(runtime.device), bf16=runtime.bf16)
     encoded = [tokenizer.encode(prompt) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
     finished = progress.finished()
@@ -48,7 +48,7 @@ def respond(
                 made = [Answer(**answer) for answer in found]
                 bar.update(len(batch))
             else:
-                decoding = SamplingParams(
+                sampling = SamplingParams(
                     params.max_new_tokens,
                     params.temperature,
                     params.top_k,
@@ -56,7 +56,7 @@ def respond(
                     seed=seed + start,
                     vocab_size=tokenizer.vocab_size,
                 )
-                made = complete(decoder, tokenizer, style, [encoded[i] for i in batch], decoding, bar.update)
+                made = complete(decoder, tokenizer, template, [encoded[i] for i in batch], sampling, bar.update)
                 progress.add(str(start), [asdict(answer) for answer in made])
             answers |= zip(batch, made, strict=True)
     return [answers[i] for i in range(len(prompts))]
@@ -65,23 +65,25 @@ def respond(
 def complete(
     model: GPT | Decoder,
     tokenizer: Tokenizer,
-    style: PromptTemplate,
+    template: PromptTemplate,
     prompts: Sequence[Sequence[int]],
-    decoding: SamplingParams,
+    sampling: SamplingParams,
     on_end: Callable[[], object] = lambda: None,
 ) -> list[Answer]:
     """The answer to each encoded prompt, all of them side by side. `on_end` is called as each of them ends."""
-    texts, written = [IncrementalDetokenizer(tokenizer) for _ in prompts], ["" for _ in prompts]
-    counts, stopped = [0] * len(prompts), ["length"] * len(prompts)
-    for row, token in stream(model, prompts, decoding, ends=lambda row: stopped[row] == "stop"):
-        if token == decoding.stop:
-            stopped[row] = "stop"
+    detokenizers, written = [IncrementalDetokenizer(tokenizer) for _ in prompts], ["" for _ in prompts]
+    counts, reasons = [0] * len(prompts), ["length"] * len(prompts)
+    for row, token in stream(model, prompts, sampling, should_stop=lambda row: reasons[row] == "stop"):
+        if token == sampling.stop:
+            reasons[row] = "stop"
         else:
             counts[row] += 1
-            written[row] += texts[row].feed(token)
-            if style.read(written[row])[1]:
-                stopped[row] = "stop"
-        if stopped[row] == "stop" or counts[row] == decoding.max_new_tokens:
+            written[row] += detokenizers[row].feed(token)
+            if template.parse_response(written[row])[1]:
+                reasons[row] = "stop"
+        if reasons[row] == "stop" or counts[row] == sampling.max_new_tokens:
             on_end()
-    said = [text + rest.finish() for text, rest in zip(written, texts, strict=True)]
-    return [Answer(style.read(text)[0], *rest) for text, *rest in zip(said, counts, stopped, strict=True)]
+    written = [text + detokenizer.finish() for text, detokenizer in zip(written, detokenizers, strict=True)]
+    return [
+        Answer(template.parse_response(text)[0], *rest) for text, *rest in zip(written, counts, reasons, strict=True)
+    ]

@@ -23,7 +23,7 @@ def load_with_tokenizer(folder: Path) -> tuple[GPT, Tokenizer]:
 def load_base(folder: Path, tokenizer: Tokenizer) -> GPT:
     """A model to be tuned on the ids of a tokenizer. Raises `GptmillError` when it was trained on those of another one."""
     model, own = load_with_tokenizer(folder)
-    if not own.gives_the_ids_of(tokenizer):
+    if not own.is_equivalent(tokenizer):
         raise GptmillError(
             f"{folder} was trained with another tokenizer ({own.vocab_size:,} tokens) than the one that encodes the data here "
             f"({tokenizer.vocab_size:,} tokens): run `dvc repro pretrain`, or set params.yaml to the tokenizer of this base"

@@ -34,8 +34,8 @@ def import_weights(source: str, to: Path, n_heads: int | None = None) -> str:
             tokenizer.save(beside, found.config.context_length)
         for name in own:
             shutil.copyfile(_folder(found) / name, beside / name)
-        if found.path.is_dir() and (found.path / prompts.FILE).exists():
-            prompts.write_style(beside, prompts.style_of(found.path))
+        if found.path.is_dir() and (found.path / prompts.STYLE_FILE).exists():
+            prompts.save_template(beside, prompts.load_template(found.path))
     return f"{found.describe()}\n  tokenizer   {told}\nwritten to {to}"
 
 
@@ -117,7 +117,7 @@ def _tokenizer(found: detect.CheckpointInfo) -> tuple[Tokenizer | None, list[str
     Raises `GptmillError` when the folder has one that gptmill can't represent: another one would be wrong without a message.
     """
     folder = _folder(found)
-    own = [name for name in (*TOKENIZER_FILES, prompts.TEMPLATE) if (folder / name).exists()]
+    own = [name for name in (*TOKENIZER_FILES, prompts.CHAT_TEMPLATE) if (folder / name).exists()]
     for name, merges in (("tokenizer.json", ""), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
         if (folder / name).exists():
             pairs = folder / merges if (folder / merges).is_file() else None

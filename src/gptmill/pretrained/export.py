@@ -11,6 +11,7 @@ from gptmill.core.errors import GptmillError
 from gptmill.model import hf_config, weights
 from gptmill.model.gpt import GPT
 from gptmill.model.weights import BOOK
+from gptmill.text import prompts
 from gptmill.text.tokenizer import TOKENIZER_FILES
 
 
@@ -49,7 +50,7 @@ def book_state_dict(model: GPT) -> dict[str, Tensor]:
 
 # What a model folder may hold, beside adapters, which are in the weights already.
 _FOLDER = (
-    hf_config.NAME, weights.WEIGHTS, *TOKENIZER_FILES, "prompt_style.json", "chat_template.jinja", "README.md", "lineage.json",
+    hf_config.NAME, weights.WEIGHTS, *TOKENIZER_FILES, prompts.STYLE_FILE, prompts.CHAT_TEMPLATE, "README.md", "lineage.json",
 )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def _classify(folder: Path, params: Params) -> Measured:
     splits = {name: pd.read_parquet(paths.SPAM_SPLITS / f"{name}.parquet") for name in ("test", "natural")}
     texts = list(dict.fromkeys([*splits["test"]["text"], *splits["natural"]["text"]]))
     rows = classification.probabilities(model, tokenizer, texts, max_length, runtime)
-    said = {text: classification.likeliest(row, model.labels) for text, row in zip(texts, rows, strict=True)}
+    said = {text: classification.top_label(row, model.labels) for text, row in zip(texts, rows, strict=True)}
     answers = {name: [said[text] for text in split["text"]] for name, split in splits.items()}
     right = {
         name: [found == label for (found, _), label in zip(answers[name], split["label"], strict=True)]
@@ -115,14 +115,14 @@ def _ask(folder: Path, params: Params) -> Measured:
     from gptmill.text import prompts
 
     runtime = device.setup(params.compute, params.seed)
-    (model, tokenizer), style = files.read_snapshot(
-        folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.style_of(folder))
+    (model, tokenizer), template = files.read_snapshot(
+        folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.load_template(folder))
     )
     records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
-    asked = [style.prompt(record["instruction"], record["input"]) for record in records]
+    asked = [template.prompt(record["instruction"], record["input"]) for record in records]
     with tempfile.TemporaryDirectory(prefix="gptmill-") as passing:
         progress = ResumableJsonl(Path(passing, "answers.jsonl"))
-        answers = responses.respond(model, tokenizer, style, asked, params.generate, params.seed, runtime, progress)
+        answers = responses.respond(model, tokenizer, template, asked, params.generate, params.seed, runtime, progress)
     judged = [{**record, "response": answer.response} for record, answer in zip(records, answers, strict=True)]
     return Measured([judgement["score"] / 100 for judgement in ReferenceJudge().judge(judged)])
 

@@ -30,10 +30,10 @@ class TextModel(PythonModel):
             return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
         # As `gptmill generate` does when it is asked for nothing else.
         tokenizer = self.model.tokenizer
-        decoding = SamplingParams(
+        sampling = SamplingParams(
             max_new_tokens=100, temperature=0.8, top_k=50, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size
         )
-        return pd.DataFrame({"text": ["".join(self.model.stream(text, decoding)) for text in texts]})
+        return pd.DataFrame({"text": ["".join(self.model.stream(text, sampling)) for text in texts]})
 
 
 mlflow.models.set_model(TextModel())

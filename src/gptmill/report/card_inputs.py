@@ -108,10 +108,12 @@ class Card:
     quarantine: Quarantine
 
 
-def read(context_length: int, message_length: int, record_length: int, style: prompts.PromptTemplate) -> Iterator[Card]:
+def read(
+    context_length: int, message_length: int, record_length: int, template: prompts.PromptTemplate
+) -> Iterator[Card]:
     """The three cards. What limits the lengths that the models read, in tokens: a window, a message, an instruction with its answer.
 
-    `style`: what instructions and answers become.
+    `template`: what instructions and answers become.
 
     Raises `GptmillError` when an input is missing, is not what its stage writes, or belongs to another run.
     """
@@ -120,7 +122,7 @@ def read(context_length: int, message_length: int, record_length: int, style: pr
     for name, contents in (
         ("corpus", _corpus(tokenizer, Limit("model.context_length", context_length))),
         ("spam", _messages(tokenizer, Limit("classifier.max_length", message_length))),
-        ("instructions", _records(tokenizer, Limit("instruct.max_length", record_length), style)),
+        ("instructions", _records(tokenizer, Limit("instruct.max_length", record_length), template)),
     ):
         path, findings = paths.RAW / f"{name}.source.json", getattr(validation, name)
         source = schemas.read_json(path, Source, f"download@{name}")
@@ -183,7 +185,7 @@ def _messages(tokenizer: Tokenizer, limit: Limit) -> Contents:
     )
 
 
-def _records(tokenizer: Tokenizer, limit: Limit, style: prompts.PromptTemplate) -> Contents:
+def _records(tokenizer: Tokenizer, limit: Limit, template: prompts.PromptTemplate) -> Contents:
     parts = {"kept": schemas.read_jsonl(paths.CLEAN_INSTRUCTIONS, Instruction, "validate")} | {
         split: schemas.read_jsonl(paths.INSTRUCTION_SPLITS / f"{split}.jsonl", Instruction, "split_instructions")
         for split in SPLITS[:3]
@@ -191,8 +193,8 @@ def _records(tokenizer: Tokenizer, limit: Limit, style: prompts.PromptTemplate) 
 
     def size(record: Instruction) -> tuple[int, int]:
         """Tokens that the model reads of the prompt, and of prompt and answer: the end of the text is predicted, and not read."""
-        prompt = len(tokenizer.encode(style.prompt(record.instruction, record.input)))
-        return prompt, prompt + len(tokenizer.encode(style.target(record.output)))
+        prompt = len(tokenizer.encode(template.prompt(record.instruction, record.input)))
+        return prompt, prompt + len(tokenizer.encode(template.target(record.output)))
 
     sizes = {name: [size(record) for record in part] for name, part in parts.items()}
     lost = [sum(prompt > limit.tokens for prompt, _ in part) for part in sizes.values()]

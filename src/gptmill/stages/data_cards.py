@@ -11,7 +11,7 @@ def run(params: Params) -> None:
     limits = params.model.context_length, params.classifier.max_length, params.instruct.max_length
     with files.atomic(paths.DATA_CARDS) as folder:
         folder.mkdir()
-        made = list(card_inputs.read(*limits, prompts.STYLES[params.instruct.prompt_style]))
+        made = list(card_inputs.read(*limits, prompts.TEMPLATES[params.instruct.prompt_style]))
         for card in made:
             files.write_text(folder / f"{card.name}.html", cards.render(card))
     for card in made:

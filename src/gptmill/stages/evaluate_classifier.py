@@ -50,7 +50,7 @@ def run(params: Params, track: Track = untracked) -> None:
         metrics = {}
         for name, baseline in (("test", "tfidf"), ("natural", "natural_tfidf")):
             labels, asked = splits[name]["label"].tolist(), splits[name]["text"]
-            predicted = [classification.likeliest(probabilities[text], classes)[0] for text in asked]
+            predicted = [classification.top_label(probabilities[text], classes)[0] for text in asked]
             metrics[name] = scores.scores(labels, predicted, classes)
             metrics[baseline] = scores.scores(labels, [tfidf[text] for text in asked], classes)
         figures = {f"{group}_{figure}": metrics[group][figure] for group in metrics for figure in FIGURES}
@@ -78,6 +78,6 @@ def _write_predictions(
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # a message may hold a bare \r
         writer.writerow(["actual", "predicted", "probability", "probabilities", "text"])
         for text, label, row in zip(texts, labels, rows, strict=True):
-            predicted, probability = classification.likeliest(row, classes)
+            predicted, probability = classification.top_label(row, classes)
             every = {name: round(value, 4) for name, value in zip(classes, row, strict=True)}
             writer.writerow([label, predicted, f"{probability:.4f}", json.dumps(every, ensure_ascii=False), text])

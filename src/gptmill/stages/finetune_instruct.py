@@ -17,14 +17,14 @@ from gptmill.training.objectives import Example, Instruction
 
 def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> None:
     runtime = device.setup(params.compute, params.seed)
-    tokenizer, style = Tokenizer.load(paths.TOKENIZER), prompts.STYLES[params.instruct.prompt_style]
+    tokenizer, template = Tokenizer.load(paths.TOKENIZER), prompts.TEMPLATES[params.instruct.prompt_style]
     files_of = {name: paths.INSTRUCTION_SPLITS / f"{name}.jsonl" for name in ("train", "validation")}
 
     def encode(name: str) -> list[Example]:
         return [
             Example(
-                tokenizer.encode(style.prompt(record["instruction"], record["input"])),
-                [*tokenizer.encode(style.target(record["output"])), tokenizer.end_of_text],
+                tokenizer.encode(template.prompt(record["instruction"], record["input"])),
+                [*tokenizer.encode(template.target(record["output"])), tokenizer.end_of_text],
             )
             for record in files.read_jsonl(files_of[name])
         ]
@@ -80,7 +80,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
         }
         lineage = Lineage.of_stage("finetune_instruct", sections, files_of.values(), ["instructions"], paths.BASE_MODEL)
         also = [
-            lambda folder: prompts.write_style(folder, style),
+            lambda folder: prompts.save_template(folder, template),
             lora.detach(model, str(paths.BASE_MODEL)),
             lineage.write,
         ]

@@ -14,7 +14,7 @@ def run(params: Params) -> None:
     runtime = device.setup(params.compute, params.seed)
     test = paths.INSTRUCTION_SPLITS / "test.jsonl"
     records = files.read_jsonl(test)
-    style = prompts.style_of(paths.INSTRUCT_MODEL)
+    template = prompts.load_template(paths.INSTRUCT_MODEL)
     sections = {
         "seed": params.seed,
         "generate": params.generate,
@@ -27,17 +27,20 @@ def run(params: Params) -> None:
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
         model, tokenizer = folders.load_with_tokenizer(folder)
         kept = resumable.ResumableJsonl(under_way / f"{folder.name}.jsonl")
-        return responses.respond(model, tokenizer, style, given, params.generate, params.seed, runtime, kept)
+        return responses.respond(model, tokenizer, template, given, params.generate, params.seed, runtime, kept)
 
-    given = [style.prompt(record["instruction"], record["input"]) for record in records]
+    given = [template.prompt(record["instruction"], record["input"]) for record in records]
     answered = [
         {"id": i, **record, "prompt": prompt} for i, (record, prompt) in enumerate(zip(records, given, strict=True))
     ]
     for prefix, folder in models.items():
         # The base model never learnt to write the header of an answer: for it, it stands in the prompt in every style.
-        asked = [style.full(record["instruction"], record["input"]) for record in records] if prefix else given
+        asked = (
+            [template.with_header(record["instruction"], record["input"]) for record in records] if prefix else given
+        )
         for record, answer in zip(answered, answers(folder, asked), strict=True):
-            record |= {f"{prefix}{name}": value for name, value in vars(answer).items()}
+            fields = {"response": answer.response, "tokens": answer.tokens, "stopped": answer.finish_reason}
+            record |= {f"{prefix}{name}": value for name, value in fields.items()}
     files.write_jsonl(paths.RESPONSES, answered)
     files.remove_folder(under_way.parent, above=1)  # with those of other fingerprints: what they were for is past
     unfinished = sum(record["stopped"] == "length" for record in answered)

@@ -29,7 +29,7 @@ def run(params: Params) -> None:
     data_sets = [
         expectations.corpus(documents, wanted, context_length, params.split.corpus.validation),
         expectations.messages(messages, labels, wanted),
-        expectations.records(records, wanted, context_length, prompts.STYLES[params.instruct.prompt_style]),
+        expectations.records(records, wanted, context_length, prompts.TEMPLATES[params.instruct.prompt_style]),
     ]
     found = quarantine.validate(data_sets, paths.DATA_DOCS)
     quarantine.raise_for_failures(found, paths.DATA_DOCS)

@@ -96,7 +96,7 @@ class Tokenizer:
                 f"{path} does not say model_max_length ({error!r}): get it again, or run the stage that makes it"
             ) from None
 
-    def gives_the_ids_of(self, other: "Tokenizer") -> bool:
+    def is_equivalent(self, other: "Tokenizer") -> bool:
         """Whether every text has the same ids in both."""
         return (self.ranks, self.end_of_text) == (other.ranks, other.end_of_text)
 
@@ -104,7 +104,7 @@ class Tokenizer:
         """Ids of a text. `<|endoftext|>` within it is read as the characters that it is made of, so that no text can end a document."""
         return self._encoding.encode_ordinary(text)
 
-    def encode_stretch(self, texts: Sequence[str], closed: bool = True) -> np.ndarray:
+    def encode_documents(self, texts: Sequence[str], closed: bool = True) -> np.ndarray:
         """Ids of one document or more, one after the other, each followed by the end-of-text token: (tokens,) of uint32.
 
         `closed`: whether the last text's document ends with it. Other threads run meanwhile: the work is done outside of Python's lock.

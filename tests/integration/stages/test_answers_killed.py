@@ -26,10 +26,10 @@ from gptmill.stages import generate_responses
 
 complete = responses.complete
 
-def noted(model, words, style, prompts, *rest):
+def noted(model, tokenizer, template, prompts, *rest):
     with open("begun.jsonl", "a") as file:
         file.write(json.dumps(prompts) + "\\n")
-    return complete(model, words, style, prompts, *rest)
+    return complete(model, tokenizer, template, prompts, *rest)
 
 responses.complete = noted
 for line in sys.stdin:

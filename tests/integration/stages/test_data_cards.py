@@ -181,7 +181,7 @@ def test_what_is_cut_of_the_messages_is_counted_in_their_tokens(card, tokenizer,
 
 def test_a_record_is_cut_where_training_cuts_it(card, tokenizer):
     sizes = [
-        (len(tokenizer.encode(prompts.STYLES["alpaca"].prompt(*record[:2]))), len(tokenizer.encode(record[2])))
+        (len(tokenizer.encode(prompts.TEMPLATES["alpaca"].prompt(*record[:2]))), len(tokenizer.encode(record[2])))
         for record in RECORDS
     ]
     whole = sorted(prompt + answer for prompt, answer in sizes)

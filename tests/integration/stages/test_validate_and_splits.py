@@ -384,7 +384,7 @@ def test_other_tools_markers_are_a_warning_with_their_counts(tokenized):
 def test_a_marker_in_a_record_or_message_is_never_the_token(tokenizer):
     """The ids of whatever people write: prompts and answers in training, questions in use, messages."""
     for text in ("<|endoftext|>", "one<|endoftext|>two", "<|endoftext|>" * 3, "<|unk|><|im_end|></s>"):
-        for style in prompts.STYLES.values():
-            for encoded in (style.prompt(text, text), style.target(text), text):
+        for template in prompts.TEMPLATES.values():
+            for encoded in (template.prompt(text, text), template.target(text), text):
                 ids = tokenizer.encode(encoded)
                 assert tokenizer.end_of_text not in ids and tokenizer.decode(ids) == encoded

@@ -78,7 +78,7 @@ def test_a_profile_is_an_overlay_that_names_only_what_differs():
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_profile_but_shakespeare_has_room_for_an_answer(name):
     values = profiles.load(name)
-    prompt = prompts.STYLES[values.instruct.prompt_style].prompt("", "")
+    prompt = prompts.TEMPLATES[values.instruct.prompt_style].prompt("", "")
     least = len(prompt.encode()) if values.tokenizer.vocab_size == 257 else count_pieces(prompt)  # tokens of any prompt
     assert (least < values.instruct.max_length) == (name != "shakespeare")
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gptmill.evaluation.scores import scores, scores_of
-from gptmill.inference.classification import likeliest, probabilities
+from gptmill.inference.classification import probabilities, top_label
 from gptmill.model.gpt import GPTClassifier
 
 TEXTS = [
@@ -77,7 +77,7 @@ def test_probabilities_are_the_models_own_for_each_text(classifier, tokenizer, c
 
 
 def test_the_likeliest_label_is_the_first_of_equals():
-    assert likeliest([0.2, 0.4, 0.4], ["a", "b", "c"]) == ("b", 0.4)
+    assert top_label([0.2, 0.4, 0.4], ["a", "b", "c"]) == ("b", 0.4)
 
 
 def test_order_and_company_do_not_matter(classifier, tokenizer, cpu):

@@ -16,8 +16,8 @@ KINDS = [{}, {"tie_weights": False, "qkv_bias": False}, {"n_heads": 4, "n_layers
 @torch.inference_mode()
 def read(decoder: Decoder, rows: list[list[int]], more: list[list[int]]) -> torch.Tensor:
     """(steps, B, V) logits after the rows, and after each step."""
-    reading, logits = decoder.read(rows, len(more))
-    return torch.stack([logits, *(reading.add(tokens) for tokens in more)])
+    state, logits = decoder.prefill(rows, len(more))
+    return torch.stack([logits, *(state.decode_step(tokens) for tokens in more)])
 
 
 @torch.inference_mode()
@@ -42,9 +42,9 @@ def test_in_bf16_it_reads_nearly_so(make_gpt, kind, rows, packed, monkeypatch):
         monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     model = make_gpt(**kind)
     more = [tokens[: len(rows)] for tokens in MORE]
-    half, full = read(Decoder(model, half=True), rows, more), plainly(model, rows, more)
-    assert half.dtype == torch.float32
-    assert 0 < float((half - full).norm() / full.norm()) < 0.02
+    bf16, full = read(Decoder(model, bf16=True), rows, more), plainly(model, rows, more)
+    assert bf16.dtype == torch.float32
+    assert 0 < float((bf16 - full).norm() / full.norm()) < 0.02
 
 
 def test_adapters_count_in_bf16_too(make_gpt):
@@ -54,8 +54,8 @@ def test_adapters_count_in_bf16_too(make_gpt):
         for name, weight in model.named_parameters():
             if name.endswith(".B"):
                 weight.normal_(std=0.4)
-    half, full = read(Decoder(model, half=True), ROWS, MORE), plainly(model, ROWS, MORE)
-    assert float((half - full).norm() / full.norm()) < 0.02
+    bf16, full = read(Decoder(model, bf16=True), ROWS, MORE), plainly(model, ROWS, MORE)
+    assert float((bf16 - full).norm() / full.norm()) < 0.02
 
 
 def test_logits_that_lie_far_from_zero_together_keep_their_differences(make_gpt):
@@ -67,9 +67,9 @@ def test_logits_that_lie_far_from_zero_together_keep_their_differences(make_gpt)
         model.head.weight[:, 0] -= 10
     full = plainly(model, ROWS, [])[0]
     assert full.max() < -50
-    half = read(Decoder(model, half=True), ROWS, [])[0]
-    assert float((half - full).abs().max()) < 0.15
-    gaps = (half - half.mean(1, keepdim=True)) - (full - full.mean(1, keepdim=True))
+    bf16 = read(Decoder(model, bf16=True), ROWS, [])[0]
+    assert float((bf16 - full).abs().max()) < 0.15
+    gaps = (bf16 - bf16.mean(1, keepdim=True)) - (full - full.mean(1, keepdim=True))
     assert float(gaps.abs().max()) < 0.05
     assert float((full.bfloat16().float() - full).abs().max()) > 0.1
 
@@ -77,23 +77,23 @@ def test_logits_that_lie_far_from_zero_together_keep_their_differences(make_gpt)
 def test_rows_that_stay_are_not_moved_by_those_that_go(make_gpt):
     decoder = Decoder(make_gpt())
     with torch.inference_mode():
-        reading, _ = decoder.read(ROWS, 2)
-        reading.keep([0, 2])
-        both = reading.add([7, 2])
-        reading.keep([0])  # of the rows that are left, none is padded any more
-        last = reading.add([1])
+        state, _ = decoder.prefill(ROWS, 2)
+        state.select_rows([0, 2])
+        both = state.decode_step([7, 2])
+        state.select_rows([0])  # of the rows that are left, none is padded any more
+        last = state.decode_step([1])
     torch.testing.assert_close(both, read(decoder, [ROWS[0], ROWS[2]], [[7, 2]])[1], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(last, read(decoder, [ROWS[0]], [[7], [1]])[2], rtol=1e-5, atol=1e-5)
 
 
 def test_a_row_that_does_not_fit_into_the_context_is_an_error(make_gpt):
     with pytest.raises(ValueError, match="17 tokens do not fit into a context of 16"):
-        Decoder(make_gpt()).read([[1] * 17, [2]], 1)
+        Decoder(make_gpt()).prefill([[1] * 17, [2]], 1)
 
 
 def test_a_decoder_writes_what_its_model_writes(make_gpt):
     model = make_gpt()
     assert generate(Decoder(model), ROWS, SamplingParams(30)) == generate(model, ROWS, SamplingParams(30))
-    half = Decoder(model, half=True)
-    assert generate(half, ROWS, SamplingParams(30)) == generate(half, ROWS, SamplingParams(30))
-    assert generate(half, ROWS, SamplingParams(3)) == generate(model, ROWS, SamplingParams(3))
+    bf16 = Decoder(model, bf16=True)
+    assert generate(bf16, ROWS, SamplingParams(30)) == generate(bf16, ROWS, SamplingParams(30))
+    assert generate(bf16, ROWS, SamplingParams(3)) == generate(model, ROWS, SamplingParams(3))

@@ -21,8 +21,8 @@ def plain(model, prompt: list[int], new: int, choose=lambda logits, said: int(lo
     return said[len(prompt) :]
 
 
-def tokens(model, prompts, decoding) -> list[list[int]]:
-    return [completion.tokens for completion in generate(model, prompts, decoding)]
+def tokens(model, prompts, sampling) -> list[list[int]]:
+    return [completion.tokens for completion in generate(model, prompts, sampling)]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -78,8 +78,8 @@ def test_sampling_is_repeatable_by_its_seed(make_gpt):
 
 def test_a_row_draws_the_same_whatever_stands_beside_it(make_gpt):
     model = make_gpt()
-    decoding = SamplingParams(8, temperature=2.0, seed=5)
-    assert tokens(model, PROMPTS[:1], decoding)[0] == tokens(model, PROMPTS, decoding)[0]
+    sampling = SamplingParams(8, temperature=2.0, seed=5)
+    assert tokens(model, PROMPTS[:1], sampling)[0] == tokens(model, PROMPTS, sampling)[0]
 
 
 def test_top_k_keeps_to_the_k_likeliest(make_gpt):
@@ -118,7 +118,7 @@ def test_the_stop_token_ends_a_row_and_is_not_part_of_it(make_gpt):
     for row, completion in zip(free, completions, strict=True):
         expected = Completion(row[: row.index(stop)], "stop") if stop in row else Completion(row, "length")
         assert completion == expected
-    assert completions[0].stopped == "stop"
+    assert completions[0].finish_reason == "stop"
 
 
 def test_rows_that_go_on_are_not_disturbed_by_those_that_stop(make_gpt):
@@ -146,9 +146,9 @@ def test_repetition_is_penalised_as_ctrl_does_it(make_gpt):
             logits[token] = logits[token] / 1.8 if logits[token] > 0 else logits[token] * 1.8
         return int(logits.argmax())
 
-    decoding = SamplingParams(25, repetition_penalty=1.8)
-    assert tokens(model, PROMPTS, decoding) == [plain(model, prompt, 25, penalised) for prompt in PROMPTS]
-    assert tokens(model, PROMPTS, decoding) != tokens(model, PROMPTS, SamplingParams(25))
+    sampling = SamplingParams(25, repetition_penalty=1.8)
+    assert tokens(model, PROMPTS, sampling) == [plain(model, prompt, 25, penalised) for prompt in PROMPTS]
+    assert tokens(model, PROMPTS, sampling) != tokens(model, PROMPTS, SamplingParams(25))
 
 
 def test_no_new_tokens_means_none(make_gpt):

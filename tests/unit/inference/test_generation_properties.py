@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, _choose, generate, stream
+from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, _next_tokens, generate, stream
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.text.tokenizer import Tokenizer
 
@@ -15,19 +15,19 @@ TOKENIZER = Tokenizer.train(["naïve café, the quick brown fox — jumps over t
 def model_of(layers: int, heads: int, d_head: int, context: int, vocab: int, seed: int) -> GPT:
     torch.manual_seed(seed)
     model = GPT(GPTConfig(vocab, context, layers, heads, heads * d_head)).eval()
-    with torch.no_grad():  # far from zero, so that the likeliest token is clearly so
+    with torch.no_grad():  # far from zero, so that the top-1 token is clearly so
         for weight in model.parameters():
             weight.mul_(4)
     return model
 
 
 @torch.no_grad()
-def plainly(model: GPT, prompt: list[int], decoding: SamplingParams, row: int) -> list[int]:
-    context, generator = model.config.context_length, torch.Generator().manual_seed(decoding.seed + row)
+def plainly(model: GPT, prompt: list[int], sampling: SamplingParams, row: int) -> list[int]:
+    context, generator = model.config.context_length, torch.Generator().manual_seed(sampling.seed + row)
     said, seen, new = list(prompt), list(prompt[-context:]), []
-    while len(new) < decoding.max_new_tokens:
-        token = _choose(model(torch.tensor([seen]))[0, -1], said, decoding, len(new), generator)
-        if token == decoding.stop:
+    while len(new) < sampling.max_new_tokens:
+        [token] = _next_tokens(model(torch.tensor([seen]))[:, -1], [said], sampling, len(new), [generator])
+        if token == sampling.stop:
             break
         new.append(token)
         said.append(token)
@@ -52,7 +52,7 @@ def cases(draw):
         st.lists(st.lists(st.integers(0, vocab - 1), min_size=1, max_size=2 * context), min_size=1, max_size=6)
     )
     most = draw(st.integers(0, 2 * context))
-    decoding = SamplingParams(
+    sampling = SamplingParams(
         max_new_tokens=most,
         temperature=draw(st.sampled_from([0.0, 0.0, 0.7, 1.5])),
         top_k=draw(st.integers(0, vocab + 3)),
@@ -62,15 +62,15 @@ def cases(draw):
         stop=draw(st.one_of(st.none(), st.integers(0, vocab - 1))),
         seed=draw(st.integers(0, 999)),
     )
-    return model, prompts, decoding
+    return model, prompts, sampling
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(cases())
 def test_cached_batches_say_what_each_prompt_says_alone_and_uncached(case):
-    model, prompts, decoding = case
-    together = [completion.tokens for completion in generate(model, prompts, decoding)]
-    assert together == [plainly(model, prompt, decoding, row) for row, prompt in enumerate(prompts)]
+    model, prompts, sampling = case
+    together = [completion.tokens for completion in generate(model, prompts, sampling)]
+    assert together == [plainly(model, prompt, sampling, row) for row, prompt in enumerate(prompts)]
 
 
 def test_a_prompt_says_the_same_alone_and_among_16_others():
@@ -78,11 +78,11 @@ def test_a_prompt_says_the_same_alone_and_among_16_others():
     others = [
         torch.randint(320, (int(n),), generator=random).tolist() for n in torch.randint(1, 60, (16,), generator=random)
     ]
-    decoding = SamplingParams(max_new_tokens=60, stop=7)
+    sampling = SamplingParams(max_new_tokens=60, stop=7)
     for prompt in others[:4]:
-        [alone] = generate(model, [prompt], decoding)
+        [alone] = generate(model, [prompt], sampling)
         for place in (0, 9, 16):
-            assert generate(model, [*others[:place], prompt, *others[place:]], decoding)[place] == alone
+            assert generate(model, [*others[:place], prompt, *others[place:]], sampling)[place] == alone
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_nothing_that_may_become_a_stop_string_is_shown():
 
 
 def completed(
-    model: GPT, prompts: list[list[int]], decoding: SamplingParams, stops: list[str]
+    model: GPT, prompts: list[list[int]], sampling: SamplingParams, stops: list[str]
 ) -> list[tuple[str, int, bool]]:
     """Of each prompt: what is shown, how many tokens were chosen, and whether a stop string came."""
     texts, shown, counts = (
@@ -145,7 +145,7 @@ def completed(
         ["" for _ in prompts],
         [0] * len(prompts),
     )
-    for row, token in stream(model, prompts, decoding, ends=lambda row: texts[row].stopped):
+    for row, token in stream(model, prompts, sampling, should_stop=lambda row: texts[row].stopped):
         shown[row] += texts[row].feed(token)
         counts[row] += 1
     return [(said + text.finish(), count, text.stopped) for said, count, text in zip(shown, counts, texts, strict=True)]
@@ -153,14 +153,14 @@ def completed(
 
 def test_rows_stop_at_stop_strings_each_for_itself():
     model = model_of(2, 2, 8, 64, TOKENIZER.vocab_size, 5)
-    prompts, decoding = (
+    prompts, sampling = (
         [TOKENIZER.encode(text) for text in ("the quick", "fox", "café — lazy dog")],
         SamplingParams(40, temperature=1.0, seed=2),
     )
-    free = completed(model, prompts, decoding, [])
+    free = completed(model, prompts, sampling, [])
     assert [(count, stopped) for _, count, stopped in free] == [(40, False)] * 3
     stops = [free[0][0][5:9], free[2][0][11:13]]
-    for (shown, count, stopped), (whole, _, _) in zip(completed(model, prompts, decoding, stops), free, strict=True):
+    for (shown, count, stopped), (whole, _, _) in zip(completed(model, prompts, sampling, stops), free, strict=True):
         assert stopped == any(stop in whole for stop in stops) and whole.startswith(shown)
         assert not any(stop in shown for stop in stops)
         assert (count < 40) == stopped

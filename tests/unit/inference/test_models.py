@@ -7,7 +7,7 @@ from gptmill.inference.responses import complete
 from gptmill.model import weights
 from gptmill.pretrained import convert
 from gptmill.text import prompts
-from gptmill.text.prompts import STYLES
+from gptmill.text.prompts import TEMPLATES
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,13 @@ def folders(tmp_path_factory, tokenizer):
         for weight in model.parameters():
             weight.normal_(std=0.4)
     made = {}
-    for name, style in {**STYLES, "none": None}.items():
+    for name, template in {**TEMPLATES, "none": None}.items():
         made[name] = tmp_path_factory.mktemp("styles") / name
         weights.save(
-            model, tokenizer, made[name], also=[lambda to, style=style: prompts.write_style(to, style)] if style else []
+            model,
+            tokenizer,
+            made[name],
+            also=[lambda to, template=template: prompts.save_template(to, template)] if template else [],
         )
     return made
 
@@ -36,18 +39,18 @@ def given(monkeypatch):
     """The prompts, as text, that the model is asked."""
     seen = []
 
-    def noted(model, tokenizer, style, encoded, decoding):
+    def noted(model, tokenizer, template, encoded, sampling):
         seen.extend(tokenizer.decode(ids) for ids in encoded)
-        return complete(model, tokenizer, style, encoded, decoding)
+        return complete(model, tokenizer, template, encoded, sampling)
 
     monkeypatch.setattr("gptmill.inference.models.complete", noted)
     return seen
 
 
-@pytest.mark.parametrize("name", [*STYLES, "none"])
+@pytest.mark.parametrize("name", [*TEMPLATES, "none"])
 def test_an_assistant_asks_in_the_style_that_its_folder_names(folders, given, name):
     Assistant(folders[name]).answer("Name the cat.", "meow", 3)
-    assert given == [STYLES["alpaca" if name == "none" else name].prompt("Name the cat.", "meow")]
+    assert given == [TEMPLATES["alpaca" if name == "none" else name].prompt("Name the cat.", "meow")]
 
 
 def test_answers_to_many_are_the_answers_to_each(folders, monkeypatch):
@@ -59,10 +62,10 @@ def test_answers_to_many_are_the_answers_to_each(folders, monkeypatch):
     assert assistant.answers([]) == []
 
 
-@pytest.mark.parametrize("name", [*STYLES, "none"])
+@pytest.mark.parametrize("name", [*TEMPLATES, "none"])
 def test_a_style_goes_out_and_comes_back_with_the_weights(folders, tmp_path, name):
     convert.export_weights(folders[name], tmp_path / "out", "huggingface")
     convert.import_weights(str(tmp_path / "out"), tmp_path / "back")
     for folder in ("out", "back"):
-        assert prompts.style_of(tmp_path / folder) is prompts.style_of(folders[name])
-        assert (tmp_path / folder / prompts.TEMPLATE).exists() == (name != "none")
+        assert prompts.load_template(tmp_path / folder) is prompts.load_template(folders[name])
+        assert (tmp_path / folder / prompts.CHAT_TEMPLATE).exists() == (name != "none")

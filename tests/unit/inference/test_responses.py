@@ -7,9 +7,9 @@ from gptmill.inference import responses
 from gptmill.inference.generation import SamplingParams, generate
 from gptmill.inference.responses import Answer, complete, respond
 from gptmill.inference.resumable import ResumableJsonl
-from gptmill.text.prompts import STYLES
+from gptmill.text.prompts import TEMPLATES
 
-ALPACA = STYLES["alpaca"]
+ALPACA = TEMPLATES["alpaca"]
 QUESTIONS = ["Name the cat.", "Translate into French, please, and take your time: the mill", "Hi"]
 PROMPTS = [ALPACA.prompt(question) for question in QUESTIONS]
 
@@ -49,7 +49,9 @@ def test_each_prompt_gets_its_own_answer_in_its_place(model, tokenizer, ask):
     for prompt, answer in zip(PROMPTS, ask(), strict=True):
         [completion] = generate(model, [tokenizer.encode(prompt)], SamplingParams(6, stop=tokenizer.end_of_text))
         assert answer == Answer(
-            ALPACA.read(tokenizer.decode(completion.tokens))[0], len(completion.tokens), completion.stopped
+            ALPACA.parse_response(tokenizer.decode(completion.tokens))[0],
+            len(completion.tokens),
+            completion.finish_reason,
         )
 
 
@@ -84,11 +86,11 @@ class Scripted:
     """In place of a model: writes these texts, one a row, a token at a time, then the end of text."""
 
     def __init__(self, monkeypatch, tokenizer, *texts: str) -> None:
-        def stream(model, prompts, decoding, ends):
+        def stream(model, prompts, sampling, should_stop):
             for row, text in enumerate(texts):
-                for token in [*tokenizer.encode(text), tokenizer.end_of_text][: decoding.max_new_tokens]:
+                for token in [*tokenizer.encode(text), tokenizer.end_of_text][: sampling.max_new_tokens]:
                     yield row, token
-                    if ends(row):
+                    if should_stop(row):
                         break
 
         monkeypatch.setattr(responses, "stream", stream)
@@ -113,7 +115,7 @@ def test_an_answer_ends_where_the_model_goes_on_with_a_further_section(tokenizer
         lambda: ended.append(1),
     )
     assert [answer.response for answer in answers] == ["Tom.", "Tom £1", "", "", "Tom and Tom and Tom"]
-    assert [answer.stopped for answer in answers] == ["stop"] * 5 and len(ended) == 5
+    assert [answer.finish_reason for answer in answers] == ["stop"] * 5 and len(ended) == 5
     assert answers[0].tokens == len(tokenizer.encode("Tom.\n\n### Instruction:"))  # and not one more
     assert answers[2].tokens == 0 and answers[1].tokens == len(tokenizer.encode(texts[1]))
 
@@ -122,5 +124,5 @@ def test_an_answer_that_never_ends_is_cut_and_said_to_be(tokenizer, monkeypatch)
     Scripted(monkeypatch, tokenizer, "mill " * 50, "Tom.\n\n### Inst")
     room = len(tokenizer.encode("Tom.\n\n### Inst"))
     cut, half = complete(None, tokenizer, ALPACA, [[1], [1]], SamplingParams(room, stop=tokenizer.end_of_text))
-    assert (cut.tokens, cut.stopped) == (room, "length") and ("mill " * 50).startswith(cut.response)
+    assert (cut.tokens, cut.finish_reason) == (room, "length") and ("mill " * 50).startswith(cut.response)
     assert half == Answer("Tom.", room, "length")

@@ -34,5 +34,5 @@ def test_the_cache_is_as_large_as_said():
 
     config = GPTConfig(64, 32, 3, 4, 24)
     assert 10 * measure(config).cache_per_token == sum(
-        part.nbytes for part in KVCache.room(config, 1, 10, torch.zeros(1))
+        part.nbytes for part in KVCache.allocate(config, 1, 10, torch.zeros(1))
     )

@@ -193,8 +193,8 @@ def test_exact_gelu_is_the_same_in_bf16_decoding(tmp_path):
 
     imported(nanogpt(bias=True), tmp_path)
     model = weights.load(tmp_path / "in").eval()
-    _, half = Decoder(model, half=True).read(TOKENS.tolist(), 1)
-    torch.testing.assert_close(half, model(TOKENS)[:, -1], rtol=0.05, atol=0.5)
+    _, bf16 = Decoder(model, bf16=True).prefill(TOKENS.tolist(), 1)
+    torch.testing.assert_close(bf16, model(TOKENS)[:, -1], rtol=0.05, atol=0.5)
 
 
 def test_a_nanogpt_without_some_of_its_biases_is_not_whole(tmp_path):

@@ -17,7 +17,7 @@ from gptmill.inference.resumable import ResumableJsonl
 from gptmill.model import folders, weights
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.pretrained import convert
-from gptmill.text.prompts import STYLES
+from gptmill.text.prompts import TEMPLATES
 from gptmill.text.tokenizer import END_OF_TEXT, Tokenizer
 
 TEXTS = ["the quick brown Fox, jumps over 12345 lazy dogs; it's naïve 猫 🐈\n\n  and they'll say: the The THE\t" * 3]
@@ -120,7 +120,7 @@ def test_what_is_accepted_has_the_size_and_the_end_of_transformers(accepted):
     folder, theirs, ours = accepted
     assert (ours.vocab_size, ours.end_of_text) == (len(theirs), theirs.eos_token_id)
     assert json.loads((folder.parent / "here/config.json").read_text())["eos_token_id"] == theirs.eos_token_id
-    stretch = ours.encode_stretch(["the fox", "dogs"])
+    stretch = ours.encode_documents(["the fox", "dogs"])
     assert stretch.tolist() == theirs.encode(f"the fox{END_OF_TEXT}dogs{END_OF_TEXT}")
     assert ours.decode(stretch) == "the foxdogs"
 
@@ -136,7 +136,7 @@ def test_a_tokenizer_whose_end_of_text_comes_first_is_saved_as_it_is(tmp_path):
     ours = Tokenizer({bytes([byte]): byte + 1 for byte in range(256)} | {b"th": 257, b"the": 258}, end_of_text=0)
     ours.save(tmp_path)
     again = Tokenizer.load(tmp_path)
-    assert again.gives_the_ids_of(ours) and again.end_of_text == 0 and again.encode("the") == [258]
+    assert again.is_equivalent(ours) and again.end_of_text == 0 and again.encode("the") == [258]
 
 
 def test_a_vocabulary_and_merges_of_two_files_are_read_and_exported(tmp_path):
@@ -149,7 +149,7 @@ def test_a_vocabulary_and_merges_of_two_files_are_read_and_exported(tmp_path):
     (folder / "merges.txt").write_text(merges)
     convert.import_weights(str(folder), tmp_path / "here")
     (tmp_path / "whole.json").rename(folder / "tokenizer.json")
-    assert Tokenizer.load(tmp_path / "here").gives_the_ids_of(Tokenizer.load(folder))
+    assert Tokenizer.load(tmp_path / "here").is_equivalent(Tokenizer.load(folder))
     convert.export_weights(tmp_path / "here", tmp_path / "out", "huggingface")
     assert (tmp_path / "out/merges.txt").read_text() == merges
     (folder / "tokenizer.json").unlink()
@@ -317,16 +317,16 @@ def padded(tokenizer, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "decoding", [{}, {"temperature": 5.0}, {"temperature": 1e-320}, {"repetition_penalty": 1.5}, {"min_new_tokens": 9}]
+    "sampling", [{}, {"temperature": 5.0}, {"temperature": 1e-320}, {"repetition_penalty": 1.5}, {"min_new_tokens": 9}]
 )
-@pytest.mark.parametrize("half", [False, True])
-def test_an_id_without_a_token_is_never_chosen(padded, tokenizer, decoding, half):
+@pytest.mark.parametrize("bf16", [False, True])
+def test_an_id_without_a_token_is_never_chosen(padded, tokenizer, sampling, bf16):
     from gptmill.inference.decoder import Decoder
 
     model, _ = folders.load_with_tokenizer(padded)
     prompts = [tokenizer.encode("the mill"), tokenizer.encode("a cat")]
-    settings = SamplingParams(9, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size, **decoding)
-    for completion in generate(Decoder(model, half=half), prompts, settings):
+    settings = SamplingParams(9, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size, **sampling)
+    for completion in generate(Decoder(model, bf16=bf16), prompts, settings):
         assert all(token < tokenizer.vocab_size for token in completion.tokens)
 
 
@@ -345,9 +345,9 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, tokenizer, cpu, 
     assert Assistant(padded).answers([("Say it.", "")], 5)
     model, _ = folders.load_with_tokenizer(padded)
     params = GenerateParams(max_new_tokens=5, temperature=0.0, top_k=0, batch_size=2, compare_base=False)
-    style = STYLES["alpaca"]
+    template = TEMPLATES["alpaca"]
     assert responses.respond(
-        model, tokenizer, style, ["a", "b"], params, 0, cpu, ResumableJsonl(tmp_path / "progress.jsonl")
+        model, tokenizer, template, ["a", "b"], params, 0, cpu, ResumableJsonl(tmp_path / "progress.jsonl")
     )
     trained = TrainResult(by_accuracy=False, keep_last=True)
     trained.curve.append(Evaluation(1, 1.0, 1, 0.1, 1.0, 1.0, 0.0, 0.0))

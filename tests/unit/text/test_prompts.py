@@ -5,14 +5,14 @@ import pytest
 from gptmill.config.schema import InstructParams
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
-from gptmill.text.prompts import FILE, STYLES, style_of, write_style
+from gptmill.text.prompts import STYLE_FILE, TEMPLATES, load_template, save_template
 
 TASK = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
-ALPACA, OPEN, PHI3 = (STYLES[name] for name in ("alpaca", "alpaca_model_header", "phi3"))
+ALPACA, OPEN, PHI3 = (TEMPLATES[name] for name in ("alpaca", "alpaca_model_header", "phi3"))
 
 
 def test_params_offer_the_styles_that_there_are():
-    assert set(typing.get_args(InstructParams.model_fields["prompt_style"].annotation)) == set(STYLES)
+    assert set(typing.get_args(InstructParams.model_fields["prompt_style"].annotation)) == set(TEMPLATES)
 
 
 def test_a_prompt_is_alpacas_and_ends_where_the_answer_begins():
@@ -36,13 +36,13 @@ def test_phi3s_prompt_has_tags():
     assert PHI3.prompt("Name the cat.") == "<|user|>\nName the cat.\n<|assistant|>\n"
 
 
-@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
 @pytest.mark.parametrize("output", ["Tom.", "a\n\nb", "- x\n- y", "## Steps\n1. Mill"])
-def test_what_a_model_learns_to_write_is_read_as_the_answer(style, output):
-    assert style.read(style.target(output)) == (output, False)
-    further = style.target(output) + style.prompt("\nNext?", "x")[len(TASK if style is not PHI3 else "") :]
-    assert style.read(further) == (output, True)
-    assert style.full("a", "b") + output == style.prompt("a", "b") + style.target(output)
+def test_what_a_model_learns_to_write_is_read_as_the_answer(template, output):
+    assert template.parse_response(template.target(output)) == (output, False)
+    further = template.target(output) + template.prompt("\nNext?", "x")[len(TASK if template is not PHI3 else "") :]
+    assert template.parse_response(further) == (output, True)
+    assert template.with_header("a", "b") + output == template.prompt("a", "b") + template.target(output)
 
 
 @pytest.mark.parametrize(("written", "answer", "over"), [
@@ -67,7 +67,7 @@ def test_what_a_model_learns_to_write_is_read_as_the_answer(style, output):
     ("Input: x\nResponse: y", "Input: x\nResponse: y", False), ("Sing in C#", "Sing in C#", False),
 ])  # fmt: skip
 def test_the_answer_is_what_stands_before_the_next_section(written, answer, over):
-    assert ALPACA.read(written) == (answer, over)
+    assert ALPACA.parse_response(written) == (answer, over)
 
 
 @pytest.mark.parametrize(("written", "answer", "over"), [
@@ -77,7 +77,7 @@ def test_the_answer_is_what_stands_before_the_next_section(written, answer, over
     ("Tom.", "Tom.", False), ("Tom.\n\n### Input:\nx", "Tom.", False),  # it never writes the header: it may still
 ])  # fmt: skip
 def test_with_the_header_left_to_the_model_the_answer_comes_after_it(written, answer, over):
-    assert OPEN.read(written) == (answer, over)
+    assert OPEN.parse_response(written) == (answer, over)
 
 
 @pytest.mark.parametrize(("written", "answer", "over"), [
@@ -86,17 +86,17 @@ def test_with_the_header_left_to_the_model_the_answer_comes_after_it(written, an
     ("<|end|>", "", True), ("a <| b", "a <| b", False),
 ])  # fmt: skip
 def test_in_phi3s_style_tags_end_the_answer(written, answer, over):
-    assert PHI3.read(written) == (answer, over)
+    assert PHI3.parse_response(written) == (answer, over)
 
 
-@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
-def test_a_folder_says_its_style(style, tmp_path):
-    write_style(tmp_path, style)
-    assert style_of(tmp_path) is style
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
+def test_a_folder_says_its_style(template, tmp_path):
+    save_template(tmp_path, template)
+    assert load_template(tmp_path) is template
 
 
 def test_a_folder_that_says_none_is_alpacas(tmp_path):
-    assert style_of(tmp_path) is ALPACA
+    assert load_template(tmp_path) is ALPACA
 
 
 @pytest.mark.parametrize(("content", "message"), [
@@ -104,18 +104,18 @@ def test_a_folder_that_says_none_is_alpacas(tmp_path):
     ('{"prompt_style": ["x"]}', "there are alpaca"),
 ])  # fmt: skip
 def test_a_style_that_is_not_known_is_an_error(tmp_path, content, message):
-    files.write_text(tmp_path / FILE, content)
+    files.write_text(tmp_path / STYLE_FILE, content)
     with pytest.raises(GptmillError, match=message):
-        style_of(tmp_path)
+        load_template(tmp_path)
 
 
-@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
-def test_transformers_makes_the_same_prompt_of_a_chat(style, tokenizer, tmp_path):
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
+def test_transformers_makes_the_same_prompt_of_a_chat(template, tokenizer, tmp_path):
     from transformers import AutoTokenizer
 
     tokenizer.save(tmp_path, 64)
-    write_style(tmp_path, style)
+    save_template(tmp_path, template)
     theirs = AutoTokenizer.from_pretrained(tmp_path)
     question = 'Say "{{ 1 }}" \\ in\nGerman.'
     chat = [{"role": "user", "content": question}]
-    assert theirs.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) == style.prompt(question)
+    assert theirs.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) == template.prompt(question)

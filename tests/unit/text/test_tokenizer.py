@@ -59,7 +59,7 @@ def test_a_special_token_in_a_text_is_the_characters_that_it_is_made_of(tokenize
 
 
 def test_documents_are_closed_by_the_end_of_text_token_which_decodes_to_nothing(tokenizer):
-    ids = tokenizer.encode_stretch(["the cat", "", "the mill"]).tolist()
+    ids = tokenizer.encode_documents(["the cat", "", "the mill"]).tolist()
     end = tokenizer.end_of_text
     assert ids == [*tokenizer.encode("the cat"), end, end, *tokenizer.encode("the mill"), end]
     assert tokenizer.decode(ids) == "the catthe mill"
@@ -71,7 +71,7 @@ PARTS = st.sampled_from([END_OF_TEXT, "<|endof", "text|>", "the mill", "", " a"]
 @given(st.lists(PARTS, min_size=1, max_size=6), st.booleans())
 def test_documents_side_by_side_have_the_ids_that_they_have_alone(tokenizer, texts, closed):
     expected = [i for text in texts for i in [*tokenizer.encode(text), tokenizer.end_of_text]]
-    assert tokenizer.encode_stretch(texts, closed).tolist() == (expected if closed else expected[:-1])
+    assert tokenizer.encode_documents(texts, closed).tolist() == (expected if closed else expected[:-1])
 
 
 def test_half_a_character_is_shown_as_unreadable(tokenizer):

@@ -147,11 +147,11 @@ def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationPara
 
 
 def records(
-    frame: pd.DataFrame, params: ExpectationParams, context_length: int, style: prompts.PromptTemplate
+    frame: pd.DataFrame, params: ExpectationParams, context_length: int, template: prompts.PromptTemplate
 ) -> DataSet:
     """`context_length`: tokens that the model can look back on. Whatever the tokenizer, a text has as many tokens as pieces, or more.
 
-    `style`: of the prompt and of what the model learns to write.
+    `template`: of the prompt and of what the model learns to write.
     """
     columns = ["row", *FIELDS]
     rules = [rule for name in FIELDS for rule in _text_rules(name, "record", params, may_be_empty=name == "input")]
@@ -171,7 +171,7 @@ def records(
     questions = instructions.questions(pd.DataFrame(fields))
     found = duplicates.mark_duplicates(questions, params.near_duplicate_similarity)
     measured = pd.concat([_measure(frame, FIELDS), found], axis="columns")
-    measured["pieces"] = [_pieces(style, *texts) for texts in zip(*(fields[name] for name in FIELDS), strict=True)]
+    measured["pieces"] = [_pieces(template, *texts) for texts in zip(*(fields[name] for name in FIELDS), strict=True)]
     counts = {
         "records": len(frame),
         "with_input": int((frame["input"].fillna("").str.strip() != "").sum()),
@@ -185,12 +185,12 @@ def _readable(texts: pd.Series, params: ExpectationParams) -> pd.Series:
     return texts.where(texts.map(len, na_action="ignore") <= params.max_text_characters)
 
 
-def _pieces(style: prompts.PromptTemplate, *texts: Any) -> float:
+def _pieces(template: prompts.PromptTemplate, *texts: Any) -> float:
     """Pieces of a record's prompt and output, a lower bound of their tokens; the end of text that closes them is never looked back on."""
     if any(pd.isna(text) for text in texts):
         return float("nan")
     instruction, given, output = texts
-    return float(count_pieces(style.prompt(instruction, given)) + count_pieces(style.target(output)))
+    return float(count_pieces(template.prompt(instruction, given)) + count_pieces(template.target(output)))
 
 
 def _repeats(measured: pd.DataFrame) -> dict[str, int]:

@@ -10,7 +10,7 @@ from gptmill.data import corpus, tables
 from gptmill.data.validation import corpus_stats, expectations, quarantine
 from gptmill.text import prompts
 
-ALPACA = prompts.STYLES["alpaca"]
+ALPACA = prompts.TEMPLATES["alpaca"]
 WANTED = ExpectationParams(
     min_corpus_characters=20, max_unbroken_characters=40_000, max_repeated_line_share=0.3, min_messages=5, min_records=2,
     min_class_share=0.1, max_text_characters=20_000, max_duplicate_share=0.9, max_near_duplicate_share=0.9,
