@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
+from gptmill.core.git import git
 from gptmill.tracking import run_tags
 from pipelines.processes import Processes
 
@@ -80,7 +81,7 @@ class Workspace:
         if result.code:
             raise GptmillError(f"dvc exp save ended with {result.code}: {' '.join(list(result.output)[-3:])}")
         ref = f"refs/exps/{self.baseline[:2]}/{self.baseline[2:]}/{self.experiment}"
-        git(self.root, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(self.folder), f"+{ref}:{ref}")
+        git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(self.folder), f"+{ref}:{ref}", cwd=self.root)
         log(
             f"saved as the experiment {self.experiment}: `dvc exp show` compares it, `dvc exp apply {self.experiment}` "
             "applies it here"
@@ -118,15 +119,15 @@ def in_place(root: Path, processes: Processes, log: Callable[[str], None]) -> It
 @contextmanager
 def copy(root: Path, params: str, label: str, processes: Processes, log: Callable[[str], None]) -> Iterator[Workspace]:
     """A copy with `params` as params.yaml, new or left by the same run. `label` is part of the experiment's name."""
-    head = git(root, "rev-parse", "--verify", "--quiet", "HEAD", must=False).strip()
+    head = git("rev-parse", "--verify", "--quiet", "HEAD", cwd=root, default="").strip()
     if not head:
         raise GptmillError(
             "a run with a profile or overrides is saved as a DVC experiment, which needs a commit to start from: git commit"
         )
     _version_sources(root)
-    changes = git(root, *PATCH, "HEAD")
+    changes = git(*PATCH, "HEAD", cwd=root)
     # Without files that runs write: a stopped run is found again whatever has run meanwhile.
-    decisive = git(root, *PATCH, "HEAD", "--", ".", f":!{paths.PARAMS}", *run_tags.MADE)
+    decisive = git(*PATCH, "HEAD", "--", ".", f":!{paths.PARAMS}", *run_tags.WRITTEN_BY_RUNS, cwd=root)
     key = hashlib.sha256("\0".join([head, decisive, params]).encode(errors="surrogateescape")).hexdigest()[:8]
     name = f"{re.sub(r'[^a-z0-9]+', '-', label.lower()).strip('-')[:40].strip('-') or 'run'}-{key}"
     folder = root / COPIES / f"gptmill-{key}"
@@ -156,14 +157,14 @@ def _make(root: Path, folder: Path, changes: str, params: str) -> None:
     tmp = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(tmp, ignore_errors=True)  # left by a killed run
     # --shared: objects are not copied. The copy has no remote, so that nothing is pushed from it by mistake.
-    git(root, "clone", "--quiet", "--shared", "--no-tags", "--origin", "workspace", str(root), str(tmp))
-    git(tmp, "checkout", "--quiet", "--detach", git(root, "rev-parse", "HEAD").strip())
-    git(tmp, "remote", "remove", "workspace")
+    git("clone", "--quiet", "--shared", "--no-tags", "--origin", "workspace", str(root), str(tmp), cwd=root)
+    git("checkout", "--quiet", "--detach", git("rev-parse", "HEAD", cwd=root).strip(), cwd=tmp)
+    git("remote", "remove", "workspace", cwd=tmp)
     # An experiment is a commit, which needs an author.
     for key, default in {"user.name": "gptmill", "user.email": "gptmill@localhost"}.items():
-        git(tmp, "config", key, git(root, "config", key, must=False).strip() or default)
+        git("config", key, git("config", key, cwd=root, default="").strip() or default, cwd=tmp)
     if changes:
-        git(tmp, "apply", "--index", "--whitespace=nowarn", "-", stdin=changes)
+        git("apply", "--index", "--whitespace=nowarn", "-", stdin=changes, cwd=tmp)
     if (root / "dvc.lock").exists() and not (tmp / "dvc.lock").exists():
         shutil.copy(root / "dvc.lock", tmp)  # uncommitted: stages that ran in the workspace are cached
     (tmp / paths.PARAMS).write_text(params, encoding="utf-8")
@@ -196,19 +197,3 @@ def _exclusive(path: Path, processes: Processes, log: Callable[[str], None]) -> 
         yield
     finally:
         lock.release()
-
-
-def git(folder: Path, *words: str, stdin: str = "", must: bool = True) -> str:
-    """What git says in that folder, byte for byte: what is no UTF-8, and how lines end, is kept. Raises `GptmillError` when it fails.
-
-    Unless it `must` not: then that is no error.
-    """
-    given = stdin.encode("utf-8", "surrogateescape")
-    done = subprocess.run(["git", *words], cwd=folder, input=given, capture_output=True, check=False)
-    if done.returncode and must:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        advice = (
-            ". Make this folder one: git init && git add --all && git commit" if "not a git repository" in said else ""
-        )
-        raise GptmillError(f"git {words[0]} ended with {done.returncode}: {said}{advice}")
-    return done.stdout.decode("utf-8", "surrogateescape")

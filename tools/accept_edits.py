@@ -8,7 +8,6 @@ with those of the working tree as syntax trees without docstrings.
 
 import ast
 import io
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -20,7 +19,8 @@ from dvc.repo import Repo
 from dvc.utils.serialize import modify_yaml
 
 from gptmill.core.errors import GptmillError, listing
-from gptmill.tracking.run_tags import LOCK, dvc_hash
+from gptmill.core.git import git
+from gptmill.tracking.dvc_lock import LOCK, dvc_hash
 
 CODE = "src/"
 COMMITS = 300  # that are looked through, newest first
@@ -82,21 +82,16 @@ def _differences(root: Path, path: str, md5: str) -> Iterator[str]:
 
 def _from_git(root: Path, path: str, md5: str, folder: Path) -> Path | None:
     """`path` as it was in a commit in which it had that hash, written below `folder`."""
-    log = _git(root, "log", f"--max-count={COMMITS}", "--format=%H", "HEAD", "--", path)
-    for number, commit in enumerate(["HEAD", *log.decode().split()]):
-        try:
-            packed = _git(root, "archive", commit, path)
-        except subprocess.CalledProcessError:  # it was not there then
+    log = git("log", f"--max-count={COMMITS}", "--format=%H", "HEAD", "--", path, cwd=root)
+    for number, commit in enumerate(["HEAD", *log.split()]):
+        packed = git("archive", commit, path, cwd=root, default="").encode("utf-8", "surrogateescape")
+        if not packed:  # the path did not exist then
             continue
         with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
             tar.extractall(folder / str(number), filter="data")
         if dvc_hash(folder / str(number) / path) == md5:
             return folder / str(number) / path
     return None
-
-
-def _git(root: Path, *command: str) -> bytes:
-    return subprocess.run(["git", *command], cwd=root, capture_output=True, check=True).stdout
 
 
 def _files(place: Path) -> dict[str, Path]:

@@ -17,51 +17,42 @@ from typing import Annotated
 
 import typer
 
-from gptmill.config import safe_yaml
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
+from gptmill.core.git import git
 from gptmill.core.terminal import exit_on_error, say
+from gptmill.registry.model_kinds import MODEL_KINDS
+from gptmill.tracking import dvc_lock
 
-CURVES = {"pretrain": "Base model", "classifier": "Classifier", "instruct": "Instruct model"}
 MOST_POINTS = 20  # of a curve, that are drawn
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """A dvc.lock: the outputs with their hashes and sizes, and of each stage what decided them: command, parameters and code."""
+    """A dvc.lock: the outputs with their hashes and sizes, and what decided each stage: command, parameters and code."""
 
     outputs: dict[str, tuple[str, int]] = field(default_factory=dict)
-    causes: dict[str, dict] = field(default_factory=dict)
+    causes: dict[str, tuple] = field(default_factory=dict)
 
 
 def read_receipt(text: str) -> Receipt:
-
-    stages = (safe_yaml.parse(text, "dvc.lock") or {}).get("stages", {})
-    outputs = {
-        out["path"]: (out.get("md5", ""), out.get("size", 0))
-        for stage in stages.values()
-        for out in stage.get("outs", [])
-    }
+    stages = dvc_lock.parse(text)
+    outputs = {path: out for stage in stages.values() for path, out in stage.outs.items()}
 
     def is_made(path: str) -> bool:
         """A stage may read one file of a folder that another one made."""
         return path in outputs or path.startswith(tuple(f"{output}/" for output in outputs))
 
-    causes = {
-        name: {
-            "command": stage.get("cmd"),
-            "parameters": stage.get("params", {}),
-            "code": {dep["path"]: dep.get("md5") for dep in stage.get("deps", []) if not is_made(dep["path"])},
-        }
-        for name, stage in stages.items()
-    }
-    return Receipt(outputs, causes)
+    def causes(stage: dvc_lock.StageReceipt) -> tuple:
+        return stage.command, stage.params, {path: md5 for path, md5 in stage.deps.items() if not is_made(path)}
+
+    return Receipt(outputs, {name: causes(stage) for name, stage in stages.items()})
 
 
 def comment(base: str) -> str:
     """The whole of it, for the repository in the working folder. Raises `GptmillError` when `base` is no commit of it."""
     base, head = _commit(base), _commit("HEAD")
-    before, after = (read_receipt(_git("show", f"{revision}:dvc.lock", missing="")) for revision in (base, head))
+    before, after = (read_receipt(git("show", f"{revision}:dvc.lock", default="")) for revision in (base, head))
     parts = [
         f"### What `{head[:9]}` changes, beside `{base[:9]}`",
         _section("Metrics", difference("metrics", base), "No metric differs."),
@@ -143,9 +134,9 @@ def run_beside(committed: Receipt, run: Receipt) -> str:
 def curves() -> list[str]:
     """The validation losses of the run as Mermaid charts, which GitHub draws in a comment; it shows no image that is not on the web."""
     return [
-        chart(f"{title}: validation loss", points)
-        for name, title in CURVES.items()
-        if (points := _losses(paths.PLOTS / f"{name}.csv"))
+        chart(f"{kind.label.capitalize()}: validation loss", points)
+        for kind in MODEL_KINDS.values()
+        if (points := _losses(kind.curve))
     ]
 
 
@@ -187,17 +178,11 @@ def _size(output: tuple[str, int] | None) -> str:
 
 
 def _commit(revision: str) -> str:
-    return _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").strip()
-
-
-def _git(*words: str, missing: str | None = None) -> str:
-    """What git says. Raises `GptmillError` when it fails, unless `missing` says what to take instead."""
-    run = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
-    if run.returncode and missing is None:
-        raise GptmillError(
-            f"git {' '.join(words)} failed: {run.stderr.strip()}. In a shallow clone, `git fetch --unshallow` first."
-        )
-    return missing if run.returncode else run.stdout
+    try:
+        return git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").strip()
+    except GptmillError as error:
+        advice = "In a shallow clone, `git fetch --unshallow` first."
+        raise GptmillError(f"{revision} is not a commit here: {error}. {advice}") from None
 
 
 def main(

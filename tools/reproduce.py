@@ -17,8 +17,8 @@ import typer
 
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
+from gptmill.core.git import git
 from gptmill.core.terminal import console, exit_on_error, say
-from pipelines import workspace
 from pipelines.overrides import params_text
 
 RUNS = ("first", "second")
@@ -26,7 +26,7 @@ RUNS = ("first", "second")
 
 def clone(repository: Path, to: Path) -> None:
     """The last commit of `repository`, as somebody else would get it: no outputs, no caches."""
-    workspace.git(repository, "clone", "--quiet", "--no-local", str(repository), str(to))
+    git("clone", "--quiet", "--no-local", str(repository), str(to), cwd=repository)
     for receipt in to.glob(f"{paths.SOURCES}/*/*.dvc"):  # files that a fresh clone gets by `dvc pull`
         file = receipt.relative_to(to).with_suffix("")
         if (repository / file).exists():
@@ -122,7 +122,7 @@ def main(
 
 def reproduce(repository: Path, changed: str = "", profile: str = "") -> bool:
     """Whether two runs of the last commit of `repository` gave the same bytes; what differs is printed."""
-    if workspace.git(repository, "status", "--porcelain"):
+    if git("status", "--porcelain", cwd=repository):
         say("The last commit is what runs: changes that are not committed play no part.")
     found = []
     with tempfile.TemporaryDirectory(prefix="gptmill-reproduce-") as temporary:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gptmill.commands import servers, stage
+from gptmill.registry.log_model import log_to_run
 from gptmill.tracking import sync
 from gptmill.training import callbacks
 
@@ -99,9 +100,9 @@ def test_a_server_killed_in_the_middle_of_a_training_costs_nothing(
     assert server.process is None and "cannot be reached" in caplog.text
     assert contents(Path()) == contents(built.folder)  # of a run with a server, or a file, that never failed
     stage.run("evaluate_base")
-    assert [line.split(" of ")[0] for line in sync.sync().left] == ["pretrain", "evaluate_base"]
+    assert [line.split(" of ")[0] for line in sync.sync(log_to_run).left] == ["pretrain", "evaluate_base"]
     server.start()
-    done = sync.sync()
+    done = sync.sync(log_to_run)
     assert done.left == [] and len(done.sent) == 2
     assert list(Path(".gptmill/journal").glob("*-*")) == []
 

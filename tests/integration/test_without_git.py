@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gptmill.core.errors import GptmillError
-from pipelines import graph, workspace
+from gptmill.core.git import git
+from pipelines import graph
 
 ROOT = Path(__file__).parents[2]
 STAGE = "stages:\n  one:\n    cmd: python -c \"open('out','w')\"\n    outs: [out]\n"
@@ -70,4 +71,4 @@ def test_what_reads_the_graph_says_what_to_do(unpacked):
 
 def test_what_needs_git_says_what_to_do(unpacked):
     with pytest.raises(GptmillError, match="not a git repository.*git init && git add --all && git commit"):
-        workspace.git(unpacked, "status")
+        git("status", cwd=unpacked)

@@ -14,7 +14,7 @@ model_app = typer.Typer(help="Show a model's size.", no_args_is_help=True)
 
 REFUSED = 3  # exit code
 WIDTH = 200  # columns when the output is not a terminal: hashes stay on one line for grep
-COLOURS = {"promoted": "green", "kept": "yellow", "refused": "red"}
+COLOURS = {"promoted": "green", "not promoted": "yellow", "refused": "red"}
 
 
 @app.command()

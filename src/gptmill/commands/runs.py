@@ -19,12 +19,13 @@ def sync(
 
     With GPTMILL_RUN set, that pipeline run is finished. Exit code 1 when something is left: retry when the server is back.
     """
+    from gptmill.registry.log_model import log_to_run
     from gptmill.tracking import parent_runs, sync
 
     paths.require_root()
     if name := os.environ.get("GPTMILL_RUN"):
         parent_runs.finish(name, failed=failed)
-    result = sync.sync()
+    result = sync.sync(log_to_run)
     for line in result.sent:
         say(f"sent  {line}")
     for line in result.left:

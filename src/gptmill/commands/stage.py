@@ -1,6 +1,7 @@
 """`gptmill stage`: runs a stage, and passes in what it may not import: tracking, and callbacks of a training."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,9 +32,15 @@ def run(name: str, item: str | None = None, params: "Params | None" = None) -> N
     from gptmill.runtime import torchrun
 
     params = params or config.load()
-    track = tracking.run if torchrun.is_main_process() else untracked
+    track = partial(tracking.run, log_model=_log_model) if torchrun.is_main_process() else untracked
     with escape_prints(), stage_process.entered(name, item):
         stages.run(name, params, item, track=track, watch=_samples)
+
+
+def _log_model(*args: Any) -> None:
+    from gptmill.registry.log_model import log_to_run
+
+    log_to_run(*args)
 
 
 def _samples(

@@ -38,9 +38,9 @@ def export(
     from gptmill.core import files
     from gptmill.pretrained.convert import export_weights
     from gptmill.registry import model_card
-    from gptmill.registry.evaluation import TRIALS
+    from gptmill.registry.model_kinds import MODEL_KINDS
 
     say(export_weights(model, to, format))
-    trained_here = next((trial for trial in TRIALS.values() if trial.folder.resolve() == model.resolve()), None)
+    trained_here = next((kind for kind in MODEL_KINDS.values() if kind.folder.resolve() == model.resolve()), None)
     if format == "huggingface" and trained_here:
-        files.write_text(to / model_card.NAME, trained_here.card())
+        files.write_text(to / model_card.NAME, model_card.of_workspace(trained_here))

@@ -14,6 +14,7 @@ from gptmill.config import editing
 from gptmill.config.schema import DataParams
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
+from gptmill.core.git import git
 
 NAME = re.compile(r"\w[\w.()+, -]*")  # what DVC, git and a list of addresses take as it is
 PACKED = re.compile(r"(\.(gz|zst|zip|tar))+$")
@@ -90,9 +91,7 @@ def _version(added: list[Path]) -> None:
         said = (done.stderr.strip() or done.stdout.strip()).removeprefix("ERROR: ")
         raise GptmillError(f"DVC can't version {', '.join(map(str, added))}: {said}")
     for_git = {str(path) for one in added for path in (_receipt(one), one.with_name(".gitignore"))}
-    subprocess.run(
-        ["git", "add", "--", *sorted(for_git)], capture_output=True, check=False
-    )  # without git there is nothing to stage
+    git("add", "--", *sorted(for_git), default="")  # without git there is nothing to stage
 
 
 def _name(data: DataParams, name: str, added: list[Path]) -> Iterator[str]:

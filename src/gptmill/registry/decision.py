@@ -1,4 +1,4 @@
-"""The decision: from what was measured to promoted, kept or refused, with reasons. No model, no file and no server is touched here."""
+"""The decision: from measurements to promoted, not promoted or refused, with reasons. It touches no model, file or server."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,17 +9,14 @@ import numpy as np
 from gptmill.config.schema import PromotionParams
 
 RESAMPLES = 10_000
-CALIBRATION, RECALL = (
-    "calibration_error",
-    "recall ",
-)  # figures that guards look at; of the second there is one for each class
+CALIBRATION, RECALL = "calibration_error", "recall "  # figures with guards; recall has one per class
 
-Verdict = Literal["promoted", "kept", "refused"]
+Verdict = Literal["promoted", "not promoted", "refused"]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a model did on the test data: a score for each item, more is better, and figures about it as a whole."""
+    """A model on the test data: a score per item, higher is better, and figures of the whole."""
 
     scores: Sequence[float]
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -45,45 +42,35 @@ def interval(differences: Sequence[float], confidence: float, seed: int) -> tupl
 
 
 def broken_guards(challenger: Measured, params: PromotionParams) -> list[str]:
-    """What a model must not do, however good it is on average, and this one does."""
-    found = []
+    """The limits that a model must hold whatever its score, and that this one does not."""
+    broken = []
     for name, value in challenger.figures.items():
         if name.startswith(RECALL) and value < params.min_recall:
-            found.append(f"{name} is {value:.3f}, below promotion.min_recall ({params.min_recall})")
+            broken.append(f"{name} is {value:.3f}, below promotion.min_recall ({params.min_recall})")
         if name == CALIBRATION and value > params.max_calibration_error:
-            found.append(
-                f"calibration error is {value:.3f}, above promotion.max_calibration_error ({params.max_calibration_error})"
-            )
-    return found
+            limit = f"promotion.max_calibration_error ({params.max_calibration_error})"
+            broken.append(f"calibration error is {value:.3f}, above {limit}")
+    return broken
 
 
 def decide(
     challenger: Measured, champion: Measured | None, measure: str, params: PromotionParams, seed: int
 ) -> Decision:
     """`measure`: what the scores are, in words. Without a champion, guards that hold are enough."""
-    figures = {
-        "challenger": challenger.mean,
-        **{f"challenger {name}": value for name, value in challenger.figures.items()},
-    }
+    figures = {"challenger": challenger.mean}
+    figures |= {f"challenger {name}": value for name, value in challenger.figures.items()}
     if broken := broken_guards(challenger, params):
         return Decision("refused", broken, figures)
     if champion is None:
-        return Decision(
-            "promoted",
-            [f"no champion's scores to compare with; {measure} {challenger.mean:.4f}, and the guards hold"],
-            figures,
-        )
+        reason = f"no champion's scores to compare with; {measure} {challenger.mean:.4f}, and the guards hold"
+        return Decision("promoted", [reason], figures)
     differences = [ours - theirs for ours, theirs in zip(challenger.scores, champion.scores, strict=True)]
     low, high = interval(differences, params.confidence, seed)
-    figures |= {
-        "champion": champion.mean,
-        "difference": float(np.mean(differences)),
-        "difference low": low,
-        "difference high": high,
-    }
+    mean = float(np.mean(differences))
+    figures |= {"champion": champion.mean, "difference": mean, "difference low": low, "difference high": high}
     better = low > params.margin
-    said = (
-        f"{measure} {challenger.mean:.4f}, the champion's {champion.mean:.4f}, on the same {len(differences):,} items; the difference lies "
-        f"between {low:+.4f} and {high:+.4f} ({params.confidence:.0%}), {'' if better else 'not '}above the margin {params.margin}"
+    reason = (
+        f"{measure} {challenger.mean:.4f}, the champion's {champion.mean:.4f}, on the same {len(differences):,} items; the difference "
+        f"lies between {low:+.4f} and {high:+.4f} ({params.confidence:.0%}), {'' if better else 'not '}above the margin {params.margin}"
     )
-    return Decision("promoted" if better else "kept", [said], figures)
+    return Decision("promoted" if better else "not promoted", [reason], figures)

@@ -4,23 +4,23 @@ import errno
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from tempfile import gettempdir
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from gptmill.registry import model_card
-from gptmill.tracking.run_tags import dvc_hash
+from gptmill.registry.model_kinds import Task, of_task
+from gptmill.tracking.dvc_lock import dvc_hash
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
     from mlflow.models.model import ModelInfo
 
-Task = Literal["generate", "ask", "classify"]
-
 # What a served model imports; the versions are those that it was trained with.
-_REQUIREMENTS = (
+_REQUIREMENTS = [
     "torch",
     "tiktoken",
     "tokenizers",
@@ -31,13 +31,49 @@ _REQUIREMENTS = (
     "pydantic",
     "tqdm",
     "scikit-learn",
-)
-EXAMPLES: dict[Task, str] = {
-    "generate": "Once",
-    "ask": "Name the tool of a baker.",
-    "classify": "WINNER!! Claim your prize now",
-}
-CONTENT = "gptmill.content"  # a tag: the name by which DVC knows the folder that was logged
+]
+CONTENT = "gptmill.content"  # a tag: DVC's hash of the folder that was logged
+
+
+def log_to_run(
+    client: "MlflowClient",
+    run_id: str,
+    folder: Path,
+    task: Task,
+    metrics: Mapping[str, Any],
+    labels: Sequence[str] = (),
+) -> None:
+    """Log a model folder with its card to a run that goes on, once: a call that failed or was killed may be repeated.
+
+    Raises `OSError` (ENOSPC) before it writes anything when there is no room.
+    """
+    import mlflow
+
+    experiment_id = client.get_run(run_id).info.experiment_id
+    if _is_logged(client, experiment_id, run_id, folder.name):
+        return
+    _require_room(folder, client.get_experiment(experiment_id).artifact_location)
+    card = model_card.of_folder(folder, task, metrics, labels)
+    try:
+        with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+            log_model(folder, task, card)
+    except Exception:
+        with suppress(Exception):  # the next try does it again
+            _is_logged(client, experiment_id, run_id, folder.name)
+        raise
+    client.update_run(run_id, status="RUNNING")  # `start_run` has ended it
+
+
+def _is_logged(client: "MlflowClient", experiment_id: str, run_id: str, name: str) -> bool:
+    """Whether the run has that model. Incomplete ones are removed with their files, which would fill what is freed of a full disk."""
+    complete = False
+    for model in client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'"):
+        if model.name == name and str(model.status) == "READY":
+            complete = True
+        elif model.name == name:
+            _remove_files(model)
+            client.delete_logged_model(model.model_id)
+    return complete
 
 
 def log_model(folder: Path, task: Task, card: str) -> "ModelInfo":
@@ -64,38 +100,37 @@ def log_model(folder: Path, task: Task, card: str) -> "ModelInfo":
             artifacts={"model": str(folder), "card": str(page)},
             model_config={"task": task},
             code_paths=[str(package)],
-            input_example=pd.DataFrame({"text": [EXAMPLES[task]]}),
+            input_example=pd.DataFrame({"text": [of_task(task).example]}),
             signature=ModelSignature(inputs=Schema([text]), outputs=Schema(classes if task == "classify" else [text])),
             pip_requirements=[_requirement(name) for name in _REQUIREMENTS],
             tags={CONTENT: dvc_hash(folder)},
         )
 
 
-def require_room(folder: Path, location: str) -> None:
+def _require_room(folder: Path, location: str) -> None:
     """Raises `OSError` (ENOSPC) when there is no room for what `log_model` writes: a copy in a temporary folder, one in the store."""
     from mlflow.utils.file_utils import local_file_uri_to_path
     from mlflow.utils.uri import is_local_uri
 
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    wanted = Counter({_existing(Path(gettempdir())): size})
+    needed_in = Counter({_existing(Path(tempfile.gettempdir())): size})
     if is_local_uri(location):
-        wanted[_existing(Path(local_file_uri_to_path(location)))] += size
+        needed_in[_existing(Path(local_file_uri_to_path(location)))] += size
     by_disk: Counter[int] = Counter()
-    for place, needed in wanted.items():
+    for place, needed in needed_in.items():
         by_disk[place.stat().st_dev] += needed
         free = shutil.disk_usage(place).free
         if free < by_disk[place.stat().st_dev]:
-            raise OSError(
-                errno.ENOSPC, f"no space left: {needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free", str(place)
-            )
+            message = f"no space left: {needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free"
+            raise OSError(errno.ENOSPC, message, str(place))
 
 
-def _existing(place: Path) -> Path:
-    return next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.exists())
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
 
 
-def remove_files(model: "LoggedModel") -> None:
-    """Remove what was uploaded of a model. Not every store lets its files be removed: then they stay."""
+def _remove_files(model: "LoggedModel") -> None:
+    """Remove what was uploaded of a model, where the store allows it."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     with suppress(Exception):
@@ -103,5 +138,5 @@ def remove_files(model: "LoggedModel") -> None:
 
 
 def _requirement(package: str) -> str:
-    # A build that is for one kind of machine (torch's +cpu) is no version that others could install.
+    # Without the local part of a version, such as torch's +cpu: other machines can't install it.
     return f"{package}=={metadata.version(package).partition('+')[0]}"

@@ -1,4 +1,4 @@
-"""`gptmill promote` and `gptmill rollback`: the trial, the decision, the change in the registry, and the record of it."""
+"""`gptmill promote` and `gptmill rollback`: the kind, the decision, the change in the registry, and the record of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,10 @@ from gptmill.core.errors import GptmillError
 from gptmill.model.lineage import Lineage
 from gptmill.registry import lock, versions
 from gptmill.registry.decision import Decision, Measured, decide
-from gptmill.registry.evaluation import Ineligible, Trial
+from gptmill.registry.evaluation import Ineligible, evaluate
+from gptmill.registry.model_kinds import ModelKind, named
 from gptmill.tracking import mlflow_client, run_tags
-from gptmill.tracking.run_tags import LOCK, dvc_hash
+from gptmill.tracking.dvc_lock import LOCK, dvc_hash
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,8 +43,8 @@ def promote(params: Params, names: list[str], *, dry_run: bool = False) -> Itera
     The last decision about each, a dry run's too, is kept for `gptmill report` to show. Raises `GptmillError` when it can't be decided: no
     model, no test data, no registry.
     """
-    chosen = versions.trials(names)
-    if missing := [trial for trial in chosen if not trial.folder.exists()]:
+    chosen = named(names)
+    if missing := [kind for kind in chosen if not kind.folder.exists()]:
         raise GptmillError(f"{missing[0].folder} is not here: `make run` (or `dvc repro`) makes it")
     if not chosen:
         raise GptmillError("there is no model in models/: `make run` (or `dvc repro`) makes them")
@@ -52,14 +53,14 @@ def promote(params: Params, names: list[str], *, dry_run: bool = False) -> Itera
         yield outcome
 
 
-def _outcomes(chosen: list[Trial], params: Params, dry_run: bool) -> Iterator[Outcome]:
+def _outcomes(chosen: list[ModelKind], params: Params, dry_run: bool) -> Iterator[Outcome]:
     if dry_run and not versions.exists():
-        for trial in chosen:
-            yield Outcome(trial.registered, _judge(trial, params, _take(trial, params, dvc_hash(trial.folder)), None))
+        for kind in chosen:
+            yield Outcome(kind.registered, _judge(kind, params, _take(kind, params, dvc_hash(kind.folder)), None))
         return
     with versions.opened() as client:
-        for trial in chosen:
-            yield _try(client, trial, params) if dry_run else _promote(client, trial, params)
+        for kind in chosen:
+            yield _try(client, kind, params) if dry_run else _promote(client, kind, params)
 
 
 def _keep(outcome: Outcome) -> None:
@@ -77,8 +78,8 @@ def _keep(outcome: Outcome) -> None:
 
 def rollback(name: str) -> str:
     """The version before takes the champion's place again; returns what to tell. Raises `GptmillError` when there is none."""
-    [trial] = versions.trials([name])
-    name = trial.registered
+    [kind] = named([name])
+    name = kind.registered
     with versions.opened() as client:
         after = lock.settled(client, name)
         champion, previous = (versions.at(client, name, alias) for alias in (versions.CHAMPION, versions.PREVIOUS))
@@ -94,15 +95,15 @@ def rollback(name: str) -> str:
         )
 
 
-def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
-    content = dvc_hash(trial.folder)
-    with _logged(client, trial, params) as run:
-        version = versions.register(client, trial, content, run)
-        taken = _take(trial, params, content)
+def _promote(client: "MlflowClient", kind: ModelKind, params: Params) -> Outcome:
+    content = dvc_hash(kind.folder)
+    with _logged(client, kind, params) as run:
+        version = versions.register(client, kind, content, run)
+        taken = _take(kind, params, content)
         for attempt in range(ATTEMPTS):
-            after = lock.settled(client, trial.registered)
-            champion = versions.at(client, trial.registered, versions.CHAMPION)
-            decision = _beside(trial, params, taken, content, version, champion)
+            after = lock.settled(client, kind.registered)
+            champion = versions.at(client, kind.registered, versions.CHAMPION)
+            decision = _beside(kind, params, taken, content, version, champion)
             if attempt:
                 decision = replace(
                     decision, reasons=[*decision.reasons, "compared again, with another that was promoted meanwhile"]
@@ -110,63 +111,63 @@ def _promote(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
             if decision.verdict != "promoted":
                 break
             before = str(champion.version) if champion else ""
-            if lock.change(client, trial.registered, after, before, str(version.version), before):
-                challenger = versions.at(client, trial.registered, versions.CHALLENGER)
+            if lock.change(client, kind.registered, after, before, str(version.version), before):
+                challenger = versions.at(client, kind.registered, versions.CHALLENGER)
                 if challenger and challenger.version == version.version:
-                    client.delete_registered_model_alias(trial.registered, versions.CHALLENGER)
+                    client.delete_registered_model_alias(kind.registered, versions.CHALLENGER)
                 break
         else:
             raise GptmillError(
-                f"{trial.registered}: the champion changed {ATTEMPTS} times while this one was compared: promote it again"
+                f"{kind.registered}: the champion changed {ATTEMPTS} times while this one was compared: promote it again"
             )
-        outcome = Outcome(trial.registered, decision, str(version.version), str(champion.version) if champion else "")
+        outcome = Outcome(kind.registered, decision, str(version.version), str(champion.version) if champion else "")
         _record(client, run, version, outcome)
     return outcome
 
 
-def _try(client: "MlflowClient", trial: Trial, params: Params) -> Outcome:
-    content = dvc_hash(trial.folder)
-    champion = versions.at(client, trial.registered, versions.CHAMPION)
-    known = versions.of_content(client, trial.registered, content)
-    decision = _beside(trial, params, _take(trial, params, content), content, known, champion)
-    return Outcome(trial.registered, decision, "", str(champion.version) if champion else "")
+def _try(client: "MlflowClient", kind: ModelKind, params: Params) -> Outcome:
+    content = dvc_hash(kind.folder)
+    champion = versions.at(client, kind.registered, versions.CHAMPION)
+    known = versions.of_content(client, kind.registered, content)
+    decision = _beside(kind, params, _take(kind, params, content), content, known, champion)
+    return Outcome(kind.registered, decision, "", str(champion.version) if champion else "")
 
 
-def _take(trial: Trial, params: Params, content: str) -> Measured | Ineligible:
+def _take(kind: ModelKind, params: Params, content: str) -> Measured | Ineligible:
     """What the challenger of that content does on the test data, or why it can't be measured.
 
     Raises `GptmillError` when the folder was replaced meanwhile.
     """
     taken: Measured | Ineligible
-    if reasons := _not_sound(trial):
+    if reasons := _not_sound(kind):
         taken = Ineligible("; ".join(reasons))
     else:
         try:
-            taken = trial.take(trial.folder, params)
+            taken = evaluate(kind, kind.folder, params)
         except Ineligible as unfit:
             taken = unfit
-    if not trial.folder.exists() or dvc_hash(trial.folder) != content:
-        raise GptmillError(f"{trial.folder} was replaced while it was measured: promote it again")
+    if not kind.folder.exists() or dvc_hash(kind.folder) != content:
+        raise GptmillError(f"{kind.folder} was replaced while it was measured: promote it again")
     return taken
 
 
-def _not_sound(trial: Trial) -> list[str]:
+def _not_sound(kind: ModelKind) -> list[str]:
     """What forbids to use the model, whatever it predicts: it is not the one that was trained, or it may know the tests."""
     try:
-        lineage = Lineage.read(trial.folder)
+        lineage = Lineage.read(kind.folder)
     except GptmillError as error:
         return [str(error)]
     if lineage is None:
         return [f"it has no {Lineage.FILE}: nobody knows what it was trained on, so it may know the tests"]
-    weights = trial.folder / Lineage.WEIGHTS
+    weights = kind.folder / Lineage.WEIGHTS
     if not weights.exists():
         return [f"it has no {Lineage.WEIGHTS}"]
     if files.digest(weights) != lineage.weights:
         return [f"its weights are not those that were trained: {Lineage.WEIGHTS} is damaged, or was changed by hand"]
-    found = [f"it was not trained on {path} as it is now: `dvc repro` first" for path in _other(trial, lineage)]
-    if trial.leakage:
+    found = [f"it was not trained on {path} as it is now: `dvc repro` first" for path in _other(kind, lineage)]
+    if kind.leakage:
         leaks = (
-            files.read_json(paths.VALIDATION)[trial.leakage]["leakage"] if paths.VALIDATION.exists() else {"unknown": 1}
+            files.read_json(paths.VALIDATION)[kind.leakage]["leakage"] if paths.VALIDATION.exists() else {"unknown": 1}
         )
         if any(leaks.values()):
             said = ", ".join(f"{kind} {pairs}" for kind, pairs in leaks.items())
@@ -174,55 +175,56 @@ def _not_sound(trial: Trial) -> list[str]:
     return found
 
 
-def _other(trial: Trial, lineage: Lineage) -> list[str]:
+def _other(kind: ModelKind, lineage: Lineage) -> list[str]:
     """Files of the training data that a model was trained on, or should have been, which are others now."""
     now = {
         str(path): files.digest(path, "md5")
-        for place in trial.learnt
+        for place in kind.train_data
         for path in ([place] if place.is_file() else place.glob("*"))
     }
     then = {
         path: md5
         for path, md5 in lineage.data.items()
-        if any(path == str(p) or path.startswith(f"{p}/") for p in trial.learnt)
+        if any(path == str(p) or path.startswith(f"{p}/") for p in kind.train_data)
     }
     return sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path))
 
 
-def _judge(trial: Trial, params: Params, taken: Measured | Ineligible, champion: Measured | None) -> Decision:
+def _judge(kind: ModelKind, params: Params, taken: Measured | Ineligible, champion: Measured | None) -> Decision:
     if isinstance(taken, Ineligible):
         return Decision("refused", [str(taken)])
-    return decide(taken, champion, trial.measure, params.promotion, params.seed)
+    return decide(taken, champion, kind.measure, params.promotion, params.seed)
 
 
 def _beside(
-    trial: Trial,
+    kind: ModelKind,
     params: Params,
     taken: Measured | Ineligible,
     content: str,
     version: "ModelVersion | None",
     champion: "ModelVersion | None",
 ) -> Decision:
-    """The decision beside a champion, which takes the same trial."""
+    """The decision beside a champion, which takes the same kind."""
     if version and champion and version.version == champion.version:
-        return Decision("kept", ["it is the champion"])
+        return Decision("not promoted", ["it is the champion"])
     if champion is None or isinstance(taken, Ineligible):
-        return _judge(trial, params, taken, None)
+        return _judge(kind, params, taken, None)
     if version and version.tags.get(ROLLED_BACK) == "true":
         return Decision(
-            "kept", [f"version {version.version} was rolled back; delete its tag {ROLLED_BACK} to let it try again"]
+            "not promoted",
+            [f"version {version.version} was rolled back; delete its tag {ROLLED_BACK} to let it try again"],
         )
     with versions.folder_of(champion) as folder:
         try:
-            theirs, notes = trial.take(folder, params), _notes(trial, folder)
+            theirs, notes = evaluate(kind, folder, params), _notes(kind, folder)
         except Ineligible as unfit:
-            decision = _judge(trial, params, taken, None)
+            decision = _judge(kind, params, taken, None)
             return replace(decision, reasons=[*decision.reasons, f"the champion can't take today's test: {unfit}"])
-    decision = _judge(trial, params, taken, theirs)
+    decision = _judge(kind, params, taken, theirs)
     return replace(decision, reasons=decision.reasons + notes)
 
 
-def _notes(trial: Trial, folder: Path) -> list[str]:
+def _notes(kind: ModelKind, folder: Path) -> list[str]:
     """What is to be known of the champion when scores are compared."""
     try:
         lineage = Lineage.read(folder)
@@ -230,7 +232,7 @@ def _notes(trial: Trial, folder: Path) -> list[str]:
         lineage = None
     if lineage is None:
         return ["nobody knows what the champion was trained on: it may know some of the tests"]
-    if _other(trial, lineage):
+    if _other(kind, lineage):
         return [
             "the champion was trained on other data than there is now: it may know some of today's tests, and seem better for it"
         ]
@@ -238,10 +240,10 @@ def _notes(trial: Trial, folder: Path) -> list[str]:
 
 
 @contextmanager
-def _logged(client: "MlflowClient", trial: Trial, params: Params) -> Iterator["Run"]:
+def _logged(client: "MlflowClient", kind: ModelKind, params: Params) -> Iterator["Run"]:
     """A run of the experiment `gptmill-promotion` for one decision."""
     run = client.create_run(
-        mlflow_client.experiment(client, versions.EXPERIMENT), run_name=trial.registered, tags=run_tags.tags("promote")
+        mlflow_client.experiment(client, versions.EXPERIMENT), run_name=kind.registered, tags=run_tags.tags("promote")
     )
     ended = "FAILED"
     try:

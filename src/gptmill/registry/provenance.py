@@ -17,10 +17,13 @@ from rich.tree import Tree
 from gptmill import config
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
+from gptmill.core.git import git
 from gptmill.model.lineage import Lineage
 from gptmill.registry import versions
-from gptmill.registry.evaluation import TRIALS
-from gptmill.tracking.run_tags import LOCK, OUTPUT, dvc_hash, git, read_yaml
+from gptmill.registry.model_kinds import MODEL_KINDS
+from gptmill.tracking import dvc_lock
+from gptmill.tracking.dvc_lock import LOCK, dvc_hash
+from gptmill.tracking.run_tags import OUTPUT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,16 +93,16 @@ def _place(address: str, stack: ExitStack) -> "tuple[Path, ModelVersion | None]"
     """Where the model lies on this machine, and its version when it came from the registry."""
     if (folder := Path(address)).is_dir():
         return (versions.within(folder) if (folder / "MLmodel").exists() else folder), None
-    if address in TRIALS:
-        if not TRIALS[address].folder.exists():
+    if address in MODEL_KINDS:
+        if not MODEL_KINDS[address].folder.exists():
             raise GptmillError(
-                f"{TRIALS[address].folder} is not here: `make run` (or `dvc repro`) makes it. Or name a version: gptmill-{address}@champion"
+                f"{MODEL_KINDS[address].folder} not found. Run `make run` or `dvc repro`, or name a version: gptmill-{address}@champion"
             )
-        return TRIALS[address].folder, None
+        return MODEL_KINDS[address].folder, None
     match = _REGISTERED.match(address)
     if not match:
         raise GptmillError(
-            f"{address} is no model: name a folder (models/classifier), one of {', '.join(TRIALS)}, or a version in the registry "
+            f"{address} is no model: name a folder (models/classifier), one of {', '.join(MODEL_KINDS)}, or a version in the registry "
             "(gptmill-classifier@champion, models:/gptmill-classifier/3)"
         )
     if not versions.exists():
@@ -195,11 +198,10 @@ def _lock(content: str) -> Iterator[Step]:
     if not LOCK.exists():
         yield Step(f"{LOCK} is not here: the code that made it can't be compared", "unknown")
         return
-    stages = read_yaml(LOCK).get("stages") or {}
-    for name, stage in stages.items():
-        if any(out.get("md5") == content for out in stage.get("outs", [])):
+    for name, stage in dvc_lock.read().items():
+        if any(md5 == content for md5, _ in stage.outs.values()):
             step = Step(f"{LOCK} has it, as an output of {name}", "same")
-            code = {dep["path"]: dep.get("md5", "") for dep in stage.get("deps", []) if dep["path"].startswith("src/")}
+            code = {path: md5 for path, md5 in stage.deps.items() if path.startswith("src/")}
             other = [path for path, md5 in code.items() if not Path(path).exists() or dvc_hash(Path(path)) != md5]
             step.steps += [Step(f"{path}: the code has changed since", "changed") for path in other]
             step.steps += [] if other else [Step(f"code: {len(code)} files and folders", "same")]
@@ -210,7 +212,7 @@ def _lock(content: str) -> Iterator[Step]:
             f"{LOCK} knows no output with these bytes: made from other params, data or code than the last run's",
             "unknown",
         )
-    commits = git("log", "--format=%H %s", f"-S{content}", "--", str(LOCK)).splitlines()
+    commits = git("log", "--format=%H %s", f"-S{content}", "--", str(LOCK), default="").splitlines()
     if commits:
         yield Step(f"git: its receipt is in commit {commits[-1]}", "same")
     else:
@@ -238,8 +240,8 @@ def _mlflow(content: str, version: "ModelVersion | None") -> Iterator[Step]:
 def _run(client: "MlflowClient", content: str, version: "ModelVersion | None") -> "Run | None":
     """The run that trained it; of several with the same bytes, the first."""
     ids = versions.experiments(client)
-    for trial in TRIALS.values() if ids else ():
-        filter_string = f"tags.`{OUTPUT}{trial.folder}` = '{content}'"
+    for kind in MODEL_KINDS.values() if ids else ():
+        filter_string = f"tags.`{OUTPUT}{kind.folder}` = '{content}'"
         if found := client.search_runs(ids, filter_string, order_by=["start_time ASC"], max_results=1):
             return found[0]
     if version and version.run_id:
@@ -257,7 +259,7 @@ def _told(run: "Run") -> Iterator[Step]:
     if not commit:
         yield Step("commit: the run has none, it was outside of a repository", "unknown")
         return
-    known = bool(git("cat-file", "-t", commit))
+    known = bool(git("cat-file", "-t", commit, default=""))
     yield Step(
         f"commit: {commit}" + ("" if known else ", which is not in the repository here"), "same" if known else "unknown"
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from gptmill.core import addresses
 from gptmill.core.errors import GptmillError
 from gptmill.registry import log_model, model_card
-from gptmill.registry.evaluation import TRIALS, Trial
+from gptmill.registry.model_kinds import MODEL_KINDS, ModelKind
 from gptmill.tracking import locations, mlflow_client, replay
-from gptmill.tracking.run_tags import dvc_hash
+from gptmill.tracking.dvc_lock import dvc_hash
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,16 +23,6 @@ EXPERIMENT = "gptmill-promotion"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 LONGEST_DESCRIPTION = 5000  # characters that MLflow takes
 LONGEST_TAG = 5000
-
-
-def trials(names: list[str]) -> list[Trial]:
-    """The trials of those models (classifier, gptmill-classifier); of all that stand in models/ when none is named."""
-    if not names:
-        return [trial for trial in TRIALS.values() if trial.folder.exists()]
-    found = [TRIALS.get(name.removeprefix("gptmill-")) for name in names]
-    if None in found:
-        raise GptmillError(f"there is no model {names[found.index(None)]}; there are {', '.join(TRIALS)}")
-    return [trial for trial in found if trial]
 
 
 def exists() -> bool:
@@ -48,11 +38,11 @@ def opened() -> Iterator["MlflowClient"]:
 
     store = locations.store()
     try:
-        mlflow_client.forget_silence()  # whoever promotes, waits
+        mlflow_client.clear_outage()
         yield mlflow_client.connect(store)
     except (MlflowException, RequestException, mlflow_client.NotAnswering) as error:
         raise GptmillError(
-            f"MLflow at {addresses.redact_url(store)} did not do it: {replay.said(error)}. "
+            f"MLflow at {addresses.redact_url(store)} failed: {replay.one_line(error)}. "
             "Start it, or unset MLFLOW_TRACKING_URI for the store in this folder"
         ) from None
 
@@ -117,24 +107,24 @@ def within(whole: Path) -> Path:
     return found[0]
 
 
-def register(client: "MlflowClient", trial: Trial, content: str, run: "Run") -> "ModelVersion":
+def register(client: "MlflowClient", kind: ModelKind, content: str, run: "Run") -> "ModelVersion":
     """The challenger: the version with the folder's content, made when there is none.
 
     The model is the one that the run which trained it has logged; when no run has, it is logged to `run`.
     """
-    version = of_content(client, trial.registered, content)
+    version = of_content(client, kind.registered, content)
     if version is None:
-        logged = logged_model(client, content) or _log(trial, run)
-        _demand_registered(client, trial.registered)
+        logged = logged_model(client, content) or _log(kind, run)
+        _demand_registered(client, kind.registered)
         version = client.create_model_version(
-            trial.registered,
+            kind.registered,
             source=logged.artifact_location,
             run_id=logged.source_run_id,
             model_id=logged.model_id,
-            description=_description(trial.card()),
+            description=_description(model_card.of_workspace(kind)),
             tags={log_model.CONTENT: content},
         )
-    point(client, trial.registered, CHALLENGER, version.version)
+    point(client, kind.registered, CHALLENGER, version.version)
     return version
 
 
@@ -173,11 +163,11 @@ def logged_model(client: "MlflowClient", content: str) -> Any:
     return None
 
 
-def _log(trial: Trial, run: "Run") -> Any:
+def _log(kind: ModelKind, run: "Run") -> Any:
     import mlflow
 
     with mlflow.start_run(run_id=run.info.run_id, log_system_metrics=False):
-        info = log_model.log_model(trial.folder, trial.task, trial.card())
+        info = log_model.log_model(kind.folder, kind.task, model_card.of_workspace(kind))
     return mlflow.MlflowClient().get_logged_model(info.model_id)
 
 
@@ -218,7 +208,7 @@ def registered(client: "MlflowClient", content: str) -> list[Registered]:
     # A search tells no aliases: each version is read again.
     return [
         Registered(name, found.version, tuple(sorted(client.get_model_version(name, found.version).aliases)))
-        for name in (trial.registered for trial in TRIALS.values())
+        for name in (kind.registered for kind in MODEL_KINDS.values())
         for found in client.search_model_versions(f"name='{name}'")
         if found.tags.get(log_model.CONTENT) == content
     ]

@@ -1,9 +1,9 @@
-"""Where runs go, and where what MLflow has not taken yet is kept."""
+"""Where runs go: MLflow's store and experiments; and the project's files for tracking."""
 
 import os
 from pathlib import Path
 
-# An experiment for each task: runs of one can be compared with each other.
+# The stages that have runs, in order. One experiment per task: its runs can be compared with each other.
 EXPERIMENTS = {
     "pretrain": "gptmill-base",
     "evaluate_base": "gptmill-base",
@@ -17,7 +17,7 @@ _DVC_EXPERIMENTS = (".dvc", "tmp", "exps")
 
 
 def home() -> Path:
-    """The project's root: the working folder, or, of a DVC experiment in a passing copy (`--temp`, `--queue`), what it copies."""
+    """The project's root: the working folder; for a DVC experiment in a temporary copy (`--temp`, `--queue`), the original."""
     parts = Path.cwd().parts
     for i in range(len(parts) - len(_DVC_EXPERIMENTS)):
         if parts[i : i + len(_DVC_EXPERIMENTS)] == _DVC_EXPERIMENTS:
@@ -25,7 +25,7 @@ def home() -> Path:
     return Path()
 
 
-def journals() -> Path:
+def outboxes() -> Path:
     return home() / ".gptmill" / "journal"
 
 
@@ -34,12 +34,12 @@ def pipelines() -> Path:
 
 
 def lock() -> Path:
-    """The first to come builds MLflow's tables and experiments; two at once would collide in it."""
+    """Held while MLflow's tables and experiments are made: two processes at once would collide."""
     return home() / ".mlflow.lock"
 
 
-def silence() -> Path:
-    """When a store last kept a stage waiting for nothing."""
+def outage() -> Path:
+    """When a store last did not answer."""
     return home() / ".gptmill" / "not_answering.json"
 
 
@@ -58,5 +58,5 @@ def _own_store() -> str:
 
 
 def artifacts() -> str | None:
-    """Where a new experiment keeps its files: beside the store in the project; a server decides for itself."""
+    """Where a new experiment stores its files: beside the store in the project; a server decides for itself."""
     return (home() / "mlartifacts").resolve().as_uri() if is_local() else None

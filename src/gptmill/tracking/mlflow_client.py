@@ -1,4 +1,4 @@
-"""MLflow's store: a client of it, and its experiments."""
+"""MLflow's client: connecting with a timeout, remembering outages, making experiments."""
 
 import hashlib
 import logging
@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotInTime
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,10 @@ from gptmill.tracking import locations
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PATIENCE = 10.0  # seconds for the first answer of a store; one in the project is always there, and may take long to make its tables
-SLOW = 5.0  # seconds after which a request that fails counts as one that was not answered
-ASK_AGAIN = 60.0  # seconds in which a store that did not answer is not asked again, by whichever process
-# A server that does not answer is not waited for: what it does not take now is kept. A user's own settings win.
+TIMEOUT = 10.0  # seconds for the first answer of a store; not of a local one, which may take long to make its tables
+SLOW = 5.0  # seconds after which a request that fails counts as an outage
+RETRY_AFTER = 60.0  # seconds in which no process asks a store that did not answer
+# A server that does not answer is not waited for: the outbox has the data. A user's own settings win.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
@@ -34,36 +34,36 @@ class NotAnswering(ConnectionError):
 
 
 def connect(store: str) -> "MlflowClient":
-    """A client of that store, with its tables built. Raises `NotAnswering`, and whatever MLflow does."""
+    """A client of that store, with its tables built. Raises `NotAnswering`, and whatever MLflow raises."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     import mlflow
 
-    # What a database can't do, on a full disk for one, is raised as well, and told without MLflow's tracebacks.
+    # MLflow also raises a database's errors, such as a full disk: its log of them, with tracebacks, is switched off.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if locations.is_local():
         mlflow.set_tracking_uri(store)
         return _connect(store)
-    if 0 <= (passed := time.time() - _silent_since(store)) < ASK_AGAIN:
+    if 0 <= (passed := time.time() - _outage_of(store)) < RETRY_AFTER:
         raise NotAnswering(f"no answer {passed:.0f} seconds ago")
     if not store.startswith("http"):
-        # MLflow tries a database that it can't open ten times, for 100 seconds.
+        # MLflow tries ten times, for 100 seconds, to open a database.
         import mlflow.store.db.utils
 
         mlflow.store.db.utils.MAX_RETRY_COUNT = 1
     mlflow.set_tracking_uri(store)
-    # Of a database's driver, some wait for ever. A thread that does can't be ended, but is not waited for.
+    # Some database drivers have no timeout. Such a thread can't be ended; it is abandoned.
     answer: Future[MlflowClient] = Future()
     threading.Thread(target=_answer, args=[answer, store], name="first contact", daemon=True).start()
     started = time.monotonic()
     try:
-        return answer.result(timeout=PATIENCE)
-    except NotInTime:
-        note_silence(store)
-        raise NotAnswering(f"no answer within {PATIENCE:g} seconds") from None
+        return answer.result(timeout=TIMEOUT)
+    except FutureTimeout:
+        record_outage(store)
+        raise NotAnswering(f"no answer within {TIMEOUT:g} seconds") from None
     except Exception:
         if time.monotonic() - started > SLOW:
-            note_silence(store)
+            record_outage(store)
         raise
 
 
@@ -83,21 +83,21 @@ def _connect(store: str) -> "MlflowClient":
     return client
 
 
-def note_silence(store: str) -> None:
-    """Remember, for the stages to come as well, that this store did not answer now."""
+def record_outage(store: str) -> None:
+    """Remember, for later stages too, that this store did not answer now."""
     with suppress(OSError):
-        files.write_json(locations.silence(), {"store": _key(store), "since": time.time()})
+        files.write_json(locations.outage(), {"store": _key(store), "since": time.time()})
 
 
-def forget_silence() -> None:
-    """Ask again at once: somebody wants it."""
-    locations.silence().unlink(missing_ok=True)
+def clear_outage() -> None:
+    """Ask again at once, since a person wants it."""
+    locations.outage().unlink(missing_ok=True)
 
 
-def _silent_since(store: str) -> float:
+def _outage_of(store: str) -> float:
     try:
-        noted = files.read_json(locations.silence())
-        return float(noted["since"]) if noted["store"] == _key(store) else 0.0
+        record = files.read_json(locations.outage())
+        return float(record["since"]) if record["store"] == _key(store) else 0.0
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0
 
@@ -107,7 +107,7 @@ def _key(store: str) -> str:
 
 
 def experiment(client: "MlflowClient", name: str) -> str:
-    """The id of the experiment of that name, which is made when there is none."""
+    """The id of the experiment of that name, which is made when it does not exist."""
     with FileLock(locations.lock()):
-        found = client.get_experiment_by_name(name)
-        return found.experiment_id if found else client.create_experiment(name, locations.artifacts())
+        existing = client.get_experiment_by_name(name)
+        return existing.experiment_id if existing else client.create_experiment(name, locations.artifacts())

@@ -1,8 +1,7 @@
-"""What a stage tells of itself, on disk before it goes anywhere: `.gptmill/journal/<key>/`.
+"""The outbox: what a stage logs, on disk before it is uploaded, in `.gptmill/journal/<key>/`.
 
-`events.jsonl` has a line for each thing told, in order, with its time; `files/` the files that belong to them; `sent.json` how many of the
-lines MLflow has. A process that is killed loses nothing that it told; a server that is down is sent the rest later, by the same process or
-by `gptmill sync`. Whoever works on a journal holds its lock.
+`events.jsonl` has one event with its time per line, `files/` the attached files, `sent.json` the number of events that MLflow has. A killed
+process loses nothing that it logged; the same process or `gptmill sync` uploads the rest later. Only the holder of its lock uses an outbox.
 """
 
 import json
@@ -29,31 +28,30 @@ log = logging.getLogger(__name__)
 
 
 def now() -> int:
-    """Milliseconds since 1970, as MLflow counts."""
+    """Milliseconds since 1970, as in MLflow."""
     return int(time.time() * 1000)
 
 
 class Outbox:
-    """One run's. `events[0]` says which: its stage, experiment, tags and, in `training`, which training it is."""
+    """The events of one run. `events[0]` has its stage, experiment, tags and training."""
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
         self.folder, self._lock, self._writing = folder, lock, threading.Lock()
         self.events: list[Event] = []
-        whole = 0
+        self._written, self._unwritten = 0, b""  # bytes on disk, and what could not be written yet
         if (path := folder / EVENTS).exists():
             for line in path.read_bytes().splitlines(keepends=True):
                 if not line.endswith(b"\n"):
-                    break  # the process was killed while it wrote this one
+                    break  # the process was killed while it wrote this line
                 self.events.append(files.parse_json(line, path))
-                whole += len(line)
+                self._written += len(line)
         self._file = path.open("ab", buffering=0)
-        self._file.truncate(whole)
-        self._whole, self._unwritten = whole, b""  # what is on disk, and what could not be written yet
+        self._file.truncate(self._written)
         self.sent: dict[str, Any] = {"events": 0, "run_id": ""}
         if (folder / SENT).exists():
             self.sent = files.read_json(folder / SENT)
 
-    # --- what there is ---
+    # --- state ---
 
     @property
     def stage(self) -> str:
@@ -65,7 +63,7 @@ class Outbox:
 
     @property
     def pipeline(self) -> str:
-        """The pipeline run that it belongs to, by the last process that worked on it."""
+        """The key of the pipeline run of the last process that used it."""
         return [event["pipeline"] for event in self.events if "pipeline" in event][-1]
 
     @property
@@ -74,28 +72,32 @@ class Outbox:
         return self.events[-1].get("status", "") if self.events else ""
 
     @property
-    def behind(self) -> int:
-        """How many events MLflow does not have yet."""
+    def unsent(self) -> int:
+        """The number of events that MLflow does not have yet."""
         return len(self.events) - self.sent["events"]
 
     @property
-    def next(self) -> Event:
-        """The first of those."""
+    def next_event(self) -> Event:
+        """The first unsent event."""
         return self.events[self.sent["events"]]
 
     @property
-    def may_go_on(self) -> bool:
-        """Whether the same training, started again, would go on in this run."""
+    def resumable(self) -> bool:
+        """Whether the same training, started again, resumes in this run."""
         return bool(self.training) and self.status != "FINISHED"
 
-    # --- what is done to it ---
+    def points(self) -> list[list[Any]]:
+        """All metrics so far, as [name, value, step]."""
+        return [point for event in self.events if event["do"] == "metrics" for point in event["points"]]
 
-    def add(self, do: str, at: int | None = None, **what: Any) -> None:
-        """One more event; it is on disk when this returns.
+    # --- changes ---
 
-        Raises `OSError` when the disk is full. It is not lost then: it can be sent, and is written with the next one, when there is room.
+    def add(self, do: str, at: int | None = None, **fields: Any) -> None:
+        """Append an event; it is on disk when this returns.
+
+        Raises `OSError` when the disk is full. The event is not lost: it can be sent, and is written with the next one that fits.
         """
-        event = {"do": do, "at": at or now(), **what}
+        event = {"do": do, "at": at or now(), **fields}
         with self._writing:
             self._unwritten += json.dumps(event, ensure_ascii=False).encode(errors="replace") + b"\n"
             self.events.append(event)
@@ -107,37 +109,35 @@ class Outbox:
             while left:
                 left = left[self._file.write(left) :]
         except OSError:
-            self._file.truncate(self._whole)  # no half line, which the next one would be appended to
+            self._file.truncate(self._written)  # no half line: the next event would be appended to it
             raise
-        self._whole += len(self._unwritten)
+        self._written += len(self._unwritten)
         self._unwritten = b""
 
-    def keep(self, path: Path, *, link: bool) -> str:
-        """Keep a file or folder as it is now; returns its name within the journal. A link takes no room, and needs that nobody writes into
-        the file itself: what is written by `files.atomic` is a new file."""
-        place = Path(FILES, uuid.uuid4().hex[:8], path.name)
-        (self.folder / place).parent.mkdir(parents=True)
+    def attach(self, path: Path, *, link: bool) -> str:
+        """Copy a file or folder into the outbox, and return its name there.
+
+        A hard link takes no room, but the file must not be written in place afterwards: `files.atomic` writes a new one.
+        """
+        name = Path(FILES, uuid.uuid4().hex[:8], path.name)
+        (target := self.folder / name).parent.mkdir(parents=True)
         copy = _link if link else shutil.copyfile
         try:
-            (
-                shutil.copytree(path, self.folder / place, copy_function=copy)
-                if path.is_dir()
-                else copy(path, self.folder / place)
-            )
+            shutil.copytree(path, target, copy_function=copy) if path.is_dir() else copy(path, target)
         except BaseException:
-            shutil.rmtree((self.folder / place).parent, ignore_errors=True)  # half a copy takes room, and is of no use
+            shutil.rmtree(target.parent, ignore_errors=True)  # half a copy takes room and is of no use
             raise
-        return str(place)
+        return str(name)
 
-    def mark(self, **sent: Any) -> None:
+    def mark_sent(self, **sent: Any) -> None:
         """Remember what MLflow has."""
-        if self._file.closed:  # a thread that nobody waited for any more: the journal may be another process's now
+        if self._file.closed:  # in a thread that was abandoned: another process may hold the outbox now
             return
         self.sent |= sent
         files.write_json(self.folder / SENT, self.sent)
 
-    def end_as_killed(self) -> None:
-        """Its process has ended without a word: at the time of its last one."""
+    def mark_killed(self) -> None:
+        """End the run at its last event, unless it has ended: its process was killed."""
         if not self.status:
             self.add("end", at=self.events[-1]["at"], status="KILLED")
 
@@ -153,52 +153,52 @@ class Outbox:
         self._lock.release()
 
 
-def _turn() -> FileLock:
-    """Held while a journal's lock is taken: else somebody may find a new one before its maker has locked it, and remove it as left."""
-    locations.journals().mkdir(parents=True, exist_ok=True)
-    return FileLock(locations.journals() / ".lock")
+def _locking() -> FileLock:
+    """Held while an outbox is locked: else a new one could be taken for abandoned, and removed, before its maker has locked it."""
+    locations.outboxes().mkdir(parents=True, exist_ok=True)
+    return FileLock(locations.outboxes() / ".lock")
 
 
-def new() -> Outbox:
-    folder = locations.journals() / f"{now()}-{uuid.uuid4().hex[:8]}"  # in the order of time
+def create() -> Outbox:
+    folder = locations.outboxes() / f"{now()}-{uuid.uuid4().hex[:8]}"  # sorted by time
     lock = FileLock(folder / LOCK, thread_local=False)
-    with _turn():
+    with _locking():
         folder.mkdir()
         lock.acquire()
     return Outbox(folder, lock)
 
 
-def left() -> Iterator[Outbox]:
-    """Those that no process works on, the oldest first. Whoever takes one closes or removes it."""
-    for folder in sorted(locations.journals().glob("*-*")):
+def abandoned() -> Iterator[Outbox]:
+    """Outboxes that no process uses, locked, the oldest first. The caller closes or removes each."""
+    for folder in sorted(locations.outboxes().glob("*-*")):
         lock = FileLock(folder / LOCK, thread_local=False)
         try:
-            with _turn():
+            with _locking():
                 lock.acquire(timeout=0)
         except (Timeout, OSError):
             continue
         try:
-            found = Outbox(folder, lock)
+            box = Outbox(folder, lock)
         except (OSError, ValueError, TypeError) as error:
-            log.warning("the journal %s can't be read, and is left out: %s", folder, error)
+            log.warning("the outbox %s can't be read, and is left out: %s", folder, error)
             lock.release()
             continue
-        if found.events:
-            yield found
+        if box.events:
+            yield box
         else:
-            found.remove()  # killed before its first word
+            box.remove()  # killed before its first event
 
 
-def at_work() -> int:
-    """How many journals some process works on now."""
-    taken = 0
-    for folder in locations.journals().glob("*-*"):
+def in_use() -> int:
+    """The number of outboxes that a process uses now."""
+    count = 0
+    for folder in locations.outboxes().glob("*-*"):
         try:
             with FileLock(folder / LOCK, timeout=0, thread_local=False):
                 pass
         except Timeout:
-            taken += 1
-    return taken
+            count += 1
+    return count
 
 
 def _link(source: str | Path, target: str | Path) -> None:

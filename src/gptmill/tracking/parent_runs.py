@@ -1,11 +1,11 @@
 """Pipeline runs: the parents in MLflow of the stages' runs.
 
-Which one a stage belongs to: the one that `GPTMILL_RUN` names, else that of the DVC process it descends from; a stage that is run by hand
-has none. `.gptmill/runs/<key>.json` says what is known of each, so that stages side by side agree on one, until MLflow has it all.
+A stage belongs to the run that `GPTMILL_RUN` names, else to that of the DVC process above it; a stage run by hand has none.
+`.gptmill/runs/<key>.json` holds what is known of each until MLflow has it, so that stages that run side by side agree on one.
 
-It ends when somebody says so (`finish`: `gptmill sync` with `GPTMILL_RUN` set, as `make run` and the flow have it), or when its DVC process
-is no more, which the next `gptmill sync` or stage finds. Then it lists the run behind each stage's outputs: one of its own, or, for a stage
-that DVC took from its cache, the earlier run that wrote the same bytes.
+It ends by `finish` (`gptmill sync` with `GPTMILL_RUN` set, in `make run` and the flow), or when its DVC process has ended, which the next
+`gptmill sync` or stage finds. Then it lists the run behind each stage's outputs: its own, or, for a stage that DVC took from its cache, the
+earlier run that wrote the same bytes.
 """
 
 import json
@@ -19,7 +19,7 @@ from urllib.parse import quote
 from filelock import FileLock
 
 from gptmill.core import files
-from gptmill.tracking import locations, mlflow_client, run_tags
+from gptmill.tracking import dvc_lock, locations, mlflow_client, run_tags
 from gptmill.tracking.outbox import now
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Record = dict[str, Any]
 
 
 def current() -> str:
-    """The key of the pipeline run that this process belongs to, which is now known here; "" without one."""
+    """The key of the pipeline run that this process belongs to, which is recorded; "" without one."""
     if name := os.environ.get("GPTMILL_RUN"):
         key, process = _key(name), None
     elif process := _dvc():
@@ -52,24 +52,22 @@ def finish(name: str, *, failed: bool) -> None:
     with _locked():
         path = _path(key := _key(name))
         record = files.read_json(path) if path.exists() else _record(key, None)
-        record |= {"ended": now(), "status": "FAILED" if failed else "FINISHED", "outputs": run_tags.locked()}
+        record |= {"ended": now(), "status": "FAILED" if failed else "FINISHED", "outputs": _locked_outputs()}
         files.write_json(path, record)
 
 
-def note(key: str) -> None:
-    """Remember what dvc.lock says now: it may be another run's by the time that this one is found to have ended."""
+def record_outputs(key: str) -> None:
+    """Record what dvc.lock says now: it may be another run's by the time that the end of this one is noticed."""
     with _locked():
         if (path := _path(key)).exists():
-            files.write_json(path, files.read_json(path) | {"outputs": run_tags.locked()})
+            files.write_json(path, files.read_json(path) | {"outputs": _locked_outputs()})
 
 
 def ended() -> list[Record]:
-    """Those that have ended, and that MLflow has not been told so of."""
+    """Those that have ended, which MLflow does not know yet."""
     with _locked():
         records = [files.read_json(path) for path in sorted(locations.pipelines().glob("*.json"))]
-    return [
-        record for record in records if record["status"] or (record["process"] and not _is_running(*record["process"]))
-    ]
+    return [each for each in records if each["status"] or (each["process"] and not _is_running(*each["process"]))]
 
 
 def forget(record: Record) -> None:
@@ -82,8 +80,15 @@ def _record(key: str, process: tuple[int, float] | None) -> Record:
     tags = run_tags.tags(name)
     return {
         "key": key, "name": name, "started": now(), "ended": 0, "status": "", "process": process, "tags": tags,
-        "outputs": run_tags.locked(),
+        "outputs": _locked_outputs(),
     }  # fmt: skip
+
+
+def _locked_outputs() -> dict[str, dict[str, str]]:
+    """Stage -> output -> hash in dvc.lock, of the stages that have runs."""
+    receipts = dvc_lock.read()
+    known = [name for name in locations.EXPERIMENTS if name in receipts]
+    return {name: {path: md5 for path, (md5, _) in receipts[name].outs.items() if md5} for name in known}
 
 
 def _key(name: str) -> str:
@@ -105,8 +110,8 @@ def _dvc() -> tuple[int, float] | None:
 
     try:
         for process in psutil.Process().parents():
-            words = process.cmdline()[:3]
-            if any(Path(word).name == "dvc" for word in words[:2]) or words[1:] == ["-m", "dvc"]:
+            command = process.cmdline()[:3]
+            if any(Path(word).name == "dvc" for word in command[:2]) or command[1:] == ["-m", "dvc"]:
                 return process.pid, process.create_time()
     except psutil.Error:
         pass
@@ -126,35 +131,32 @@ def _is_running(pid: int, created: float) -> bool:
 
 
 def run_of(client: "MlflowClient", key: str) -> str:
-    """The id of a pipeline's run, which is made when there is none."""
+    """The id of a pipeline's run, which is made when it does not exist."""
     with _locked():
         record = files.read_json(_path(key)) if _path(key).exists() else _record(key, None)
-        where = mlflow_client.experiment(client, locations.PIPELINES)
-        if found := client.search_runs([where], f"tags.`{KEY}` = '{key}'", max_results=1):
-            return found[0].info.run_id
+        experiment = mlflow_client.experiment(client, locations.PIPELINES)
+        if runs := client.search_runs([experiment], f"tags.`{KEY}` = '{key}'", max_results=1):
+            return runs[0].info.run_id
         tags = {**record["tags"], KEY: key}
-        return client.create_run(where, start_time=record["started"], tags=tags, run_name=record["name"]).info.run_id
+        run = client.create_run(experiment, start_time=record["started"], tags=tags, run_name=record["name"])
+        return run.info.run_id
 
 
 def conclude(client: "MlflowClient", record: Record) -> str:
-    """Tell MLflow how a pipeline run ended, and which runs are behind its stages' outputs; the run's id."""
+    """Tell MLflow how a pipeline run ended and which runs wrote its stages' outputs; returns the run's id."""
     run_id = run_of(client, record["key"])
-    found = [
-        experiment for name in {*locations.EXPERIMENTS.values()} if (experiment := client.get_experiment_by_name(name))
-    ]
-    where = [experiment.experiment_id for experiment in found]
-    children = (
-        client.search_runs(where, f"tags.`mlflow.parentRunId` = '{run_id}'", order_by=["start_time ASC"])
-        if where
-        else []
-    )
-    rows = list(_rows(client, where, {run.data.tags["dvc.stage"]: run for run in children}, record["outputs"]))
+    found = [client.get_experiment_by_name(name) for name in dict.fromkeys(locations.EXPERIMENTS.values())]
+    experiments = [experiment.experiment_id for experiment in found if experiment]
+    children = []
+    if experiments:
+        parent = f"tags.`mlflow.parentRunId` = '{run_id}'"
+        children = client.search_runs(experiments, parent, order_by=["start_time ASC"])
+    rows = list(_rows(client, experiments, {run.data.tags["dvc.stage"]: run for run in children}, record["outputs"]))
     for row in rows:
         if row["run_id"]:
             client.set_tag(run_id, f"{row['how']}.{row['stage']}", row["run_id"])
-    client.set_tag(
-        run_id, "mlflow.note.content", _table(rows, [*where, mlflow_client.experiment(client, locations.PIPELINES)])
-    )
+    table = _table(rows, [*experiments, mlflow_client.experiment(client, locations.PIPELINES)])
+    client.set_tag(run_id, "mlflow.note.content", table)
     client.log_text(run_id, json.dumps(rows, indent=2) + "\n", "stages.json")
     status = record["status"] or _status(children)
     last = max((run.info.end_time or 0 for run in children), default=0)
@@ -163,15 +165,15 @@ def conclude(client: "MlflowClient", record: Record) -> str:
 
 
 def _rows(
-    client: "MlflowClient", where: list[str], own: Mapping[str, "Run"], outputs: Mapping[str, Mapping[str, str]]
+    client: "MlflowClient", experiments: list[str], own: Mapping[str, "Run"], outputs: Mapping[str, Mapping[str, str]]
 ) -> Iterator[dict[str, Any]]:
-    """Of each stage: whether it ran or was cached, the run that made its outputs ("" when none is known), and the outputs' hashes."""
+    """Per stage: ran or cached, the run that wrote its outputs ("" when unknown), and the outputs' hashes."""
     for stage in locations.EXPERIMENTS:
         run = own.get(stage)
         hashes = _outputs(run) if run else outputs.get(stage)
         if hashes is None:
             continue
-        maker = run or _maker(client, where, stage, hashes)
+        maker = run or _maker(client, experiments, stage, hashes)
         yield {
             "stage": stage,
             "how": "ran" if run else "cached",
@@ -182,44 +184,35 @@ def _rows(
         }
 
 
-def _maker(client: "MlflowClient", where: list[str], stage: str, hashes: Mapping[str, str]) -> "Run | None":
+def _maker(client: "MlflowClient", experiments: list[str], stage: str, hashes: Mapping[str, str]) -> "Run | None":
     """The last run of that stage that ended well with exactly these outputs."""
-    wanted = [f"tags.`dvc.stage` = '{stage}'", "attributes.status = 'FINISHED'"]
-    wanted += [f"tags.`{run_tags.OUTPUT}{path}` = '{digest}'" for path, digest in hashes.items()]
-    found = (
-        client.search_runs(where, " and ".join(wanted), order_by=["start_time DESC"], max_results=1)
-        if where and hashes
-        else []
-    )
-    return found[0] if found else None
+    if not experiments or not hashes:
+        return None
+    conditions = [f"tags.`dvc.stage` = '{stage}'", "attributes.status = 'FINISHED'"]
+    conditions += [f"tags.`{run_tags.OUTPUT}{path}` = '{digest}'" for path, digest in hashes.items()]
+    runs = client.search_runs(experiments, " and ".join(conditions), order_by=["start_time DESC"], max_results=1)
+    return runs[0] if runs else None
 
 
 def _outputs(run: "Run") -> dict[str, str]:
-    return {
-        tag.removeprefix(run_tags.OUTPUT): value
-        for tag, value in run.data.tags.items()
-        if tag.startswith(run_tags.OUTPUT)
-    }
+    tags, prefix = run.data.tags, run_tags.OUTPUT
+    return {tag.removeprefix(prefix): value for tag, value in tags.items() if tag.startswith(prefix)}
 
 
 def _status(children: list["Run"]) -> str:
-    """Of a pipeline whose DVC process has ended without a word."""
+    """The status of a pipeline whose DVC process has ended and did not say how."""
     statuses = {run.info.status for run in children}
     return "FAILED" if "FAILED" in statuses else "KILLED" if statuses & {"KILLED", "RUNNING"} else "FINISHED"
 
 
 def _table(rows: list[dict[str, Any]], experiments: list[str]) -> str:
-    """For MLflow's page, in Markdown. Its own table nests runs under parents of another experiment when it shows both experiments."""
+    """For the run's page, in Markdown. MLflow's table nests runs below those of another experiment only when it shows both."""
     view = "workflowType=machine_learning"  # the page opens on conversations with models otherwise
     lines = ["| stage | | run |", "|---|---|---|"]
     for row in rows:
-        link = (
-            f"[{row['run_id'][:8]}](#/experiments/{row['experiment_id']}/runs/{row['run_id']}?{view})"
-            if row["run_id"]
-            else "none is known"
-        )
+        address = f"#/experiments/{row['experiment_id']}/runs/{row['run_id']}?{view}"
+        link = f"[{row['run_id'][:8]}]({address})" if row["run_id"] else "unknown"
         lines.append(f"| {row['stage']} | {row['how']} | {link} |")
     together = quote(json.dumps(sorted(experiments), separators=(",", ":")))
-    return "\n".join(
-        [*lines, "", f"[Pipeline runs with their stages](#/compare-experiments/s?experiments={together}&{view})"]
-    )
+    lines += ["", f"[Pipeline runs with their stages](#/compare-experiments/s?experiments={together}&{view})"]
+    return "\n".join(lines)

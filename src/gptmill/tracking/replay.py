@@ -1,8 +1,8 @@
-"""From a journal to MLflow: each event once, in order, so that the run looks as if it had been told directly, whenever it is sent.
+"""Replay of an outbox to MLflow: each event once and in order. The run looks the same whenever it is sent.
 
-A process may be killed between MLflow's taking an event and our noting so; the event is then sent again. That changes nothing: params,
-tags, inputs and files are what they were, MLflow's database keeps a metric's point once (name, value, step and time are its key; the time
-is the journal's), and a run or a model is looked for before it is made.
+A process may be killed after MLflow took an event and before that is recorded; the event is then sent again, and changes nothing: params,
+tags, inputs and files are the same, MLflow's database stores a metric's point once (its key is name, value, step and the event's time), and
+runs and models are looked for before they are made.
 """
 
 import errno
@@ -10,8 +10,7 @@ import logging
 import re
 import threading
 import time
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gptmill.core import addresses
@@ -26,63 +25,69 @@ LARGEST_BATCH = 1000  # points that MLflow takes in one call
 SMALL_BATCH = 100  # params, likewise
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+# log_model(client, run id, folder, task, metrics, labels): logs a model folder to a run, once however often it is called.
+LogModel = Callable[..., None]
+
 log = logging.getLogger(__name__)
 
 
 class Unreachable(Exception):
-    """MLflow did not take an event, and may take it another time. The message is its own, on one line."""
+    """MLflow did not take an event, and may take it another time. The message is MLflow's, on one line."""
 
 
-class NoRoom(Unreachable):
+class DiskFull(Unreachable):
     """The disk of the store, or the one of temporary files, is full."""
 
 
 class Replayer:
-    """Sends one journal. Threads may share it."""
+    """Sends one outbox. Threads may share it."""
 
-    def __init__(self, journal: Outbox) -> None:
-        self.journal, self._turn = journal, threading.Lock()
-        self._asked_at = 0.0
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox, self._sending = outbox, threading.Lock()
+        self._began = 0.0  # the last request
         self._client: MlflowClient | None = None
+        self._log_model: LogModel | None = None
 
-    def send(self, *, models: bool = True) -> None:
-        """Send what MLflow does not have yet; without `models`, no more than what comes before one: they take long.
+    def send(self, log_model: LogModel | None = None) -> None:
+        """Send what MLflow does not have yet; without `log_model`, up to the first model.
 
         Raises `Unreachable` with the rest unsent.
         """
-        with self._turn:
+        with self._sending:
+            self._log_model = log_model
             try:
                 if self._client is None:
                     self._client = self._connected()
-                while self.journal.behind and (models or self.journal.next["do"] != "model"):
+                while self.outbox.unsent and (log_model or not self._at_model):
                     self._send_next()
             except Unreachable:
                 raise
             except Exception as error:
-                if (
-                    self._client
-                    and self.journal.next["do"] != "model"
-                    and time.monotonic() - self._asked_at > mlflow_client.SLOW
-                ):
-                    mlflow_client.note_silence(locations.store())
-                self._client = None  # the next try begins with a first contact, which is bounded
+                slow = time.monotonic() - self._began > mlflow_client.SLOW
+                if self._client and not self._at_model and slow:
+                    mlflow_client.record_outage(locations.store())
+                self._client = None  # the next try begins with a first contact, which has a timeout
                 is_full = isinstance(error, OSError) and error.errno in FULL
-                raise (NoRoom if is_full else Unreachable)(said(error)) from error
+                raise (DiskFull if is_full else Unreachable)(one_line(error)) from error
+
+    @property
+    def _at_model(self) -> bool:
+        return self.outbox.next_event["do"] == "model"
 
     # --- which run ---
 
     @property
     def _run(self) -> str:
-        return self.journal.sent["run_id"]
+        return self.outbox.sent["run_id"]
 
     def _connected(self) -> "MlflowClient":
-        """A client of the store that the environment names; a run that is not in it is sent from the beginning."""
+        """A client of the store that the environment names. A run that is not in it is sent from the beginning."""
         client = mlflow_client.connect(locations.store())
-        if self._run and not self._is_there(client):
-            self.journal.mark(events=0, run_id="")
+        if self._run and not self._exists(client):
+            self.outbox.mark_sent(events=0, run_id="")
         return client
 
-    def _is_there(self, client: "MlflowClient") -> bool:
+    def _exists(self, client: "MlflowClient") -> bool:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -91,32 +96,32 @@ class Replayer:
             if error.get_http_status_code() != 404:
                 raise
             return False
-        return run.data.tags.get(KEY) == self.journal.folder.name and run.info.lifecycle_stage == "active"
+        return run.data.tags.get(KEY) == self.outbox.folder.name and run.info.lifecycle_stage == "active"
 
     # --- events ---
 
     def _send_next(self) -> None:
-        first = self.journal.sent["events"]
-        event, count = self.journal.events[first], 1
+        first = self.outbox.sent["events"]
+        event, count = self.outbox.events[first], 1
         if event["do"] == "metrics":
-            event, count = self._joined(first)
-        elif event["do"] == "text" and any(_replaces(later, event) for later in self.journal.events[first + 1 :]):
-            self.journal.mark(events=first + 1)
+            event, count = self._batched(first)
+        elif event["do"] == "text" and any(_replaces(later, event) for later in self.outbox.events[first + 1 :]):
+            self.outbox.mark_sent(events=first + 1)
             return
-        self._asked_at = time.monotonic()
+        self._began = time.monotonic()
         try:
             getattr(self, f"_{event['do']}")(event)
         except Exception as error:
             if event["do"] == "start" or not _is_refusal(error):
                 raise
-            log.warning("MLflow does not take %s of %s: %s", event["do"], self.journal.stage, said(error))
-        self.journal.mark(events=first + count)
+            log.warning("MLflow does not take %s of %s: %s", event["do"], self.outbox.stage, one_line(error))
+        self.outbox.mark_sent(events=first + count)
 
-    def _joined(self, first: int) -> tuple[Event, int]:
-        """As many metrics as follow one another and go into one call."""
+    def _batched(self, first: int) -> tuple[Event, int]:
+        """As many consecutive metrics as fit into one call."""
         points: list[list[Any]] = []
         count = 0
-        for event in self.journal.events[first:]:
+        for event in self.outbox.events[first:]:
             if event["do"] != "metrics" or (points and len(points) + len(event["points"]) > LARGEST_BATCH):
                 break
             points += [[*point, event["at"]] for point in event["points"]]
@@ -124,15 +129,16 @@ class Replayer:
         return {"do": "metrics", "points": points}, count
 
     def _start(self, event: Event) -> None:
-        client, key = self._client, self.journal.folder.name
-        where = mlflow_client.experiment(client, event["experiment"])
+        client, key = self._client, self.outbox.folder.name
+        experiment = mlflow_client.experiment(client, event["experiment"])
         tags = {**event["tags"], "dvc.stage": event["stage"], KEY: key, **self._parent(event)}
-        found = client.search_runs([where], f"tags.`{KEY}` = '{key}'", max_results=1)
-        run = found[0] if found else client.create_run(where, start_time=event["at"], tags=tags, run_name=event["name"])
-        self.journal.mark(run_id=run.info.run_id, experiment_id=where)
+        runs = client.search_runs([experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
+        if not runs:
+            runs = [client.create_run(experiment, start_time=event["at"], tags=tags, run_name=event["name"])]
+        self.outbox.mark_sent(run_id=runs[0].info.run_id, experiment_id=experiment)
 
     def _again(self, event: Event) -> None:
-        """The training goes on in another process."""
+        """The training resumes in another process."""
         self._client.update_run(self._run, status="RUNNING")
         self._tags({"values": {**event["tags"], **self._parent(event)}})
 
@@ -170,42 +176,11 @@ class Replayer:
         self._client.log_text(self._run, event["text"], event["name"])
 
     def _artifact(self, event: Event) -> None:
-        self._client.log_artifact(self._run, str(self.journal.folder / event["file"]), event["folder"] or None)
+        self._client.log_artifact(self._run, str(self.outbox.folder / event["file"]), event["folder"] or None)
 
     def _model(self, event: Event) -> None:
-        import mlflow
-
-        from gptmill.registry import log_model, model_card
-
-        folder: Path = self.journal.folder / event["folder"]
-        if self._has_model(folder.name):
-            return
-        log_model.require_room(
-            folder, self._client.get_experiment(self.journal.sent["experiment_id"]).artifact_location
-        )
-        card = model_card.of_folder(folder, event["task"], event["metrics"], event["labels"])
-        try:
-            with mlflow.start_run(run_id=self._run, log_system_metrics=False):
-                log_model.log_model(folder, event["task"], card)
-        except Exception:
-            with suppress(Exception):  # it is tried again before the next try
-                self._has_model(folder.name)
-            raise
-        self._client.update_run(self._run, status="RUNNING")  # the end is an event of its own
-
-    def _has_model(self, name: str) -> bool:
-        """Whether it was logged before; what was only begun is removed, with its files: on a full disk they would fill what is freed."""
-        from gptmill.registry import log_model
-
-        where = [self.journal.sent["experiment_id"]]
-        whole = False
-        for model in self._client.search_logged_models(where, filter_string=f"source_run_id = '{self._run}'"):
-            if model.name == name and str(model.status) == "READY":
-                whole = True
-            elif model.name == name:
-                log_model.remove_files(model)
-                self._client.delete_logged_model(model.model_id)
-        return whole
+        folder = self.outbox.folder / event["folder"]
+        self._log_model(self._client, self._run, folder, event["task"], event["metrics"], event["labels"])
 
     def _end(self, event: Event) -> None:
         self._client.set_terminated(self._run, event["status"], event["at"])
@@ -216,7 +191,7 @@ def _replaces(later: Event, event: Event) -> bool:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether MLflow would not take it another time either: it is wrong, or what it needs is gone."""
+    """Whether MLflow would never take it: it is invalid, or what it needs is gone."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):
@@ -224,8 +199,8 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, (FileNotFoundError, ValueError, TypeError))
 
 
-def said(error: Exception) -> str:
-    """MLflow's message on one line, without the passwords that an address in it may have."""
-    words = " ".join(str(error).split())
-    words = re.split(r" with exception HTTPConnectionPool| \[SQL: ", words)[0]  # what follows says no more
-    return addresses.redact(words)[:200] or type(error).__name__
+def one_line(error: Exception) -> str:
+    """MLflow's message on one line, without passwords in addresses."""
+    message = " ".join(str(error).split())
+    message = re.split(r" with exception HTTPConnectionPool| \[SQL: ", message)[0]  # the rest says no more
+    return addresses.redact(message)[:200] or type(error).__name__

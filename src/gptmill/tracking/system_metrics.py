@@ -1,4 +1,4 @@
-"""How busy the machine is while a stage works: MLflow's own system metrics, but through the journal, as all else."""
+"""CPU, memory, disk, network and GPU while a stage runs: MLflow's system metrics, through the outbox."""
 
 import logging
 import os
@@ -14,20 +14,16 @@ log = logging.getLogger(__name__)
 
 
 class SystemMetrics:
-    """Samples into a journal. MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false switches it off."""
+    """Samples into an outbox. MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=false switches it off."""
 
-    def __init__(self, journal: Outbox) -> None:
-        self._journal = journal
-        self._monitors = (
-            _monitors()
-            if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true").lower() not in ("false", "0")
-            else []
-        )
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        enabled = os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true").lower() not in ("false", "0")
+        self._monitors = _monitors() if enabled else []
         self._every = float(os.environ.get("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL") or SAMPLE_EVERY)
-        # A training that goes on after a kill goes on counting.
-        points = [point for event in journal.events if event["do"] == "metrics" for point in event["points"]]
-        self._step = 1 + max((step for name, _, step in points if name.startswith(PREFIX)), default=-1)
-        self._read()  # shares of time are since the reading before
+        # A resumed training continues the steps.
+        self._step = 1 + max((step for name, _, step in outbox.points() if name.startswith(PREFIX)), default=-1)
+        self._read()  # rates are since the reading before
         self._read_at, self._samples = time.monotonic(), 0
 
     def sample_if_due(self) -> None:
@@ -35,29 +31,28 @@ class SystemMetrics:
             self.sample()
 
     def end(self) -> None:
-        """A stage that is over in a moment has one sample all the same."""
+        """Sample a stage that was too short for one."""
         if self._monitors and not self._samples:
             self.sample()
 
     def sample(self) -> None:
-        self._journal.add(
-            "metrics", points=[[PREFIX + name, float(value), self._step] for name, value in self._read().items()]
-        )
+        points = [[PREFIX + name, float(value), self._step] for name, value in self._read().items()]
+        self._outbox.add("metrics", points=points)
         self._read_at = time.monotonic()
         self._step += 1
         self._samples += 1
 
     def _read(self) -> dict[str, float]:
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         for monitor in self._monitors:
             monitor.collect_metrics()
-            found |= monitor.aggregate_metrics()
+            values |= monitor.aggregate_metrics()
             monitor.clear_metrics()
-        return found
+        return values
 
 
 def _monitors() -> list[Any]:
-    """MLflow's, of what there is here: a GPU's needs the library of its maker."""
+    """MLflow's monitors that work here: a GPU's needs its maker's library."""
     try:
         from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
         from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
@@ -67,10 +62,10 @@ def _monitors() -> list[Any]:
     except Exception as error:  # noqa: BLE001 - no fault of tracking may stop a training
         log.debug("no system metrics: %s", error)
         return []
-    found = []
+    monitors = []
     for monitor in (CPUMonitor, DiskMonitor, NetworkMonitor, GPUMonitor, ROCMMonitor):
         try:
-            found.append(monitor())
+            monitors.append(monitor())
         except Exception as error:  # noqa: BLE001 - whatever a driver raises
             log.debug("no %s: %s", monitor.__name__, error)
-    return found
+    return monitors

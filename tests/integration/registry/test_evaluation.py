@@ -8,7 +8,8 @@ from gptmill.core import paths
 from gptmill.evaluation.judges.reference import ReferenceJudge
 from gptmill.model import weights
 from gptmill.registry import evaluation
-from gptmill.registry.evaluation import TRIALS, Ineligible
+from gptmill.registry.evaluation import Ineligible, evaluate
+from gptmill.registry.model_kinds import MODEL_KINDS
 from gptmill.text.tokenizer import Tokenizer
 
 
@@ -31,7 +32,7 @@ def test_a_classifiers_scores_are_those_of_its_stage(values, in_built):
     from gptmill.core import files
 
     found, metrics = (
-        TRIALS["classifier"].take(paths.CLASSIFIER_MODEL, values),
+        evaluate(MODEL_KINDS["classifier"], paths.CLASSIFIER_MODEL, values),
         files.read_json(paths.METRICS / "classifier.json"),
     )
     assert (
@@ -43,7 +44,8 @@ def test_a_classifiers_scores_are_those_of_its_stage(values, in_built):
 
 def test_a_base_models_score_is_its_loss_in_bits_a_byte_and_noise_has_a_lower_one(values, tmp_path):
     ours, noise = (
-        TRIALS["base"].take(folder, values) for folder in (paths.BASE_MODEL, spoilt(paths.BASE_MODEL, tmp_path))
+        evaluate(MODEL_KINDS["base"], folder, values)
+        for folder in (paths.BASE_MODEL, spoilt(paths.BASE_MODEL, tmp_path))
     )
     assert len(ours.scores) == len(noise.scores) and all(score < 0 for score in ours.scores)
     assert ours.mean > noise.mean + 0.5
@@ -70,14 +72,14 @@ def test_a_base_model_with_another_tokenizer_is_measured_on_the_same_text(values
 
     other = Tokenizer.train(["Once upon a time there was a miller."] * 3, 290)
     weights.save(GPT(GPTConfig(290, 16, 1, 2, 16)), other, tmp_path / "other")
-    ours, theirs = (TRIALS["base"].take(folder, values) for folder in (paths.BASE_MODEL, tmp_path / "other"))
+    ours, theirs = (evaluate(MODEL_KINDS["base"], folder, values) for folder in (paths.BASE_MODEL, tmp_path / "other"))
     assert len(ours.scores) == len(theirs.scores)
 
 
 def test_an_instruct_models_scores_are_the_judges(values, in_built):
     from gptmill.core import files
 
-    found = TRIALS["instruct"].take(paths.INSTRUCT_MODEL, values)
+    found = evaluate(MODEL_KINDS["instruct"], paths.INSTRUCT_MODEL, values)
     answers = files.read_jsonl(paths.RESPONSES)  # what the stage wrote with the same params
     assert [score * 100 for score in found.scores] == pytest.approx(
         [j["score"] for j in ReferenceJudge().judge(answers)], abs=1e-6
@@ -91,4 +93,4 @@ def test_a_tokenizer_of_another_model_is_refused(values, tmp_path):
     big = Tokenizer.train([f"word{i} " * 3 for i in range(2000)], 4000)
     big.save(tmp_path / "odd")
     with pytest.raises(Ineligible, match="the tokenizer has"):
-        TRIALS["base"].take(tmp_path / "odd", values)
+        evaluate(MODEL_KINDS["base"], tmp_path / "odd", values)

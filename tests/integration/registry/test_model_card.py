@@ -3,6 +3,7 @@ from ruamel.yaml import YAML
 from gptmill.core import files, paths
 from gptmill.model.lineage import Lineage
 from gptmill.registry import model_card
+from gptmill.registry.model_kinds import MODEL_KINDS
 
 LINEAGE = Lineage(
     stage="finetune_classifier",
@@ -28,7 +29,7 @@ def head(text: str) -> dict:
 
 
 def test_a_card_has_hashes_params_metrics_limits_and_licence():
-    text = model_card.render(LINEAGE, model_card.CLASSIFY, METRICS, ["ham", "spam"])
+    text = model_card.render(LINEAGE, MODEL_KINDS["classifier"], METRICS, ["ham", "spam"])
     for part in (
         "ab" * 32, "cd" * 16, "ef" * 32, "12" * 32, "34" * 16, "| classifier.epochs | 2 |", "| base.epochs | 3 |",
         "| test accuracy | 0.98 |", "| test rows | 298 |", "## Limits", "Classes: ham, spam.", "CC BY 4.0; MIT", "https://example.org/a.zip",
@@ -43,16 +44,18 @@ def test_a_card_has_hashes_params_metrics_limits_and_licence():
 
 def test_only_what_is_all_mit_is_mit():
     mit = Lineage("pretrain", "", {}, {}, {"corpus": {"name": "tales", "licence": "MIT"}})
-    assert head(model_card.render(mit, model_card.GENERATE, {}))["license"] == "mit"
+    assert head(model_card.render(mit, MODEL_KINDS["base"], {}))["license"] == "mit"
     nobody = Lineage("pretrain", "", {}, {}, {"corpus": {"name": "tales", "licence": ""}})
-    text = model_card.render(nobody, model_card.GENERATE, {})
+    text = model_card.render(nobody, MODEL_KINDS["base"], {})
     assert head(text)["license"] == "other" and "Nobody said under which licence these are: corpus" in text
 
 
 def test_what_others_named_is_no_markup_in_a_card():
     odd = "<script>|x\n# [a](b) `c` *d* ---"
     sources = {"spam": {"name": odd, "origin": odd, "licence": odd}}
-    text = model_card.render(Lineage("s", "", {odd: odd}, {odd: odd}, sources), model_card.CLASSIFY, {odd: 1}, [odd])
+    text = model_card.render(
+        Lineage("s", "", {odd: odd}, {odd: odd}, sources), MODEL_KINDS["classifier"], {odd: 1}, [odd]
+    )
     assert (
         "<script>" not in model_card.without_head(text)
         and "\n# [" not in text

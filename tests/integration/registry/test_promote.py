@@ -79,17 +79,17 @@ def test_better_equal_and_worse_challengers_are_promoted_kept_and_kept_each_with
     assert (alias(client, "champion"), alias(client, "previous"), alias(client, "challenger")) == ("2", "1", None)
     challenger(scale=1.0001)  # other bytes, the same answers
     equal = promoted()
-    assert (equal.version, equal.champion, equal.decision.verdict) == ("3", "2", "kept")
+    assert (equal.version, equal.champion, equal.decision.verdict) == ("3", "2", "not promoted")
     assert equal.decision.figures["difference"] == 0 and "not above the margin" in equal.decision.reasons[0]
     challenger("wrong", scale=1.0001)
     worse = promoted()
-    assert worse.decision.verdict == "kept" and worse.decision.figures["difference high"] < 0
+    assert worse.decision.verdict == "not promoted" and worse.decision.figures["difference high"] < 0
     assert (alias(client, "champion"), alias(client, "challenger"), alias(client, "previous")) == (
         "2",
         worse.version,
         "1",
     )
-    assert client.get_model_version(NAME, worse.version).tags["promotion.decision"] == "kept"
+    assert client.get_model_version(NAME, worse.version).tags["promotion.decision"] == "not promoted"
 
 
 def test_roll_back_brings_back_the_one_before_once_and_what_was_rolled_back_stays_away(client, challenger):
@@ -108,7 +108,7 @@ def test_roll_back_brings_back_the_one_before_once_and_what_was_rolled_back_stay
     ):  # the second of two people does not undo the first
         rollback("classifier")
     again = promoted()
-    assert again.decision.verdict == "kept" and "was rolled back" in again.decision.reasons[0]
+    assert again.decision.verdict == "not promoted" and "was rolled back" in again.decision.reasons[0]
     client.delete_model_version_tag(NAME, "2", "promotion.rolled_back")
     assert promoted().decision.verdict == "promoted" and alias(client, "champion") == "2"
 
@@ -216,7 +216,7 @@ def test_a_champion_that_learnt_from_other_data_is_compared_and_it_is_said(clien
 def test_a_champion_that_can_not_take_the_test_gives_way(client, challenger):
     promoted()
     stored = Path(client.get_model_version(NAME, "1").source.removeprefix("file://"))
-    moved = stored.parent / "kept"
+    moved = stored.parent / "moved"
     assert stored.exists()
     shutil.copytree(stored, moved)  # it belongs to all tests
     try:
@@ -357,7 +357,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_compared_with_it(cl
     assert all(process.returncode == 0 for process in both.values()), "\n".join(err for _, err in ended.values())
     said = {name: json.loads(out.splitlines()[-1]) for name, (out, _) in ended.items()}
     (winner, loser) = sorted(said.values(), key=lambda found: found[0] != "promoted")
-    assert (winner[0], winner[3], loser[0]) == ("promoted", "1", "kept")
+    assert (winner[0], winner[3], loser[0]) == ("promoted", "1", "not promoted")
     assert loser[3] == winner[2] and loser[1][-1] == "compared again, with another that was promoted meanwhile"
     assert (alias(client, "champion"), alias(client, "previous")) == (winner[2], "1")
 
@@ -392,7 +392,7 @@ def test_a_promotion_that_died_is_finished_by_the_next(client, challenger, monke
     assert alias(client, "champion") == "1"
     challenger(scale=1.01)
     outcome = promoted()
-    assert (outcome.champion, outcome.decision.verdict, alias(client, "champion")) == ("2", "kept", "2")
+    assert (outcome.champion, outcome.decision.verdict, alias(client, "champion")) == ("2", "not promoted", "2")
 
 
 def test_nobody_takes_the_same_number_twice_and_a_champion_set_by_hand_is_believed(client, challenger):

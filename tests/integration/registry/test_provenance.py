@@ -9,7 +9,7 @@ from gptmill.core.errors import GptmillError
 from gptmill.model.lineage import Lineage
 from gptmill.registry import provenance
 from gptmill.registry.promote import promote
-from gptmill.tracking.run_tags import dvc_hash
+from gptmill.tracking.dvc_lock import dvc_hash
 
 
 @pytest.fixture

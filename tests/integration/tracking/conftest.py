@@ -67,6 +67,6 @@ def store(empty_database, tmp_path, monkeypatch) -> Store:
 
 
 @pytest.fixture
-def kept() -> Callable[[], list[Path]]:
-    """`kept()`: the journals in the working folder."""
+def outboxes() -> Callable[[], list[Path]]:
+    """`outboxes()`: the outboxes in the working folder."""
     return lambda: sorted(Path(".gptmill/journal").glob("*-*"))

@@ -14,6 +14,7 @@ import pytest
 
 from gptmill import tracking
 from gptmill.registry import log_model as registry
+from gptmill.registry.log_model import log_to_run
 from gptmill.tracking import locations, mlflow_client, outbox, sync
 
 
@@ -33,7 +34,7 @@ def hanging(monkeypatch) -> Iterator[list[socket.socket]]:
         threading.Thread(target=accept, daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-        monkeypatch.setattr(mlflow_client, "PATIENCE", 0.5)
+        monkeypatch.setattr(mlflow_client, "TIMEOUT", 0.5)
         yield connections
         server.shutdown(socket.SHUT_RDWR)
     for connection in connections:
@@ -45,34 +46,34 @@ def track(name: str = "pretrain") -> None:
         run.metrics({"loss": 1.0})
 
 
-def test_a_server_that_hangs_is_waited_for_once_by_all_stages(store, hanging, kept, monkeypatch, caplog):
+def test_a_server_that_hangs_is_waited_for_once_by_all_stages(store, hanging, outboxes, monkeypatch, caplog):
     track()
     assert len(hanging) == 1 and "no answer within" in caplog.text
     track("finetune_classifier")
-    assert len(hanging) == 1 and len(kept()) == 2
-    assert "no answer within" in sync.sync().left[0]  # a person asked: the store was asked again
+    assert len(hanging) == 1 and len(outboxes()) == 2
+    assert "no answer within" in sync.sync(log_to_run).left[0]  # a person asked: the store was asked again
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert sync.sync().left == [] and kept() == []
+    assert sync.sync(log_to_run).left == [] and outboxes() == []
     assert [run.data.metrics["loss"] for run in store.runs()] == [1.0, 1.0]
 
 
-def test_a_database_that_is_down_is_tried_once(store, monkeypatch, kept, caplog):
+def test_a_database_that_is_down_is_tried_once(store, monkeypatch, outboxes, caplog):
     waited: list[float] = []
     monkeypatch.setattr("mlflow.store.db.utils.time", SimpleNamespace(sleep=waited.append))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1:9/mlflow")
     track()
-    assert waited == [] and len(kept()) == 1
+    assert waited == [] and len(outboxes()) == 1
     assert "cannot be reached" in caplog.text and "secret" not in caplog.text
 
 
 def test_silence_ends_by_itself_and_is_of_one_store(store, monkeypatch):
-    assert mlflow_client._silent_since("a") == 0
-    mlflow_client.note_silence("a")
-    assert mlflow_client._silent_since("a") > 0 and mlflow_client._silent_since("b") == 0
-    locations.silence().write_text("[" * 100_000)
-    assert mlflow_client._silent_since("a") == 0
-    mlflow_client.forget_silence()
-    assert not locations.silence().exists()
+    assert mlflow_client._outage_of("a") == 0
+    mlflow_client.record_outage("a")
+    assert mlflow_client._outage_of("a") > 0 and mlflow_client._outage_of("b") == 0
+    locations.outage().write_text("[" * 100_000)
+    assert mlflow_client._outage_of("a") == 0
+    mlflow_client.clear_outage()
+    assert not locations.outage().exists()
 
 
 # --- a full disk ---
@@ -106,7 +107,7 @@ def log_model(client, run_id: str, folder: Path, *, half: bool) -> None:
 
 
 def test_a_model_that_does_not_fit_leaves_nothing_and_is_sent_when_there_is_room(
-    store, weights, kept, monkeypatch, caplog
+    store, weights, outboxes, monkeypatch, caplog
 ):
     import mlflow
 
@@ -116,27 +117,27 @@ def test_a_model_that_does_not_fit_leaves_nothing_and_is_sent_when_there_is_room
         "log_model",
         lambda folder, *_: log_model(store.client, mlflow.active_run().info.run_id, folder, half=full[0]),
     )
-    with tracking.run("pretrain", {"seed": 1}, []) as run:
+    with tracking.run("pretrain", {"seed": 1}, [], log_model=log_to_run) as run:
         run.model(weights, "generate", {})
-    assert "has no room" in caplog.text and uploaded() == [] and len(kept()) == 1
+    assert "has no room" in caplog.text and uploaded() == [] and len(outboxes()) == 1
     for _ in range(2):
-        assert "No space left" in sync.sync().left[0]
+        assert "No space left" in sync.sync(log_to_run).left[0]
         assert uploaded() == []
     full[0] = False
-    assert sync.sync().left == [] and uploaded() == ["model.safetensors"] and kept() == []
+    assert sync.sync(log_to_run).left == [] and uploaded() == ["model.safetensors"] and outboxes() == []
     [model] = store.client.search_logged_models(store.experiments())
     assert str(model.status) == "READY"
 
 
-def test_without_room_an_upload_is_not_begun(store, weights, kept, monkeypatch, caplog):
+def test_without_room_an_upload_is_not_begun(store, weights, outboxes, monkeypatch, caplog):
     begun: list[Path] = []
     monkeypatch.setattr(registry, "log_model", lambda folder, *_: begun.append(folder))
     with monkeypatch.context() as patch:
         patch.setattr(registry.shutil, "disk_usage", lambda _: SimpleNamespace(free=1500))  # two copies are made
-        with tracking.run("pretrain", {"seed": 1}, []) as run:
+        with tracking.run("pretrain", {"seed": 1}, [], log_model=log_to_run) as run:
             run.model(weights, "generate", {})
-    assert begun == [] and len(kept()) == 1 and "has no room: [Errno 28] no space left: 0 MB needed" in caplog.text
-    assert sync.sync().left == [] and len(begun) == 1
+    assert begun == [] and len(outboxes()) == 1 and "has no room: [Errno 28] no space left: 0 MB needed" in caplog.text
+    assert sync.sync(log_to_run).left == [] and len(begun) == 1
 
 
 class Full:
@@ -156,40 +157,40 @@ class Full:
         return getattr(self._file, name)
 
 
-def test_what_is_told_while_the_disk_is_full_is_written_when_there_is_room(store, kept):
-    told = outbox.new()
+def test_what_is_told_while_the_disk_is_full_is_written_when_there_is_room(store, outboxes):
+    told = outbox.create()
     told.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
     told._file = Full(told._file, 20)
     for step in range(2):
         with pytest.raises(OSError, match="No space left"):
             told.add("metrics", points=[["loss", 1.0, step]])
-    path = kept()[0] / "events.jsonl"
+    path = outboxes()[0] / "events.jsonl"
     assert len(path.read_text().splitlines()) == 1 and path.read_text().endswith("\n")
     told._file.room = 10_000
     told.add("end", status="FINISHED")
     told.close()
     assert [json.loads(line)["do"] for line in path.read_text().splitlines()] == ["start", "metrics", "metrics", "end"]
-    assert sync.sync().left == [] and len(store.curve(store.latest(), "loss")) == 2
+    assert sync.sync(log_to_run).left == [] and len(store.curve(store.latest(), "loss")) == 2
 
 
-def test_half_a_copy_is_not_kept(store, weights, kept, monkeypatch):
+def test_half_a_copy_is_not_kept(store, weights, outboxes, monkeypatch):
     def fail(source: str, target: str) -> None:
         Path(target).write_bytes(b"x")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    told = outbox.new()
+    told = outbox.create()
     monkeypatch.setattr(shutil, "copyfile", fail)
     with pytest.raises(OSError, match="No space left"):
-        told.keep(weights / "model.safetensors", link=False)
-    assert list((kept()[0] / "files").iterdir()) == []
+        told.attach(weights / "model.safetensors", link=False)
+    assert list((outboxes()[0] / "files").iterdir()) == []
     told.close()
 
 
-def test_a_journal_that_can_not_be_read_is_left_out_and_named(store, kept, caplog):
-    told = outbox.new()
+def test_an_outbox_that_can_not_be_read_is_left_out_and_named(store, outboxes, caplog):
+    told = outbox.create()
     told.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
     told.close()
-    (kept()[0] / "events.jsonl").write_text("[" * 100_000 + "\n")
+    (outboxes()[0] / "events.jsonl").write_text("[" * 100_000 + "\n")
     track()
-    assert sync.sync().left == [] and len(kept()) == 1 and "is nested too deeply" in caplog.text
+    assert sync.sync(log_to_run).left == [] and len(outboxes()) == 1 and "is nested too deeply" in caplog.text
     assert [run.info.status for run in store.runs()] == ["FINISHED"]

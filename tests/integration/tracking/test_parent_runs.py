@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gptmill import cli, tracking
+from gptmill.registry.log_model import log_to_run
 from gptmill.tracking import parent_runs, sync
 
 GRAPH = """
@@ -175,7 +176,7 @@ def test_without_a_name_the_dvc_process_makes_the_run_and_its_end_ends_it(projec
         dvc.communicate("\n")
     assert [record["key"] for record in parent_runs.ended()] == [keys[0]]
     assert parent_runs.current() == ""  # this process descends from no DVC
-    assert len(sync.sync().sent) == 1
+    assert len(sync.sync(log_to_run).sent) == 1
     assert store.pipelines()[0].info.status == "FINISHED" and parent_runs.ended() == []
 
 

@@ -11,6 +11,7 @@ from gptmill import config, tracking
 from gptmill.core import files, paths
 from gptmill.core.errors import Interrupted
 from gptmill.inference.models import TextClassifier
+from gptmill.registry.log_model import log_to_run
 from gptmill.tracking import sync
 
 TRAINED = ["pretrain", "finetune_classifier", "finetune_instruct"]
@@ -301,12 +302,12 @@ def test_what_is_not_there_stops_nothing(store, caplog):
     assert caplog.text.count("not/here") >= 3
 
 
-def test_what_mlflow_refuses_is_told_of_and_does_not_stand_in_the_way_of_the_rest(store, caplog, kept):
+def test_what_mlflow_refuses_is_told_of_and_does_not_stand_in_the_way_of_the_rest(store, caplog, outboxes):
     with tracking.run("pretrain", {"seed": 1, "bad\nname": 2}, []) as run:
         run.metrics({"loss": 2.0})
     assert store.latest().info.status == "FINISHED" and store.latest().data.metrics["loss"] == 2.0
     assert "MLflow does not take params of pretrain" in caplog.text
-    assert kept() == []
+    assert outboxes() == []
 
 
 def test_what_a_run_itself_writes_makes_its_commit_no_other(tmp_path, monkeypatch):
@@ -357,7 +358,7 @@ def dead_server(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
 
 
-def test_a_server_that_is_dead_stops_nothing_and_is_told_of_once(dead_server, caplog, tmp_path, kept):
+def test_a_server_that_is_dead_stops_nothing_and_is_told_of_once(dead_server, caplog, tmp_path, outboxes):
     (tmp_path / "a").write_text("x")
     done = []
     with tracking.run("pretrain", {"seed": 1}, [tmp_path / "a"]) as run:
@@ -370,7 +371,7 @@ def test_a_server_that_is_dead_stops_nothing_and_is_told_of_once(dead_server, ca
     assert done == [True]
     assert caplog.text.count("MLflow (http://127.0.0.1:9) cannot be reached") == 1 and "gptmill sync" in caplog.text
     assert "secret" not in caplog.text
-    assert len(kept()) == 1
+    assert len(outboxes()) == 1
 
 
 def test_an_error_of_the_block_is_raised_though_the_server_is_dead(dead_server):
@@ -378,7 +379,7 @@ def test_an_error_of_the_block_is_raised_though_the_server_is_dead(dead_server):
         raise ZeroDivisionError
 
 
-def test_a_folder_that_takes_no_journal_stops_nothing(store, caplog, tmp_path):
+def test_a_folder_that_takes_no_outbox_stops_nothing(store, caplog, tmp_path):
     (tmp_path / ".gptmill").write_text("a file")
     done = []
     with tracking.run("pretrain", {"seed": 1}, []) as run:
@@ -387,7 +388,7 @@ def test_a_folder_that_takes_no_journal_stops_nothing(store, caplog, tmp_path):
     assert done == [True] and "tracking:" in caplog.text
 
 
-def test_a_store_that_breaks_in_the_middle_stops_nothing_and_gets_the_rest_when_it_is_whole(store, caplog, kept):
+def test_a_store_that_breaks_in_the_middle_stops_nothing_and_gets_the_rest_when_it_is_whole(store, caplog, outboxes):
     database = store.uri.removeprefix("sqlite:///")
     with tracking.run("pretrain", {"seed": 1}, []) as run:
         with sqlite3.connect(database) as broken:
@@ -399,6 +400,6 @@ def test_a_store_that_breaks_in_the_middle_stops_nothing_and_gets_the_rest_when_
     assert mlflow.active_run() is None  # or the next stage in this process would be nested in it
     with sqlite3.connect(database) as broken:
         broken.execute("ALTER TABLE gone RENAME TO runs")
-    assert len(kept()) == 1 and store.latest().info.status == "RUNNING"
-    assert sync.sync().left == []
-    assert kept() == [] and store.latest().info.status == "FINISHED" and store.latest().data.metrics["loss"] == 1.0
+    assert len(outboxes()) == 1 and store.latest().info.status == "RUNNING"
+    assert sync.sync(log_to_run).left == []
+    assert outboxes() == [] and store.latest().info.status == "FINISHED" and store.latest().data.metrics["loss"] == 1.0

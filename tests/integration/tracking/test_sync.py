@@ -1,4 +1,4 @@
-"""What MLflow could not take: kept in order, sent once, whoever is killed meanwhile."""
+"""What MLflow could not take: saved in order, sent once, whoever is killed meanwhile."""
 
 import json
 import signal
@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from gptmill import cli, tracking
 from gptmill.core.errors import Interrupted
 from gptmill.registry import log_model
+from gptmill.registry.log_model import log_to_run
 from gptmill.tracking import locations, outbox, replay, sync
 
 DEAD = "http://me:secret@127.0.0.1:9"
@@ -62,15 +63,15 @@ def track(folder: Path) -> None:
         tell(run, folder)
 
 
-def test_a_run_that_is_sent_later_is_the_run_that_would_have_been(store, offline, tmp_path, kept):
+def test_a_run_that_is_sent_later_is_the_run_that_would_have_been(store, offline, tmp_path, outboxes):
     track(tmp_path)
     offline()
     track(tmp_path)
-    assert len(kept()) == 1 and len(store.runs()) == 1
-    events = [json.loads(line) for line in (kept()[0] / "events.jsonl").read_text().splitlines()]
+    assert len(outboxes()) == 1 and len(store.runs()) == 1
+    events = [json.loads(line) for line in (outboxes()[0] / "events.jsonl").read_text().splitlines()]
     offline(False)
-    done = sync.sync()
-    assert done.left == [] and len(done.sent) == 1 and kept() == []
+    done = sync.sync(log_to_run)
+    assert done.left == [] and len(done.sent) == 1 and outboxes() == []
     late, direct = store.runs()
     assert seen(store, late) == seen(store, direct)
     assert seen(store, direct)["artifacts"] == {"judged.jsonl": "{}\n", "samples.txt": "first\nsecond\n"}
@@ -85,12 +86,12 @@ class Killed(BaseException):
     """As SIGKILL: nobody catches it."""
 
 
-def test_a_sync_that_is_killed_anywhere_doubles_nothing(store, offline, tmp_path, kept, monkeypatch):
+def test_a_sync_that_is_killed_anywhere_doubles_nothing(store, offline, tmp_path, outboxes, monkeypatch):
     track(tmp_path)
     offline()
     track(tmp_path)
     offline(False)
-    mark, deaths = outbox.Outbox.mark, set()
+    mark, deaths = outbox.Outbox.mark_sent, set()
 
     def dying(self, **sent: object) -> None:
         """Die once at each place, after MLflow has taken something and before that is noted."""
@@ -101,14 +102,14 @@ def test_a_sync_that_is_killed_anywhere_doubles_nothing(store, offline, tmp_path
             raise Killed
         mark(self, **sent)
 
-    monkeypatch.setattr(outbox.Outbox, "mark", dying)
+    monkeypatch.setattr(outbox.Outbox, "mark_sent", dying)
     for _ in range(30):
         try:
-            sync.sync()
+            sync.sync(log_to_run)
             break
         except Killed:
             pass
-    assert len(deaths) >= 9 and kept() == []
+    assert len(deaths) >= 9 and outboxes() == []
     late, direct = store.runs()
     assert seen(store, late) == seen(store, direct)
 
@@ -117,12 +118,12 @@ def test_a_second_sync_finds_nothing_to_do(store, offline, tmp_path):
     offline()
     track(tmp_path)
     offline(False)
-    assert len(sync.sync().sent) == 1
-    assert sync.sync() == sync.Synced()
+    assert len(sync.sync(log_to_run).sent) == 1
+    assert sync.sync(log_to_run) == sync.Synced()
     assert len(store.runs()) == 1
 
 
-def test_sync_says_what_is_left_and_why_and_ends_with_1(store, offline, tmp_path, kept):
+def test_sync_says_what_is_left_and_why_and_ends_with_1(store, offline, tmp_path, outboxes):
     offline()
     track(tmp_path)
     said = CliRunner().invoke(cli.app, ["sync"])
@@ -139,43 +140,43 @@ def test_sync_says_what_is_left_and_why_and_ends_with_1(store, offline, tmp_path
     assert said.exit_code == 0 and said.output == "MLflow has everything.\n"
 
 
-def test_what_a_stage_is_still_telling_is_left_to_it(store, kept):
+def test_what_a_stage_is_still_telling_is_left_to_it(store, outboxes):
     with tracking.run("pretrain", {"seed": 1}, []) as run:
         run.metrics({"loss": 1.0})
         with pytest.raises(Exception, match="could not be acquired"):
-            FileLock(kept()[0] / "lock", timeout=0).acquire()
-        assert list(outbox.left()) == [] and outbox.at_work() == 1
-        assert sync.sync().sent == []
+            FileLock(outboxes()[0] / "lock", timeout=0).acquire()
+        assert list(outbox.abandoned()) == [] and outbox.in_use() == 1
+        assert sync.sync(log_to_run).sent == []
     assert store.latest().info.status == "FINISHED"
 
 
-def test_a_run_that_is_gone_from_the_server_is_sent_from_the_beginning(store, offline, tmp_path, kept, monkeypatch):
+def test_a_run_that_is_gone_from_the_server_is_sent_from_the_beginning(store, offline, tmp_path, outboxes, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(replay.Replayer, "_end", lambda *_: (_ for _ in ()).throw(ConnectionError("gone")))
         track(tmp_path)
     [run] = store.runs()
     store.client.delete_run(run.info.run_id)
-    assert len(kept()) == 1
-    assert sync.sync().left == []
+    assert len(outboxes()) == 1
+    assert sync.sync(log_to_run).left == []
     again = store.latest()
     assert again.info.run_id != run.info.run_id and seen(store, again)["status"] == "FINISHED"
     assert len(seen(store, again)["curves"]["loss"]) == 600
 
 
-def test_a_journal_that_is_just_begun_is_nobody_elses(tmp_path, monkeypatch):
+def test_an_outbox_that_is_just_begun_is_nobody_elses(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     over = threading.Event()
     found = []
 
     def look() -> None:
         while not over.is_set():
-            found.extend(outbox.left())
+            found.extend(outbox.abandoned())
 
     looking = threading.Thread(target=look)
     looking.start()
     try:
         for _ in range(300):
-            begun = outbox.new()
+            begun = outbox.create()
             assert begun.folder.exists()
             begun.remove()
     finally:
@@ -184,7 +185,7 @@ def test_a_journal_that_is_just_begun_is_nobody_elses(tmp_path, monkeypatch):
     assert found == []
 
 
-def test_another_stages_journal_that_can_not_be_settled_costs_this_one_nothing(
+def test_another_stages_outbox_that_can_not_be_settled_costs_this_one_nothing(
     store, offline, tmp_path, monkeypatch, caplog
 ):
     offline()
@@ -199,17 +200,17 @@ def test_another_stages_journal_that_can_not_be_settled_costs_this_one_nothing(
     assert [run.info.status for run in store.runs()] == ["FINISHED"] and "disk full" in caplog.text
 
 
-def test_a_line_that_was_half_written_when_the_process_was_killed_is_left_out(store, kept):
-    told = outbox.new()
+def test_a_line_that_was_half_written_when_the_process_was_killed_is_left_out(store, outboxes):
+    told = outbox.create()
     told.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
     told.add("metrics", points=[["loss", 1.0, 0]])
     told.close()
-    with (kept()[0] / "events.jsonl").open("a") as file:
+    with (outboxes()[0] / "events.jsonl").open("a") as file:
         file.write('{"do": "metrics", "at": 17')
-    done = sync.sync()
+    done = sync.sync(log_to_run)
     assert done.left == [] and store.latest().data.metrics == {"loss": 1.0}
     assert store.latest().info.status == "KILLED"
-    assert kept() == []
+    assert outboxes() == []
 
 
 def test_a_model_is_kept_as_it_was_and_logged_once(store, offline, tmp_path, monkeypatch):
@@ -226,12 +227,12 @@ def test_a_model_is_kept_as_it_was_and_logged_once(store, offline, tmp_path, mon
     weights = tmp_path / "models" / "base"
     weights.mkdir(parents=True)
     (weights / "model.safetensors").write_text("old")
-    with tracking.run("pretrain", {"seed": 1}, []) as run:
+    with tracking.run("pretrain", {"seed": 1}, [], log_model=log_to_run) as run:
         run.model(weights, "generate", {})
     (weights / "new").write_text("new")
     (weights / "new").replace(weights / "model.safetensors")  # as files.atomic does
     offline(False)
-    assert sync.sync().left == []
+    assert sync.sync(log_to_run).left == []
     assert logged == [("base", "old", "generate")]
     assert store.latest().info.status == "FINISHED"
 
@@ -239,7 +240,7 @@ def test_a_model_is_kept_as_it_was_and_logged_once(store, offline, tmp_path, mon
 # --- trainings that go on ---
 
 
-def test_a_training_that_goes_on_does_so_in_its_run(store, kept):
+def test_a_training_that_goes_on_does_so_in_its_run(store, outboxes):
     with pytest.raises(Interrupted), tracking.run("pretrain", {"seed": 1}, [], "same") as run:
         run.curve([(1, {"loss": 3.0}), (2, {"loss": 2.0})])
         raise Interrupted("stopped", signal.SIGTERM)
@@ -249,21 +250,21 @@ def test_a_training_that_goes_on_does_so_in_its_run(store, kept):
         run.curve([(1, {"loss": 3.0}), (2, {"loss": 2.0}), (3, {"loss": 1.0})])
     [run] = store.runs()
     assert run.info.status == "FINISHED" and store.curve(run, "loss") == [(1, 3.0), (2, 2.0), (3, 1.0)]
-    assert kept() == []
+    assert outboxes() == []
 
 
-def test_a_process_that_was_killed_is_found_out_by_the_next_one(store, kept):
+def test_a_process_that_was_killed_is_found_out_by_the_next_one(store, outboxes):
     for training in ("one", "two", "two"):
         killed = tracking._Tracked("pretrain", {"seed": 1}, [], training)
         killed.run.curve([(1, {"loss": 3.0})])
-        killed._courier.stop()
-        killed._courier.deliver()
-        killed.journal.close()  # as the system does it for a process that is killed
-    assert len(store.runs()) == 2 and len(kept()) == 1
+        killed._uploader.stop()
+        killed._uploader.deliver()
+        killed.outbox.close()  # as the system does it for a process that is killed
+    assert len(store.runs()) == 2 and len(outboxes()) == 1
     now, before = store.runs()
     assert (now.info.status, before.info.status) == ("RUNNING", "KILLED")
     assert store.curve(now, "loss") == [(1, 3.0)]
-    sync.sync()
+    sync.sync(log_to_run)
     assert store.latest().info.status == "KILLED"
 
 

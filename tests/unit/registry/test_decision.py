@@ -16,8 +16,8 @@ def test_better_is_promoted_equal_and_worse_are_kept():
     right, half = [1.0] * 100, [1.0, 0.0] * 50
     assert [verdict(*pair).verdict for pair in ((right, half), (half, half), (half, right))] == [
         "promoted",
-        "kept",
-        "kept",
+        "not promoted",
+        "not promoted",
     ]
 
 
@@ -25,7 +25,7 @@ def test_better_by_chance_is_kept():
     ours, theirs = [1.0] * 20 + [0.0] * 20, [1.0] * 18 + [0.0] * 22
     found = verdict(ours, theirs)
     assert (
-        found.verdict == "kept"
+        found.verdict == "not promoted"
         and found.figures["difference"] == pytest.approx(0.05)
         and found.figures["difference low"] == 0
     )
@@ -33,7 +33,7 @@ def test_better_by_chance_is_kept():
 
 def test_better_by_less_than_the_margin_is_kept():
     ours, theirs = [0.505] * 50, [0.5] * 50
-    assert verdict(ours, theirs).verdict == "kept"
+    assert verdict(ours, theirs).verdict == "not promoted"
     assert verdict(ours, theirs, params=PARAMS.model_copy(update={"margin": 0.004})).verdict == "promoted"
 
 
