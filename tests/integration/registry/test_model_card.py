@@ -47,7 +47,7 @@ def test_only_what_is_all_mit_is_mit():
     assert head(model_card.render(mit, MODEL_KINDS["base"], {}))["license"] == "mit"
     nobody = Lineage("pretrain", "", {}, {}, {"corpus": {"name": "tales", "licence": ""}})
     text = model_card.render(nobody, MODEL_KINDS["base"], {})
-    assert head(text)["license"] == "other" and "Nobody said under which licence these are: corpus" in text
+    assert head(text)["license"] == "other" and "The licence of these is not known: corpus" in text
 
 
 def test_what_others_named_is_no_markup_in_a_card():
