@@ -29,7 +29,7 @@ class Layout:
     """How a file of records is read. `columns` are those of a csv or tsv without a header line, whose `quotes` keep separators."""
 
     section: str  # of params.yaml
-    ending: str
+    extension: str
     columns: tuple[str, ...]
     quotes: bool
     fields: tuple[Field, ...]
