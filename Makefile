@@ -43,7 +43,7 @@ ui: environment
 	@gptmill up
 
 test: environment
-	@pytest --numprocesses auto --dist loadgroup --cov --cov-report=term
+	@pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --cov --cov-report=term
 
 test-long: environment
 	@pytest -m long --durations=0

@@ -1,5 +1,6 @@
 """What several tests share: a project in a temporary folder, one run of the whole graph, tiny models, and servers on 127.0.0.1."""
 
+import json
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFL
 
 import hypothesis
 import pytest
+from filelock import FileLock
 
 from gptmill import config
 from gptmill.commands import stage
@@ -44,20 +46,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-SHARED = ("built", "prefect_server")  # session fixtures that take long to make: what needs one shares a worker
+KINDS = ("e2e", "integration", "unit")  # the folders of tests; the slowest kind runs first
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What goes to which of the processes of `pytest -n`: a file's tests to one, and all tests that share a costly fixture to one."""
+    """Which tests `pytest -n 2 --dist loadgroup --no-loadscope-reorder` gives to one process, and in which order.
+
+    A file's tests run in one process, one after another, and so do all tests of Prefect's server: there is one of it.
+    """
+    items.sort(key=lambda item: KINDS.index(item.path.relative_to(ROOT / "tests").parts[0]))
     for item in items:
-        shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
-        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.nodeid.partition("::")[0]))
+        server = "prefect_server" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("prefect" if server else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], None]], Path]:
+    """`once("built", make)`: a folder that `make(folder)` fills once for all processes of pytest-xdist; tests only read it."""
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent  # where pytest-xdist makes a folder for each of its processes
+
+    def folder(name: str, make: Callable[[Path], None]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -86,11 +112,17 @@ def lay_out(folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def laid_out(once) -> Path:
+    """A project before its first run, to copy."""
+    return once("laid-out", lay_out)
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
+def project(laid_out, tmp_path, monkeypatch) -> Path:
     """A project of its own as the working folder."""
     monkeypatch.chdir(tmp_path)
-    return lay_out(tmp_path)
+    return shutil.copytree(laid_out, tmp_path, dirs_exist_ok=True)
 
 
 @dataclass
@@ -98,31 +130,37 @@ class Built:
     """A project in which every stage has run, and which keys of params.yaml each stage read."""
 
     folder: Path
-    read: dict[str, set[str]] = field(default_factory=dict)
+    read: dict[str, set[str]]
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory) -> Built:
-    """The whole graph, run once on profile mini, in this process. Tests read what it made and change nothing."""
+def run_all_stages(folder: Path) -> None:
+    """The whole graph on profile mini, in this process: folder/project, and in read.json what each stage read of its params."""
     from pipelines import graph
 
-    folder = lay_out(tmp_path_factory.mktemp("built"))
+    read_of, folder = folder / "read.json", lay_out(folder / "project")
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "empty"], cwd=folder, check=True)
     (folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
-    built = Built(folder)
-    order = [stage.name for stage in graph.read(str(ROOT))]
+    read: dict[str, set[str]] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         values = config.load()
-        for address in order:
+        for address in [stage.name for stage in graph.read(str(ROOT))]:
             name, _, item = address.partition("@")
-            with recorded_reads(values) as built.read[address]:
+            with recorded_reads(values) as read[address]:
                 stage.run(name, item or None, values)
-    return built
+    read_of.write_text(json.dumps({address: sorted(keys) for address, keys in read.items()}))
+
+
+@pytest.fixture(scope="session")
+def built(once) -> Built:
+    """One run of the whole graph for all tests, which change nothing in it."""
+    folder = once("built", run_all_stages)
+    read = json.loads((folder / "read.json").read_text())
+    return Built(folder / "project", {address: set(keys) for address, keys in read.items()})
 
 
 @pytest.fixture
