@@ -54,7 +54,8 @@ def judge_file(
     from gptmill.core import files
     from gptmill.evaluation.answer_files import read_answers, same_questions
     from gptmill.evaluation.judges.run import judge_all
-    from gptmill.evaluation.statistics import compare, summarise
+    from gptmill.evaluation.judges.summary import summarise
+    from gptmill.evaluation.statistics import compare
 
     records = read_answers(file)
     others = same_questions(records, read_answers(against_file), file, against_file) if against_file else []

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from gptmill.config.schema import PromotionParams
+from gptmill.evaluation.statistics import interval
 
 RESAMPLES = 10_000
 CALIBRATION, RECALL = "calibration_error", "recall "  # figures with guards; recall has one per class
@@ -33,14 +34,6 @@ class Decision:
     figures: dict[str, float] = field(default_factory=dict)
 
 
-def interval(differences: Sequence[float], confidence: float, seed: int) -> tuple[float, float]:
-    """The percentile bootstrap interval of the mean of paired differences (Efron and Tibshirani 1993, chapter 13)."""
-    values, rng = np.asarray(differences, dtype=float), np.random.default_rng(seed)
-    means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
 def broken_guards(challenger: Measured, params: PromotionParams) -> list[str]:
     """The limits that a model must hold whatever its score, and that this one does not."""
     broken = []
@@ -65,7 +58,8 @@ def decide(
         reason = f"no champion's scores to compare with; {measure} {challenger.mean:.4f}, and the guards hold"
         return Decision("promoted", [reason], figures)
     differences = [ours - theirs for ours, theirs in zip(challenger.scores, champion.scores, strict=True)]
-    low, high = interval(differences, params.confidence, seed)
+    tail = (1 - params.confidence) / 2
+    low, high = interval(np.mean, differences, tail=tail, resamples=RESAMPLES, seed=seed)
     mean = float(np.mean(differences))
     figures |= {"champion": champion.mean, "difference": mean, "difference low": low, "difference high": high}
     better = low > params.margin

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gptmill.core import paths
+from gptmill.evaluation import statistics
 from gptmill.evaluation.calibration import BINS
 from gptmill.report import answer_selection, charts, classifier_section, costs, quality_charts, templates, verdicts
 from gptmill.report.classifier_section import Calibration, Sweep
@@ -28,7 +29,7 @@ def render(inputs: Inputs, external: External | None = None) -> str:
         classifier=verdicts.classifier(inputs.classifier),
         instruct=verdicts.instruct(inputs.judge, len(inputs.judgements)),
         tuning=verdicts.tuning(inputs.judge),
-        accuracy_interval=verdicts.interval(sum(p.right for p in inputs.predictions), len(inputs.predictions)),
+        accuracy_interval=statistics.share_interval(sum(p.right for p in inputs.predictions), len(inputs.predictions)),
         data_sets=[
             (title, inputs.sources[name], getattr(inputs.validation, name)) for name, title in DATA_SETS.items()
         ],

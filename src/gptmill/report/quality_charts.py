@@ -7,9 +7,10 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from gptmill.evaluation import statistics
 from gptmill.evaluation.calibration import Bin
 from gptmill.evaluation.precision_recall import Curve
-from gptmill.report import svg, verdicts
+from gptmill.report import svg
 
 _LEFT, _RIGHT = 44, 16  # pixels beside a chart
 DIGIT = 7  # pixels
@@ -23,7 +24,7 @@ def reliability(bins: Sequence[Bin], name: str, title: str) -> Markup:
         low, high = min(0.5, *(part.low for part in bins)), 1.0
         axes.plot([0, 1], [0, 1], color=svg.MUTED, linewidth=1.4, linestyle=(0, (4, 3)))
         # No line from dot to dot: a bin of two texts would weigh as much as one of a thousand.
-        intervals = [verdicts.interval(round(part.right * part.count), part.count) for part in bins]
+        intervals = [statistics.share_interval(round(part.right * part.count), part.count) for part in bins]
         for part, (worst, best) in zip(bins, intervals, strict=True):
             axes.plot([part.sure] * 2, [worst, best], color=svg.FIRST, linewidth=1.4)
             axes.plot(part.sure, part.right, "o", color=svg.FIRST, markersize=6)

@@ -1,9 +1,9 @@
 """What the numbers are worth, in words. A model that is worse than a simple one is said to be so."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
+from gptmill.evaluation.statistics import share_interval
 from gptmill.report.inputs import BaseMetrics, ClassifierMetrics, JudgeMetrics
 
 # The two-sided exact McNemar test reaches p < 0.05 from six texts on (2 / 2^6 = 0.03), when no text goes the other way.
@@ -59,7 +59,7 @@ def instruct(metrics: JudgeMetrics, answers: int) -> Verdict:
         return Verdict(
             "behind", "No answer is exactly right.", f"Not one of {answers:,} test answers is the reference answer."
         )
-    low, high = interval(right, answers)
+    low, high = share_interval(right, answers)
     return Verdict(
         "level",
         f"{right:,} of {answers:,} answers are exactly right.",
@@ -81,11 +81,3 @@ def tuning(metrics: JudgeMetrics) -> Verdict | None:
     if high < 0:
         return Verdict("behind", "Tuning made the answers worse.", reason)
     return Verdict("level", "Tuning made no difference that can be told from chance.", reason)
-
-
-def interval(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927), 95% by default."""
-    share = right / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    reach = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -4,9 +4,9 @@ from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.run import Track, untracked
-from gptmill.evaluation import statistics
 from gptmill.evaluation.judges import make_judge
 from gptmill.evaluation.judges.run import judge_all
+from gptmill.evaluation.judges.summary import summarise
 
 
 def run(params: Params, track: Track = untracked) -> None:
@@ -23,7 +23,7 @@ def run(params: Params, track: Track = untracked) -> None:
             raise type(error)(
                 f"{error}. Check base_url and model under judge.models, or set judge.backend to reference."
             ) from None
-        metrics = statistics.summarise(judge.name, judgements) | judge.metrics(judgements)
+        metrics = summarise(judge.name, judgements) | judge.metrics(judgements)
         files.write_jsonl(paths.JUDGEMENTS, judgements)
         files.write_json(paths.METRICS / "judge.json", metrics)
         run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})

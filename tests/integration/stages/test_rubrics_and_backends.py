@@ -101,7 +101,7 @@ def test_what_was_judged_is_kept_when_a_later_step_fails(serve, monkeypatch, rub
             steps = iter([run._with_progress, fail])
             patch.setattr(run, "_with_progress", lambda *words: next(steps)(*words))
         elif step == "summarise":
-            patch.setattr(judge_responses.statistics, step, fail)
+            patch.setattr(judge_responses, step, fail)
         else:  # the replies' cache writes its files by the same functions, under a name of its own
             patch.setattr(judge_responses, "files", SimpleNamespace(**vars(files) | {step: fail}))
         assert gptmill("stage", "judge_responses").exit_code != 0 and failed == [step]

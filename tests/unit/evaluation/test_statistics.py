@@ -5,10 +5,6 @@ from scipy.stats import bootstrap
 from gptmill.evaluation import statistics
 
 
-def record(score, response="a b", instruction="Name it.", output="x", **more):
-    return {"instruction": instruction, "input": "", "output": output, "response": response, "score": score, **more}
-
-
 def test_the_interval_of_a_mean_is_scipys_and_the_same_each_time():
     scores = np.random.default_rng(3).normal(60, 20, size=80)
     centre, low, high = statistics.mean(scores)
@@ -22,6 +18,18 @@ def test_the_interval_of_a_mean_is_scipys_and_the_same_each_time():
     assert statistics.mean([40]) == (40, 40, 40)
 
 
+def test_the_interval_is_that_of_the_normal_distribution_for_many_items():
+    values = np.random.default_rng(0).normal(0.3, 2.0, size=2000)
+    low, high = statistics.interval(np.mean, values)
+    wanted = 1.96 * values.std() / len(values) ** 0.5
+    assert (high - low) / 2 == pytest.approx(wanted, rel=0.05) and (high + low) / 2 == pytest.approx(
+        values.mean(), abs=0.01
+    )
+    assert statistics.interval(np.mean, values) == (low, high)
+    narrow = statistics.interval(np.mean, values, tail=0.25)
+    assert low < narrow[0] < narrow[1] < high
+
+
 def test_an_interval_holds_the_truth_about_19_times_in_20():
     random = np.random.default_rng(0)
     held = [low <= 50 <= high for _, low, high in (statistics.mean(random.normal(50, 10, size=40)) for _ in range(200))]
@@ -31,7 +39,7 @@ def test_an_interval_holds_the_truth_about_19_times_in_20():
 def test_many_answers_take_no_more_memory_at_once(monkeypatch):
     asked = []
     monkeypatch.setattr(statistics, "AT_ONCE", 1000)
-    statistics.interval(lambda rows: asked.append(rows.size) or rows.mean(axis=1), 400)
+    statistics.interval(lambda rows, axis: asked.append(rows.size) or rows.mean(axis=axis), np.arange(400))
     assert max(asked) <= 1000 and sum(asked) == statistics.RESAMPLES * 400
 
 
@@ -50,40 +58,13 @@ def test_two_runs_are_compared_in_pairs():
         statistics.compare([1, 2], [1])
 
 
-def test_a_kind_is_an_instructions_first_word_and_rare_ones_are_other():
-    asked = ["Rewrite it.", "rewrite: that", "“Rewrite” this", "Name it.", "Name one.", "12", "", "Émigré?"]
-    assert statistics.kinds(asked) == ["rewrite"] * 3 + ["other"] * 5
-    many = [f"{chr(97 + i)}word do it" for i in range(20) for _ in range(3 + (i == 19))]
-    assert len(set(statistics.kinds(many))) == statistics.MOST_KINDS + 1 and statistics.kinds(many)[-1] == "tword"
-
-
-def test_the_summary_counts_every_answer_once_and_none_that_failed():
-    judgements = [
-        record(100, "x"),
-        record(40, "a b c d e f g"),
-        record(None, "no"),
-        record(0, ""),
-        record(60, "w " * 60, "Sort them."),
-    ]
-    found = statistics.summarise("somebody", judgements)
-    assert (found["mean_score"], found["median_score"], found["judged"], found["failed"]) == (50, 50, 4, 1)
-    assert found["mean_score_low"] <= 50 <= found["mean_score_high"] and found["exactly_right"] == 0.2
-    assert found["by_kind"].keys() == {"name", "other"} and found["by_kind"]["name"]["answers"] == 3
-    assert {name: group["answers"] for name, group in found["by_length"].items()} == {
-        "no words": 1, "1 to 5 words": 1, "6 to 10 words": 1, "over 50 words": 1,
-    }  # fmt: skip
-    assert found["by_length"]["6 to 10 words"] == {"mean": 40, "low": 40, "high": 40, "answers": 1}
-    assert "gain" not in found
-
-
-def test_the_summary_compares_with_the_base_model_where_there_is_one():
-    found = statistics.summarise(
-        "somebody", [record(80, base_score=10), record(60, base_score=20), record(None, base_score=90)]
-    )
-    assert found["base_mean_score"] == 40 and found["gain"] == 55 and found["win_rate"] == 1
-    assert found["gain_low"] == 40 and found["gain_high"] == 70
-
-
 def test_a_correlation_that_is_not_defined_is_none():
     assert statistics.rank_correlation([1, 2, 3], [10, 20, 90]) == 1
     assert statistics.rank_correlation([5, 5], [1, 2]) is None and statistics.rank_correlation([5], [1]) is None
+
+
+def test_the_interval_is_wilsons():
+    low, high = statistics.share_interval(8, 10)
+    assert (round(low, 3), round(high, 3)) == (0.49, 0.943)
+    assert statistics.share_interval(0, 10)[0] == 0
+    assert statistics.share_interval(10, 10)[1] == pytest.approx(1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gptmill.config.schema import PromotionParams
-from gptmill.registry.decision import Measured, decide, interval
+from gptmill.registry.decision import Measured, decide
 
 PARAMS = PromotionParams(margin=0.01, confidence=0.95, min_recall=0.8, max_calibration_error=0.1)
 GOOD = {"recall ham": 0.9, "recall spam": 0.9, "calibration_error": 0.05}
@@ -46,18 +46,6 @@ def test_without_a_champion_the_guards_decide():
 def test_a_guard_that_does_not_hold_refuses_even_a_better_one(figure, value):
     found = verdict([1.0] * 50, [0.0] * 50, GOOD | {figure: value})
     assert found.verdict == "refused" and str(value) in found.reasons[0] and len(found.reasons) == 1
-
-
-def test_the_interval_is_that_of_the_normal_distribution_for_many_items():
-    values = np.random.default_rng(0).normal(0.3, 2.0, size=2000)
-    low, high = interval(values, 0.95, seed=0)
-    wanted = 1.96 * values.std() / len(values) ** 0.5
-    assert (high - low) / 2 == pytest.approx(wanted, rel=0.05) and (high + low) / 2 == pytest.approx(
-        values.mean(), abs=0.01
-    )
-    assert interval(values, 0.95, seed=0) == (low, high)
-    narrow = interval(values, 0.5, seed=0)
-    assert low < narrow[0] < narrow[1] < high
 
 
 def test_the_interval_is_paired():

@@ -65,10 +65,3 @@ def test_tuning_helped_only_if_the_whole_interval_says_so(low, high, tone):
     metrics = judge(0.5).model_copy(update={"gain": 4.0, "gain_low": low, "gain_high": high})
     assert verdicts.tuning(metrics).tone == tone
     assert verdicts.tuning(judge(0.5)) is None
-
-
-def test_the_interval_is_wilsons():
-    low, high = verdicts.interval(8, 10)
-    assert (round(low, 3), round(high, 3)) == (0.49, 0.943)
-    assert verdicts.interval(0, 10)[0] == 0
-    assert verdicts.interval(10, 10)[1] == pytest.approx(1)

@@ -13,6 +13,7 @@ from gptmill.config.judge import JudgeParams
 from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import Record, parsing, rubrics
 from gptmill.evaluation.judges.client import ChatModel, Usage
+from gptmill.evaluation.statistics import rank_correlation
 
 WIN, TIE, LOSS = 100, 50, 0
 FEWEST_PAIRS = 3  # of scores: of fewer, a rank correlation says nothing
@@ -160,14 +161,12 @@ def agreement(judgements: Sequence[Mapping[str, Any]]) -> float | None:
     A pair counts over the answers that both have scored. None when no pair has enough of them, or when one gives all answers the same
     score: then there is no order to agree on.
     """
-    from scipy.stats import spearmanr
-
-    found = []
+    correlations = []
     for one, other in combinations(by_judge(judgements).values(), 2):
         both = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
-        if len(both) >= FEWEST_PAIRS and all(len(set(side)) > 1 for side in zip(*both, strict=True)):
-            found.append(float(spearmanr(*zip(*both, strict=True)).statistic))
-    return round(fmean(found), 4) if found else None
+        if len(both) >= FEWEST_PAIRS and (correlation := rank_correlation(*zip(*both, strict=True))) is not None:
+            correlations.append(correlation)
+    return round(fmean(correlations), 4) if correlations else None
 
 
 def _given(scores: Sequence[float | None]) -> list[float]:
