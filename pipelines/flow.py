@@ -25,7 +25,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from gptmill import config
-from gptmill.commands.watchdog import ended_by_signals
+from gptmill.commands.watchdog import interrupt_on_signals
 from gptmill.config.schema import Params
 from gptmill.core import paths
 from gptmill.core.errors import Unavailable
@@ -268,7 +268,7 @@ def main(
     # Closed at Python's exit, after Prefect has sent its last events to the server.
     at_exit = ExitStack()
     atexit.register(at_exit.close)
-    signals = at_exit.enter_context(ended_by_signals())
+    signals = at_exit.enter_context(interrupt_on_signals())
     with exit_on_error():
         try:
             check_arguments(Path.cwd(), targets, profile, overrides)

@@ -25,7 +25,7 @@ SLOW = """\
 import pathlib, sys, time
 from gptmill.commands import stage_process
 from gptmill.runtime.signals import SignalTrap
-with stage_process.entered("slow"), SignalTrap() as interruption:
+with stage_process.exclusive("slow"), SignalTrap() as interruption:
     print("at work", flush=True)
     while not interruption.received:
         time.sleep(0.05)

@@ -1,10 +1,7 @@
-"""How fast a corpus of a given size is tokenized, in how much memory, and what one core of tiktoken does with the same text.
+"""`gptmill data bench`: speed and memory of the tokenize stage, against one core of tiktoken on the same text.
 
-    gptmill data bench --size 1GB
-
-The corpus is the sample's stories, then the same stories shuffled, each from its middle to its end and then its start, until the size is
-reached. A process of its own tokenizes it with the code of the tokenize stage, so that the peak of its memory is that of this work. One
-core is measured on slices of the same text before and after.
+The corpus is the sample's stories, then the same stories shuffled and rotated, up to the size asked for. A subprocess
+tokenizes it with the stage's code, so that its peak memory is measured alone. One core is measured before and after.
 """
 
 import json
@@ -25,31 +22,31 @@ from gptmill.data import corpus, tokenize
 from gptmill.ingest import sample
 from gptmill.text.tokenizer import Tokenizer
 
-UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
+UNITS = {"GB": 10**9, "MB": 10**6, "KB": 10**3}
 VOCAB_SIZE, VALIDATION_SHARE, CONTEXT_LENGTH, SEED = 2048, 0.1, 256, 123  # as in profile sample
 SLICES, SLICE_BYTES = 8, 1_000_000
-DISK_SHARE = 1.8  # of the corpus' size: itself, its ids, and the tail of these twice for a moment
+DISK_SHARE = 1.8  # of the corpus size: the corpus, its ids, and temporarily two copies of the last ids
 
 
 def parse_size(size: str) -> int:
-    """Bytes of `100MB` or `1.5GB`. Raises `GptmillError` when it is no size, or one that has no windows to speak of."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]B)", size.strip().upper())
-    count = round(float(found[1]) * UNITS[found[2]]) if found else 0
+    """Bytes of `100MB` or `1.5GB`. Raises `GptmillError` for an invalid size, or one below 100 KB."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]B)", size.strip().upper())
+    count = round(float(match[1]) * UNITS[match[2]]) if match else 0
     if count < 100_000:
-        raise GptmillError(f"{size} is no size: write 100MB or 1GB; the smallest is 100KB")
+        raise GptmillError(f"{size} is not a valid size: write 100MB or 1GB; the minimum is 100KB")
     return count
 
 
 def run(size: int) -> str:
-    """What was measured, in lines for people. Raises `GptmillError` when the temporary folder has no room."""
+    """The results as lines of text. Raises `GptmillError` when the temporary folder has too little space."""
     workers = tokenize.cpu_count()
     with tempfile.TemporaryDirectory(prefix="gptmill-bench-") as name:
         folder = Path(name)
         free = shutil.disk_usage(folder).free
         if free < size * DISK_SHARE:
             raise GptmillError(
-                f"{folder.parent} has {_bytes(free)} free, and {_bytes(size * DISK_SHARE)} are needed: make room, use a smaller --size, or "
-                "set TMPDIR to another folder"
+                f"{folder.parent} has {_bytes(free)} free, and {_bytes(size * DISK_SHARE)} are needed: make room, use a "
+                "smaller --size, or set TMPDIR to another folder"
             )
         text = folder / "corpus.txt"
         _write_corpus(text, size)
@@ -59,29 +56,32 @@ def run(size: int) -> str:
         tokenizer.save(folder / "tokenizer")
         slices = list(_slices(text))
         rates = [_one_core(tokenizer, part) for part in slices]
-        made = _in_a_child(folder, workers)
+        result = _tokenize_in_subprocess(folder, workers)
         rates += [_one_core(tokenizer, part) for part in slices]
-        one, one_busy = (statistics.median(rate) for rate in zip(*rates, strict=True))
-        all_of_them = text.stat().st_size / made["seconds"]
-        efficiency = text.stat().st_size / made["busy"] / one_busy
-        lines = [
-            f"corpus: {_bytes(text.stat().st_size)}, {made['documents']:,} documents, {made['tokens']:,} tokens (a vocabulary of "
+        size = text.stat().st_size
+    one_core, one_core_cpu = (statistics.median(rate) for rate in zip(*rates, strict=True))
+    seconds, cpu_seconds, tokens = result["seconds"], result["busy"], result["tokens"]
+    rate = size / seconds
+    return "\n".join(
+        [
+            f"corpus: {_bytes(size)}, {result['documents']:,} documents, {tokens:,} tokens (vocabulary "
             f"{tokenizer.vocab_size:,}): the sample's stories, repeated and shuffled",
-            f"one core, tiktoken's encode_ordinary: {_bytes(one)}/s, the median of {len(rates)} slices before and after",
-            f"the tokenize stage's code, {workers} workers: {_bytes(all_of_them)}/s, {made['tokens'] / made['seconds'] / 1e6:.1f} million "
-            f"tokens/s, {made['seconds']:.1f} s",
-            f"share of {workers} times one core: {all_of_them / (workers * one):.0%}",
-            f"it had {made['busy'] / made['seconds']:.2f} cores, and did {efficiency:.0%} of what one core does in the same time of a core",
-            f"peak memory: {_bytes(made['peak'])}",
+            f"one core, tiktoken's encode_ordinary: {_bytes(one_core)}/s, median of {len(rates)} slices before and after",
+            f"the tokenize stage's code, {workers} workers: {_bytes(rate)}/s, {tokens / seconds / 1e6:.1f} million "
+            f"tokens/s, {seconds:.1f} s",
+            f"share of {workers} times one core: {rate / (workers * one_core):.0%}",
+            f"it used {cpu_seconds / seconds:.2f} cores, at {size / cpu_seconds / one_core_cpu:.0%} of one core's speed per "
+            "CPU second",
+            f"peak memory: {_bytes(result['peak'])}",
         ]
-    return "\n".join(lines)
+    )
 
 
 def _write_corpus(path: Path, size: int) -> None:
     from tqdm import tqdm
 
-    own, rng, written = sample.stories(), random.Random(SEED), 0
-    stories = own
+    original, rng, written = sample.stories(), random.Random(SEED), 0
+    stories = original
     with (
         path.open("w", encoding="utf-8", newline="\n") as file,
         tqdm(total=size, desc="corpus", unit="B", unit_scale=True, disable=None) as bar,
@@ -92,17 +92,17 @@ def _write_corpus(path: Path, size: int) -> None:
                 if written >= size:
                     break
             bar.update(written - bar.n)
-            stories = [_turned(rng, story) for story in rng.sample(own, len(own))]
+            stories = [_rotated(rng, story) for story in rng.sample(original, len(original))]
 
 
-def _turned(rng: random.Random, story: str) -> str:
-    """The story from the start of one of its sentences to the end, then what stood before."""
+def _rotated(rng: random.Random, story: str) -> str:
+    """The story from the start of a random sentence to its end, then its beginning."""
     middle = story.find(". ", rng.randrange(len(story))) + 2
     return f"{story[middle:]} {story[:middle].rstrip()}" if middle > 1 else story
 
 
 def _slices(path: Path) -> Iterator[str]:
-    """Evenly spaced parts of the corpus, without what stands between its documents."""
+    """Evenly spaced parts of the corpus, without separators."""
     size = path.stat().st_size
     with path.open("rb") as file:
         for number in range(SLICES):
@@ -111,35 +111,35 @@ def _slices(path: Path) -> Iterator[str]:
 
 
 def _one_core(tokenizer: Tokenizer, text: str) -> tuple[float, float]:
-    """Bytes in a second, and in a second of a core's time, which tells what other programs took."""
-    start, busy = time.perf_counter(), time.thread_time()
+    """Bytes per second, and per CPU second, which other processes do not change."""
+    start, cpu_start = time.perf_counter(), time.thread_time()
     tokenizer.encode(text)
-    return len(text.encode()) / (time.perf_counter() - start), len(text.encode()) / (time.thread_time() - busy)
+    return len(text.encode()) / (time.perf_counter() - start), len(text.encode()) / (time.thread_time() - cpu_start)
 
 
-def _in_a_child(folder: Path, workers: int) -> dict[str, float]:
+def _tokenize_in_subprocess(folder: Path, workers: int) -> dict[str, float]:
     command = [sys.executable, "-m", "gptmill.commands.bench", str(folder), str(workers)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if done.returncode:
-        raise GptmillError("tokenizing failed; the lines above say why")
+        raise GptmillError("tokenizing failed; see the lines above")
     return json.loads(done.stdout)
 
 
 def _tokenize(folder: Path, workers: int) -> dict[str, float]:
-    """What the child does. Its peak counts all that Python and the libraries take, too."""
+    """The subprocess. Its peak includes Python and the libraries."""
     tokenizer = Tokenizer.load(folder / "tokenizer")
-    start, busy = time.perf_counter(), time.process_time()
+    start, cpu_start = time.perf_counter(), time.process_time()
     meta = tokenize.write(
         tokenizer, folder / "corpus.txt", folder / "tokens", VALIDATION_SHARE, CONTEXT_LENGTH, workers
     )
-    seconds, busy = time.perf_counter() - start, time.process_time() - busy
+    seconds, busy = time.perf_counter() - start, time.process_time() - cpu_start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     tokens = meta["train_tokens"] + meta["validation_tokens"]
     return {"seconds": seconds, "busy": busy, "peak": peak, "documents": meta["documents"], "tokens": tokens}
 
 
 def _bytes(count: float) -> str:
-    unit = next(unit for unit in ("GB", "MB", "KB") if count >= UNITS[unit] or unit == "KB")
+    unit = next((unit for unit in UNITS if count >= UNITS[unit]), "KB")
     return f"{count / UNITS[unit]:.3g} {unit}"
 
 

@@ -1,4 +1,4 @@
-"""`gptmill data`: what people do with their data."""
+"""`gptmill data`: add files, refresh sources, and measure the tokenizer's speed."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +7,16 @@ import typer
 
 from gptmill.core.terminal import say
 
-app = typer.Typer(help="Look after the data.", no_args_is_help=True)
+app = typer.Typer(help="Add files, refresh sources, and measure the tokenizer's speed.", no_args_is_help=True)
 
 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(metavar="SET", help="corpus, spam or instructions")],
-    files: Annotated[list[Path], typer.Argument(help="files of your own; only the corpus may be made of many")],
-    replace: Annotated[bool, typer.Option(help="replace files of the same names that have other bytes")] = False,
+    files: Annotated[list[Path], typer.Argument(help="your own files; several for the corpus only")],
+    replace: Annotated[bool, typer.Option(help="overwrite files of the same name with different content")] = False,
 ) -> None:
-    """Copy files to data/sources/SET, have DVC version them, and name them in params.yaml."""
+    """Copy files to data/sources/SET, version them with DVC, and name them in params.yaml."""
     from gptmill.ingest import add_files
 
     for line in add_files.add(name, files, replace=replace):
@@ -25,23 +25,21 @@ def add(
 
 @app.command()
 def refresh(
-    name: Annotated[str | None, typer.Argument(help="corpus, spam or instructions; without it, all three")] = None,
-    local: Annotated[
-        bool, typer.Option(help="look at paths alone, ask no server, and be silent when nothing has changed")
-    ] = False,
+    name: Annotated[str | None, typer.Argument(help="corpus, spam or instructions; default: all three")] = None,
+    local: Annotated[bool, typer.Option(help="check local paths only, silently when nothing has changed")] = False,
 ) -> None:
-    """Ask where the data came from whether it has changed; pin what is new, so that the next `dvc repro` takes it."""
+    """Check whether sources have changed upstream, and pin new hashes, so that the next `dvc repro` downloads them."""
     from gptmill import config
-    from gptmill.ingest import refresh as refreshing
+    from gptmill.ingest import refresh
 
-    values = config.load()
-    for line in refreshing.refresh_local(values, name) if local else refreshing.refresh(values, name):
+    params = config.load()
+    for line in refresh.refresh_local(params, name) if local else refresh.refresh(params, name):
         say(line)
 
 
 @app.command()
-def bench(size: Annotated[str, typer.Option(help="of the corpus that is made for it: 100MB, 1GB")] = "100MB") -> None:
-    """Measure how fast a corpus of that size is tokenized, and in how much memory. Everything is made in a temporary folder."""
-    from gptmill.commands import bench as benchmark
+def bench(size: Annotated[str, typer.Option(help="of the generated corpus: 100MB, 1GB")] = "100MB") -> None:
+    """Measure speed and memory of the tokenize stage on a corpus of that size, in a temporary folder."""
+    from gptmill.commands import bench
 
-    say(benchmark.run(benchmark.parse_size(size)))
+    say(bench.run(bench.parse_size(size)))

@@ -1,4 +1,4 @@
-"""MLflow's and Prefect's servers as processes: started, waited for until they answer, and ended with all that they started."""
+"""MLflow's and Prefect's servers as subprocesses: start, wait until they answer, stop with all their children."""
 
 import os
 import signal
@@ -14,28 +14,26 @@ from pathlib import Path
 import httpx
 
 from gptmill import tracking
-from gptmill.commands.watchdog import Watchdog
+from gptmill.commands.watchdog import Watchdog, signal_group
 from gptmill.core import addresses
 from gptmill.core.errors import GptmillError
 
 HOST = "127.0.0.1"
-GRACE = 2.0  # seconds for a server to end in; then it is killed: what it was told, it has written
-PATIENCE = 120  # seconds until a server has to answer; a first start makes its database, which takes 15 to 25
+GRACE = 2.0  # seconds from SIGTERM to SIGKILL; acknowledged requests are stored already
+TIMEOUT = 120  # seconds until a server answers; a first start takes 15 to 25, for its database
 
 
 @dataclass(frozen=True)
 class Server:
-    """What `python -m` starts, the address of its page, and the address that answers once it serves."""
-
     name: str
-    arguments: tuple[str, ...]
-    url: str
-    health: str
-    settings: Mapping[str, str] = field(default_factory=dict)  # variables of its environment
+    arguments: tuple[str, ...]  # of `python -m`
+    url: str  # of its pages
+    health: str  # URL that answers once it serves
+    settings: Mapping[str, str] = field(default_factory=dict)  # environment variables
 
 
 def mlflow(port: int) -> Server:
-    """MLflow's, on the store that the stages log to. Raises `GptmillError` when that is a server already."""
+    """MLflow's server of the store that stages log to. Raises `GptmillError` when that store is a server already."""
     if addresses.scheme(store := tracking.store()) in ("http", "https"):
         raise GptmillError(
             "MLFLOW_TRACKING_URI names a server already: open that one, or unset it for the store in this folder"
@@ -52,55 +50,50 @@ def mlflow(port: int) -> Server:
         "--workers",
         "1",
     )
-    # Not a line for each thing that a page asks for. A page that is open does not keep the server from ending.
+    # No access log. An open page does not delay the shutdown.
     arguments += ("--uvicorn-opts", "--log-level=warning --timeout-graceful-shutdown=1")
-    # Without these, MLflow also answers to any name that begins as a private address does: 10.evil.example.
+    # By default MLflow also accepts any host name that begins like a private address: 10.evil.example.
     arguments += ("--allowed-hosts", f"{HOST}:{port},localhost:{port}")
-    # Its queues of jobs, a handful of processes, serve evaluations that are started from the page: not ours.
+    # No job queues, several processes for evaluations started from the page.
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     return Server("MLflow", arguments, f"http://{HOST}:{port}", f"http://{HOST}:{port}/health", settings)
 
 
 def prefect(port: int, *, temporary: bool = False, project: Path = Path()) -> Server:
-    """Prefect's, behind `guard`. Its page asks port 4200 unless it is told, whatever the server's own.
-
-    A `temporary` one serves a single run: it has no pages, and keeps no schedules.
-    """
+    """Prefect's server behind `pipelines.guard`. A `temporary` one serves a single run: no pages, no schedules."""
     api = f"http://{HOST}:{port}/api"
     arguments = ("uvicorn", "--app-dir", str(project.absolute()), "--factory", "pipelines.guard:prefect")
     arguments += ("--host", HOST, "--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "1")
-    settings = {"PREFECT_API_URL": api, "PREFECT_UI_API_URL": api}
+    settings = {"PREFECT_API_URL": api, "PREFECT_UI_API_URL": api}  # its pages ask port 4200 by default
     if temporary:
         settings |= {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT_UI_ENABLED": "0"}
     return Server("Prefect", arguments, f"http://{HOST}:{port}", f"{api}/health", settings)
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
 
 
 def check_free(server: Server) -> None:
-    """Raises `GptmillError` when something listens where the server would."""
+    """Raises `GptmillError` when the server's port is taken."""
     port = httpx.URL(server.url).port
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
-            raise GptmillError(
-                f"port {port} is taken: stop what listens there, or choose another with --{server.name.lower()}-port"
-            )
+            option = f"--{server.name.lower()}-port"
+            raise GptmillError(f"port {port} is taken: stop the process that uses it, or choose another with {option}")
 
 
 @contextmanager
 def running(
     *servers: Server, environment: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[list[subprocess.Popen]]:
-    """The servers, started side by side; all answer when the body begins, all are gone when it ends.
+    """Start servers in parallel, wait until all answer, and stop them at the end.
 
-    What they print goes to `log`, else to where this process prints. Raises `GptmillError` when one ends early or does not answer.
+    Output goes to `log`, or else to this process's stderr. Raises `GptmillError` when a server ends early or does not answer.
     """
-    given = os.environ if environment is None else environment
+    environment = os.environ if environment is None else environment
     processes: list[subprocess.Popen] = []
     with Watchdog() as watchdog:
         try:
@@ -108,16 +101,10 @@ def running(
                 check_free(server)
             for server in servers:
                 with log.open("ab") if log else open(os.dup(sys.stderr.fileno()), "wb") as output:
-                    processes.append(
-                        subprocess.Popen(
-                            [sys.executable, "-m", *server.arguments],
-                            env={**given, **server.settings},
-                            stdin=subprocess.DEVNULL,
-                            stdout=output,
-                            stderr=subprocess.STDOUT,
-                            start_new_session=True,  # so that what it starts can be ended with it, and Ctrl-C reaches it through us alone
-                        )
-                    )
+                    options = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+                    # A process group of its own: Ctrl-C reaches it through `stop` alone.
+                    options |= {"env": {**environment, **server.settings}, "start_new_session": True}
+                    processes.append(subprocess.Popen([sys.executable, "-m", *server.arguments], **options))
                 watchdog.add(processes[-1].pid, GRACE)
             for server, process in zip(servers, processes, strict=True):
                 await_answer(server, process)
@@ -127,32 +114,25 @@ def running(
 
 
 def await_answer(server: Server, process: subprocess.Popen) -> None:
-    """Raises `GptmillError` when the process ends first, or when the server does not answer in time."""
-    deadline = time.monotonic() + PATIENCE
+    """Raises `GptmillError` when the process ends, or does not answer within `TIMEOUT`."""
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise GptmillError(f"{server.name} ended with {process.returncode}; what it printed says why")
+            raise GptmillError(f"{server.name} ended with {process.returncode}; see its output")
         with suppress(httpx.TransportError):
             if httpx.get(server.health, timeout=5).is_success:
                 return
         time.sleep(0.2)
-    raise GptmillError(
-        f"{server.name} did not answer at {server.health} within {PATIENCE} seconds; what it printed may say why"
-    )
+    raise GptmillError(f"{server.name} did not answer at {server.health} within {TIMEOUT} seconds; see its output")
 
 
-def stop(processes: list[subprocess.Popen], patience: float = GRACE) -> None:
-    """Ask each process, and all that it started, to end; end what is still there `patience` seconds later."""
+def stop(processes: list[subprocess.Popen], grace: float = GRACE) -> None:
+    """SIGTERM to the group of each process, and SIGKILL `grace` seconds later."""
     for process in processes:
-        _signal(process, signal.SIGTERM)
-    deadline = time.monotonic() + patience
+        signal_group(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace
     for process in processes:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=max(0.1, deadline - time.monotonic()))
-        _signal(process, signal.SIGKILL)
+        signal_group(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _signal(process: subprocess.Popen, number: int) -> None:
-    with suppress(ProcessLookupError):  # gone already, with all that it started
-        os.killpg(process.pid, number)

@@ -33,7 +33,7 @@ def run(name: str, item: str | None = None, params: "Params | None" = None) -> N
 
     params = params or config.load()
     track = partial(tracking.run, log_model=_log_model) if torchrun.is_main_process() else untracked
-    with escape_prints(), stage_process.entered(name, item):
+    with escape_prints(), stage_process.exclusive(name, item):
         stages.run(name, params, item, track=track, watch=_samples)
 
 

@@ -1,7 +1,6 @@
-"""A stage as a process: one at a time in a project, and none that outlives the `dvc` that started it.
+"""The process of a stage: one at a time per stage and folder, ended with the `dvc` that started it.
 
-A `dvc` that is killed takes nothing with it: its stage would work on, and the next `dvc repro` would start it a second time, on the same
-files.
+A killed `dvc` leaves its stage running, and the next `dvc repro` would start it a second time on the same files.
 """
 
 import os
@@ -21,26 +20,25 @@ from gptmill.runtime import torchrun
 
 LOCKS = Path(".gptmill/locks")
 POLL = 0.5  # seconds
-PATIENCE = 7.0  # seconds to write a checkpoint in; then the process is killed
-DVC = "DVC_STAGE"  # a variable that DVC sets for what it starts, and has not itself
+GRACE = 7.0  # seconds from SIGTERM to SIGKILL, to write a checkpoint in
+DVC = "DVC_STAGE"  # an environment variable that DVC sets for its children
 
 
 @contextmanager
-def entered(name: str, item: str | None = None) -> Iterator[None]:
-    """While this is entered, no other process works on this stage in this folder, and this one ends when the `dvc` above it does.
+def exclusive(name: str, item: str | None = None) -> Iterator[None]:
+    """Wait for the stage's lock in this folder and hold it. Meanwhile this process ends when its parent `dvc` does.
 
-    It waits for its turn. A stage that a person starts outlives its shell under `nohup`, as any program does. The processes of a torchrun
-    leave all this to the one that started them.
+    A stage started by hand survives its shell under `nohup`. The processes of a torchrun leave both to their parent.
     """
     if torchrun.is_torchrun():
         yield
         return
-    _end_with_the_terminal()
+    _end_on_hangup()
     if DVC in os.environ:
-        above = _up_to_dvc()
-        if not above or _adopted_by(above[-1]):
+        parents = _parents_up_to_dvc()
+        if not parents or _is_reaper(parents[-1]):
             _end()
-        end_with(above)
+        end_with(parents)
     LOCKS.mkdir(parents=True, exist_ok=True)
     lock = FileLock(LOCKS / quote("@".join(filter(None, [name, item])), safe="@"))
     try:
@@ -55,25 +53,25 @@ def entered(name: str, item: str | None = None) -> Iterator[None]:
 
 
 def end_with(processes: Sequence[psutil.Process]) -> None:
-    """From now on, end this process when one of these has ended."""
-    threading.Thread(target=_watch, args=[processes], daemon=True).start()
+    """End this process as soon as one of these has ended."""
+
+    def watch() -> None:
+        while not any(_has_ended(process) for process in processes):
+            time.sleep(POLL)
+        _end()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
-def _watch(processes: Sequence[psutil.Process]) -> None:
-    while not any(_over(process) for process in processes):
-        time.sleep(POLL)
-    _end()
-
-
-def _over(process: psutil.Process) -> bool:
+def _has_ended(process: psutil.Process) -> bool:
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return True
 
 
-def _adopted_by(process: psutil.Process) -> bool:
-    """Whether it is the one that takes orphans in, as `dvc` had ended already; `dvc` itself shares its session with what it starts."""
+def _is_reaper(process: psutil.Process) -> bool:
+    """Whether it has adopted this process because `dvc` has ended; `dvc` itself shares its session with its children."""
     try:
         return os.getsid(process.pid) != os.getsid(0) and "dvc" not in " ".join(process.cmdline())
     except (psutil.Error, OSError):
@@ -81,35 +79,35 @@ def _adopted_by(process: psutil.Process) -> bool:
 
 
 def _end(*_: object) -> None:
-    """End this process as SIGTERM does, so that a training writes a checkpoint; by SIGKILL when that takes long."""
-    timer = threading.Timer(PATIENCE, os.kill, [os.getpid(), signal.SIGKILL])
+    """SIGTERM to this process, for which a training writes a checkpoint, and SIGKILL after `GRACE`."""
+    timer = threading.Timer(GRACE, os.kill, [os.getpid(), signal.SIGKILL])
     timer.daemon = True
     timer.start()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _up_to_dvc() -> list[psutil.Process]:
-    """The processes above this one, up to its `dvc`: that is the first one that has not what DVC gives to those that it starts."""
-    found = []
+def _parents_up_to_dvc() -> list[psutil.Process]:
+    """The ancestors up to `dvc`, the first one without the variable that DVC sets for its children."""
+    parents = []
     for process in psutil.Process().parents():
-        found.append(process)
+        parents.append(process)
         try:
             if DVC not in process.environ():
                 break
-        except psutil.Error:  # of another user: not a shell between the two
+        except psutil.Error:  # another user's: not a shell of ours
             break
-    return found
+    return parents
 
 
-def _end_with_the_terminal() -> None:
-    """End in good order when the terminal is closed (SIGHUP), unless `nohup` said otherwise. Nothing can be printed there any more."""
+def _end_on_hangup() -> None:
+    """End on SIGHUP as on SIGTERM, except under `nohup`. Output to the closed terminal is discarded."""
     terminals = [fd for fd in (1, 2) if os.isatty(fd)]
 
-    def hung_up(*_: object) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
+    def hang_up(*_: object) -> None:
+        null = os.open(os.devnull, os.O_WRONLY)
         for fd in terminals:
-            os.dup2(nowhere, fd)
+            os.dup2(null, fd)
         _end()
 
     if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, hung_up)
+        signal.signal(signal.SIGHUP, hang_up)

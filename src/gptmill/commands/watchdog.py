@@ -1,8 +1,8 @@
-"""A process of its own that ends groups of processes when the process that started it is gone: killed, or with its terminal.
+"""Watchdog: a subprocess that ends process groups when its parent is gone, killed or with its terminal.
 
-It is this file run as a script, with the standard library alone: it has to run before the first process that it watches.
-A group is ended as Ctrl-C ends it, so that a training writes a checkpoint and DVC lets go of its locks; what is left
-after `GRACE` seconds is killed.
+It is this file run as a script, with the standard library alone, so that it runs before the first process that it watches.
+A group gets SIGINT, as from Ctrl-C, so that a training writes a checkpoint and DVC releases its locks; SIGKILL `GRACE`
+seconds later.
 """
 
 import os
@@ -14,19 +14,19 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-GRACE = 5.0  # seconds; a person who cancels may expect an end within 10
-DEADLINE = 8.0  # seconds from a signal to the end of the process, whatever it waits for; the watchdog ends the rest
+GRACE = 5.0  # seconds from SIGINT to SIGKILL; a cancelled run has to end within 10
+DEADLINE = 8.0  # seconds from a signal until this process exits, whatever it waits for; the watchdog ends the rest
 
 
 class Watchdog:
-    """Ends groups of processes when this process has ended without it: killed, or with a terminal that was closed."""
+    """Ends process groups when this process ends without leaving the context manager."""
 
     def __enter__(self) -> "Watchdog":
-        command = [sys.executable, "-I", "-S", __file__]
         null = subprocess.DEVNULL
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=null, stderr=null, text=True, start_new_session=True
-        )
+            [sys.executable, "-I", "-S", __file__],
+            stdin=subprocess.PIPE, stdout=null, stderr=null, text=True, start_new_session=True,
+        )  # fmt: skip
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -34,61 +34,61 @@ class Watchdog:
         self._process.wait()
 
     def add(self, group: int, grace: float | None = None) -> None:
-        """Watch over a group that is killed `grace` seconds (default: `GRACE`) after it was asked to end."""
-        self._tell(f"{group} {GRACE if grace is None else grace}")
+        """Watch a group. `grace`: seconds from SIGINT to SIGKILL, default `GRACE`."""
+        self._send(f"{group} {GRACE if grace is None else grace}")
 
     def remove(self, group: int) -> None:
-        self._tell(f"{group}")
+        self._send(f"{group}")
 
-    def _tell(self, word: str) -> None:
+    def _send(self, command: str) -> None:
         try:
-            self._process.stdin.write(f"{word}\n")
+            self._process.stdin.write(f"{command}\n")
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
-            pass  # the watchdog was killed, or its work is done; this process still ends what it started
+            pass  # the watchdog was killed, or has ended; this process still ends what it started
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[list[int]]:
-    """While this is entered, the first Ctrl-C or SIGTERM raises `KeyboardInterrupt`, and its number is in the list; later ones do nothing.
+def interrupt_on_signals() -> Iterator[list[int]]:
+    """The first Ctrl-C or SIGTERM raises `KeyboardInterrupt` and is added to the list; later ones are ignored.
 
-    For the end is on its way then, and is not to be torn open: it takes less than `DEADLINE` seconds, or is cut short.
+    A second signal would interrupt the cleanup, which takes at most `DEADLINE` seconds: then this process exits.
     """
-    came: list[int] = []
+    received: list[int] = []
 
-    def note(number: int, _: object) -> None:
-        if came:
+    def handle(number: int, _: object) -> None:
+        if received:
             return
-        came.append(number)
+        received.append(number)
         timer = threading.Timer(DEADLINE, os._exit, [128 + number])
         timer.daemon = True
         timer.start()
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield came
+        yield received
     finally:
-        if not came:
+        if not received:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
 
 def end(groups: Iterable[int] | Mapping[int, float]) -> None:
-    """End these groups of processes: SIGINT, as from the keyboard, and SIGKILL after `GRACE` seconds, or as many as each was given."""
+    """SIGINT to process groups, and SIGKILL after `GRACE` seconds, or after each group's own. Returns when all are gone."""
     started = time.monotonic()
     grace = groups if isinstance(groups, Mapping) else dict.fromkeys(groups, GRACE)
-    left = {group for group in grace if _signal(group, signal.SIGINT)}
+    left = {group for group in grace if signal_group(group, signal.SIGINT)}
     while left:
         time.sleep(0.05)
         late = {group for group in left if time.monotonic() - started >= grace[group]}
-        left = {group for group in left - late if _signal(group, 0)}
+        left = {group for group in left - late if signal_group(group, 0)}
         for group in late:
-            _signal(group, signal.SIGKILL)
+            signal_group(group, signal.SIGKILL)
 
 
-def _signal(group: int, number: int) -> bool:
-    """Whether there was such a group."""
+def signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group; False when the group does not exist."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
@@ -96,13 +96,13 @@ def _signal(group: int, number: int) -> bool:
     return True
 
 
-def watch(words: Iterable[str]) -> None:
-    """The watchdog's work: `12 5.0` adds a group and its grace, `12` removes it; when no more words come, the flow is gone."""
+def watch(commands: Iterable[str]) -> None:
+    """The subprocess: `12 5.0` adds a group with its grace, `12` removes it. At the end of input, the parent is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: dict[int, float] = {}
-    for word in words:
-        group, *grace = word.split()
+    for command in commands:
+        group, *grace = command.split()
         if grace:
             groups[int(group)] = float(grace[0])
         else:

@@ -218,7 +218,7 @@ def test_doctor_makes_no_mark_at_what_is_not_there(project, gptmill, monkeypatch
     for what in ("base model", "classifier", "instruct model", "report", "data", "MLflow"):
         assert not [row for row in rows if f" {what} " in row]
     for uri, said in {
-        "sqlite:///no/such.db": "does not exist yet",
+        "sqlite:///no/such.db": "not found",
         "postgresql://me:secret@127.0.0.1:9/m": "does not answer",
     }.items():
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -32,7 +32,7 @@ def test_the_child_reports_numbers(tmp_path, tokenizer):
     (tmp_path / "tokenizer").mkdir()
     tokenizer.save(tmp_path / "tokenizer")
     bench._write_corpus(tmp_path / "corpus.txt", 100_000)
-    made = bench._in_a_child(tmp_path, 2)
+    made = bench._tokenize_in_subprocess(tmp_path, 2)
     assert made["peak"] > 10_000_000 and made["tokens"] > 1000 and made["documents"] > 10 and json.dumps(made)
 
 
@@ -45,7 +45,7 @@ def test_sizes_are_read_as_people_write_them(size, count):
 
 @pytest.mark.parametrize("size", ["1", "GB", "1TB", "-1GB", "0.001MB", "1e3MB", "", "1 GiB"])
 def test_what_is_no_size_is_refused(size):
-    with pytest.raises(GptmillError, match="is no size: write 100MB or 1GB"):
+    with pytest.raises(GptmillError, match="is not a valid size: write 100MB or 1GB"):
         bench.parse_size(size)
 
 
