@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gptmill.model import weights
+from gptmill.model.folder import write_model
 from gptmill.model.gpt import GPTConfig
 from gptmill.model.size import measure
+from gptmill.model.tensor_names import trunk_shapes
 
 CONFIG = GPTConfig(50257, 1024, 12, 12, 768)
 CHILD = """
@@ -20,7 +21,7 @@ import pytest
 import torch
 from gptmill.config.compute import ComputeParams
 from gptmill.runtime import device
-from gptmill.model import weights
+from gptmill.model.folder import ModelFolder
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
@@ -29,15 +30,15 @@ machine = dict(device="cpu", precision="float32", threads=0, launcher="", checkp
 device.setup(ComputeParams(**machine), seed=0)
 torch.nn.Linear(8, 8, device="meta")
 before = peak()
-weights.load(Path(sys.argv[1]))
+ModelFolder(Path(sys.argv[1])).load_gpt()
 print(peak() - before)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_loading_124m_peaks_below_1_3_times_its_weights(tmp_path: Path):
-    zeros = {name: torch.zeros(1).expand(shape) for name, shape in weights.trunk_shapes(CONFIG).items()}
-    weights.write(tmp_path, CONFIG, zeros.__getitem__)
+    zeros = {name: torch.zeros(1).expand(shape) for name, shape in trunk_shapes(CONFIG).items()}
+    write_model(tmp_path, CONFIG, zeros.__getitem__)
     child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"\d+\n", child.stdout)
     assert int(child.stdout) < 1.3 * measure(CONFIG).weights

@@ -14,7 +14,7 @@ import pytest
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
 from gptmill.inference.models import Assistant, TextClassifier
-from gptmill.model import weights
+from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPTClassifier
 from gptmill.model.lineage import Lineage
 from gptmill.pretrained import convert
@@ -47,12 +47,12 @@ def versions(make_gpt, tokenizer, tmp_path) -> list[Path]:
         own = Tokenizer.train(["the miller had a mill, a cat and three sons " * 9], size)
         model = make_gpt(vocab_size=own.vocab_size, context_length=context)
         lineage = Lineage(name, "", {}, {}, {})
-        also = [
-            lambda to, template=template: prompts.save_template(to, prompts.TEMPLATES[template]),
-            lambda to, made=lineage: Lineage.write(made, to),
-        ]
-        weights.save(model, own, tmp_path / name, context - 1, also)
-        weights.save(GPTClassifier(model.trunk, [name, "other"]), own, tmp_path / f"{name}-classifier", context - 1)
+        ModelFolder(tmp_path / name).save(
+            model, own, max_length=context - 1, template=prompts.TEMPLATES[template], lineage=lineage
+        )
+        ModelFolder(tmp_path / f"{name}-classifier").save(
+            GPTClassifier(model.trunk, [name, "other"]), own, max_length=context - 1
+        )
         made.append(tmp_path / name)
     return made
 

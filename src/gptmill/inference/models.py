@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gptmill.config.compute import ComputeParams
-from gptmill.core import files
 from gptmill.inference import classification
 from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, stream
 from gptmill.inference.responses import complete
-from gptmill.model import folders
+from gptmill.model.folder import ModelFolder
 from gptmill.runtime import device
-from gptmill.text import prompts
 
 SIDE_BY_SIDE = 32  # prompts
 
@@ -34,7 +32,7 @@ class TextGenerator:
 
     def __init__(self, folder: Path) -> None:
         runtime = _runtime()
-        model, self.tokenizer = folders.load_with_tokenizer(folder)
+        model, self.tokenizer = ModelFolder(folder).load()
         self.model = model.to(runtime.device)
 
     def stream(self, prompt: str, sampling: SamplingParams, stop_strings: Sequence[str] = ()) -> Iterator[str]:
@@ -53,9 +51,7 @@ class Assistant:
 
     def __init__(self, folder: Path) -> None:
         runtime = _runtime()
-        (model, self.tokenizer), self.template = files.read_snapshot(
-            folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.load_template(folder))
-        )
+        model, self.tokenizer, self.template = ModelFolder(folder).load_instruct()
         self.model = model.to(runtime.device)
 
     def answer(self, instruction: str, input: str = "", max_new_tokens: int = 100) -> str:
@@ -79,7 +75,7 @@ class TextClassifier:
 
     def __init__(self, folder: Path) -> None:
         self.runtime = _runtime()
-        self.model, self.tokenizer, self.max_length = folders.load_classifier_with_tokenizer(folder)
+        self.model, self.tokenizer, self.max_length = ModelFolder(folder).load_classifier()
 
     def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """(label, its probability from 0 to 1) for each text."""

@@ -9,7 +9,7 @@ changes before the first step.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from gptmill.config.schema import LoRAParams
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, listing
-from gptmill.model import weights
 from gptmill.model.gpt import GPT, Block, GPTClassifier
 from gptmill.model.tensor_files import Safetensors, TensorSpec, demand_finite
+from gptmill.model.tensor_names import BLOCK, differences
 
 CONFIG, WEIGHTS, _PREFIX = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
 _NO_ADAPTER = "no LoRA adapter of a GPT-2"
@@ -70,13 +70,13 @@ def merge(model: GPT | GPTClassifier) -> None:
     model.requires_grad_(True)
 
 
-def detach(model: GPT | GPTClassifier, base: str | None = None) -> Callable[[Path], None]:
-    """Merge a model's adapters, if it has any; returns what writes them, as `adapter/`, into a model folder."""
+def detach(model: GPT | GPTClassifier, base: str | None = None) -> "Adapter | None":
+    """Merge a model's adapters, if it has any, and return them as they were before."""
     if not _by_hub_name(model):
-        return lambda folder: None
+        return None
     adapter = Adapter.of(model, base)
     merge(model)
-    return lambda folder: adapter.write(folder / "adapter")
+    return adapter
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def load(model: GPT | GPTClassifier, folder: Path) -> None:
     if isinstance(model, GPTClassifier):
         wanted[f"{_PREFIX}score.weight"] = model.head.weight
     specs = {name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
-    if problems := weights.differences({name: to.shape for name, to in wanted.items()}, specs):
+    if problems := differences({name: to.shape for name, to in wanted.items()}, specs):
         merge(model)  # adds nothing: the adapters are new
         raise GptmillError(f"the adapter in {folder} does not fit the model:\n" + listing(problems))
     with torch.no_grad():
@@ -187,7 +187,7 @@ _OURS = {
     "down_proj": "feed_forward.down_proj",
 }
 _TARGETS = {
-    layer: next(name.huggingface for name in weights.BLOCK if name.ours == f"{ours}.weight").removesuffix(".weight")
+    layer: next(name.huggingface for name in BLOCK if name.ours == f"{ours}.weight").removesuffix(".weight")
     for layer, ours in _OURS.items()
 }
 

@@ -7,7 +7,8 @@ from gptmill.config.schema import GPT2_CONTEXT_LENGTH, GPT2_SIZES, GPT2_VOCAB_SI
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
 from gptmill.ingest import sources
-from gptmill.model import folders, hf_config, weights
+from gptmill.model import hf_config
+from gptmill.model.folder import ModelFolder, demand_fitting
 from gptmill.model.gpt import GPTConfig
 from gptmill.model.size import measure
 from gptmill.pretrained import detect, export
@@ -45,7 +46,7 @@ def export_weights(folder: Path, to: Path, form: str) -> str:
     if form == "huggingface":
         export.to_huggingface(folder, to)
         return f"{to}: a Hugging Face folder, for transformers, vLLM or llama.cpp's convert_hf_to_gguf.py"
-    model = weights.load(folder)
+    model = ModelFolder(folder).load_gpt()
     export.to_book(model, to)
     config = model.config
     return (
@@ -128,7 +129,7 @@ def _tokenizer(found: detect.CheckpointInfo) -> tuple[Tokenizer | None, list[str
                     if (folder / file).exists():
                         files.refuse_special(folder / file)
                 tokenizer = Tokenizer.from_gpt2_files(folder / name, pairs) if merges else Tokenizer.load(folder)
-                folders.demand_fitting(tokenizer, found.config, folder)
+                demand_fitting(tokenizer, found.config, folder)
             except (GptmillError, ValueError) as error:
                 raise GptmillError(
                     f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}"

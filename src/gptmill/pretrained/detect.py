@@ -16,11 +16,12 @@ import torch
 from gptmill.config.schema import GPT2_CONTEXT_LENGTH, GPT2_SIZES, GPT2_VOCAB_SIZE
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, listing
-from gptmill.model import hf_config, weights
+from gptmill.model import hf_config, tensor_names
+from gptmill.model.folder import write_model
 from gptmill.model.gpt import GPTConfig
 from gptmill.model.size import parameters
 from gptmill.model.tensor_files import Checkpoint, Safetensors, TensorSpec, TorchFile
-from gptmill.model.weights import BOOK, BOOK_FUSED, HUGGINGFACE, NANOGPT, OPENAI, Convention, Renamed, bare
+from gptmill.model.tensor_names import BOOK, BOOK_FUSED, HUGGINGFACE, NANOGPT, OPENAI, Convention, Renamed, bare
 from gptmill.pretrained.tensorflow_checkpoint import TensorFlowCheckpoint
 
 # What OpenAI's hparams.json, the book's config and nanoGPT's arguments call what `GPTConfig` has.
@@ -105,14 +106,14 @@ def detect_format(path: Path, n_heads: int | None = None, config: GPTConfig | No
 
 def write(found: CheckpointInfo, folder: Path, end_of_text: int | None = None) -> None:
     """Write the config and the weights of what was found into a folder that exists."""
-    places = {place.ours: place for place in weights.places(found.convention, found.config.n_layers)}
+    places = {place.ours: place for place in tensor_names.places(found.convention, found.config.n_layers)}
 
     def read(name: str) -> torch.Tensor:
-        if name == weights.HEAD:
+        if name == tensor_names.HEAD:
             return found.tensors.read(found.convention.head)
-        return weights.to_ours(places[name], found.convention, found.tensors.read)
+        return tensor_names.to_ours(places[name], found.convention, found.tensors.read)
 
-    weights.write(folder, found.config, read, end_of_text)
+    write_model(folder, found.config, read, end_of_text)
 
 
 def _open(path: Path) -> Checkpoint:
@@ -259,10 +260,10 @@ def _build(
     head = {} if config.tie_weights else {convention.head: (config.vocab_size, config.d_model)}
     if convention is NANOGPT:
         _nanogpt(tensors, config, notes)
-    if problems := weights.mismatches(convention, tensors.specs, config, head):
+    if problems := tensor_names.mismatches(convention, tensors.specs, config, head):
         what = f"{other_kind}\n" if other_kind else ""
         raise GptmillError(f"the weights in {path} make no model of {_told(config)}:\n{what}{listing(problems)}")
-    tied = weights.is_tied(tensors, convention)
+    tied = tensor_names.is_tied(tensors, convention)
     if settings.get("tie_word_embeddings") is True and not tied:
         notes.append(
             f"{convention.head} is not the token embedding, though the config says that they are tied: both are kept"
@@ -281,7 +282,7 @@ def _build(
 
 def _sizes(tensors: Renamed, convention: Convention) -> dict[str, int]:
     """What the tensors' names and shapes say; 0 where they say nothing."""
-    token, position = (place.theirs[0] for place in list(weights.places(convention, 0))[:2])
+    token, position = (place.theirs[0] for place in list(tensor_names.places(convention, 0))[:2])
     shapes = [tensors.specs[name].shape if name in tensors.specs else () for name in (token, position)]
     (vocab_size, d_model), (context_length, _) = (shape if len(shape) == 2 else (0, 0) for shape in shapes)
     block = re.compile(re.escape(convention.block).replace(r"\{i\}", r"(\d+)"))
@@ -300,8 +301,8 @@ def _has_qkv_bias(tensors: Renamed, convention: Convention, n_layers: int, setti
         return bool(settings.get("qkv_bias", True))
     biases = (
         name
-        for place in weights.places(convention, n_layers)
-        if place.ours.endswith(weights.QKV_BIAS)
+        for place in tensor_names.places(convention, n_layers)
+        if place.ours.endswith(tensor_names.QKV_BIAS)
         for name in place.theirs
     )
     return any(name in tensors.specs for name in biases)
@@ -314,8 +315,8 @@ def _nanogpt(tensors: Renamed, config: GPTConfig, notes: list[str]) -> None:
             "GELU is the exact one, as in nanoGPT's code today; a model of its older code, with the tanh form, differs slightly"
         )
     if not any(name.endswith(".bias") for name in tensors.specs):
-        shapes = weights.trunk_shapes(config)
-        biases = [place for place in weights.places(NANOGPT, config.n_layers) if place.ours.endswith(".bias")]
+        shapes = tensor_names.trunk_shapes(config)
+        biases = [place for place in tensor_names.places(NANOGPT, config.n_layers) if place.ours.endswith(".bias")]
         tensors.add_zeros({place.theirs[0]: shapes[place.ours] for place in biases if place.ours in shapes})
         notes.append("no biases: zeros stand for them")
 

@@ -8,11 +8,10 @@ from torch import Tensor
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
-from gptmill.model import hf_config, weights
+from gptmill.model import hf_config
+from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPT
-from gptmill.model.weights import BOOK
-from gptmill.text import prompts
-from gptmill.text.tokenizer import TOKENIZER_FILES
+from gptmill.model.tensor_names import BOOK, places, to_theirs
 
 
 def to_book(model: GPT, path: Path) -> None:
@@ -36,9 +35,9 @@ def book_state_dict(model: GPT) -> dict[str, Tensor]:
     # One for all blocks: torch.save writes a tensor that stands under several names once.
     mask = torch.triu(torch.ones(config.context_length, config.context_length), diagonal=1)
     named: dict[str, Tensor] = {}
-    for place in weights.places(BOOK, config.n_layers):
+    for place in places(BOOK, config.n_layers):
         if place.ours in state:
-            theirs = weights.to_theirs(place, BOOK, state[place.ours].to("cpu", torch.float32))
+            theirs = to_theirs(place, BOOK, state[place.ours].to("cpu", torch.float32))
             named |= {name: tensor.clone() for name, tensor in zip(place.theirs, theirs, strict=True)}
     for i in range(config.n_layers):
         named[BOOK.block.format(i=i) + "att.mask"] = mask
@@ -46,12 +45,6 @@ def book_state_dict(model: GPT) -> dict[str, Tensor]:
         named["tok_emb.weight"] if config.tie_weights else model.head.weight.detach().to("cpu", torch.float32).clone()
     )
     return named
-
-
-# What a model folder may hold, beside adapters, which are in the weights already.
-_FOLDER = (
-    hf_config.NAME, weights.WEIGHTS, *TOKENIZER_FILES, prompts.STYLE_FILE, prompts.CHAT_TEMPLATE, "README.md", "lineage.json",
-)  # fmt: skip
 
 
 def to_huggingface(folder: Path, to: Path) -> None:
@@ -62,10 +55,10 @@ def to_huggingface(folder: Path, to: Path) -> None:
         beside.mkdir()
         _, settings = hf_config.read(folder / hf_config.NAME)
         if hf_config.is_classifier(settings):
-            weights.load_classifier(folder)
+            ModelFolder(folder).load_gpt_classifier()
         else:
-            weights.load(folder)
-        for name in _FOLDER:
+            ModelFolder(folder).load_gpt()
+        for name in ModelFolder.FILES:
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, beside / name)
 

@@ -46,11 +46,11 @@ def _accuracy(folder: Path, params: Params) -> Measured:
 
     from gptmill.evaluation import calibration
     from gptmill.inference import classification
-    from gptmill.model import folders
+    from gptmill.model.folder import ModelFolder
     from gptmill.runtime import device
 
     runtime = device.setup(params.compute, params.seed)
-    model, tokenizer, max_length = folders.load_classifier_with_tokenizer(folder)
+    model, tokenizer, max_length = ModelFolder(folder).load_classifier()
     classes = params.data.spam.labels
     if set(model.labels) != set(classes):
         raise Ineligible(f"its classes are {', '.join(model.labels)}, the data's {', '.join(classes)}")
@@ -76,14 +76,11 @@ def _judge_scores(folder: Path, params: Params) -> Measured:
     from gptmill.evaluation.judges.reference import ReferenceJudge
     from gptmill.inference import responses
     from gptmill.inference.resumable import ResumableJsonl
-    from gptmill.model import folders
+    from gptmill.model.folder import ModelFolder
     from gptmill.runtime import device
-    from gptmill.text import prompts
 
     runtime = device.setup(params.compute, params.seed)
-    (model, tokenizer), template = files.read_snapshot(
-        folder, lambda folder: (folders.load_with_tokenizer(folder), prompts.load_template(folder))
-    )
+    model, tokenizer, template = ModelFolder(folder).load_instruct()
     records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
     asked = [template.prompt(record["instruction"], record["input"]) for record in records]
     settings = params.generate, params.seed, runtime
@@ -96,12 +93,12 @@ def _judge_scores(folder: Path, params: Params) -> Measured:
 
 def _bits_per_byte(folder: Path, params: Params) -> Measured:
     """Minus bits per byte, for each window of the validation text. Of bytes, not tokens: a champion may have another tokenizer."""
-    from gptmill.model import folders
+    from gptmill.model.folder import ModelFolder
     from gptmill.runtime import device
     from gptmill.text import token_files
 
     runtime = device.setup(params.compute, params.seed)
-    model, own_tokenizer = folders.load_with_tokenizer(folder)
+    model, own_tokenizer = ModelFolder(folder).load()
     model = model.to(runtime.device).eval()
     ids, size = token_files.read(paths.TOKENS, "validation"), params.model.context_length
     data_tokenizer = Tokenizer.load(paths.TOKENIZER)

@@ -7,7 +7,7 @@ from gptmill.core import files, paths
 from gptmill.core.run import Track, untracked
 from gptmill.evaluation.baselines import LONGEST_TRIGRAM_TEXT, TrigramModel
 from gptmill.inference.samples import continuation
-from gptmill.model import folders
+from gptmill.model.folder import ModelFolder
 from gptmill.runtime import device
 from gptmill.text import token_files
 from gptmill.training import trainer
@@ -18,7 +18,7 @@ SAMPLES, PROMPT_TOKENS = 4, 16  # evenly spaced over the validation split
 
 def run(params: Params, track: Track = untracked) -> None:
     runtime = device.setup(params.compute, params.seed)
-    model, tokenizer = folders.load_with_tokenizer(paths.BASE_MODEL)
+    model, tokenizer = ModelFolder(paths.BASE_MODEL).load()
     train, validation = (token_files.read(paths.TOKENS, split) for split in ("train", "validation"))
     objective = NextToken(train, validation, model.config.context_length, params.base.batch_size, params.seed)
     sections = {"seed": params.seed, "base.batch_size": params.base.batch_size, **device.settings(params.compute)}

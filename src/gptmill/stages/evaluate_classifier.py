@@ -14,7 +14,7 @@ from gptmill.core.run import Track, untracked
 from gptmill.evaluation import scores
 from gptmill.evaluation.tfidf import tfidf_classifier, tfidf_of
 from gptmill.inference import classification
-from gptmill.model import folders
+from gptmill.model.folder import ModelFolder
 from gptmill.runtime import device
 
 SPLITS = ("train", "test", "natural")
@@ -25,7 +25,7 @@ def run(params: Params, track: Track = untracked) -> None:
     import pandas as pd
 
     runtime = device.setup(params.compute, params.seed)
-    model, tokenizer, max_length = folders.load_classifier_with_tokenizer(paths.CLASSIFIER_MODEL)
+    model, tokenizer, max_length = ModelFolder(paths.CLASSIFIER_MODEL).load_classifier()
     classes = model.labels
     files_of = {name: paths.SPAM_SPLITS / f"{name}.parquet" for name in SPLITS}
     splits = {name: pd.read_parquet(path) for name, path in files_of.items()}

@@ -4,7 +4,8 @@ from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.run import Track, untracked
-from gptmill.model import folders, lora, weights
+from gptmill.model import lora
+from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPTClassifier
 from gptmill.model.lineage import Lineage
 from gptmill.runtime import device, torchrun
@@ -39,7 +40,7 @@ def run(params: Params, track: Track = untracked) -> None:
     train, validation = (encode(path) for path in files_of.values())
     class_weights = balancing_weights([label for _, label in train], len(classes)) if weigh else None
     objective = Classification(train, validation, settings.max_length, settings.batch_size, params.seed, class_weights)
-    model = GPTClassifier(folders.load_base(paths.BASE_MODEL, tokenizer).trunk, classes)
+    model = GPTClassifier(ModelFolder(paths.BASE_MODEL).load_base(tokenizer).trunk, classes)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     else:
@@ -71,14 +72,16 @@ def run(params: Params, track: Track = untracked) -> None:
         if not torchrun.is_main_process():
             return
         lineage = Lineage.of_stage("finetune_classifier", sections, files_of.values(), ["spam"], paths.BASE_MODEL)
-        also = [lora.detach(model, str(paths.BASE_MODEL)), lineage.write]
+        adapter = lora.detach(model, str(paths.BASE_MODEL))
         metrics = {
             "validation_accuracy": round(trained.selected.validation_accuracy, 4),
             "best_epoch": round(trained.selected.epoch, 2),
             "parameters_trained": parameters_trained,
             "tokens_read": round(trained.curve[-1].epoch * sum(min(len(ids), settings.max_length) for ids, _ in train)),
         }
-        weights.save(model, tokenizer, paths.CLASSIFIER_MODEL, settings.max_length, also)
+        ModelFolder(paths.CLASSIFIER_MODEL).save(
+            model, tokenizer, max_length=settings.max_length, adapter=adapter, lineage=lineage
+        )
         callbacks.write_curve(paths.PLOTS / "classifier.csv", trained.curve, trained.selected)
         files.write_json(paths.METRICS / "finetune_classifier.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})

@@ -6,7 +6,8 @@ from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.run import Track, Watch, untracked, unwatched
-from gptmill.model import folders, lora, weights
+from gptmill.model import lora
+from gptmill.model.folder import ModelFolder
 from gptmill.model.lineage import Lineage
 from gptmill.runtime import device, torchrun
 from gptmill.text import prompts
@@ -48,7 +49,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     tokens_an_epoch = sum(
         min(len(example.prompt + example.answer), settings.max_length + 1) - 1 for example in objective.train
     )
-    model = folders.load_base(paths.BASE_MODEL, tokenizer)
+    model = ModelFolder(paths.BASE_MODEL).load_base(tokenizer)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     model.trunk.checkpoint_activations = params.compute.checkpoint_activations
@@ -79,12 +80,8 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
             "tokens_read": round(trained.curve[-1].epoch * tokens_an_epoch),
         }
         lineage = Lineage.of_stage("finetune_instruct", sections, files_of.values(), ["instructions"], paths.BASE_MODEL)
-        also = [
-            lambda folder: prompts.save_template(folder, template),
-            lora.detach(model, str(paths.BASE_MODEL)),
-            lineage.write,
-        ]
-        weights.save(model, tokenizer, paths.INSTRUCT_MODEL, also=also)
+        adapter = lora.detach(model, str(paths.BASE_MODEL))
+        ModelFolder(paths.INSTRUCT_MODEL).save(model, tokenizer, template=template, adapter=adapter, lineage=lineage)
         callbacks.write_curve(paths.PLOTS / "instruct.csv", trained.curve, trained.selected)
         files.write_json(paths.METRICS / "instruct.json", metrics)
         run.metrics({**metrics, "seconds": trained.seconds})

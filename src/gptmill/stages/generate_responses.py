@@ -5,7 +5,7 @@ from pathlib import Path
 from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.inference import responses, resumable
-from gptmill.model import folders
+from gptmill.model.folder import ModelFolder
 from gptmill.runtime import cache_key, device
 from gptmill.text import prompts
 
@@ -25,7 +25,7 @@ def run(params: Params) -> None:
     under_way = paths.PARTIAL_RESPONSES / cache_key.of_stage("generate_responses", sections, [test, *models.values()])
 
     def answers(folder: Path, given: list[str]) -> list[responses.Answer]:
-        model, tokenizer = folders.load_with_tokenizer(folder)
+        model, tokenizer = ModelFolder(folder).load()
         kept = resumable.ResumableJsonl(under_way / f"{folder.name}.jsonl")
         return responses.respond(model, tokenizer, template, given, params.generate, params.seed, runtime, kept)
 

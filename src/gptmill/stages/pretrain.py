@@ -7,7 +7,7 @@ from gptmill.config import memory
 from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.run import Sections, Track, Watch, untracked, unwatched
-from gptmill.model import weights
+from gptmill.model.folder import ModelFolder, load_gpt2
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.model.lineage import Lineage
 from gptmill.runtime import device, torchrun
@@ -27,7 +27,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     sections = {"seed": params.seed, "model": params.model, "base": params.base, **device.settings(params.compute)}
     inputs = [paths.TOKENS, paths.TOKENIZER]
     if params.base.init != "scratch":
-        model = weights.load_gpt2(paths.BASE_WEIGHTS, config)
+        model = load_gpt2(paths.BASE_WEIGHTS, config)
         with track("pretrain", sections, inputs):
             _save(model, tokenizer, sections, inputs, [], None)
         print(f"pretrain: the weights of {params.base.init}, as they are")
@@ -72,6 +72,6 @@ def _save(
     }
     downloaded = files.read_json(paths.source_record("base"))
     lineage = Lineage.of_stage("pretrain", sections, inputs, ["corpus"], downloaded=downloaded)
-    weights.save(model, tokenizer, paths.BASE_MODEL, also=[lineage.write])
+    ModelFolder(paths.BASE_MODEL).save(model, tokenizer, lineage=lineage)
     callbacks.write_curve(paths.PLOTS / "pretrain.csv", curve, kept)
     files.write_json(paths.METRICS / "pretrain.json", metrics)

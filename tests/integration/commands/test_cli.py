@@ -139,10 +139,10 @@ def test_generate_takes_an_empty_prompt_and_a_long_one(in_built, gptmill):
 def test_a_streamed_text_is_the_text(in_built, gptmill):
     """Pieces are whole characters, and together what the tokens mean."""
     from gptmill.inference.generation import SamplingParams, generate
-    from gptmill.model import weights
+    from gptmill.model.folder import ModelFolder
     from gptmill.text.tokenizer import Tokenizer
 
-    model, tokenizer = weights.load(paths.BASE_MODEL), Tokenizer.load(paths.BASE_MODEL)
+    model, tokenizer = ModelFolder(paths.BASE_MODEL).load_gpt(), Tokenizer.load(paths.BASE_MODEL)
     [completion] = generate(
         model, [tokenizer.encode("the")], SamplingParams(40, temperature=3.0, seed=1, stop=tokenizer.end_of_text)
     )

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from gptmill.cli import app
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.model import weights
+from gptmill.model.folder import ModelFolder
 
 FIXTURE = Path(__file__).parents[2] / "fixtures/gpt2-tiny"
 
@@ -65,7 +65,7 @@ def test_more_tokens_than_any_machine_holds_are_refused_before_the_model_is_load
 
 @pytest.mark.parametrize("options", [["--temperature", "1e-320"], ["--top-p", "1e-320"], ["--temperature", "1e300"]])
 def test_odd_numbers_give_a_text(make_gpt, tokenizer, tmp_path, options):
-    weights.save(make_gpt(vocab_size=tokenizer.vocab_size), tokenizer, tmp_path / "model")
+    ModelFolder(tmp_path / "model").save(make_gpt(vocab_size=tokenizer.vocab_size), tokenizer)
     assert gptmill("generate", "the mill", "--max-new-tokens", "5", *options, "--model", tmp_path / "model").startswith(
         "the mill"
     )

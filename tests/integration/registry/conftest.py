@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gptmill.core import paths
-from gptmill.model import weights
+from gptmill.model.folder import ModelFolder
 from gptmill.model.lineage import Lineage
 from gptmill.text.tokenizer import Tokenizer
 
@@ -36,7 +36,7 @@ def heads(built) -> dict:
 
     folder = built.folder
     model, tokenizer = (
-        weights.load_classifier(folder / paths.CLASSIFIER_MODEL),
+        ModelFolder(folder / paths.CLASSIFIER_MODEL).load_gpt_classifier(),
         Tokenizer.load(folder / paths.CLASSIFIER_MODEL),
     )
     test = pd.read_parquet(folder / paths.SPAM_SPLITS / "test.parquet")
@@ -65,13 +65,17 @@ def challenger(heads) -> Callable[..., None]:
         import torch
 
         folder = paths.CLASSIFIER_MODEL
-        model, tokenizer, most = weights.load_classifier(folder), Tokenizer.load(folder), Tokenizer.max_length(folder)
+        model, tokenizer, most = (
+            ModelFolder(folder).load_gpt_classifier(),
+            Tokenizer.load(folder),
+            Tokenizer.max_length(folder),
+        )
         if head:
             model.head.weight = torch.nn.Parameter(heads[head])
         with torch.no_grad():
             model.head.weight.mul_(scale)
         model.labels = labels or model.labels
         lineage = Lineage.read(folder)
-        weights.save(model, tokenizer, folder, most, [lineage.write])
+        ModelFolder(folder).save(model, tokenizer, max_length=most, lineage=lineage)
 
     return make

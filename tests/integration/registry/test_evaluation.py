@@ -6,7 +6,7 @@ import torch
 from gptmill import config
 from gptmill.core import paths
 from gptmill.evaluation.judges.reference import ReferenceJudge
-from gptmill.model import weights
+from gptmill.model.folder import ModelFolder
 from gptmill.registry import evaluation
 from gptmill.registry.evaluation import Ineligible, evaluate
 from gptmill.registry.model_kinds import MODEL_KINDS
@@ -20,11 +20,11 @@ def values(in_built):
 
 def spoilt(folder, tmp_path):
     """A copy of a model whose weights are noise."""
-    model, tokenizer = weights.load(folder), Tokenizer.load(folder)
+    model, tokenizer = ModelFolder(folder).load_gpt(), Tokenizer.load(folder)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight), alpha=0.5)
-    weights.save(model, tokenizer, tmp_path / "noise")
+    ModelFolder(tmp_path / "noise").save(model, tokenizer)
     return tmp_path / "noise"
 
 
@@ -71,7 +71,7 @@ def test_a_base_model_with_another_tokenizer_is_measured_on_the_same_text(values
     from gptmill.model.gpt import GPT, GPTConfig
 
     other = Tokenizer.train(["Once upon a time there was a miller."] * 3, 290)
-    weights.save(GPT(GPTConfig(290, 16, 1, 2, 16)), other, tmp_path / "other")
+    ModelFolder(tmp_path / "other").save(GPT(GPTConfig(290, 16, 1, 2, 16)), other)
     ours, theirs = (evaluate(MODEL_KINDS["base"], folder, values) for folder in (paths.BASE_MODEL, tmp_path / "other"))
     assert len(ours.scores) == len(theirs.scores)
 

@@ -7,7 +7,7 @@ import torch
 
 from gptmill import config, stages
 from gptmill.core import paths
-from gptmill.model import weights
+from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPT, GPTClassifier
 from gptmill.text.tokenizer import Tokenizer
 
@@ -48,9 +48,9 @@ def test_transformers_gives_our_logits_on_20_texts_in_one_padded_batch():
     from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
 
     for folder in (paths.BASE_MODEL, paths.INSTRUCT_MODEL):
-        assert_same_logits(weights.load(folder), GPT2LMHeadModel.from_pretrained(folder))
+        assert_same_logits(ModelFolder(folder).load_gpt(), GPT2LMHeadModel.from_pretrained(folder))
     assert_same_logits(
-        weights.load_classifier(paths.CLASSIFIER_MODEL),
+        ModelFolder(paths.CLASSIFIER_MODEL).load_gpt_classifier(),
         GPT2ForSequenceClassification.from_pretrained(paths.CLASSIFIER_MODEL),
     )
 
@@ -67,12 +67,13 @@ def test_a_stage_with_lora_saves_merged_weights_and_an_adapter_that_peft_reads(c
     stages.run(stage, loaded.model_copy(update={section: tuned}))
     if section == "classifier":
         base = GPT2ForSequenceClassification.from_pretrained(paths.BASE_MODEL, num_labels=2)
-        ours, folder = weights.load_classifier(paths.CLASSIFIER_MODEL), paths.CLASSIFIER_MODEL
+        ours, folder = ModelFolder(paths.CLASSIFIER_MODEL).load_gpt_classifier(), paths.CLASSIFIER_MODEL
     else:
         base = GPT2LMHeadModel.from_pretrained(paths.BASE_MODEL)
-        ours, folder = weights.load(paths.INSTRUCT_MODEL), paths.INSTRUCT_MODEL
+        ours, folder = ModelFolder(paths.INSTRUCT_MODEL).load_gpt(), paths.INSTRUCT_MODEL
     assert not torch.equal(
-        ours.trunk.blocks[0].attention.qkv.weight, weights.load(paths.BASE_MODEL).trunk.blocks[0].attention.qkv.weight
+        ours.trunk.blocks[0].attention.qkv.weight,
+        ModelFolder(paths.BASE_MODEL).load_gpt().trunk.blocks[0].attention.qkv.weight,
     )
     assert_same_logits(ours, PeftModel.from_pretrained(base, folder / "adapter"))
 

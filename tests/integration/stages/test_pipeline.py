@@ -215,7 +215,7 @@ def test_model_folders_load_in_transformers_with_the_tokenizer_beside_them(in_bu
     import torch
     import transformers
 
-    from gptmill.model import weights
+    from gptmill.model.folder import ModelFolder
     from gptmill.text.tokenizer import Tokenizer
 
     with warnings.catch_warnings():
@@ -226,9 +226,9 @@ def test_model_folders_load_in_transformers_with_the_tokenizer_beside_them(in_bu
     assert ids[0].tolist() == Tokenizer.load(folder).encode("Once upon a time, said the cat.")
     with torch.inference_mode():
         if folder == paths.CLASSIFIER_MODEL:
-            ours = weights.load_classifier(folder).eval()(ids, torch.tensor([ids.shape[1]]))
+            ours = ModelFolder(folder).load_gpt_classifier().eval()(ids, torch.tensor([ids.shape[1]]))
         else:
-            ours = weights.load(folder).eval()(ids)
+            ours = ModelFolder(folder).load_gpt().eval()(ids)
         torch.testing.assert_close(theirs(ids).logits, ours, rtol=1e-4, atol=1e-4)
 
 
@@ -319,13 +319,12 @@ def test_data_that_is_not_what_is_expected_stops_the_graph(copy_of_built):
 
 
 def test_a_disk_that_fills_up_leaves_no_model(copy_of_built, monkeypatch):
-    from gptmill.model import weights
 
     def full_disk(path, specs, read):
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(weights, "write_safetensors", full_disk)
+    monkeypatch.setattr("gptmill.model.folder.write_safetensors", full_disk)
     forget(paths.CLASSIFIER_MODEL, paths.METRICS / "finetune_classifier.json", paths.PLOTS / "classifier.csv")
     with pytest.raises(OSError, match="No space left"):
         stages.run("finetune_classifier", config.load())

@@ -4,7 +4,7 @@ import pytest
 
 from gptmill.inference.models import Assistant
 from gptmill.inference.responses import complete
-from gptmill.model import weights
+from gptmill.model.folder import ModelFolder
 from gptmill.pretrained import convert
 from gptmill.text import prompts
 from gptmill.text.prompts import TEMPLATES
@@ -25,12 +25,7 @@ def folders(tmp_path_factory, tokenizer):
     made = {}
     for name, template in {**TEMPLATES, "none": None}.items():
         made[name] = tmp_path_factory.mktemp("styles") / name
-        weights.save(
-            model,
-            tokenizer,
-            made[name],
-            also=[lambda to, template=template: prompts.save_template(to, template)] if template else [],
-        )
+        ModelFolder(made[name]).save(model, tokenizer, template=template)
     return made
 
 

@@ -10,7 +10,8 @@ from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
 
 from gptmill.config.schema import LoRAParams
 from gptmill.core.errors import GptmillError
-from gptmill.model import lora, weights
+from gptmill.model import lora
+from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
 from gptmill.text.tokenizer import Tokenizer
 
@@ -90,7 +91,7 @@ def test_dropout_is_of_training_alone():
 
 @pytest.mark.parametrize("layers", [ALL, ["qkv"], ["out_proj"], ["down_proj", "up_proj"]])
 def test_peft_reads_the_adapter_and_gives_the_same_logits(tmp_path: Path, layers):
-    weights.save(language_model(), TOKENIZER, tmp_path / "base")
+    ModelFolder(tmp_path / "base").save(language_model(), TOKENIZER)
     model = adapted(language_model(), settings_of(layers))
     lora.Adapter.of(model, "models/base").write(tmp_path / "adapter")
     theirs = PeftModel.from_pretrained(GPT2LMHeadModel.from_pretrained(tmp_path / "base"), tmp_path / "adapter").eval()
@@ -102,7 +103,7 @@ def test_peft_reads_the_adapter_and_gives_the_same_logits(tmp_path: Path, layers
 
 
 def test_peft_reads_a_classifiers_adapter_with_its_head(tmp_path: Path):
-    weights.save(classifier(), TOKENIZER, tmp_path / "base")
+    ModelFolder(tmp_path / "base").save(classifier(), TOKENIZER)
     model = adapted(classifier(), settings_of())
     with torch.no_grad():
         model.head.weight.normal_()
@@ -125,7 +126,7 @@ def test_what_was_written_is_read_again(tmp_path: Path):
 
 
 def test_an_adapter_that_peft_wrote_is_read(tmp_path: Path):
-    weights.save(language_model(), TOKENIZER, tmp_path / "base")
+    ModelFolder(tmp_path / "base").save(language_model(), TOKENIZER)
     config = LoraConfig(
         r=3, lora_alpha=5, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, init_lora_weights=False
     )
@@ -161,10 +162,10 @@ def test_a_config_of_another_kind_is_refused(tmp_path: Path, change):
 def test_a_model_folder_has_the_merged_weights_and_the_adapter(tmp_path: Path):
     model = adapted(language_model(), settings_of())
     unmerged = model(ROWS)
-    weights.save(model, TOKENIZER, tmp_path / "model", also=[lora.detach(model, "models/base")])
-    torch.testing.assert_close(weights.load(tmp_path / "model")(ROWS), unmerged, **CLOSE)
+    ModelFolder(tmp_path / "model").save(model, TOKENIZER, adapter=lora.detach(model, "models/base"))
+    torch.testing.assert_close(ModelFolder(tmp_path / "model").load_gpt()(ROWS), unmerged, **CLOSE)
     again = language_model()
     lora.load(again, tmp_path / "model/adapter")
     torch.testing.assert_close(again(ROWS), unmerged, **CLOSE)
-    weights.save(again := language_model(), TOKENIZER, tmp_path / "plain", also=[lora.detach(again)])
+    ModelFolder(tmp_path / "plain").save(again := language_model(), TOKENIZER, adapter=lora.detach(again))
     assert not (tmp_path / "plain/adapter").exists()

@@ -13,7 +13,7 @@ from transformers import GPT2LMHeadModel
 from gptmill.core.errors import GptmillError
 from gptmill.inference.generation import SamplingParams, generate
 from gptmill.ingest import sources
-from gptmill.model import weights
+from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.model.lineage import Lineage
 from gptmill.pretrained import convert, detect, export
@@ -64,7 +64,7 @@ def test_every_format_gives_the_same_bytes(tmp_path):
 def test_an_import_computes_what_transformers_computed(tmp_path, name):
     source, heads = SOURCES[name]
     convert.import_weights(str(source), tmp_path / "model", heads)
-    model, golden = weights.load(tmp_path / "model").eval(), load_file(FIXTURE / "golden.safetensors")
+    model, golden = ModelFolder(tmp_path / "model").load_gpt().eval(), load_file(FIXTURE / "golden.safetensors")
     with torch.no_grad():
         logits = model(golden["input_ids"])
     torch.testing.assert_close(logits, golden["logits"], atol=1e-4, rtol=0)
@@ -138,7 +138,7 @@ def test_a_head_of_its_own_stays_one(tmp_path):
     state["out_head.weight"] = state["out_head.weight"] + 1
     torch.save(state, tmp_path / "model.pth")
     assert "not tied" in convert.import_weights(str(tmp_path / "model.pth"), tmp_path / "model", HEADS)
-    assert torch.equal(weights.load(tmp_path / "model").head.weight, state["out_head.weight"])
+    assert torch.equal(ModelFolder(tmp_path / "model").load_gpt().head.weight, state["out_head.weight"])
 
 
 def test_a_book_model_without_qkv_bias_stays_one(tmp_path):
@@ -148,7 +148,7 @@ def test_a_book_model_without_qkv_bias_stays_one(tmp_path):
     }
     torch.save(bare, tmp_path / "model.pth")
     convert.import_weights(str(tmp_path / "model.pth"), tmp_path / "model", HEADS)
-    assert not weights.load(tmp_path / "model").config.qkv_bias
+    assert not ModelFolder(tmp_path / "model").load_gpt().config.qkv_bias
     torch.save(bare | {"trf_blocks.1.att.W_key.bias": torch.zeros(32)}, tmp_path / "model.pth")
     problems = refused(tmp_path / "model.pth", tmp_path, HEADS)
     assert problems.count("is missing") == 8
@@ -170,7 +170,7 @@ def test_out_to_the_book_and_back_is_the_same_model(tmp_path, tie, bias):
     export.to_book(model, tmp_path / "model.pth")
     found = detect.detect_format(tmp_path / "model.pth", n_heads=3)
     detect.write(found, tmp_path)
-    again = weights.load(tmp_path)
+    again = ModelFolder(tmp_path).load_gpt()
     assert again.config.tie_weights == tie and again.config.qkv_bias == bias
     for (name, left), right in zip(model.named_parameters(), again.parameters(), strict=True):
         assert torch.equal(left, right), name
@@ -262,7 +262,7 @@ def test_heads_are_assumed_of_a_published_size_alone_and_said(tmp_path, monkeypa
     assert "3 heads assumed, as gpt2-tiny has" in convert.import_weights(
         str(tmp_path / "model.pth"), tmp_path / "model"
     )
-    assert weights.load(tmp_path / "model").config.n_heads == 3
+    assert ModelFolder(tmp_path / "model").load_gpt().config.n_heads == 3
 
 
 def test_heads_that_contradict_the_config_are_refused(tmp_path):

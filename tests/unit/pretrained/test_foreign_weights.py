@@ -14,7 +14,8 @@ from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_att
 from gptmill.config.schema import LoRAParams
 from gptmill.core.errors import GptmillError
 from gptmill.inference.models import Assistant, TextClassifier, TextGenerator
-from gptmill.model import folders, lora, weights
+from gptmill.model import lora
+from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPTClassifier
 from gptmill.pretrained import convert, export
 
@@ -43,7 +44,7 @@ def model(make_gpt):
 @pytest.fixture
 def folder(make_gpt, tokenizer, tmp_path) -> Path:
     """A model folder, to be damaged."""
-    weights.save(make_gpt(vocab_size=tokenizer.vocab_size), tokenizer, tmp_path / "model")
+    ModelFolder(tmp_path / "model").save(make_gpt(vocab_size=tokenizer.vocab_size), tokenizer)
     return tmp_path / "model"
 
 
@@ -52,7 +53,7 @@ def imported(source: object, tmp_path: Path, heads: int | None = HEADS) -> tuple
     """The logits of what `torch.save` wrote, once it is imported, and what was said of it."""
     torch.save(source, tmp_path / "model.pth")
     told = convert.import_weights(str(tmp_path / "model.pth"), tmp_path / "in", heads)
-    return weights.load(tmp_path / "in").eval()(TOKENS), told
+    return ModelFolder(tmp_path / "in").load_gpt().eval()(TOKENS), told
 
 
 def refused(source: object, tmp_path: Path, heads: int | None = HEADS) -> str:
@@ -192,7 +193,7 @@ def test_exact_gelu_is_the_same_in_bf16_decoding(tmp_path):
     from gptmill.inference.decoder import Decoder
 
     imported(nanogpt(bias=True), tmp_path)
-    model = weights.load(tmp_path / "in").eval()
+    model = ModelFolder(tmp_path / "in").load_gpt().eval()
     _, bf16 = Decoder(model, bf16=True).prefill(TOKENS.tolist(), 1)
     torch.testing.assert_close(bf16, model(TOKENS)[:, -1], rtol=0.05, atol=0.5)
 
@@ -256,13 +257,13 @@ def test_loading_nan_or_infinity_is_refused(folder, make_gpt, tokenizer):
     for name, value in (("transformer.wte.weight", float("nan")), ("transformer.h.1.mlp.c_fc.bias", float("inf"))):
         save_file(state | {name: torch.full_like(state[name], value)}, path)
         with pytest.raises(GptmillError, match=f"contain NaN or Inf: {name.removeprefix('transformer.')}"):
-            weights.load(folder)
+            ModelFolder(folder).load_gpt()
     classifier = GPTClassifier(make_gpt(vocab_size=tokenizer.vocab_size).trunk, ["ham", "spam"])
     with torch.no_grad():
         classifier.head.weight[0, 0] = float("nan")
-    weights.save(classifier, tokenizer, folder)
+    ModelFolder(folder).save(classifier, tokenizer)
     with pytest.raises(GptmillError, match="contain NaN or Inf: score.weight"):
-        weights.load_classifier(folder)
+        ModelFolder(folder).load_gpt_classifier()
 
 
 def test_an_adapter_of_nan_or_of_a_rank_of_its_own_is_refused(make_gpt, tmp_path):
@@ -357,7 +358,7 @@ def test_a_config_of_a_size_that_no_machine_has_is_stated(folder, tmp_path, key,
 
     config = json.loads((folder / "config.json").read_text()) | {"n_embd": 1024, key: value}
     (folder / "config.json").write_text(json.dumps(config))
-    for read in (lambda: weights.load(folder), lambda: convert.import_weights(str(folder), tmp_path / "in")):
+    for read in (lambda: ModelFolder(folder).load_gpt(), lambda: convert.import_weights(str(folder), tmp_path / "in")):
         with pytest.raises(GptmillError, match=r"which no model has|would take .* TB|takes .* for the weights alone"):
             read()
     assert not (tmp_path / "in").exists()
@@ -368,7 +369,7 @@ def test_a_header_of_an_absurd_length_is_refused(folder, length):
     path = folder / "model.safetensors"
     path.write_bytes(struct.pack("<Q", length) + path.read_bytes()[8:])
     with pytest.raises(GptmillError, match="has no readable weights"):
-        weights.load(folder)
+        ModelFolder(folder).load_gpt()
 
 
 def test_a_small_file_that_claims_a_large_model_is_refused(tmp_path):
@@ -383,14 +384,14 @@ def test_a_model_that_this_machine_cannot_hold_is_stated(folder, monkeypatch):
 
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=20_000))
     with pytest.raises(GptmillError, match="for the weights alone.*this machine has 20.0 kB"):
-        weights.load(folder)
+        ModelFolder(folder).load_gpt()
 
 
 @pytest.mark.parametrize("make", [TextGenerator, Assistant, TextClassifier])
 def test_a_tokenizer_larger_than_the_model_is_refused(make_gpt, tokenizer, tmp_path, make):
     model = make_gpt(vocab_size=tokenizer.vocab_size - 1)
-    weights.save(
-        GPTClassifier(model.trunk, ["a", "b"]) if make is TextClassifier else model, tokenizer, tmp_path / "model"
+    ModelFolder(tmp_path / "model").save(
+        GPTClassifier(model.trunk, ["a", "b"]) if make is TextClassifier else model, tokenizer
     )
     with pytest.raises(GptmillError, match="the tokenizer has 300 tokens, more than the model's 299"):
         make(tmp_path / "model")
@@ -399,8 +400,8 @@ def test_a_tokenizer_larger_than_the_model_is_refused(make_gpt, tokenizer, tmp_p
 def test_a_base_of_another_tokenizer_is_not_tuned(make_gpt, tokenizer, tmp_path):
     from gptmill.text.tokenizer import Tokenizer
 
-    weights.save(make_gpt(vocab_size=tokenizer.vocab_size), tokenizer, tmp_path / "model")
-    folders.load_base(tmp_path / "model", tokenizer)
+    ModelFolder(tmp_path / "model").save(make_gpt(vocab_size=tokenizer.vocab_size), tokenizer)
+    ModelFolder(tmp_path / "model").load_base(tokenizer)
     alike = Tokenizer.train(
         ["wholly other words make other merges of other bytes, which have the same size"] * 9, tokenizer.vocab_size
     )
@@ -409,4 +410,4 @@ def test_a_base_of_another_tokenizer_is_not_tuned(make_gpt, tokenizer, tmp_path)
         with pytest.raises(
             GptmillError, match=r"another tokenizer \(300 tokens\) than the one that encodes the data here"
         ):
-            folders.load_base(tmp_path / "model", other)
+            ModelFolder(tmp_path / "model").load_base(other)

@@ -14,7 +14,7 @@ from gptmill.inference import responses
 from gptmill.inference.generation import SamplingParams, generate
 from gptmill.inference.models import Assistant, TextGenerator
 from gptmill.inference.resumable import ResumableJsonl
-from gptmill.model import folders, weights
+from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.pretrained import convert
 from gptmill.text.prompts import TEMPLATES
@@ -103,7 +103,7 @@ def accepted(request, tmp_path_factory, tokenizer):
     if hub := ACCEPTED[request.param]():
         folder_of(path / "there", hub)
     else:
-        weights.save(GPT(GPTConfig(tokenizer.vocab_size, 64, 1, 2, 16)), tokenizer, path / "there")
+        ModelFolder(path / "there").save(GPT(GPTConfig(tokenizer.vocab_size, 64, 1, 2, 16)), tokenizer)
     convert.import_weights(str(path / "there"), path / "here")
     return path / "there", AutoTokenizer.from_pretrained(path / "there"), Tokenizer.load(path / "here")
 
@@ -312,7 +312,7 @@ def padded(tokenizer, tmp_path) -> Path:
     with torch.no_grad():
         model.trunk.final_norm.bias.fill_(1.0)
         model.head.weight[tokenizer.vocab_size :] = 1.0
-    weights.save(model, tokenizer, tmp_path / "model")
+    ModelFolder(tmp_path / "model").save(model, tokenizer)
     return tmp_path / "model"
 
 
@@ -323,7 +323,7 @@ def padded(tokenizer, tmp_path) -> Path:
 def test_an_id_without_a_token_is_never_chosen(padded, tokenizer, sampling, bf16):
     from gptmill.inference.decoder import Decoder
 
-    model, _ = folders.load_with_tokenizer(padded)
+    model, _ = ModelFolder(padded).load()
     prompts = [tokenizer.encode("the mill"), tokenizer.encode("a cat")]
     settings = SamplingParams(9, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size, **sampling)
     for completion in generate(Decoder(model, bf16=bf16), prompts, settings):
@@ -343,7 +343,7 @@ def test_no_way_to_a_text_chooses_an_id_without_a_token(padded, tokenizer, cpu, 
             CliRunner().invoke(app, [verb, "the mill", "--model", str(padded), "--max-new-tokens", "5"]).exit_code == 0
         )
     assert Assistant(padded).answers([("Say it.", "")], 5)
-    model, _ = folders.load_with_tokenizer(padded)
+    model, _ = ModelFolder(padded).load()
     params = GenerateParams(max_new_tokens=5, temperature=0.0, top_k=0, batch_size=2, compare_base=False)
     template = TEMPLATES["alpaca"]
     assert responses.respond(

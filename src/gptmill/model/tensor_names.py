@@ -1,7 +1,7 @@
-"""Names and layouts of weights, and model folders. Ours are Hugging Face's: `config.json`, `model.safetensors`, tokenizer.
+"""Names and layouts of a GPT-2's tensors at Hugging Face, at OpenAI, in nanoGPT and in the book, and how they map to ours.
 
-One table says what each weight is called here, by Hugging Face, by OpenAI and in the book. Matrices are (out, in) here and in the book,
-as torch's `Linear` has them, (in, out) at Hugging Face and (1, in, out) at OpenAI; query, key and value are apart in the book alone.
+One table has every weight's name in each convention. Matrices are (out, in) here and in the book, as in torch's `Linear`; (in, out) at
+Hugging Face; (1, in, out) at OpenAI. Only the book has separate matrices for query, key and value.
 """
 
 import re
@@ -11,17 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gptmill.config import memory
-from gptmill.core import files
-from gptmill.core.errors import GptmillError, listing
-from gptmill.model import hf_config
-from gptmill.model.gpt import GPT, Backbone, GPTClassifier, GPTConfig
-from gptmill.model.tensor_files import Checkpoint, Safetensors, TensorSpec, demand_finite, write_safetensors
-from gptmill.text.tokenizer import Tokenizer
-
-WEIGHTS = "model.safetensors"
+from gptmill.core.errors import GptmillError
+from gptmill.model.gpt import Backbone, GPTConfig
+from gptmill.model.tensor_files import Checkpoint, TensorSpec, demand_finite
 
 
 @dataclass(frozen=True)
@@ -74,15 +69,9 @@ class Convention:
     spelling: tuple[tuple[str, str], ...] = ()  # parts of the table's names that this origin spells in another way
 
 
+_MASKS = (".attn.bias", ".attn.masked_bias")
 HUGGINGFACE = Convention(
-    "huggingface",
-    "Hugging Face",
-    "",
-    "h.{i}.",
-    "lm_head.weight",
-    "transformer.",
-    (".attn.bias", ".attn.masked_bias"),
-    lambda m: m.mT,
+    "huggingface", "Hugging Face", "", "h.{i}.", "lm_head.weight", "transformer.", _MASKS, lambda m: m.mT
 )
 OPENAI = Convention("openai", "OpenAI", "model/", "model/h{i}/", None, "", (), lambda m: m.mT, axes=3)
 BOOK = Convention("book", "book", "", "trf_blocks.{i}.", "out_head.weight", "", (".att.mask",), lambda m: m)
@@ -145,93 +134,6 @@ def to_ours(place: Place, convention: Convention, read: Callable[[str], Tensor],
         parts = [convention.matrix(part.reshape(part.shape[-2:])) for part in parts]
     whole = parts[0] if len(parts) == 1 else torch.cat(parts)
     return whole.to(torch.float32).contiguous() if out is None else out.copy_(whole)
-
-
-def save(
-    model: GPT | GPTClassifier,
-    tokenizer: Tokenizer,
-    folder: Path,
-    max_length: int | None = None,
-    also: Sequence[Callable[[Path], None]] = (),
-) -> None:
-    """Write a model folder, whole or not at all.
-
-    `max_length`: tokens of a text that it was trained to read, when not the whole context; `also`: write what else belongs into it, one
-    after the other, each given the folder with all that stands in it before.
-    """
-    state = {**model.trunk.state_dict(), HEAD: model.head.weight}
-    labels = model.labels if isinstance(model, GPTClassifier) else ()
-    with files.atomic(folder) as beside:
-        beside.mkdir()
-        write(beside, model.config, lambda name: state[name], tokenizer.end_of_text, labels)
-        tokenizer.save(beside, max_length or model.config.context_length)
-        for write_more in also:
-            write_more(beside)
-
-
-def write(
-    folder: Path,
-    config: GPTConfig,
-    read: Callable[[str], Tensor],
-    end_of_text: int | None = None,
-    labels: Sequence[str] = (),
-) -> None:
-    """Write `config.json` and `model.safetensors` into a folder, asking `read` for one of our tensors after the other."""
-    shapes = trunk_shapes(config)
-    specs: dict[str, TensorSpec] = {}
-    reads: dict[str, Callable[[], Tensor]] = {}
-    for place in places(HUGGINGFACE, config.n_layers):
-        name = f"{HUGGINGFACE.prefix}{place.theirs[0]}"
-        if place.ours in shapes:
-            specs[name] = TensorSpec(shape_there(place, HUGGINGFACE, shapes[place.ours]), torch.float32)
-            reads[name] = lambda place=place: to_theirs(place, HUGGINGFACE, read(place.ours))[0]
-        else:  # Hugging Face's GPT-2 always has the projections' biases; one of zeros is the same as none
-            specs[name] = TensorSpec((3 * config.d_model,), torch.float32)
-            reads[name] = lambda: torch.zeros(3 * config.d_model)
-    if labels or not config.tie_weights:
-        head = "score.weight" if labels else "lm_head.weight"
-        specs[head] = TensorSpec((len(labels) or config.vocab_size, config.d_model), torch.float32)
-        reads[head] = lambda: read(HEAD)
-    write_safetensors(folder / WEIGHTS, specs, lambda name: reads[name]())
-    hf_config.write(folder / hf_config.NAME, config, end_of_text, labels)
-
-
-def load(folder: Path) -> GPT:
-    """The language model in a folder. Raises `GptmillError` when the folder is not one, or its weights do not fit its config."""
-    return files.read_snapshot(folder, _load)
-
-
-def _load(folder: Path) -> GPT:
-    config, settings = hf_config.read(folder / hf_config.NAME)
-    if hf_config.is_classifier(settings):
-        raise GptmillError(f"{folder} holds a classifier, not a language model: use models/base or models/instruct")
-    return _fill(config, _open(folder / WEIGHTS), folder)
-
-
-def load_classifier(folder: Path) -> GPTClassifier:
-    """The classifier in a folder. Raises `GptmillError` as `load` does."""
-    return files.read_snapshot(folder, _load_classifier)
-
-
-def _load_classifier(folder: Path) -> GPTClassifier:
-    config, settings = hf_config.read(folder / hf_config.NAME)
-    if not hf_config.is_classifier(settings):
-        raise GptmillError(
-            f"{folder} holds a language model, not a classifier: run `dvc repro finetune_classifier` and use its folder"
-        )
-    labels = hf_config.labels(settings, folder / hf_config.NAME)
-    found = _open(folder / WEIGHTS)
-    _refuse(mismatches(HUGGINGFACE, found.specs, config, {"score.weight": (len(labels), config.d_model)}), folder)
-    with torch.device("meta"):  # shapes only: the weights that are read take their place, nothing is held twice
-        model = GPTClassifier(Backbone(config), labels)
-    _fill_trunk(model.trunk, found)
-    model.head.weight = nn.Parameter(found.read("score.weight").float())
-    return model
-
-
-def load_gpt2(path: Path, config: GPTConfig) -> GPT:
-    """OpenAI's GPT-2 from the safetensors that Hugging Face publishes."""
-    return _fill(config, _open(path), path)
 
 
 class Renamed:
@@ -315,42 +217,3 @@ def is_tied(found: Checkpoint, convention: Convention) -> bool:
     return found.specs[embedding].shape == found.specs[convention.head].shape and torch.equal(
         found.read(embedding), found.read(convention.head)
     )
-
-
-def _refuse(problems: Sequence[str], where: Path) -> None:
-    if problems:
-        raise GptmillError(
-            f"the weights in {where} do not fit the model:\n{listing(problems)}\n"
-            "Import the original again with `gptmill weights import`, or run the stage that makes it."
-        )
-
-
-def _open(path: Path) -> Renamed:
-    return Renamed(Safetensors(path), HUGGINGFACE, path)
-
-
-def _fill(config: GPTConfig, found: Renamed, where: Path) -> GPT:
-    head = {} if config.tie_weights else {"lm_head.weight": (config.vocab_size, config.d_model)}
-    problems = mismatches(HUGGINGFACE, found.specs, config, head, optional=["lm_head.weight"])
-    if not problems and config.tie_weights and "lm_head.weight" in found.specs and not is_tied(found, HUGGINGFACE):
-        problems.append(
-            "lm_head.weight is not wte.weight, though the config says that they are tied: gptmill weights import keeps both"
-        )
-    _refuse(problems, where)
-    with torch.device("meta"):
-        model = GPT(config)
-    _fill_trunk(model.trunk, found)
-    model.head.weight = (
-        model.trunk.token_embedding.weight if config.tie_weights else nn.Parameter(found.read("lm_head.weight").float())
-    )
-    return model
-
-
-def _fill_trunk(trunk: Backbone, found: Checkpoint) -> None:
-    wanted = {name: parameter.shape for name, parameter in trunk.named_parameters()}
-    needed = [place for place in places(HUGGINGFACE, trunk.config.n_layers) if place.ours in wanted]
-    # Room for the blocks is asked for first: else what stays would be put into the holes that what is read and dropped leaves in the heap.
-    room = {place.ours: torch.empty(wanted[place.ours]) for place in needed if place.ours.startswith("blocks.")}
-    state = {place.ours: to_ours(place, HUGGINGFACE, found.read, room.get(place.ours)) for place in needed}
-    trunk.load_state_dict(state, assign=True)
-    trunk.requires_grad_(True)
