@@ -51,7 +51,7 @@ def test_tokens_seconds_and_cost_go_to_the_run_and_into_no_tracked_file(project,
     ) == (1, 400, 2, 0)
     assert (
         logged["judge_seconds"] > 0
-        and "judging took 1 request, 0 replies known already, 400 tokens sent" in capsys.readouterr().out
+        and "judging took 1 request, 0 replies from the cache, 400 tokens sent" in capsys.readouterr().out
     )
     tracked = paths.JUDGEMENTS.read_text() + (paths.METRICS / "judge.json").read_text()
     assert "seconds" not in tracked and "tokens" not in tracked

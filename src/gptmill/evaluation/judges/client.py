@@ -1,9 +1,8 @@
-"""A language model behind an OpenAI-compatible `/chat/completions`: Ollama, vLLM, llama.cpp, OpenAI, and whatever else speaks it.
+"""HTTP client of a judge's model behind an OpenAI-compatible `/chat/completions` (Ollama, vLLM, llama.cpp, OpenAI).
 
-A request that fails in a way that may pass is made again; a reply that came is kept at once, and never asked for again.
+Transient errors are retried; every reply is cached as soon as it comes, and never requested again.
 """
 
-import json
 import os
 import threading
 import time
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gptmill.config.judge import JudgeModelParams, JudgeParams
 from gptmill.core.errors import GptmillError
-from gptmill.evaluation.judges import hints
+from gptmill.evaluation.judges import chat_api, hints
+from gptmill.evaluation.judges.chat_api import HtmlReply, InvalidReply, Schema
 from gptmill.evaluation.judges.limits import AdaptiveConcurrency, Closed, RateLimiter
 from gptmill.evaluation.judges.parsing import Verdict
 from gptmill.evaluation.judges.response_cache import Reply, ResponseCache
@@ -22,67 +22,52 @@ from gptmill.evaluation.judges.rubrics import Messages
 if TYPE_CHECKING:
     import httpx
 
-SEED = 0
 LONGEST_WAIT = 10.0  # seconds between two attempts, unless the server asks for more
 LARGEST_REPLY = 4 << 20  # bytes
-MOST_SAID = 200  # characters of a server's error message
-
-Schema = dict[str, Any]
 
 
 class NoReply(Exception):
-    """The server gave no reply; the text says why."""
-
-
-class BrokenReply(Exception):
-    """The server answered with something that is no chat completion."""
-
-
-class Page(BrokenReply):
-    """It is HTML: that of a user interface, a proxy or a login."""
+    """No reply after all attempts; the text says why."""
 
 
 @dataclass
 class Usage:
-    """What judging took. What comes from the cache takes nothing."""
+    """What judging took. Cached replies take nothing."""
 
-    requests: int = 0  # made, the failed ones included
-    cached: int = 0  # replies that were on disk
+    requests: int = 0  # failed ones included
+    cached: int = 0  # replies from the cache
     input_tokens: int = 0
     output_tokens: int = 0
-    seconds: float = 0.0  # of a clock on the wall, however many requests ran side by side
+    seconds: float = 0.0  # wall clock
     cost: float = 0.0  # in the prices' currency
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
     def metrics(self) -> dict[str, float]:
-        """For MLflow: no tracked output may hold times."""
+        """For MLflow: tracked outputs hold no times."""
         return {f"judge_{name}": value for name, value in asdict(self).items()}
 
     def __str__(self) -> str:
         tokens = f"{self.input_tokens:,} tokens sent, {self.output_tokens:,} received"
         cost = f", cost {self.cost:.4f}" if self.cost else ""
         requests = f"{self.requests} request{'s' * (self.requests != 1)}"
-        return f"{requests}, {self.cached} replies known already, {tokens}, {self.seconds:.1f} s{cost}"
+        return f"{requests}, {self.cached} replies from the cache, {tokens}, {self.seconds:.1f} s{cost}"
 
 
 class ChatModel:
-    """One judge's model. Its methods may be called from several threads, between `__enter__` and `__exit__`."""
+    """One judge's model. Thread-safe between `__enter__` and `__exit__`."""
 
     def __init__(self, model: JudgeModelParams, params: JudgeParams) -> None:
         self.name, self.usage = model.model, Usage()
         self.model, self.params = model, params
-        self.replies, self.rate_limiter = ResponseCache(), RateLimiter(params.requests_per_minute)
+        self.cache, self.rate_limiter = ResponseCache(), RateLimiter(params.requests_per_minute)
         self.concurrency = AdaptiveConcurrency(params.concurrency, params.timeout_seconds)
-        self._structured: bool | None = None  # whether the server keeps to a schema; None: not known yet
-        self._finding_out, self._counting, self._hinting = threading.Lock(), threading.Lock(), threading.Lock()
-        self._replied, self._no_more = (
-            False,
-            False,
-        )  # whether a reply has ever come; whether nothing is to be tried again
-        self._gone = ""  # why the server is asked nothing more
-        self._hint: str | None = None  # of a refusal; None: not looked for yet
+        self._takes_schema: bool | None = None  # None: not known yet
+        self._schema_lock, self._usage_lock, self._hint_lock = threading.Lock(), threading.Lock(), threading.Lock()
+        self._replied = self._cancelled = False  # whether any reply has come; whether retries have ended
+        self._unreachable = ""  # why no request is made any more
+        self._hint: str | None = None  # about a refusal; None: not looked for yet
 
     def __enter__(self) -> Self:
         import httpx
@@ -91,53 +76,52 @@ class ChatModel:
         limits = httpx.Limits(max_connections=self.params.concurrency)
         try:
             self._client = httpx.Client(base_url=base, timeout=self.params.timeout_seconds, limits=limits)
-        except (httpx.InvalidURL, ValueError, ImportError) as error:  # of a proxy too, which the environment names
+        except (httpx.InvalidURL, ValueError, ImportError) as error:  # of a proxy in the environment too
             raise GptmillError(
-                f"judge {self.name}: base_url, or a proxy in the environment, is no address to use ({error})"
+                f"judge {self.name}: base_url, or a proxy in the environment, is not a valid address ({error})"
             ) from None
-        self._no_more, self._gone, self._hint = False, "", None
+        self._cancelled, self._unreachable, self._hint = False, "", None
         self.concurrency.open()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def give_up(self) -> None:
-        """Requests that are under way may end, and are not made again; those that wait for their turn are not made."""
-        self._no_more = True
+    def cancel(self) -> None:
+        """Requests in flight may end, without a retry; waiting ones are not made."""
+        self._cancelled = True
         self.concurrency.close()
 
-    def ask(self, messages: Messages, schema: Schema, read: Callable[[str], Verdict], reminder: str) -> Verdict:
-        """What the model says, as `read` reads it. What can't be read is asked once more, with the reminder."""
+    def ask(self, messages: Messages, schema: Schema, parse: Callable[[str], Verdict], reminder: str) -> Verdict:
+        """The parsed reply. One that can't be parsed is requested once more, with the reminder."""
         try:
-            verdict = self._read(messages, schema, read)
+            verdict = self._ask_once(messages, schema, parse)
             if verdict.value is None:
                 *before, last = messages
-                verdict = self._read([*before, last | {"content": f"{last['content']}\n\n{reminder}"}], schema, read)
+                messages = [*before, last | {"content": f"{last['content']}\n\n{reminder}"}]
+                verdict = self._ask_once(messages, schema, parse)
         except NoReply as error:
             return Verdict(None, failure=str(error))
         return verdict
 
-    def _read(self, messages: Messages, schema: Schema, read: Callable[[str], Verdict]) -> Verdict:
+    def _ask_once(self, messages: Messages, schema: Schema, parse: Callable[[str], Verdict]) -> Verdict:
         reply = self.reply(messages, schema)
-        verdict = read(reply.text)
-        if reply.finish == "length" and (
-            verdict.value is None or reply.text.rstrip()[-1:].isdigit()
-        ):  # 8 may have become 85
-            return Verdict(
-                None, reply.text, "the reply was cut at its longest length before its end: raise judge.max_reply_tokens"
-            )
+        verdict = parse(reply.text)
+        # A reply that ends with a digit may be an 8 of 85.
+        if reply.finish == "length" and (verdict.value is None or reply.text.rstrip()[-1:].isdigit()):
+            failure = "the reply was cut at its longest length before its end: raise judge.max_reply_tokens"
+            return Verdict(None, reply.text, failure)
         return verdict
 
     def reply(self, messages: Messages, schema: Schema) -> Reply:
-        """The reply to the messages, from the cache or from the server. Raises `NoReply` when there is none after all attempts."""
-        question = {"base_url": self.model.base_url, "schema": schema, **self._body(messages, None)}
-        reply, known = self.replies.get(question, lambda: self._ask(messages, schema))
-        if known:
+        """From the cache, or from the server. Raises `NoReply` after the last attempt."""
+        question = {"base_url": self.model.base_url, "schema": schema, **self._body(messages)}
+        reply, cached = self.cache.get(question, lambda: self._with_retries(messages, schema))
+        if cached:
             self._count(Usage(cached=1))
         return reply
 
-    def _ask(self, messages: Messages, schema: Schema) -> Reply:
+    def _with_retries(self, messages: Messages, schema: Schema) -> Reply:
         import httpx
 
         from gptmill.net import retry
@@ -149,7 +133,7 @@ class ChatModel:
             try:
                 return self._send(messages, schema, alone)
             except httpx.TimeoutException:
-                alone = True  # perhaps it waited for others
+                alone = True  # other requests may have delayed it
                 self.concurrency.back_off(1)
                 raise
             except httpx.HTTPStatusError as error:
@@ -157,35 +141,32 @@ class ChatModel:
                     self.concurrency.back_off(self.concurrency.limit // 2)
                 raise
 
-        again = retry.retrying(
-            self.params.attempts, LONGEST_WAIT, stop=lambda: self._no_more, also_retry=(BrokenReply,)
-        )
+        attempts, stop = self.params.attempts, lambda: self._cancelled
         try:
-            return again(attempt)
+            return retry.retrying(attempts, LONGEST_WAIT, stop=stop, also_retry=(InvalidReply,))(attempt)
         except httpx.HTTPError as error:
-            said = str(error) if isinstance(error, httpx.HTTPStatusError) else ""
-            failure = "; ".join(
-                filter(None, (": ".join(filter(None, (retry.reason(error), said))), self._hint_of(error)))
-            )
-            may_be_gone = isinstance(error, httpx.ConnectError | httpx.TimeoutException)
-        except BrokenReply as error:
-            failure, may_be_gone = str(error), isinstance(error, Page)
+            message = str(error) if isinstance(error, httpx.HTTPStatusError) else ""
+            reason = ": ".join(filter(None, (retry.reason(error), message)))
+            failure = "; ".join(filter(None, (reason, self._hint_of(error))))
+            unreachable = isinstance(error, httpx.ConnectError | httpx.TimeoutException)
+        except InvalidReply as error:
+            failure, unreachable = str(error), isinstance(error, HtmlReply)
         except Closed:
-            failure, may_be_gone = "the judging has ended before its turn", False
-        # Where nothing has ever come, the others needn't find that out as slowly.
-        if may_be_gone and not self._replied:
-            self._gone = self._gone or failure
+            failure, unreachable = "the judging has ended before its turn", False
+        # A server that has never replied is not retried for each answer.
+        if unreachable and not self._replied:
+            self._unreachable = self._unreachable or failure
         raise NoReply(failure)
 
     def _send(self, messages: Messages, schema: Schema, alone: bool) -> Reply:
-        """One request; while it is not known whether the server takes a schema, perhaps two, one after the other."""
-        if self._structured is None:
-            with self._finding_out:
-                if self._structured is None:
-                    return self._find_out(messages, schema, alone)
-        return self._post(messages, schema if self._structured else None, alone)
+        """One request; two where it is not known yet whether the server takes a schema, and it refuses it."""
+        if self._takes_schema is None:
+            with self._schema_lock:
+                if self._takes_schema is None:
+                    return self._probe_schema(messages, schema, alone)
+        return self._post(messages, schema if self._takes_schema else None, alone)
 
-    def _find_out(self, messages: Messages, schema: Schema, alone: bool) -> Reply:
+    def _probe_schema(self, messages: Messages, schema: Schema, alone: bool) -> Reply:
         import httpx
 
         try:
@@ -193,20 +174,14 @@ class ChatModel:
         except httpx.HTTPStatusError as error:
             if error.response.status_code not in (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY):
                 raise
-            reply = self._post(messages, None, alone)  # raises as well when it was not the schema that the server minds
-            self._structured = False
+            reply = self._post(messages, None, alone)  # raises too where the schema was not the reason
+            self._takes_schema = False
         else:
-            self._structured = True
+            self._takes_schema = True
         return reply
 
-    def _body(self, messages: Messages, schema: Schema | None) -> dict[str, Any]:
-        body = {"model": self.model.model, "messages": messages, "temperature": 0, "seed": SEED}
-        if self.params.max_reply_tokens:
-            body["max_tokens"] = self.params.max_reply_tokens
-        if schema:
-            named = {"name": "judgement", "strict": True, "schema": schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
-        return body
+    def _body(self, messages: Messages, schema: Schema | None = None) -> dict[str, Any]:
+        return chat_api.request_body(self.model.model, messages, self.params.max_reply_tokens, schema)
 
     def _post(self, messages: Messages, schema: Schema | None, alone: bool) -> Reply:
         import httpx
@@ -214,27 +189,29 @@ class ChatModel:
         key = self._key()
         in_flight, latency = self.concurrency.acquire(alone), None
         try:
-            if self._gone:
-                raise NoReply(self._gone)
+            if self._unreachable:
+                raise NoReply(self._unreachable)
             self.rate_limiter.wait()
             self._count(Usage(requests=1))
             began = time.monotonic()
             response, data = self._fetch("POST", "chat/completions", key, self._body(messages, schema))
             seconds = time.monotonic() - began
             if not response.is_success:
-                raise httpx.HTTPStatusError(self._why(response, data, key), request=response.request, response=response)
-            reply = _parse(data, seconds)
+                message = self._refusal(response, data, key)
+                raise httpx.HTTPStatusError(message, request=response.request, response=response)
+            reply = chat_api.parse_completion(data, seconds)
             latency = reply.seconds
         finally:
             self.concurrency.release(in_flight, latency, alone)
         self._replied = True
-        self._count(Usage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost=self._cost(reply)))
+        cost = (reply.input_tokens * self.model.input_price + reply.output_tokens * self.model.output_price) / 1e6
+        self._count(Usage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost=cost))
         return reply
 
     def _fetch(
         self, method: str, address: str, key: str, body: dict[str, Any] | None = None
     ) -> tuple["httpx.Response", bytes]:
-        """The server's answer, whatever its status, within the time and the size that an answer may have."""
+        """The server's response of any status, bounded in time and size."""
         import httpx
 
         began = time.monotonic()
@@ -243,22 +220,19 @@ class ChatModel:
             data = bytearray()
             for chunk in response.iter_bytes():
                 data += chunk
-                # httpx' time-out is for each piece; a server that sends one now and then is no better than a silent one.
+                # httpx' time-out is per chunk; a server that trickles is as bad as a silent one.
                 if time.monotonic() - began > self.params.timeout_seconds:
                     raise httpx.ReadTimeout("too slow")
                 if len(data) > LARGEST_REPLY:
-                    raise BrokenReply("the server's reply is far too long")
+                    raise InvalidReply("the server's reply is far too long")
         return response, bytes(data)
 
-    def _cost(self, reply: Reply) -> float:
-        return (reply.input_tokens * self.model.input_price + reply.output_tokens * self.model.output_price) / 1e6
-
-    def _count(self, more: Usage) -> None:
-        with self._counting:
-            self.usage = self.usage + more
+    def _count(self, usage: Usage) -> None:
+        with self._usage_lock:
+            self.usage = self.usage + usage
 
     def _key(self) -> str:
-        """The key, from the environment at the last moment: what is all in the cache needs none. It is in no message."""
+        """The API key, read from the environment for each request: cached replies need none. No message holds it."""
         variable = self.model.api_key_env
         if not variable:
             return ""
@@ -272,31 +246,19 @@ class ChatModel:
             raise GptmillError(f"the environment variable {variable} holds characters that no key has")
         return key
 
-    def _why(self, response: "httpx.Response", data: bytes, key: str) -> str:
-        """What is known of a refusal. Failures are tracked, and what a busy or failing server says is another text each time."""
-        import httpx
-
+    def _refusal(self, response: "httpx.Response", data: bytes, key: str) -> str:
+        """Why a request was refused. Not of a busy or failing server: failures are tracked, and its text differs each time."""
         variable = self.model.api_key_env
-        match response.status_code:
-            case httpx.codes.UNAUTHORIZED | httpx.codes.FORBIDDEN:
-                return (
-                    f"it does not take the key in {variable}"
-                    if variable
-                    else "it wants a key: name its environment variable in api_key_env"
-                )
-            case (
-                httpx.codes.BAD_REQUEST
-                | httpx.codes.NOT_FOUND
-                | httpx.codes.METHOD_NOT_ALLOWED
-                | httpx.codes.UNPROCESSABLE_ENTITY
-            ):
-                said = _error_message(data)
-                return said.replace(key, "…") if key else said
-            case _:
-                return ""
+        if response.status_code in (401, 403):
+            wanted = "it wants a key: name its environment variable in api_key_env"
+            return f"it does not take the key in {variable}" if variable else wanted
+        if response.status_code in hints.REFUSALS:
+            message = chat_api.error_message(data)
+            return message.replace(key, "…") if key else message
+        return ""
 
     def _hint_of(self, error: "httpx.HTTPError") -> str:
-        """What the failure may come from. The server is asked for its models once, whatever the number of refusals."""
+        """The likely cause of a failure. The server is asked for its models once, however many requests it refuses."""
         import httpx
 
         if hint := hints.of_error(error, self.model.base_url):
@@ -307,49 +269,11 @@ class ChatModel:
         def get(address: str) -> bytes | None:
             try:
                 response, data = self._fetch("GET", address, self._key())
-            except (httpx.HTTPError, httpx.InvalidURL, BrokenReply):
+            except (httpx.HTTPError, httpx.InvalidURL, InvalidReply):
                 return None
             return data if response.is_success else None
 
-        with self._hinting:
+        with self._hint_lock:
             if self._hint is None:
                 self._hint = hints.of_refusal(self.model.base_url, self.model.model, get, error.response.status_code)
             return self._hint
-
-
-def _parse(data: bytes, seconds: float) -> Reply:
-    """A chat completion. Raises `BrokenReply` when it is none. One without a text (a refusal) is a reply all the same: it was paid for."""
-    if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-        raise Page(f"the server's reply is a web page, no JSON: {hints.WANTED}")
-    try:
-        body = json.loads(data)
-        choice = body["choices"][0]
-        content = choice["message"]["content"]
-        if isinstance(content, list):  # in parts, of which thoughts may be some
-            content = "".join(part["text"] for part in content if part["type"] == "text")
-    except (ValueError, RecursionError):
-        raise BrokenReply("the server's reply is no JSON") from None
-    except (KeyError, IndexError, TypeError):
-        raise BrokenReply("the server's reply is no chat completion") from None
-    if not isinstance(content, str | None):
-        raise BrokenReply("the server's reply is no chat completion")
-    usage, finish = body.get("usage"), choice.get("finish_reason")
-    tokens = [_count_in(usage, name) for name in ("prompt_tokens", "completion_tokens")]
-    return Reply(content or "", finish if isinstance(finish, str) else "", *tokens, round(seconds, 3))
-
-
-def _count_in(usage: object, name: str) -> int:
-    count = usage.get(name) if isinstance(usage, dict) else None
-    return count if isinstance(count, int) and count > 0 else 0
-
-
-def _error_message(data: bytes) -> str:
-    """What a server says of an error, on one short line: OpenAI's shape, or plain text. A page says nothing."""
-    text = data.decode(errors="replace")
-    try:
-        body = json.loads(text)
-        error = body.get("error", body)
-        text = error.get("message", "") if isinstance(error, dict) else error
-    except (ValueError, AttributeError, RecursionError):
-        text = "" if text.lstrip().startswith("<") else text
-    return " ".join(str(text).split())[:MOST_SAID]

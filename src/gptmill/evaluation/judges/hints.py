@@ -1,4 +1,4 @@
-"""What may be wrong when a judge's server gives no reply: its address, its scheme, a proxy in between, or the model's name."""
+"""Hints for a judge's server that gives no reply: its address, its scheme, a proxy, or the model's name."""
 
 import ipaddress
 import json
@@ -15,27 +15,25 @@ if TYPE_CHECKING:
     import httpx
 
 MODELS_NAMED, LONGEST_NAME = 8, 60
-REFUSALS = (400, 404, 405, 422)  # with which servers answer what they don't know: an address, a model's name
-WANTED = "base_url must be that of an OpenAI-compatible API, which ends with /v1 on most servers"
+REFUSALS = (400, 404, 405, 422)  # statuses for an unknown address or model
+BASE_URL = "base_url must be that of an OpenAI-compatible API, which ends with /v1 on most servers"
 
 
 def of_error(error: "httpx.HTTPError", base_url: str) -> str:
-    """What a failed request, or a proxy's answer, is likely to come from; "" when there is nothing to say."""
+    """The likely cause of a failed request, or of a proxy's answer; "" where there is none."""
     import httpx
 
-    scheme, said = urlsplit(base_url).scheme, str(error)
+    scheme, message = urlsplit(base_url).scheme, str(error)
     if variable := _proxy_of(base_url):
         host = urlsplit(base_url).hostname
         return f"the request goes through the proxy in {variable}: if it should not, export NO_PROXY={host}"
-    if isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in said:
+    if isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in message:
         return "its certificate is not trusted here: name your authority's in SSL_CERT_FILE"
-    if isinstance(error, httpx.ConnectError) and scheme == "https" and "SSL" in said:
+    if isinstance(error, httpx.ConnectError) and scheme == "https" and "SSL" in message:
         return "it seems to speak http, not https: let base_url begin with http://"
     if isinstance(error, httpx.HTTPStatusError) and error.response.is_redirect:
         return _of_redirect(error.response)
-    if (
-        isinstance(error, httpx.HTTPStatusError) and scheme == "http" and "HTTPS" in said
-    ):  # what Go's and nginx' servers say
+    if isinstance(error, httpx.HTTPStatusError) and scheme == "http" and "HTTPS" in message:  # Go's and nginx' servers
         return "it speaks https: let base_url begin with https://"
     if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and scheme == "http":
         return "if it speaks https, let base_url begin with https://"
@@ -43,7 +41,7 @@ def of_error(error: "httpx.HTTPError", base_url: str) -> str:
 
 
 def _of_redirect(response: "httpx.Response") -> str:
-    """Where the server has moved to. It is not followed: the request may hold a key."""
+    """Where the server has moved to. Redirects are not followed: the request may hold a key."""
     import httpx
 
     try:
@@ -54,7 +52,7 @@ def _of_redirect(response: "httpx.Response") -> str:
 
 
 def of_refusal(base_url: str, model: str, get: Callable[[str], bytes | None], status: int) -> str:
-    """What the server's list of models tells of a refusal. `get` fetches an address: None when there is nothing."""
+    """What the server's list of models tells of a refusal. `get`: the content of an address, or None."""
     base = base_url.rstrip("/")
     if (names := _models(get(f"{base}/models"))) is not None:
         if model in names or f"{model}:latest" in names:
@@ -68,19 +66,19 @@ def of_refusal(base_url: str, model: str, get: Callable[[str], bytes | None], st
     for other in () if base.endswith("/v1") else dict.fromkeys((f"{base}/v1", f"{parts.scheme}://{parts.netloc}/v1")):
         if _models(get(f"{other}/models")) is not None:
             return f"its OpenAI-compatible API is at {other}: set base_url to that"
-    return WANTED if status in (404, 405) and not base.endswith("/v1") else ""
+    return BASE_URL if status in (404, 405) and not base.endswith("/v1") else ""
 
 
 def _models(body: bytes | None) -> list[str] | None:
-    """The names in a reply of `/models`; None when it is none."""
+    """The names in a reply of `/models`; None for anything else."""
     try:
         return [model["id"] for model in json.loads(body or b"")["data"] or [] if isinstance(model["id"], str)]
     except (ValueError, RecursionError, KeyError, TypeError):
         return None
 
 
-def _listed(names: Sequence[str], wanted: str) -> str:
-    near = get_close_matches(wanted, names, n=MODELS_NAMED, cutoff=0.4)
+def _listed(names: Sequence[str], model: str) -> str:
+    near = get_close_matches(model, names, n=MODELS_NAMED, cutoff=0.4)
     shown = list(dict.fromkeys([*near, *names]))[:MODELS_NAMED]
     more = len(set(names)) - len(shown)
     return ", ".join(_printable(name, LONGEST_NAME) for name in shown) + (f" and {more} more" if more else "")
@@ -91,19 +89,18 @@ def _printable(text: str, longest: int) -> str:
 
 
 def _proxy_of(base_url: str) -> str | None:
-    """The environment variable whose proxy stands between here and a server that is on this machine or near it."""
+    """The environment variable whose proxy a request to a local or private server goes through."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     kind = next((kind for kind in (parts.scheme, "all") if getproxies().get(kind)), None)
     if not kind or proxy_bypass(host) or not _is_near(host):
         return None
-    return next(
-        (name for name in (f"{kind}_proxy", f"{kind}_PROXY".upper()) if name in os.environ), "the system's settings"
-    )
+    names = (f"{kind}_proxy", f"{kind}_PROXY".upper())
+    return next((name for name in names if name in os.environ), "the system's settings")
 
 
 def _is_near(host: str) -> bool:
-    """Whether a proxy hardly reaches the host: this machine, or one of a private network."""
+    """Whether the host is this machine, or one of a private network, which a proxy hardly reaches."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

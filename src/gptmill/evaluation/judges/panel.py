@@ -76,7 +76,7 @@ class Panel:
                 open_now.enter_context(model)
                 pool = ThreadPoolExecutor(self.params.concurrency)
                 open_now.callback(pool.shutdown, cancel_futures=True)
-                open_now.callback(model.give_up)
+                open_now.callback(model.cancel)
                 asked.append([pool.submit(ask, model, record) for record in records])
             for judgements in zip(*asked, strict=True):
                 yield self._together([judgement.result() for judgement in judgements])

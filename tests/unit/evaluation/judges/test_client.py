@@ -143,7 +143,10 @@ def test_a_text_in_parts_is_put_together(serve):
 def test_what_is_no_chat_completion_is_asked_for_again_then_it_is_a_failure(serve, waits, body):
     server = serve(lambda request: (200, {}, body))
     [(score, failure)] = judged(server.url)
-    assert score is None and failure in ("the server's reply is no JSON", "the server's reply is no chat completion")
+    assert score is None and failure in (
+        "the server's reply is not JSON",
+        "the server's reply is not a chat completion",
+    )
     assert len(server.requests) == 3
     replies = iter([(200, {}, body), reply("40")])
     assert judged(serve(lambda request: next(replies)).url) == [(40, None)]

@@ -12,7 +12,7 @@ from chats import RECORD, reply, settings
 from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges.panel import Panel
 
-WANTED = "base_url must be that of an OpenAI-compatible API, which ends with /v1"
+BASE_URL = "base_url must be that of an OpenAI-compatible API, which ends with /v1"
 
 
 @pytest.fixture(autouse=True)
@@ -101,13 +101,13 @@ def test_a_model_that_the_server_has_is_not_called_missing(serve):
 def test_a_page_is_called_a_page_and_asked_for_once(serve, waits, page):
     server = serve(lambda request: (200, {"Content-Type": "text/html"}, page))
     assert failure(server.url, records=5, concurrency=1).startswith(
-        f"the server's reply is a web page, no JSON: {WANTED}"
+        f"the server's reply is a web page, not JSON: {BASE_URL}"
     )
     assert len(server.requests) == 3, "the attempts of one answer"
 
 
 def test_where_pages_are_there_is_no_such_method(serve):
-    assert WANTED in failure(serve(lambda request: (405, {}, b"<html>")).url)
+    assert BASE_URL in failure(serve(lambda request: (405, {}, b"<html>")).url)
 
 
 @pytest.mark.parametrize(
