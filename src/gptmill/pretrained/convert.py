@@ -1,4 +1,4 @@
-"""Models in and out: `gptmill weights import` and `export`. Finds the source and the tokenizer; `model.importing` does the rest."""
+"""`gptmill weights import`, `export` and `show`: foreign weights and their tokenizer to a model folder, and back."""
 
 import shutil
 from pathlib import Path
@@ -15,34 +15,35 @@ from gptmill.pretrained import detect, export
 from gptmill.text import prompts
 from gptmill.text.tokenizer import OTHER_KINDS, TOKENIZER_FILES, Tokenizer
 
-# What people call GPT-2's sizes on Hugging Face's hub.
+# GPT-2's sizes by their names on Hugging Face's hub.
 _HUB = {"gpt2": "gpt2-124M", "gpt2-medium": "gpt2-355M", "gpt2-large": "gpt2-774M", "gpt2-xl": "gpt2-1558M"}
 
 
 def import_weights(source: str, to: Path, n_heads: int | None = None) -> str:
-    """Make a model folder of a folder, a file or a published GPT-2's name; returns what was found, for people.
+    """Make a model folder of a folder, a file or a published GPT-2's name; returns what was detected, for people.
 
-    Raises `GptmillError` when it is no whole GPT-2, or `to` is there already; nothing is written then.
+    Raises `GptmillError` when it is not a whole GPT-2, or `to` exists; nothing is written then.
     """
-    export.refuse_if_there(to)
-    found = _find(source, n_heads)
-    tokenizer, own, told = _tokenizer(found)
-    end_of_text = tokenizer.end_of_text if tokenizer else found.settings.get("eos_token_id")
+    export.refuse_existing(to)
+    checkpoint = _detect(source, n_heads)
+    folder = checkpoint.path if checkpoint.path.is_dir() else checkpoint.path.parent
+    tokenizer, own_files, note = _tokenizer(folder, checkpoint.config)
+    end_of_text = tokenizer.end_of_text if tokenizer else checkpoint.settings.get("eos_token_id")
     with files.atomic(to) as beside:
         beside.mkdir()
-        detect.write(found, beside, end_of_text)
-        if tokenizer and "tokenizer.json" not in own:
-            tokenizer.save(beside, found.config.context_length)
-        for name in own:
-            shutil.copyfile(_folder(found) / name, beside / name)
-        if found.path.is_dir() and (found.path / prompts.STYLE_FILE).exists():
-            prompts.save_template(beside, prompts.load_template(found.path))
-    return f"{found.describe()}\n  tokenizer   {told}\nwritten to {to}"
+        checkpoint.write(beside, end_of_text)
+        if tokenizer and "tokenizer.json" not in own_files:
+            tokenizer.save(beside, checkpoint.config.context_length)
+        for name in own_files:
+            shutil.copyfile(folder / name, beside / name)
+        if checkpoint.path.is_dir() and (folder / prompts.STYLE_FILE).exists():
+            prompts.save_template(beside, prompts.load_template(folder))
+    return f"{checkpoint.describe()}\n  tokenizer   {note}\nwritten to {to}"
 
 
 def export_weights(folder: Path, to: Path, form: str) -> str:
-    """Write a model folder as a Hugging Face folder or as the book's `.pth`; returns what was done, for people."""
-    export.refuse_if_there(to)
+    """Write a model folder as a Hugging Face folder or as the book's `.pth`; returns what was written, for people."""
+    export.refuse_existing(to)
     if form == "huggingface":
         export.to_huggingface(folder, to)
         return f"{to}: a Hugging Face folder, for transformers, vLLM or llama.cpp's convert_hf_to_gguf.py"
@@ -57,7 +58,7 @@ def export_weights(folder: Path, to: Path, form: str) -> str:
 
 
 def show_model(name: str) -> str:
-    """Sizes of a model folder or of a published GPT-2, and the memory that they take, for people."""
+    """Sizes and memory of a model folder or of a published GPT-2, for people."""
     size = gpt2_size(name)
     if size and not Path(name).exists():
         config = gpt2_config(size)
@@ -85,7 +86,7 @@ def _megabytes(size: float) -> str:
 
 
 def gpt2_size(name: str) -> str | None:
-    """The size that a published GPT-2's name means, if it means one: gpt2, openai-community/gpt2-medium, gpt2-355M."""
+    """The size of a published GPT-2 by its name, if it is one: gpt2, openai-community/gpt2-medium, gpt2-355M."""
     short = name.removeprefix("openai-community/")
     size = _HUB.get(short, short)
     return size if size in GPT2_SIZES else None
@@ -96,7 +97,7 @@ def gpt2_config(size: str) -> GPTConfig:
     return GPTConfig(GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH, layers, heads, width, dropout=0.1)
 
 
-def _find(source: str, n_heads: int | None) -> detect.CheckpointInfo:
+def _detect(source: str, n_heads: int | None) -> detect.CheckpointInfo:
     path, size = Path(source), gpt2_size(source)
     if size and not path.exists():
         return detect.detect_format(sources.fetch(sources.GPT2_WEIGHTS[size]), config=gpt2_config(size))
@@ -108,45 +109,40 @@ def _find(source: str, n_heads: int | None) -> detect.CheckpointInfo:
     return detect.detect_format(path, n_heads)
 
 
-def _folder(found: detect.CheckpointInfo) -> Path:
-    return found.path if found.path.is_dir() else found.path.parent
+def _tokenizer(folder: Path, config: GPTConfig) -> tuple[Tokenizer | None, list[str], str]:
+    """The tokenizer in the weights' folder, else GPT-2's own for a vocabulary of its size; its files there; a note for people.
 
-
-def _tokenizer(found: detect.CheckpointInfo) -> tuple[Tokenizer | None, list[str], str]:
-    """The tokenizer in the weights' folder, else GPT-2's own for a vocabulary of its size; its files there; and what to say of it.
-
-    Raises `GptmillError` when the folder has one that gptmill can't represent: another one would be wrong without a message.
+    Raises `GptmillError` when the folder has one that gptmill can't represent: another one would be silently wrong.
     """
-    folder = _folder(found)
     own = [name for name in (*TOKENIZER_FILES, prompts.CHAT_TEMPLATE) if (folder / name).exists()]
     for name, merges in (("tokenizer.json", ""), ("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")):
-        if (folder / name).exists():
-            pairs = folder / merges if (folder / merges).is_file() else None
-            try:
-                if name == "vocab.json" and not pairs:
-                    raise GptmillError(f"{folder / name} has no {merges} next to it, so how it merges is not known")
-                for file in own:
-                    if (folder / file).exists():
-                        files.refuse_special(folder / file)
-                tokenizer = Tokenizer.from_gpt2_files(folder / name, pairs) if merges else Tokenizer.load(folder)
-                demand_fitting(tokenizer, found.config, folder)
-            except (GptmillError, ValueError) as error:
-                raise GptmillError(
-                    f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}"
-                ) from None
-            rows = found.config.vocab_size - tokenizer.vocab_size
-            unused = f"; {rows:,} ids of the model have no token and are never chosen" if rows else ""
-            return tokenizer, own, f"{name} from the weights' folder{unused}"
+        if not (folder / name).exists():
+            continue
+        pairs = folder / merges if (folder / merges).is_file() else None
+        try:
+            if name == "vocab.json" and not pairs:
+                raise GptmillError(f"{folder / name} has no {merges} next to it, so how it merges is not known")
+            for file in own:
+                files.refuse_special(folder / file)
+            tokenizer = Tokenizer.from_gpt2_files(folder / name, pairs) if merges else Tokenizer.load(folder)
+            demand_fitting(tokenizer, config, folder)
+        except (GptmillError, ValueError) as error:
+            raise GptmillError(
+                f"{error}\nWeights alone can be imported from a folder without {', '.join(own) or name}"
+            ) from None
+        unused = config.vocab_size - tokenizer.vocab_size
+        note = f"; {unused:,} ids of the model have no token and are never chosen" if unused else ""
+        return tokenizer, own, f"{name} from the weights' folder{note}"
     if others := [name for name in (*OTHER_KINDS, *own) if (folder / name).exists()]:
         raise GptmillError(
             f"{folder} has a tokenizer that gptmill can't represent, in {', '.join(others)} without a tokenizer.json. "
             f"Weights alone can be imported from a folder without {'it' if len(others) == 1 else 'them'}"
         )
-    if found.config.vocab_size == GPT2_VOCAB_SIZE:
+    if config.vocab_size == GPT2_VOCAB_SIZE:
         try:
             return Tokenizer.from_gpt2_files(sources.fetch(sources.GPT2_VOCABULARY)), [], "GPT-2's"
         except GptmillError as error:
             why = str(error)
     else:
-        why = f"none lies in the weights' folder, and a vocabulary of {found.config.vocab_size:,} is not GPT-2's"
+        why = f"none lies in the weights' folder, and a vocabulary of {config.vocab_size:,} is not GPT-2's"
     return None, [], f"none ({why}). Put its tokenizer.json into the folder before you generate or classify text"

@@ -1,4 +1,4 @@
-"""Weights for where people want them: the book's names in a `.pth`, or a Hugging Face folder, which ours are already."""
+"""Export: the book's names in a `.pth`, or a Hugging Face folder, which our model folders are already."""
 
 import shutil
 from pathlib import Path
@@ -17,9 +17,8 @@ from gptmill.model.tensor_names import BOOK, places, to_theirs
 def to_book(model: GPT, path: Path) -> None:
     """Write a bare state dict that the book's `GPTModel` of the same config loads, its causal masks included.
 
-    Raises `GptmillError` for a model with another GELU than the book's.
-
-    `torch.save` pickles, as the book does; the file holds nothing but tensors and loads with `weights_only=True`.
+    It is a pickle, as the book's, of tensors alone: it loads with `weights_only=True`. Raises `GptmillError` for a model with another
+    GELU than the book's.
     """
     if model.config.exact_gelu:
         raise GptmillError(
@@ -32,7 +31,7 @@ def to_book(model: GPT, path: Path) -> None:
 def book_state_dict(model: GPT) -> dict[str, Tensor]:
     config = model.config
     state = model.trunk.state_dict()
-    # One for all blocks: torch.save writes a tensor that stands under several names once.
+    # One for all blocks: torch.save writes a shared tensor once.
     mask = torch.triu(torch.ones(config.context_length, config.context_length), diagonal=1)
     named: dict[str, Tensor] = {}
     for place in places(BOOK, config.n_layers):
@@ -48,7 +47,7 @@ def book_state_dict(model: GPT) -> dict[str, Tensor]:
 
 
 def to_huggingface(folder: Path, to: Path) -> None:
-    """Copy a model folder, one version of it, once its weights were found to fit its config."""
+    """Copy one version of a model folder, after a check that its weights fit its config."""
 
     def copy(folder: Path) -> None:
         shutil.rmtree(beside, ignore_errors=True)
@@ -66,7 +65,7 @@ def to_huggingface(folder: Path, to: Path) -> None:
         files.read_snapshot(folder, copy)
 
 
-def refuse_if_there(path: Path) -> None:
-    """Nothing that a person has is written over. Raises `GptmillError`."""
+def refuse_existing(path: Path) -> None:
+    """Raises `GptmillError` rather than overwrite a user's file or folder."""
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise GptmillError(f"{path} is there already: name another place, or remove it first")

@@ -16,7 +16,7 @@ from gptmill.ingest import sources
 from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.model.lineage import Lineage
-from gptmill.pretrained import convert, detect, export
+from gptmill.pretrained import convert, detect, export, infer_config
 from gptmill.registry import model_card
 
 FIXTURE = Path(__file__).parents[2] / "fixtures/gpt2-tiny"
@@ -169,7 +169,7 @@ def test_out_to_the_book_and_back_is_the_same_model(tmp_path, tie, bias):
     model = GPT(GPTConfig(90, 24, 2, 3, 12, tie_weights=tie, qkv_bias=bias))
     export.to_book(model, tmp_path / "model.pth")
     found = detect.detect_format(tmp_path / "model.pth", n_heads=3)
-    detect.write(found, tmp_path)
+    found.write(tmp_path)
     again = ModelFolder(tmp_path).load_gpt()
     assert again.config.tie_weights == tie and again.config.qkv_bias == bias
     for (name, left), right in zip(model.named_parameters(), again.parameters(), strict=True):
@@ -258,7 +258,7 @@ def test_heads_are_assumed_of_a_published_size_alone_and_said(tmp_path, monkeypa
     export.to_book(GPT(GPTConfig(20, 8, 2, 3, 48)), tmp_path / "model.pth")
     told = refused(tmp_path / "model.pth", tmp_path)
     assert "--n-heads" in told and "possible are 1, 2, 3, 4, 6, 8, 12, 16, 24, 48" in told
-    monkeypatch.setattr(detect, "GPT2_SIZES", {"gpt2-tiny": (2, 3, 48)})
+    monkeypatch.setattr(infer_config, "GPT2_SIZES", {"gpt2-tiny": (2, 3, 48)})
     assert "3 heads assumed, as gpt2-tiny has" in convert.import_weights(
         str(tmp_path / "model.pth"), tmp_path / "model"
     )
