@@ -29,15 +29,15 @@ def import_weights(source: str, to: Path, n_heads: int | None = None) -> str:
     folder = checkpoint.path if checkpoint.path.is_dir() else checkpoint.path.parent
     tokenizer, own_files, note = _tokenizer(folder, checkpoint.config)
     end_of_text = tokenizer.end_of_text if tokenizer else checkpoint.settings.get("eos_token_id")
-    with files.atomic(to) as beside:
-        beside.mkdir()
-        checkpoint.write(beside, end_of_text)
+    with files.atomic(to) as tmp:
+        tmp.mkdir()
+        checkpoint.write(tmp, end_of_text)
         if tokenizer and "tokenizer.json" not in own_files:
-            tokenizer.save(beside, checkpoint.config.context_length)
+            tokenizer.save(tmp, checkpoint.config.context_length)
         for name in own_files:
-            shutil.copyfile(folder / name, beside / name)
+            shutil.copyfile(folder / name, tmp / name)
         if checkpoint.path.is_dir() and (folder / prompts.STYLE_FILE).exists():
-            prompts.save_template(beside, prompts.load_template(folder))
+            prompts.save_template(tmp, prompts.load_template(folder))
     return f"{checkpoint.describe()}\n  tokenizer   {note}\nwritten to {to}"
 
 

@@ -24,8 +24,8 @@ def to_book(model: GPT, path: Path) -> None:
         raise GptmillError(
             "the book's GPTModel has GELU in its tanh form, this model has the exact one: export it as huggingface"
         )
-    with files.atomic(path) as beside:
-        torch.save(book_state_dict(model), beside)
+    with files.atomic(path) as tmp:
+        torch.save(book_state_dict(model), tmp)
 
 
 def book_state_dict(model: GPT) -> dict[str, Tensor]:
@@ -50,8 +50,8 @@ def to_huggingface(folder: Path, to: Path) -> None:
     """Copy one version of a model folder, after a check that its weights fit its config."""
 
     def copy(folder: Path) -> None:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
+        shutil.rmtree(tmp, ignore_errors=True)
+        tmp.mkdir()
         _, settings = hf_config.read(folder / hf_config.NAME)
         if hf_config.is_classifier(settings):
             ModelFolder(folder).load_gpt_classifier()
@@ -59,9 +59,9 @@ def to_huggingface(folder: Path, to: Path) -> None:
             ModelFolder(folder).load_gpt()
         for name in ModelFolder.FILES:
             if (folder / name).is_file():
-                shutil.copyfile(folder / name, beside / name)
+                shutil.copyfile(folder / name, tmp / name)
 
-    with files.atomic(to) as beside:
+    with files.atomic(to) as tmp:
         files.read_snapshot(folder, copy)
 
 

@@ -152,7 +152,9 @@ def _has_qkv_bias(tensors: Renamed, convention: Convention, n_layers: int, setti
     """The book's and nanoGPT's files have no biases where there are none; the others always have them, ours as zeros."""
     if convention in (HUGGINGFACE, OPENAI):
         return bool(settings.get("qkv_bias", True))
-    places = (place for place in tensor_names.places(convention, n_layers) if place.ours.endswith(tensor_names.QKV_BIAS))
+    places = (
+        place for place in tensor_names.places(convention, n_layers) if place.ours.endswith(tensor_names.QKV_BIAS)
+    )
     return any(name in tensors.specs for place in places for name in place.theirs)
 
 

@@ -35,18 +35,16 @@ def write(
         raise GptmillError(
             f"a vocabulary of {vocab_size:,} does not fit into 16 bits: choose tokenizer.vocab_size up to 65,536"
         )
-    with files.atomic(folder) as beside:
-        beside.mkdir()
-        count, documents = _write_shards(beside, ids, shard_tokens, end_of_text=vocab_size - 1)
+    with files.atomic(folder) as tmp:
+        tmp.mkdir()
+        count, documents = _write_shards(tmp, ids, shard_tokens, end_of_text=vocab_size - 1)
         cut = round(count * (1 - validation_share))
         tokens = {"train": cut, "validation": count - cut}
         _demand(tokens, context_length)
         shards = {split: -(-tokens[split] // shard_tokens) for split in SPLITS}
-        _move_tail(
-            beside, cut, count, shard_tokens, [beside / name for name in _names("validation", shards["validation"])]
-        )
+        _move_tail(tmp, cut, count, shard_tokens, [tmp / name for name in _names("validation", shards["validation"])])
         for number, name in enumerate(_names("train", shards["train"])):
-            _raw(beside, number).rename(beside / name)
+            _raw(tmp, number).rename(tmp / name)
         meta = {
             "vocab_size": vocab_size,
             "documents": documents,
@@ -54,7 +52,7 @@ def write(
             **{f"{split}_shards": shards[split] for split in SPLITS},
             "shard_tokens": shard_tokens,
         }
-        files.write_json(beside / "meta.json", meta)
+        files.write_json(tmp / "meta.json", meta)
     return meta
 
 
