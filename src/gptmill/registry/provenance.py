@@ -1,7 +1,6 @@
-"""`gptmill lineage`: the way back from a model, step by step, and where it can't be followed.
+"""`gptmill lineage`: where a model came from, step by step, and where that can't be followed.
 
-What travels with a model (`lineage.json`) is read first; dvc.lock, git and MLflow add to it what they know. Each fact is compared with what
-is here now, on whichever machine that is.
+`lineage.json` in the model folder is read first; dvc.lock, git and MLflow add what they know. Each fact is compared with this machine's.
 """
 
 import re
@@ -36,17 +35,17 @@ _MARKS = {"same": ("✓", "green"), "changed": ("≠", "red"), "unknown": ("?", 
 
 @dataclass
 class Step:
-    """One thing on the way back. `state`: same as here and now, changed since, unknown (can't be followed or compared), or "" for none."""
+    """A fact. `state`: same as here and now, changed since, unknown (can't be followed or compared), or "" for none."""
 
-    said: str
+    text: str
     state: str = ""
     steps: list["Step"] = field(default_factory=list)
 
     def tree(self) -> Tree:
         mark, colour = _MARKS[self.state]
-        # Names and origins are anybody's words: they are shown as they are, and no markup is read in them.
+        # Names and origins are untrusted: no markup is read in them.
         line = Text(f"{mark} " if self.state else "", style=colour)
-        line.append("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in self.said), style="")
+        line.append("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in self.text), style="")
         tree = Tree(line)
         for step in self.steps:
             tree.add(step.tree())
@@ -59,51 +58,41 @@ class Step:
 
 
 def trace(address: str) -> Tree:
-    """The way back, to be printed. Raises `GptmillError` when there is no such model."""
+    """The lineage as a tree for the terminal. Raises `GptmillError` when there is no such model."""
     return follow(address).tree()
 
 
 def follow(address: str) -> Step:
-    """The way back from a model folder, a model's name, or a version in the registry by number or alias."""
+    """The lineage of a model folder, a model's name, or a version in the registry by number or alias."""
     with ExitStack() as stack:
-        folder, version = _place(address, stack)
+        folder, version = _located(address, stack)
         content, lineage, weights = files.read_snapshot(folder, _read)
         root = Step(address if version is None else f"{version.name} version {version.version}")
         root.steps.append(weights)
-        if lineage:
-            root.steps += _made(lineage)
-        else:
-            root.steps.append(
-                Step(f"no {Lineage.FILE}: whoever made this folder did not write down of what", "unknown")
-            )
-        root.steps += _lock(content)
+        missing = Step(f"no {Lineage.FILE}: what this model was made of is not recorded", "unknown")
+        root.steps += _made(lineage) if lineage else [missing]
+        root.steps += _receipt(content)
         root.steps += _mlflow(content, version)
-        gone = sum(step.state == "changed" for step in root.lines())
-        lost = sum(step.state == "unknown" for step in root.lines())
-        said = (
-            "Everything is here as it was."
-            if not gone + lost
-            else f"{gone} changed since, {lost} can't be followed or compared here."
-        )
-        root.steps.append(Step(said))
+        changed, unknown = (sum(step.state == state for step in root.lines()) for state in ("changed", "unknown"))
+        summary = f"{changed} changed since, {unknown} can't be followed or compared here."
+        root.steps.append(Step(summary if changed + unknown else "Everything is here as it was."))
         return root
 
 
-def _place(address: str, stack: ExitStack) -> "tuple[Path, ModelVersion | None]":
-    """Where the model lies on this machine, and its version when it came from the registry."""
+def _located(address: str, stack: ExitStack) -> "tuple[Path, ModelVersion | None]":
+    """The model's folder on this machine, and its version when it came from the registry."""
     if (folder := Path(address)).is_dir():
         return (versions.within(folder) if (folder / "MLmodel").exists() else folder), None
-    if address in MODEL_KINDS:
-        if not MODEL_KINDS[address].folder.exists():
-            raise GptmillError(
-                f"{MODEL_KINDS[address].folder} not found. Run `make run` or `dvc repro`, or name a version: gptmill-{address}@champion"
-            )
-        return MODEL_KINDS[address].folder, None
+    if kind := MODEL_KINDS.get(address):
+        if not kind.folder.exists():
+            advice = f"Run `make run` or `dvc repro`, or name a version: {kind.registered}@champion"
+            raise GptmillError(f"{kind.folder} not found. {advice}")
+        return kind.folder, None
     match = _REGISTERED.match(address)
     if not match:
         raise GptmillError(
-            f"{address} is no model: name a folder (models/classifier), one of {', '.join(MODEL_KINDS)}, or a version in the registry "
-            "(gptmill-classifier@champion, models:/gptmill-classifier/3)"
+            f"{address} is not a model: name a folder (models/classifier), one of {', '.join(MODEL_KINDS)}, or a version in the "
+            "registry (gptmill-classifier@champion, models:/gptmill-classifier/3)"
         )
     if not versions.exists():
         raise GptmillError("there is no registry here: set MLFLOW_TRACKING_URI, or make one with `gptmill promote`")
@@ -121,30 +110,28 @@ def _weights(folder: Path, lineage: Lineage | None) -> Step:
     weights = folder / Lineage.WEIGHTS
     if not weights.exists():
         return Step(f"weights: {Lineage.WEIGHTS} is not in it", "unknown")
-    found = files.digest(weights)
+    text = f"weights: SHA-256 {(digest := files.digest(weights))}"
     if lineage is None:
-        return Step(f"weights: SHA-256 {found}", "unknown")
-    if found == lineage.weights:
-        return Step(f"weights: SHA-256 {found}, as they were trained", "same")
-    return Step(f"weights: SHA-256 {found}, but {lineage.weights} was trained: damaged, or changed by hand", "changed")
+        return Step(text, "unknown")
+    if digest == lineage.weights:
+        return Step(f"{text}, as they were trained", "same")
+    return Step(f"{text}, but {lineage.weights} was trained: damaged, or changed by hand", "changed")
 
 
 def _made(lineage: Lineage) -> Iterator[Step]:
-    """Stage, params, data, sources, and the same of the model before."""
+    """Stage, params, data and sources; and those of the model that it was tuned from."""
     stage = Step(f"made by the stage {lineage.stage}")
     stage.steps = [
         Step("params", steps=list(_params(lineage))),
         Step("data", steps=[_file(path, md5) for path, md5 in lineage.data.items()]),
+        Step("sources", steps=[_source(name, source) for name, source in lineage.sources.items()]),
     ]
-    stage.steps.append(Step("sources", steps=[_source(name, source) for name, source in lineage.sources.items()]))
     if base := lineage.base:
-        before = Step(f"began as the model of {base.stage}, weights SHA-256 {base.weights}")
-        here = paths.BASE_MODEL / Lineage.WEIGHTS
-        before.state = "unknown" if not here.exists() else "same" if files.digest(here) == base.weights else "changed"
-        if before.state == "changed":
-            before.said += f"; {paths.BASE_MODEL} is another one now"
-        before.steps = list(_made(base))
-        stage.steps.append(before)
+        text, state = f"tuned from the model of {base.stage}, weights SHA-256 {base.weights}", "unknown"
+        if (weights := paths.BASE_MODEL / Lineage.WEIGHTS).exists():
+            state = "same" if files.digest(weights) == base.weights else "changed"
+        text += f"; {paths.BASE_MODEL} is another one now" if state == "changed" else ""
+        stage.steps.append(Step(text, state, list(_made(base))))
     yield stage
 
 
@@ -163,63 +150,51 @@ def _params(lineage: Lineage) -> Iterator[Step]:
 
 
 def _file(path: str, md5: str) -> Step:
+    text = f"{path}: MD5 {md5}"
     if not Path(path).is_file():
-        return Step(f"{path}: MD5 {md5}; not here", "unknown")
+        return Step(f"{text}; not here", "unknown")
     if files.digest(Path(path), "md5") == md5:
-        return Step(f"{path}: MD5 {md5}", "same")
-    return Step(f"{path}: MD5 {md5}; the data has changed since", "changed")
+        return Step(text, "same")
+    return Step(f"{text}; the data has changed since", "changed")
 
 
 def _source(name: str, source: dict[str, Any]) -> Step:
-    licence, origin = source.get("licence") or "not said", source.get("origin") or "not said"
-    said = f"{name}: {source.get('name', 'no name')}, licence {licence}, from {origin}, SHA-256 {source.get('sha256', 'not said')}"
-    step = Step(said, "unknown")
+    licence, origin, sha256 = (source.get(key) or "unknown" for key in ("licence", "origin", "sha256"))
+    text = f"{name}: {source.get('name', 'no name')}, licence {licence}, from {origin}, SHA-256 {sha256}"
     try:
         now = files.read_json(paths.source_record(name))
         raw = paths.raw_file(name, getattr(config.load().data, name).file)
-        here = files.digest(raw)
+        digest = files.digest(raw)
     except (OSError, ValueError, AttributeError, GptmillError):
-        step.said += "; not here"
-        return step
-    if here != source.get("sha256"):
-        step.state, step.said = "changed", f"{step.said}; {raw} has changed since"
-    elif any(now.get(key) != source.get(key) for key in ("origin", "licence")):
-        step.state, step.said = (
-            "changed",
-            f"{step.said}; {paths.source_record(name)} says another origin or licence now",
-        )
-    else:
-        step.state = "same"
-    return step
+        return Step(f"{text}; not here", "unknown")
+    if digest != source.get("sha256"):
+        return Step(f"{text}; {raw} has changed since", "changed")
+    if any(now.get(key) != source.get(key) for key in ("origin", "licence")):
+        return Step(f"{text}; {paths.source_record(name)} has another origin or licence now", "changed")
+    return Step(text, "same")
 
 
-def _lock(content: str) -> Iterator[Step]:
-    """What dvc.lock knows of the folder's bytes: the code that made them, and the commit that has the receipt."""
+def _receipt(content: str) -> Iterator[Step]:
+    """What dvc.lock knows of the folder's bytes: the code that made them, and the commit of that dvc.lock."""
     if not LOCK.exists():
-        yield Step(f"{LOCK} is not here: the code that made it can't be compared", "unknown")
+        yield Step(f"{LOCK} not found: the code that made it can't be compared", "unknown")
         return
     for name, stage in dvc_lock.read().items():
         if any(md5 == content for md5, _ in stage.outs.values()):
-            step = Step(f"{LOCK} has it, as an output of {name}", "same")
             code = {path: md5 for path, md5 in stage.deps.items() if path.startswith("src/")}
-            other = [path for path, md5 in code.items() if not Path(path).exists() or dvc_hash(Path(path)) != md5]
-            step.steps += [Step(f"{path}: the code has changed since", "changed") for path in other]
-            step.steps += [] if other else [Step(f"code: {len(code)} files and folders", "same")]
-            yield step
+            changed = [path for path, md5 in code.items() if not Path(path).exists() or dvc_hash(Path(path)) != md5]
+            same = [] if changed else [Step(f"code: {len(code)} files and folders", "same")]
+            steps = [Step(f"{path}: the code has changed since", "changed") for path in changed] + same
+            yield Step(f"{LOCK} has it, as an output of {name}", "same", steps)
             break
     else:
-        yield Step(
-            f"{LOCK} knows no output with these bytes: made from other params, data or code than the last run's",
-            "unknown",
-        )
+        yield Step(f"{LOCK} has no such output: made from other params, data or code than the last run's", "unknown")
     commits = git("log", "--format=%H %s", f"-S{content}", "--", str(LOCK), default="").splitlines()
     if commits:
         yield Step(f"git: its receipt is in commit {commits[-1]}", "same")
     else:
-        yield Step(
-            f"git: no commit has its receipt ({LOCK} was not committed with it, or there is no repository here)",
-            "unknown",
-        )
+        reason = f"{LOCK} was not committed with it, or there is no repository here"
+        yield Step(f"git: no commit has its receipt ({reason})", "unknown")
 
 
 def _mlflow(content: str, version: "ModelVersion | None") -> Iterator[Step]:
@@ -229,10 +204,10 @@ def _mlflow(content: str, version: "ModelVersion | None") -> Iterator[Step]:
     try:
         with versions.opened() as client:
             run = _run(client, content, version)
-            yield from _told(run) if run else [Step("run: MLflow knows none that made these bytes", "unknown")]
-            for place in versions.registered(client, content):
-                aliases = f" ({', '.join(place.aliases)})" if place.aliases else ""
-                yield Step(f"registered as {place.name} version {place.version}{aliases}", "same")
+            yield from _of_run(run) if run else [Step("run: MLflow knows none that made these bytes", "unknown")]
+            for each in versions.registered(client, content):
+                aliases = f" ({', '.join(each.aliases)})" if each.aliases else ""
+                yield Step(f"registered as {each.name} version {each.version}{aliases}", "same")
     except GptmillError as error:
         yield Step(f"run: {error}", "unknown")
 
@@ -250,18 +225,18 @@ def _run(client: "MlflowClient", content: str, version: "ModelVersion | None") -
     return client.get_run(logged.source_run_id) if logged and logged.source_run_id else None
 
 
-def _told(run: "Run") -> Iterator[Step]:
+def _of_run(run: "Run") -> Iterator[Step]:
     tags = run.data.tags
     yield Step(f"run: {run.info.run_name} {run.info.run_id}, {run.info.status}", "same")
     if "dvc.stage" not in tags:
-        yield Step("that run logged the model and did not train it: which one did, MLflow does not know", "unknown")
+        yield Step("that run logged the model and did not train it: MLflow does not know which one did", "unknown")
     commit = tags.get("mlflow.source.git.commit")
     if not commit:
         yield Step("commit: the run has none, it was outside of a repository", "unknown")
         return
-    known = bool(git("cat-file", "-t", commit, default=""))
-    yield Step(
-        f"commit: {commit}" + ("" if known else ", which is not in the repository here"), "same" if known else "unknown"
-    )
+    if git("cat-file", "-t", commit, default=""):
+        yield Step(f"commit: {commit}", "same")
+    else:
+        yield Step(f"commit: {commit}, which is not in the repository here", "unknown")
     if tags.get("git.dirty") == "true":
-        yield Step("there were changes that were not committed: that code can't be followed", "unknown")
+        yield Step("there were uncommitted changes: that code can't be followed", "unknown")

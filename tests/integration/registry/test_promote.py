@@ -167,7 +167,7 @@ BROKEN = {
     "no tokenizer": (leave_out("tokenizer.json"), "tokenizer.json is not here"),
     "no length": (leave_out("tokenizer_config.json"), "tokenizer_config.json"),
     "no config": (leave_out("config.json"), "there is no model in"),
-    "no lineage": (leave_out("lineage.json"), "nobody knows what it was trained on"),
+    "no lineage": (leave_out("lineage.json"), "its training data is unknown"),
     "odd lineage": (lambda: (paths.CLASSIFIER_MODEL / "lineage.json").write_text("[]"), "can't be read as a lineage"),
     "other data": (change_data, "was not trained on data/spam/train.parquet as it is now"),
     "leakage": (leak, "leakage: exact 0, near 3"),
@@ -228,7 +228,7 @@ def test_a_champion_that_can_not_take_the_test_gives_way(client, challenger):
         moved.rename(stored)
     assert (
         outcome.decision.verdict == "promoted"
-        and "the champion can't take today's test" in outcome.decision.reasons[-1]
+        and "the champion can't be measured on today's test data" in outcome.decision.reasons[-1]
     )
 
 
@@ -262,7 +262,7 @@ def test_the_store_in_the_project_keeps_its_files_there_too(client, challenger, 
 def test_a_registry_that_is_not_there_is_said_so(arena, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    with pytest.raises(GptmillError, match="MLflow at http://127.0.0.1:9 did not do it") as raised:
+    with pytest.raises(GptmillError, match="MLflow at http://127.0.0.1:9 failed") as raised:
         promoted()
     assert "secret" not in str(raised.value)
 
@@ -292,7 +292,7 @@ def test_a_file_that_can_not_be_read_is_not_blamed_on_the_registry(arena, monkey
 
 @pytest.mark.parametrize(
     ("names", "why"),
-    [(["spam"], "there is no model spam"), (["base"], "models/base is not here"), ([], "no model in models/")],
+    [(["spam"], "there is no model spam"), (["base"], "models/base not found"), ([], "no model in models/")],
 )
 def test_what_can_not_be_promoted_is_said_so(tmp_path, monkeypatch, names, why, project):
     with pytest.raises(GptmillError, match=why):

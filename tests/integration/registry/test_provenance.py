@@ -41,12 +41,12 @@ stages:
     return folder
 
 
-def told(address: str, state: str | None = None) -> str:
-    return "\n".join(step.said for step in provenance.follow(address).lines() if state is None or step.state == state)
+def lines_of(address: str, state: str | None = None) -> str:
+    return "\n".join(step.text for step in provenance.follow(address).lines() if state is None or step.state == state)
 
 
-def test_the_way_back_leads_from_the_weights_to_the_run(project_with_history):
-    said = told("classifier")
+def test_the_lineage_leads_from_the_weights_to_the_run(project_with_history):
+    said = lines_of("classifier")
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     for part in (
         f"weights: SHA-256 {files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)}, as they were trained",
@@ -54,7 +54,7 @@ def test_the_way_back_leads_from_the_weights_to_the_run(project_with_history):
         "classifier.epochs: 1",
         f"data/spam/train.parquet: MD5 {files.digest(paths.SPAM_SPLITS / 'train.parquet', 'md5')}",
         "spam: embedded sample: spam, licence MIT, from the sample in gptmill, the first 500 messages",
-        f"began as the model of pretrain, weights SHA-256 {files.digest(paths.BASE_MODEL / Lineage.WEIGHTS)}",
+        f"tuned from the model of pretrain, weights SHA-256 {files.digest(paths.BASE_MODEL / Lineage.WEIGHTS)}",
         "corpus: embedded sample: corpus, licence MIT",
         "dvc.lock has it, as an output of finetune_classifier",
         f"git: its receipt is in commit {commit} the receipt",
@@ -62,9 +62,9 @@ def test_the_way_back_leads_from_the_weights_to_the_run(project_with_history):
     ):
         assert part in said
     assert "compute." not in said
-    assert told("classifier", "changed") == "" and told("classifier", "unknown") == ""
+    assert lines_of("classifier", "changed") == "" and lines_of("classifier", "unknown") == ""
     assert "Everything is here as it was." in said
-    assert told("models/classifier").splitlines()[1:] == said.splitlines()[1:]
+    assert lines_of("models/classifier").splitlines()[1:] == said.splitlines()[1:]
 
 
 def test_data_that_changed_since_is_said(project_with_history):
@@ -72,11 +72,11 @@ def test_data_that_changed_since_is_said(project_with_history):
         file.write(b"x")
     with (paths.RAW / "corpus/corpus.txt").open("a") as file:
         file.write("x")
-    changed = told("classifier", "changed").splitlines()
+    changed = lines_of("classifier", "changed").splitlines()
     assert len(changed) == 2
     assert changed[0].startswith("data/spam/train.parquet: MD5") and changed[0].endswith("the data has changed since")
     assert changed[1].startswith("corpus: ") and changed[1].endswith("data/raw/corpus/corpus.txt has changed since")
-    assert "2 changed since" in told("classifier")
+    assert "2 changed since" in lines_of("classifier")
 
 
 @pytest.mark.parametrize(
@@ -93,22 +93,22 @@ def test_data_that_changed_since_is_said(project_with_history):
             lambda: files.write_json(
                 paths.source_record("spam"), files.read_json(paths.source_record("spam")) | {"licence": "CC0"}
             ),
-            "says another origin or licence now",
+            "has another origin or licence now",
         ),
     ],
 )
 def test_whatever_else_changed_since_is_said(project_with_history, change, said):
     change()
-    assert said in told("classifier", "changed")
+    assert said in lines_of("classifier", "changed")
 
 
 def test_what_can_not_be_followed_is_said(project_with_history, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     (paths.CLASSIFIER_MODEL / "README.md").write_text("mine")  # other bytes than those of the receipt
-    unknown = told("classifier", "unknown")
+    unknown = lines_of("classifier", "unknown")
     for part in (
-        "dvc.lock knows no output with these bytes",
+        "dvc.lock has no such output",
         "git: no commit has its receipt",
         "run: MLflow at http://127.0.0.1:9",
     ):
@@ -116,17 +116,17 @@ def test_what_can_not_be_followed_is_said(project_with_history, monkeypatch):
     for file in paths.CLASSIFIER_MODEL.iterdir():
         if file.name != Lineage.WEIGHTS:
             file.unlink()
-    assert "no lineage.json: whoever made this folder did not write down of what" in told("classifier", "unknown")
+    assert "no lineage.json: what this model was made of is not recorded" in lines_of("classifier", "unknown")
 
 
-def test_a_model_from_the_registry_brings_its_way_back_to_another_machine(project_with_history, tmp_path, monkeypatch):
+def test_a_model_from_the_registry_brings_its_lineage_to_another_machine(project_with_history, tmp_path, monkeypatch):
     [outcome] = promote(config.load(), ["classifier"])
     weights = files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)
-    here = told("gptmill-classifier@champion")
+    here = lines_of("gptmill-classifier@champion")
     assert "registered as gptmill-classifier version 1 (champion)" in here and "Everything is here as it was." in here
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    said, unknown = told("models:/gptmill-classifier/1"), told("models:/gptmill-classifier/1", "unknown")
+    said, unknown = lines_of("models:/gptmill-classifier/1"), lines_of("models:/gptmill-classifier/1", "unknown")
     for part in (
         weights,
         "classifier.epochs: 1",
@@ -135,15 +135,15 @@ def test_a_model_from_the_registry_brings_its_way_back_to_another_machine(projec
         "gptmill-classifier version 1 (champion)",
     ):
         assert part in said
-    for part in ("data/spam/train.parquet: MD5", "dvc.lock is not here", "which is not in the repository here"):
+    for part in ("data/spam/train.parquet: MD5", "dvc.lock not found", "which is not in the repository here"):
         assert part in unknown
-    assert told("gptmill-classifier/1", "changed") == ""
+    assert lines_of("gptmill-classifier/1", "changed") == ""
 
 
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("nowhere/at/all", "is no model: name a folder"),
+        ("nowhere/at/all", "is not a model: name a folder"),
         ("gptmill-classifier@champion", "the registry has no gptmill-classifier@champion"),
         ("models:/gptmill-classifier/7", "the registry has no gptmill-classifier/7"),
     ],
