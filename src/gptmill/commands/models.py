@@ -68,10 +68,10 @@ FOLDER_OR_NAME = (
 @app.command()
 def lineage(model: Annotated[str, typer.Argument(help=FOLDER_OR_NAME)]) -> None:
     """Print a model's lineage: weights, stage, params, data, sources and licences, commit and run, and what is unknown."""
-    from gptmill.registry.provenance import trace
+    from gptmill.registry.provenance import follow
 
     paths.require_root()
-    _print(trace(model))
+    _print(follow(model).tree())
 
 
 @model_app.command()

@@ -1,14 +1,12 @@
-"""Two promotions at once: only one can follow a champion.
+"""Compare-and-set of the champion: of two promotions at once, one wins and the other compares again.
 
-MLflow has no compare-and-set: whoever sets an alias last wins. What it does have is names that can be taken once: an experiment's. So
-whoever wants to change the champion takes the next number, as the experiment `gptmill-promotion/<model>/<number>`; the store refuses the
-same number to everybody else, on this machine and on others, and they look at the new champion and compare again. The experiment's tags
-say what is to be done; when it is done the experiment is deleted, which hides it and keeps its name taken.
+MLflow sets an alias whatever it was before, and a `filelock` needs a file system that both machines share, not only an MLflow server. What
+MLflow does refuse is a name of an experiment that was used before, deleted ones included. So a change of the champion takes the next number
+as the experiment `gptmill-promotion/<model>/<number>`, has what to change in its tags, and deletes the experiment when it is done.
 
-A promotion that dies between the two is finished by the next one, after PATIENCE. What is left: one that sleeps between looking at the
-champion and setting it, for longer than that, sets it late; it then looks whether others were there meanwhile, and puts theirs back. For
-that moment the older one is in use. `mlflow gc` forgets the numbers: not while promotions run. Whoever moves aliases by hand goes past
-all this, and is believed.
+A change whose process died is finished by the next promotion, after TIMEOUT. A process that sleeps for longer between comparing and setting
+the champion sets it late; it then checks for later changes and applies the last one again: until then the older champion is in use.
+`mlflow gc` frees the names: don't run it during promotions. Aliases set by hand bypass this, and are respected.
 """
 
 import time
@@ -21,13 +19,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-PATIENCE = 10.0  # seconds that a promotion has to set two aliases
+TIMEOUT = 10.0  # seconds for a promotion to set two aliases
 _FROM, _TO, _PREVIOUS = "from", "to", "previous"  # versions; "" is none
 
 
 def settled(client: "MlflowClient", name: str) -> int:
-    """The number of the last change of the champion, which is done then. Read it before the champion that is compared with."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait for, or finish, the last change of the champion; returns its number. Call this before reading the champion."""
+    deadline = time.monotonic() + TIMEOUT
     while (last := _last(client, name)) and last.lifecycle_stage == "active":
         if time.monotonic() > deadline:
             _finish(client, name, last)
@@ -37,28 +35,28 @@ def settled(client: "MlflowClient", name: str) -> int:
 
 
 def change(client: "MlflowClient", name: str, after: int, champion: str, to: str, previous: str) -> bool:
-    """Make `to` the champion in place of `champion`, with `previous` as what a roll-back goes to; "" is none.
+    """Make the version `to` the champion in place of `champion`, and `previous` the target of a rollback; "" is none.
 
-    `after`: what `settled` said before. False, and nothing is changed, when the champion has changed since.
+    `after`: what `settled` returned. False, and no change, when the champion has changed since.
     """
     from mlflow.exceptions import MlflowException
 
-    begun = time.time()  # a wall clock: it goes on while the machine sleeps
+    began = time.time()  # wall clock: it advances while the machine sleeps
     try:
         tags = {_FROM: champion, _TO: to, _PREVIOUS: previous}
-        number = client.create_experiment(f"{_prefix(name)}{after + 1:06d}", tags=tags)
+        claim_id = client.create_experiment(f"{_prefix(name)}{after + 1:06d}", tags=tags)
     except MlflowException as error:
         if error.error_code == "RESOURCE_ALREADY_EXISTS":
             return False
         raise
-    claim = client.get_experiment(number)
-    if _champion(client, name) not in (champion, to):  # moved by hand
-        client.set_experiment_tag(number, _TO, "")
-        client.delete_experiment(number)
+    claim = client.get_experiment(claim_id)
+    if _champion(client, name) not in (champion, to):  # set by hand
+        client.set_experiment_tag(claim_id, _TO, "")
+        client.delete_experiment(claim_id)
         return False
     _finish(client, name, claim)
-    if time.time() - begun > PATIENCE and (last := _last(client, name)) and _number(last) > _number(claim):
-        _apply(client, name, last)  # others took us for dead and went on
+    if time.time() - began > TIMEOUT and (last := _last(client, name)) and _number(last) > _number(claim):
+        _apply(client, name, last)  # this process was taken for dead, and others went on
     return True
 
 
@@ -66,10 +64,10 @@ def _finish(client: "MlflowClient", name: str, claim: "Experiment") -> None:
     from mlflow.exceptions import MlflowException
 
     if client.get_experiment(claim.experiment_id).lifecycle_stage != "active":
-        return  # somebody has finished it for us
+        return  # another process has finished it
     if _champion(client, name) == claim.tags.get(_FROM, ""):
         _apply(client, name, claim)
-    with suppress(MlflowException):  # two may finish the same, to the same end
+    with suppress(MlflowException):  # two processes may finish the same change, with the same result
         client.delete_experiment(claim.experiment_id)
 
 
@@ -84,16 +82,15 @@ def _apply(client: "MlflowClient", name: str, claim: "Experiment") -> None:
 
 
 def _champion(client: "MlflowClient", name: str) -> str:
-    found = versions.at(client, name, versions.CHAMPION)
-    return str(found.version) if found else ""
+    champion = versions.at(client, name, versions.CHAMPION)
+    return str(champion.version) if champion else ""
 
 
 def _last(client: "MlflowClient", name: str) -> "Experiment | None":
     from mlflow.entities import ViewType
 
-    found = client.search_experiments(
-        ViewType.ALL, max_results=1, filter_string=f"name LIKE '{_prefix(name)}%'", order_by=["name DESC"]
-    )
+    pattern = f"name LIKE '{_prefix(name)}%'"
+    found = client.search_experiments(ViewType.ALL, max_results=1, filter_string=pattern, order_by=["name DESC"])
     return found[0] if found else None
 
 

@@ -117,7 +117,7 @@ def _promote(client: "MlflowClient", kind: ModelKind, params: Params) -> Outcome
 def _try(client: "MlflowClient", kind: ModelKind, params: Params) -> Outcome:
     content = dvc_hash(kind.folder)
     champion = versions.at(client, kind.registered, versions.CHAMPION)
-    version = versions.of_content(client, kind.registered, content)
+    version = next(iter(versions.of_content(client, kind.registered, content)), None)
     decision = _compare(kind, params, _measure(kind, params, content), version, champion)
     return Outcome(kind.registered, decision, "", str(champion.version) if champion else "")
 

@@ -57,13 +57,8 @@ class Step:
             yield from step.lines()
 
 
-def trace(address: str) -> Tree:
-    """The lineage as a tree for the terminal. Raises `GptmillError` when there is no such model."""
-    return follow(address).tree()
-
-
 def follow(address: str) -> Step:
-    """The lineage of a model folder, a model's name, or a version in the registry by number or alias."""
+    """The lineage of a model folder, a model's name, or a registered version by number or alias. Raises `GptmillError`."""
     with ExitStack() as stack:
         folder, version = _located(address, stack)
         content, lineage, weights = files.read_snapshot(folder, _read)
@@ -97,7 +92,11 @@ def _located(address: str, stack: ExitStack) -> "tuple[Path, ModelVersion | None
     if not versions.exists():
         raise GptmillError("there is no registry here: set MLFLOW_TRACKING_URI, or make one with `gptmill promote`")
     with versions.opened() as client:
-        version = versions.named(client, match["name"], match["alias"], match["version"])
+        version = versions.at(client, match["name"], match["alias"], match["version"])
+        if version is None:
+            raise GptmillError(
+                f"the registry has no {address.removeprefix('models:/')}: `gptmill promote` makes versions"
+            )
         return stack.enter_context(versions.folder_of(version)), version
 
 
@@ -206,7 +205,7 @@ def _mlflow(content: str, version: "ModelVersion | None") -> Iterator[Step]:
             run = _run(client, content, version)
             yield from _of_run(run) if run else [Step("run: MLflow knows none that made these bytes", "unknown")]
             for each in versions.registered(client, content):
-                aliases = f" ({', '.join(each.aliases)})" if each.aliases else ""
+                aliases = f" ({', '.join(sorted(each.aliases))})" if each.aliases else ""
                 yield Step(f"registered as {each.name} version {each.version}{aliases}", "same")
     except GptmillError as error:
         yield Step(f"run: {error}", "unknown")

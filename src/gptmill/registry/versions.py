@@ -1,8 +1,7 @@
-"""MLflow's registry, as promotion needs it: versions of a registered model, their aliases, and the model folder in each."""
+"""MLflow's model registry: versions of the models, their aliases, and the model folder in each."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -26,13 +25,13 @@ LONGEST_TAG = 5000
 
 
 def exists() -> bool:
-    """Whether there is a registry already. Asking for one that lies in this folder would make it."""
+    """Whether there is a registry. To connect to one in this folder would make it."""
     return not locations.is_local() or (locations.home() / "mlflow.db").exists()
 
 
 @contextmanager
 def opened() -> Iterator["MlflowClient"]:
-    """The registry. What goes wrong with it is a `GptmillError` that names it."""
+    """The registry. Its errors become `GptmillError`s that name it."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException
 
@@ -47,40 +46,23 @@ def opened() -> Iterator["MlflowClient"]:
         ) from None
 
 
-def at(client: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
-    """The version under an alias, if there is one."""
+def at(client: "MlflowClient", name: str, alias: str | None, number: str | None = None) -> "ModelVersion | None":
+    """The version under an alias or number, if there is one."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_model_version_by_alias(name, alias)
+        return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, number)
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
 
 
-def named(client: "MlflowClient", name: str, alias: str | None, number: str | None) -> "ModelVersion":
-    """The version under that alias or number. Raises `GptmillError` when there is none."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, number)
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        raise GptmillError(
-            f"the registry has no {name}{'@' + alias if alias else '/' + str(number)}: `gptmill promote` makes versions"
-        ) from None
-
-
-def of_content(client: "MlflowClient", name: str, content: str) -> "ModelVersion | None":
-    """The newest version with that content."""
-    found = [
-        version
-        for version in client.search_model_versions(f"name='{name}'")
-        if version.tags.get(log_model.CONTENT) == content
-    ]
-    return max(found, key=lambda version: int(version.version), default=None)
+def of_content(client: "MlflowClient", name: str, content: str) -> "list[ModelVersion]":
+    """The versions with that content, the newest first."""
+    versions = client.search_model_versions(f"name='{name}'")
+    same = [version for version in versions if version.tags.get(log_model.CONTENT) == content]
+    return sorted(same, key=lambda version: -int(version.version))
 
 
 @contextmanager
@@ -92,7 +74,7 @@ def folder_of(version: "ModelVersion") -> Iterator[Path]:
 
 @contextmanager
 def downloaded(uri: str) -> Iterator[Path]:
-    """An MLflow model, whole, on this machine while the block lasts."""
+    """A whole MLflow model on this machine while the block lasts."""
     from mlflow import artifacts
 
     with TemporaryDirectory(prefix="gptmill-") as folder:
@@ -100,22 +82,22 @@ def downloaded(uri: str) -> Iterator[Path]:
 
 
 def within(whole: Path) -> Path:
-    """The model folder inside of an MLflow model. Raises `GptmillError` when there is none."""
+    """The model folder in an MLflow model. Raises `GptmillError` when there is none."""
     found = [path for path in (whole / "artifacts").glob("*") if path.is_dir()]
     if len(found) != 1:
-        raise GptmillError(f"{whole} is no model that gptmill logged: it has no folder under artifacts/")
+        raise GptmillError(f"{whole} is not a model that gptmill logged: it has no folder under artifacts/")
     return found[0]
 
 
 def register(client: "MlflowClient", kind: ModelKind, content: str, run: "Run") -> "ModelVersion":
-    """The challenger: the version with the folder's content, made when there is none.
+    """The challenger: the version with the folder's content, which is made when it does not exist.
 
-    The model is the one that the run which trained it has logged; when no run has, it is logged to `run`.
+    Its model is the one that the run of its evaluation logged; when there is none, it is logged to `run`.
     """
-    version = of_content(client, kind.registered, content)
+    version = next(iter(of_content(client, kind.registered, content)), None)
     if version is None:
         logged = logged_model(client, content) or _log(kind, run)
-        _demand_registered(client, kind.registered)
+        _create_registered(client, kind.registered)
         version = client.create_model_version(
             kind.registered,
             source=logged.artifact_location,
@@ -129,36 +111,29 @@ def register(client: "MlflowClient", kind: ModelKind, content: str, run: "Run") 
 
 
 def point(client: "MlflowClient", name: str, alias: str, version: str) -> None:
-    """Let the alias be that version's.
-
-    Of two that do so at once with an alias that is not there yet, MLflow's store fails one: both insert it. Again, it finds it.
-    """
+    """Set an alias. Tried again: when two processes set a new alias at once, both insert it, and MLflow's store fails one."""
     from mlflow.exceptions import MlflowException
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
-    again = Retrying(
-        retry=retry_if_exception_type(MlflowException),
-        stop=stop_after_attempt(4),
-        wait=wait_random(0, 0.5),
-        reraise=True,
-    )
-    again(client.set_registered_model_alias, name, alias, version)
+    often = {"stop": stop_after_attempt(4), "wait": wait_random(0, 0.5), "reraise": True}
+    retry = Retrying(retry=retry_if_exception_type(MlflowException), **often)
+    retry(client.set_registered_model_alias, name, alias, version)
 
 
 def experiments(client: "MlflowClient") -> list[str]:
-    """The ids of all of gptmill's experiments."""
+    """The ids of gptmill's experiments."""
     return [found.experiment_id for found in client.search_experiments(filter_string="name LIKE 'gptmill%'")]
 
 
 def logged_model(client: "MlflowClient", content: str) -> Any:
-    """A model of that content that some run has logged, whole; None when there is none."""
+    """A complete model of that content that a run has logged; None when there is none."""
     ids = experiments(client)
     if not ids:
         return None
     for model in client.search_logged_models(ids, filter_string=f"tags.`{log_model.CONTENT}` = '{content}'"):
         if model.status == "READY":
             with downloaded(f"models:/{model.model_id}") as whole:
-                if dvc_hash(within(whole)) == content:  # what is registered is what was measured
+                if dvc_hash(within(whole)) == content:  # the registered bytes are those that were measured
                     return model
     return None
 
@@ -171,13 +146,12 @@ def _log(kind: ModelKind, run: "Run") -> Any:
     return mlflow.MlflowClient().get_logged_model(info.model_id)
 
 
-def _demand_registered(client: "MlflowClient", name: str) -> None:
+def _create_registered(client: "MlflowClient", name: str) -> None:
     from mlflow.exceptions import MlflowException
 
+    description = "Promoted by `gptmill promote`: the alias champion is the one in use."
     try:
-        client.create_registered_model(
-            name, description="Promoted by `gptmill promote`: the alias champion is the one in use."
-        )
+        client.create_registered_model(name, description=description)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -194,21 +168,7 @@ def tag(client: "MlflowClient", version: "ModelVersion", tags: Mapping[str, Any]
         client.set_model_version_tag(version.name, version.version, key, str(value)[:LONGEST_TAG])
 
 
-@dataclass(frozen=True)
-class Registered:
-    """Where a version stands."""
-
-    name: str
-    version: str
-    aliases: tuple[str, ...]
-
-
-def registered(client: "MlflowClient", content: str) -> list[Registered]:
-    """Every registered version with that content."""
-    # A search tells no aliases: each version is read again.
-    return [
-        Registered(name, found.version, tuple(sorted(client.get_model_version(name, found.version).aliases)))
-        for name in (kind.registered for kind in MODEL_KINDS.values())
-        for found in client.search_model_versions(f"name='{name}'")
-        if found.tags.get(log_model.CONTENT) == content
-    ]
+def registered(client: "MlflowClient", content: str) -> "list[ModelVersion]":
+    """Every registered version with that content. MLflow's search leaves out aliases: each version is read again."""
+    found = [version for kind in MODEL_KINDS.values() for version in of_content(client, kind.registered, content)]
+    return [client.get_model_version(version.name, version.version) for version in found]

@@ -29,7 +29,7 @@ class Promotion(Record):
     """
 
     model: str
-    decision: str  # promoted, kept or refused
+    decision: str  # promoted, not promoted or refused
     reasons: list[str]
     figures: dict[str, float] = {}
     version: str = ""  # the challenger's; "" when it was a dry run

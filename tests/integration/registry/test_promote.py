@@ -324,7 +324,7 @@ from pathlib import Path
 from gptmill import config
 from gptmill.registry import promote
 
-compared = promote._beside
+compared = promote._compare
 def together(*args):
     decision = compared(*args)
     Path("..", sys.argv[1]).touch()  # the first comparisons of both end before either goes on
@@ -334,7 +334,7 @@ def together(*args):
         time.sleep(0.05)
     raise SystemExit("the other did not come")
 
-promote._beside = together
+promote._compare = together
 [outcome] = promote.promote(config.load(), ["classifier"])
 print(json.dumps([outcome.decision.verdict, outcome.decision.reasons, outcome.version, outcome.champion]))
 """
@@ -381,7 +381,7 @@ def test_an_alias_that_another_made_at_the_same_moment_is_set_all_the_same(clien
 
 
 def test_a_promotion_that_died_is_finished_by_the_next(client, challenger, monkeypatch):
-    monkeypatch.setattr(lock, "PATIENCE", 0.2)
+    monkeypatch.setattr(lock, "TIMEOUT", 0.2)
     challenger("wrong")
     promoted()
     challenger("right")
@@ -411,7 +411,7 @@ def test_one_that_slept_too_long_puts_back_what_others_did_meanwhile(client, cha
     for head in ("wrong", "right"):
         challenger(head)
         promoted()
-    monkeypatch.setattr(lock, "PATIENCE", 0.0)
+    monkeypatch.setattr(lock, "TIMEOUT", 0.0)
     apply, slept = lock._apply, []
 
     def late(client, name, claim):

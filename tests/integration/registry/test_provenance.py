@@ -159,5 +159,5 @@ def test_what_a_source_calls_itself_is_shown_as_it_is(project_with_history, caps
     said = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
     said["sources"]["spam"]["name"] = "[red]mine[/red] \x1b[2J"
     files.write_json(paths.CLASSIFIER_MODEL / Lineage.FILE, said)
-    Console(width=400).print(provenance.trace("classifier"))
+    Console(width=400).print(provenance.follow("classifier").tree())
     assert "[red]mine[/red] \N{REPLACEMENT CHARACTER}[2J" in capsys.readouterr().out

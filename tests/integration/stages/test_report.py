@@ -326,7 +326,7 @@ def test_what_newer_judges_measure_is_shown_where_it_is_there():
 def test_the_extended_report_shows_what_lies_outside_the_graph_and_the_report_does_not():
     before = page()
     put(paths.PROMOTIONS / "gptmill-classifier.json", {
-        "model": "gptmill-classifier", "decision": "kept", "reasons": ["The interval reaches below the margin."], "version": "4",
+        "model": "gptmill-classifier", "decision": "not promoted", "reasons": ["The interval reaches below the margin."], "version": "4",
         "champion": "3", "figures": {"challenger": 0.875, "difference": 0.125, "difference low": -0.05},
     })  # fmt: skip
     put(paths.AGREEMENT, {
