@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from gptmill.config import memory, sources
 from gptmill.config.compute import ComputeParams
+from gptmill.config.data import DataParams, SplitParams
 from gptmill.config.judge import JudgeParams
 from gptmill.config.section import PositiveInt, Section, Share
-from gptmill.config.sources import CorpusParams, InstructionsParams, SpamParams
 
 # GPT-2's published sizes (Radford et al. 2019, table 2; parameter counts as released): layers, heads, width.
 GPT2_SIZES = {
@@ -21,113 +21,6 @@ GPT2_SIZES = {
     "gpt2-1558M": (48, 25, 1600),
 }
 GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH = 50257, 1024
-
-
-class SampleParams(Section):
-    corpus_characters: Annotated[int, Field(ge=20_000, le=1_300_000)] = Field(
-        1_300_000, description="the first stories, as many as are that long"
-    )
-    messages: Annotated[int, Field(ge=100, le=5574)] = Field(
-        5574, description="the first SMS messages; of all, 13.4% are spam"
-    )
-    instructions: Annotated[int, Field(ge=60, le=1100)] = Field(1100, description="the first instruction records")
-
-
-class ExpectationParams(Section):
-    min_corpus_characters: PositiveInt = Field(10_000, description="a shorter corpus stops the graph")
-    max_unbroken_characters: PositiveInt = Field(
-        10_000, description="a document with a longer run without white space goes to quarantine"
-    )
-    max_repeated_line_share: Share = Field(
-        0.3, description="more lines of the corpus that stood before, but for short ones, stop the graph"
-    )
-    min_messages: PositiveInt = Field(1000, description="fewer messages stop the graph")
-    min_records: PositiveInt = Field(200, description="fewer instruction records stop the graph")
-    min_class_share: Share = Field(
-        0.05, description="a class with a smaller share of the kept messages stops the graph"
-    )
-    max_text_characters: PositiveInt = Field(
-        20_000, description="longest message, or field of a record; longer ones go to quarantine"
-    )
-    max_duplicate_share: Share = Field(
-        0.5, description="more rows that repeat another but for case and spacing stop the graph"
-    )
-    max_near_duplicate_share: Share = Field(
-        0.5, description="more rows that are nearly the same as another, but no repetition, stop the graph"
-    )
-    # Below 0.75 MinHash would miss pairs: see data/similar.py.
-    near_duplicate_similarity: Annotated[float, Field(ge=0.75, le=1)] = Field(
-        0.8,
-        description="texts whose runs of five letters or digits are as alike as this (Jaccard) are near-duplicates, which no split parts",
-    )
-    max_quarantined_share: Share = Field(0.02, description="more bad rows than this in one data set stop the graph")
-
-
-class DataParams(Section):
-    source: Literal["sample", "book", "custom"] = Field(
-        "sample",
-        description="sample: embedded, offline; book: the public files that the book uses; custom: what the urls below name",
-    )
-    sample: SampleParams = Field(SampleParams(), description="how much of the embedded sample is taken")
-    corpus: CorpusParams = Field(CorpusParams(), description="what the base model and the tokenizer learn from")
-    spam: SpamParams = Field(
-        SpamParams(),
-        description="the labelled texts that the classifier learns from; spam is the first use, any classes will do",
-    )
-    instructions: InstructionsParams = Field(InstructionsParams(), description="what the instruct model learns from")
-    expectations: ExpectationParams = Field(
-        ExpectationParams(), description="what the data must meet before anything is trained on it"
-    )
-
-
-class SharesParams(Section):
-    train: Share = Field(0.7, description="share of the rows to train on")
-    validation: Share = Field(0.1, description="share to choose the best epoch by; the rest is the test split")
-
-    @model_validator(mode="after")
-    def _leave_a_test_split(self) -> Self:
-        if not self.train > 0 or not self.validation > 0 or self.train + self.validation >= 1:
-            raise ValueError(
-                f"train ({self.train}) and validation ({self.validation}) must be above 0 and leave something for the test split"
-            )
-        return self
-
-
-METHOD = "groups: seeded, by class, no near-duplicate on two sides; book: the book's own split, to compare with it"
-
-
-class SpamSplitParams(SharesParams):
-    method: Literal["groups", "book"] = Field("groups", description=METHOD)
-    balance: Literal["undersample", "weights", "none"] = Field(
-        "weights",
-        description="undersample: as many of each class as the rarest has; weights: all, and rare classes weigh more; none: all",
-    )
-
-    @model_validator(mode="after")
-    def _the_book_undersamples(self) -> Self:
-        if self.method == "book" and self.balance != "undersample":
-            raise ValueError(
-                f"method book is the book's split, which undersamples: balance ({self.balance}) must be undersample"
-            )
-        return self
-
-
-class InstructionSplitParams(SharesParams):
-    method: Literal["groups", "book"] = Field("groups", description=METHOD)
-
-
-class CorpusSplitParams(Section):
-    validation: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="end of the corpus that is kept for validation"
-    )
-
-
-class SplitParams(Section):
-    corpus: CorpusSplitParams = Field(CorpusSplitParams(), description="how the corpus' tokens are divided")
-    spam: SpamSplitParams = Field(SpamSplitParams(), description="how the messages are divided")
-    instructions: InstructionSplitParams = Field(
-        InstructionSplitParams(train=0.85, validation=0.05), description="how the records are divided"
-    )
 
 
 class TokenizerParams(Section):

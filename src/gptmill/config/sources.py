@@ -10,7 +10,7 @@ from gptmill.config.section import PositiveInt, Section
 from gptmill.core import addresses, paths
 
 if TYPE_CHECKING:
-    from gptmill.config.schema import DataParams
+    from gptmill.config.data import DataParams
 
 LONGEST_NAME = 200  # bytes; file systems allow 255, and a name gets some more while its file is written
 FILE = re.compile(r"[A-Za-z0-9][\w.-]*\.(txt|csv|tsv|jsonl|json|parquet)")

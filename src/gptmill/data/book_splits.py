@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from gptmill.config.schema import SharesParams
+from gptmill.config.data import SharesParams
 from gptmill.core.errors import GptmillError
 
 USE_GROUPS = "Use split.spam.method: groups."

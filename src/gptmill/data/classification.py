@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gptmill.config.schema import SpamSplitParams
+from gptmill.config.data import SpamSplitParams
 from gptmill.config.sources import SpamParams
 from gptmill.data import book_splits, formats, splits
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gptmill.config.schema import InstructionSplitParams
+from gptmill.config.data import InstructionSplitParams
 from gptmill.config.sources import InstructionsParams
 from gptmill.core import files
 from gptmill.core.errors import GptmillError

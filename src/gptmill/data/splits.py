@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from gptmill.config.schema import SharesParams
+from gptmill.config.data import SharesParams
 from gptmill.core.errors import GptmillError
 
 GROUP = "group"

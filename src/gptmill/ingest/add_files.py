@@ -11,7 +11,7 @@ from typing import Any
 
 from gptmill import config as params_file
 from gptmill.config import editing
-from gptmill.config.schema import DataParams
+from gptmill.config.data import DataParams
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.core.git import git

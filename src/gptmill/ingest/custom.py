@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gptmill.config.schema import DataParams
+from gptmill.config.data import DataParams
 from gptmill.core import addresses, files
 from gptmill.core.errors import GptmillError, Unavailable
 from gptmill.data import text_files

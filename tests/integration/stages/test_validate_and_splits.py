@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from gptmill.config.schema import ExpectationParams, InstructionSplitParams, SpamSplitParams
+from gptmill.config.data import ExpectationParams, InstructionSplitParams, SpamSplitParams
 from gptmill.config.sources import STANDARD, CorpusParams, InstructionsParams, SpamParams
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError

@@ -164,7 +164,7 @@ def test_ones_own_data_are_params(changed):
     (CUSTOM | {"data.spam.label": "text"}, "label and text must be different columns"),
     (CUSTOM | {"data.spam.columns": ["x", "text"]}, "label (label) must be one of columns: x, text"),
     (CUSTOM | {"data.spam.columns": ["x", "x"]}, "columns (x, x) must name each column once"),
-    (CUSTOM | {"data.spam.urls": ["ftp://me:secret@host/a.csv?key=hidden"]}, "ftp://host/a.csv?key=… is not supported: use an http, https or s3 address"),
+    (CUSTOM | {"data.spam.urls": ["ftp://me:secret@host/a.csv?key=hidden"]}, "ftp://host/a.csv?key=… is not supported: use an http"),
     (CUSTOM | {"data.spam.urls": ["http:///a.csv"]}, "http:///a.csv names no server"),
     (CUSTOM | {"data.spam.urls": [""]}, "an address must not be empty"),
     (CUSTOM | {"data.spam.urls": "http://me:secret@host/a.csv"}, "data.spam.urls: 'http://host/a.csv' is not allowed"),

@@ -5,7 +5,7 @@ import random
 import pandas as pd
 import pytest
 
-from gptmill.config.schema import InstructionSplitParams, SpamSplitParams
+from gptmill.config.data import InstructionSplitParams, SpamSplitParams
 from gptmill.core.errors import GptmillError
 from gptmill.data import classification, instructions
 

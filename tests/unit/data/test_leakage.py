@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from gptmill.config.schema import SpamSplitParams
+from gptmill.config.data import SpamSplitParams
 from gptmill.core.errors import GptmillError
 from gptmill.data import classification, leakage, near_duplicates
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gptmill.config.schema import InstructionSplitParams, SpamSplitParams
+from gptmill.config.data import InstructionSplitParams, SpamSplitParams
 from gptmill.core.errors import GptmillError
 from gptmill.data import classification, instructions, near_duplicates, splits, text_files
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gptmill.config.schema import SampleParams
+from gptmill.config.data import SampleParams
 from gptmill.data.text_files import SEPARATOR
 from gptmill.ingest import sample
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from gptmill.config.schema import ExpectationParams
+from gptmill.config.data import ExpectationParams
 from gptmill.data import duplicates, instructions, text_files
 from gptmill.data.instructions import FIELDS
 from gptmill.text import prompts

@@ -4,7 +4,7 @@ import re
 import pandas as pd
 import pytest
 
-from gptmill.config.schema import ExpectationParams
+from gptmill.config.data import ExpectationParams
 from gptmill.core.errors import GptmillError
 from gptmill.data import corpus, tables
 from gptmill.data.validation import corpus_stats, expectations, quarantine
