@@ -10,7 +10,6 @@ import pytest
 import spoiled
 from gptmill import stages
 from gptmill.config import profiles, schema
-from gptmill.config.sources import STANDARD
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 
@@ -41,7 +40,7 @@ def test_a_spoiled_input_ends_readably_and_leaves_nothing_half_written(project, 
         case.make(Path("own"))
     else:
         Path("own", case.name).write_bytes(case.make)
-    changes = case.params or (spoiled.CSV if case.data_set == "spam" else STANDARD[case.data_set])
+    changes = case.params or (spoiled.CSV if case.data_set == "spam" else spoiled.STANDARD[case.data_set])
     limit = 10 if "bomb" in name or "lies" in name else 300
     values = project_with(case.data_set, {**changes, "urls": [f"own/{case.name}"], "max_megabytes": limit})
     for other, content in (
@@ -50,7 +49,7 @@ def test_a_spoiled_input_ends_readably_and_leaves_nothing_half_written(project, 
         ("instructions", json.dumps(spoiled.INSTRUCTIONS)),
     ):
         if other != case.data_set:
-            files.write_text(paths.raw_file(other, STANDARD[other]["file"]), content)
+            files.write_text(paths.raw_file(other, spoiled.STANDARD[other]["file"]), content)
     before = {path for path in paths.RAW.iterdir()}
 
     def run() -> None:

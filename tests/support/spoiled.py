@@ -14,8 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gptmill.config.sources import STANDARD
-
+# How the sample and the book's files are written.
+STANDARD = {
+    "corpus": {"file": "corpus.txt", "columns": [], "quotes": False, "text": "text"},
+    "spam": {
+        "file": "spam.tsv", "columns": ["label", "text"], "quotes": False,
+        "text": "text", "label": "label", "labels": ["ham", "spam"],
+    },
+    "instructions": {
+        "file": "instructions.json", "columns": [], "quotes": False,
+        "instruction": "instruction", "input": "input", "output": "output",
+    },
+}  # fmt: skip
 LABELS = ["sports", "politics", "tech", "food"]
 CSV = {"file": "topics.csv", "columns": [], "quotes": True, "text": "body", "label": "topic", "labels": LABELS}
 

@@ -1,7 +1,6 @@
-"""`params.yaml`, read and checked before any work is done.
+"""Loads `params.yaml` and validates it before any work is done.
 
-An unknown key, a wrong type or a value out of range raises one `GptmillError` that lists each problem with its key, its
-value and what is allowed.
+Unknown keys, wrong types and values out of range raise one `GptmillError`, with the key, the value and what is allowed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,22 +17,21 @@ from gptmill.core.errors import GptmillError
 
 
 def load(path: Path = paths.PARAMS) -> Params:
-    """Read and check a whole params file. Raises `GptmillError` with one line for each problem."""
+    """Read and validate a params file. Raises `GptmillError` with one line for each problem."""
     return validated(read(path), path)
 
 
 def read(path: Path) -> Any:
-    """What a params file or a profile holds, under today's names. Raises `GptmillError` when it can't be read."""
+    """The values of a params file or a profile, under today's names. Raises `GptmillError` when it can't be read."""
     try:
         return renamed.current(safe_yaml.read(path), path)
     except FileNotFoundError:
-        raise GptmillError(
-            f"{path} is not here. Run gptmill from the project's root, or bring it back: gptmill params use sample"
-        ) from None
+        advice = "Run gptmill from the project's root, or restore it: gptmill params use sample"
+        raise GptmillError(f"{path} not found. {advice}") from None
 
 
 def validated(values: Any, path: Path) -> Params:
-    """The parameters that a file holds, none missing: DVC compares values, and does not know the defaults. Raises `GptmillError`."""
+    """Raises `GptmillError` for missing keys too: DVC compares values, and does not know the defaults."""
     absent = [f"{key}: missing; {meaning}" for key, meaning in find_missing(Params, values)]
     problems: list[str] = []
     try:
@@ -41,22 +39,22 @@ def validated(values: Any, path: Path) -> Params:
     except ValidationError as error:
         problems = problem_lines(Params, error)
     if problems or absent:
-        found = [*problems, *absent]
-        count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-        add = ["`gptmill params complete` adds what is missing, with its default"] if absent else []
-        raise GptmillError("\n".join([f"{path} has {count}:", *(f"  {problem}" for problem in found), *add]))
+        lines = [f"  {problem}" for problem in (*problems, *absent)]
+        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        add = ["`gptmill params complete` adds missing keys with their defaults"] if absent else []
+        raise GptmillError("\n".join([f"{path} has {count}:", *lines, *add]))
     return params
 
 
 def parse(text: str) -> Params:
-    """Params from a text that was checked before."""
+    """Params from a text that is known to be valid."""
     from ruamel.yaml import YAML
 
     return Params.model_validate(renamed.current(YAML(typ="safe", pure=True).load(text), paths.PARAMS))
 
 
 def describe(params: Params) -> Iterator[tuple[str, Any, str]]:
-    """(dotted key, value, what it means) for every parameter."""
+    """(dotted key, value, description) of every parameter."""
 
     def walk(section: BaseModel, prefix: str) -> Iterator[tuple[str, Any, str]]:
         for name, field in type(section).model_fields.items():
@@ -73,7 +71,7 @@ def describe(params: Params) -> Iterator[tuple[str, Any, str]]:
 
 
 def flatten(sections: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of sections of params, or of single values by their names."""
+    """(dotted key, value) of sections or single values of params."""
     for name, section in sections.items():
         if isinstance(section, BaseModel):
             section = section.model_dump()

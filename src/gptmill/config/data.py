@@ -62,7 +62,8 @@ class SharesParams(Section):
     def _leave_a_test_split(self) -> Self:
         if not self.train > 0 or not self.validation > 0 or self.train + self.validation >= 1:
             raise ValueError(
-                f"train ({self.train}) and validation ({self.validation}) must be above 0 and leave something for the test split"
+                f"train ({self.train}) and validation ({self.validation}) must be above 0 "
+                "and leave something for the test split"
             )
         return self
 

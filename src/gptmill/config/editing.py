@@ -1,4 +1,4 @@
-"""New values in a params file as a person wrote it: nothing but the value changes, no comment, quote or line end."""
+"""Sets values in the text of a params file: comments, quotes and line ends stay."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ Key = tuple[str, ...]
 
 
 def set_values(text: str, values: Mapping[Key, str | list[str]]) -> str:
-    """The text of a params file with these values. Raises `GptmillError` for a key whose value is not written where it can be replaced."""
+    """The text with new values. Raises `GptmillError` for a key whose value can't be replaced in place."""
     from ruamel.yaml import YAML
 
     edits = sorted((_edit(YAML().compose(text), key, value) for key, value in values.items()), reverse=True)
-    for start, end, new in edits:  # from the end of the file, so that places before stay right
+    for start, end, new in edits:  # from the end, so that earlier positions stay valid
         text = text[:start] + new + text[end:]
     for key, value in values.items():
         if _read(text, key) != value:
@@ -36,16 +36,14 @@ def _read(text: str, key: Key) -> Any:
 
 
 def _by_hand(key: Key, value: str | list[str]) -> GptmillError:
-    wanted = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return GptmillError(
-        f"{'.'.join(key)} can't be changed in params.yaml as it is written: set it to {wanted} yourself."
-    )
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return GptmillError(f"{'.'.join(key)} can't be changed in params.yaml as it is written: set it to {text} yourself.")
 
 
 def _edit(node: Any, key: Key, value: str | list[str]) -> tuple[int, int, str]:
     for part in key:
-        node = next((found for name, found in getattr(node, "value", ()) if getattr(name, "value", None) == part), None)
-    # Quoted as JSON, which YAML reads too; not escaped, so that a person can read it.
+        node = next((item for name, item in getattr(node, "value", ()) if getattr(name, "value", None) == part), None)
+    # JSON is YAML too; not escaped, to stay readable.
     new = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str):
         if node is not None and isinstance(node.value, str) and node.start_mark.line == node.end_mark.line:
@@ -53,6 +51,6 @@ def _edit(node: Any, key: Key, value: str | list[str]) -> tuple[int, int, str]:
     elif node is not None and isinstance(node.value, list):
         if node.flow_style or not node.value:
             return node.start_mark.index, node.end_mark.index, new
-        # A list of one line each, which starts at its first dash: one line takes their place.
+        # One line replaces a list of one item per line, which starts at its first dash.
         return node.start_mark.index, node.value[-1].end_mark.index, f"- {new[1:-1]}"
     raise _by_hand(key, value)

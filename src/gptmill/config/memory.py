@@ -1,4 +1,4 @@
-"""What sizes cost in memory, from the numbers alone: to refuse what no machine has before work begins."""
+"""Memory estimates of models, to refuse impossible sizes before work begins."""
 
 from typing import Protocol
 
@@ -7,15 +7,15 @@ import psutil
 from gptmill.core.errors import GptmillError
 
 FLOAT32 = 4  # bytes
-TRAINING = 4  # times the weights: weights, gradients and AdamW's two moments
+TRAINING = 4  # times the weights: weights, gradients, AdamW's two moments
 MOST_LAYERS = 1000
 MOST_WEIGHTS = 1 << 40  # bytes
 MOST_NEW_TOKENS = 1_000_000
-_TOKEN = 100  # bytes of a new token in Python's lists: in what is returned, in what was read, in the text
+_TOKEN = 100  # bytes of a generated token in Python's lists and text
 
 
 class Sizes(Protocol):
-    """What a model's config and `params.model` have in common."""
+    """Fields that a model's config and `params.model` share."""
 
     n_layers: int
     d_model: int
@@ -25,24 +25,25 @@ class Sizes(Protocol):
 
 
 def count_parameters(sizes: Sizes, vocab_size: int) -> int:
-    """Each tied matrix counted once. A block has 12 C² in matrices: 3 for query, key and value, 1 for the projection, 8 to and fro."""
+    """Tied matrices count once. A block has 12 C² in matrices: qkv 3, out_proj 1, up_proj and down_proj 8."""
     C, biases = sizes.d_model, 3 * sizes.d_model if sizes.qkv_bias else 0
     norms = 2 * C
     attention = 3 * C * C + biases + C * C + C
     feed_forward = 8 * C * C + 4 * C + C
-    tables = (vocab_size + sizes.context_length) * C
+    embeddings = (vocab_size + sizes.context_length) * C
     head = 0 if sizes.tie_weights else vocab_size * C
-    return tables + sizes.n_layers * (2 * norms + attention + feed_forward) + norms + head
+    return embeddings + sizes.n_layers * (2 * norms + attention + feed_forward) + norms + head
 
 
 def model_problem(sizes: Sizes, vocab_size: int) -> str:
-    """Why no machine has such a model; empty when one may."""
+    """Why no machine can hold such a model; empty when one may."""
     weights = FLOAT32 * count_parameters(sizes, vocab_size)
     if sizes.n_layers <= MOST_LAYERS and weights <= MOST_WEIGHTS:
         return ""
     return (
-        f"{_told(sizes, vocab_size)} would take {format_bytes(weights)} for the weights and {format_bytes(TRAINING * weights)} to train; "
-        f"at most {MOST_LAYERS:,} layers and {format_bytes(MOST_WEIGHTS)} of weights are tried"
+        f"{_name(sizes, vocab_size)} would take {format_bytes(weights)} for the weights and "
+        f"{format_bytes(TRAINING * weights)} to train; "
+        f"the limits are {MOST_LAYERS:,} layers and {format_bytes(MOST_WEIGHTS)} of weights"
     )
 
 
@@ -53,13 +54,14 @@ def require_memory(sizes: Sizes, vocab_size: int) -> None:
     weights, memory = FLOAT32 * count_parameters(sizes, vocab_size), psutil.virtual_memory().total
     if weights > memory:
         raise GptmillError(
-            f"{_told(sizes, vocab_size)} takes {format_bytes(weights)} for the weights alone, {format_bytes(TRAINING * weights)} to train; "
+            f"{_name(sizes, vocab_size)} takes {format_bytes(weights)} for the weights alone, "
+            f"{format_bytes(TRAINING * weights)} to train; "
             f"this machine has {format_bytes(memory)} of memory: use a smaller model or a larger machine"
         )
 
 
 def new_tokens_problem(count: int, rows: int = 1) -> str:
-    """Why so many new tokens a row are not tried; empty when they are."""
+    """Why so many new tokens per row are refused; empty when they are allowed."""
     if count <= MOST_NEW_TOKENS:
         return ""
     each = f" for each of {rows:,} texts" if rows > 1 else ""
@@ -70,7 +72,7 @@ def new_tokens_problem(count: int, rows: int = 1) -> str:
 
 
 def format_bytes(size: float) -> str:
-    """Bytes, for people."""
+    """A number of bytes with its unit."""
     if size >= 10**18:
         return "more than 1,000 PB"
     units = iter(("B", "kB", "MB", "GB", "TB", "PB"))
@@ -80,11 +82,9 @@ def format_bytes(size: float) -> str:
     return f"{size:,.0f} {unit}" if unit == "B" or size >= 100 else f"{size:,.1f} {unit}"
 
 
-def _told(sizes: Sizes, vocab_size: int) -> str:
-    return (
-        f"a model of {_number(sizes.n_layers)} layers, width {_number(sizes.d_model)}, vocabulary {_number(vocab_size)} and context "
-        f"{_number(sizes.context_length)}"
-    )
+def _name(sizes: Sizes, vocab_size: int) -> str:
+    layers, width, vocabulary, context = map(_number, (sizes.n_layers, sizes.d_model, vocab_size, sizes.context_length))
+    return f"a model of {layers} layers, width {width}, vocabulary {vocabulary} and context {context}"
 
 
 def _number(value: int) -> str:

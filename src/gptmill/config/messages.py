@@ -1,4 +1,4 @@
-"""What is wrong with a params file: each problem with its key, its value and what is allowed."""
+"""Error messages for params files: each problem with its key, its value and what is allowed."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -10,7 +10,7 @@ from gptmill.core import addresses, errors
 
 
 def find_missing(section: type[BaseModel], values: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted key, what it means) of what a file does not name. What is no section is none of this function's business."""
+    """(dotted key, description) of keys that a file lacks. Values that are not sections are left to pydantic."""
     if not isinstance(values, Mapping):
         return
     for name, field in section.model_fields.items():
@@ -18,13 +18,13 @@ def find_missing(section: type[BaseModel], values: Any, prefix: str = "") -> Ite
         if name not in values:
             yield f"{prefix}{name}", field.description or "a section of its own"
         elif isinstance(inner, type) and issubclass(inner, BaseModel):
-            found = values[name]
-            for place, item in enumerate(found) if isinstance(found, list) else [(None, found)]:
-                yield from find_missing(inner, item, f"{prefix}{name}." + ("" if place is None else f"{place}."))
+            items = values[name]
+            for i, item in enumerate(items) if isinstance(items, list) else [("", items)]:
+                yield from find_missing(inner, item, f"{prefix}{name}.{i}." if i != "" else f"{prefix}{name}.")
 
 
 def problem_lines(root: type[BaseModel], error: ValidationError) -> list[str]:
-    """What pydantic found, a line for each problem. `root` is the section that the whole file is."""
+    """pydantic's errors, one line each. `root` is the schema of the whole file."""
     problems = []
     for item in error.errors():
         location = item["loc"]
@@ -45,7 +45,7 @@ def problem_lines(root: type[BaseModel], error: ValidationError) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    """A bad value may be an address with a password in it."""
+    """Redacted: a bad value may be an address with a password."""
     return addresses.redact(errors.short_repr(value))
 
 
@@ -62,7 +62,7 @@ def _neighbours(root: type[BaseModel], location: tuple) -> str:
 
 
 def _describe(root: type[BaseModel], location: tuple) -> str:
-    while len(location) > 1 and isinstance(location[-1], int):  # what is said of a list holds for what is in it
+    while len(location) > 1 and isinstance(location[-1], int):  # a list's description holds for its items
         location = location[:-1]
     field = _section(root, location[:-1]).model_fields.get(location[-1])
     return (field.description if field else None) or "a section of its own"

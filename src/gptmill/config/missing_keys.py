@@ -1,4 +1,4 @@
-"""`gptmill params complete`: an older params.yaml gets the keys that have come since, and keeps all that it says."""
+"""`gptmill params complete`: adds keys that an older params.yaml lacks, and changes nothing else in it."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -14,9 +14,9 @@ from gptmill.core.errors import GptmillError
 
 
 def complete(path: Path = paths.PARAMS) -> Iterator[str]:
-    """Add what is missing, with its default and its comment; yields what to tell the person of each key.
+    """Add missing keys with their defaults and comments; yields a message for each.
 
-    Raises `GptmillError` when the file can't be read or holds other mistakes: then nothing is written.
+    Raises `GptmillError`, and writes nothing, when the file can't be read or has other mistakes.
     """
     from ruamel.yaml import YAML
 
@@ -49,7 +49,7 @@ def complete(path: Path = paths.PARAMS) -> Iterator[str]:
 
 
 def _within(section: Any, part: str) -> Any:
-    """A list of defaults may be shorter than the file's: its first item stands for all."""
+    """A list of defaults may be shorter than the file's: its last item stands for the rest."""
     if isinstance(section, list):
         return section[min(int(part), len(section) - 1)]
     return section[part]

@@ -1,4 +1,4 @@
-"""Profiles: what differs from the defaults. A params.yaml is written of one: every key, with what it means."""
+"""Profiles: overlays on the defaults. `use` renders one as a complete params.yaml, with a comment for each key."""
 
 import re
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 
-DEFAULT = "sample"  # the profile that the repository's params.yaml is written of
+DEFAULT = "sample"  # the profile of the repository's params.yaml
 
 
 def load(name: str, root: Path = Path()) -> Params:
-    """The parameters of `profiles/<name>.yaml` laid over the defaults.
+    """The defaults, updated by `profiles/<name>.yaml`.
 
-    Raises `GptmillError` when there is no such profile, or with one line for each problem in it.
+    Raises `GptmillError` for an unknown profile, or with one line for each problem in it.
     """
     path = _find(name, root)
     overlay = config.read(path) or {}
     if not isinstance(overlay, Mapping):
-        return config.validated(overlay, path)  # which says what belongs there
+        return config.validated(overlay, path)  # which raises
     return config.validated(_merged(Params().model_dump(), overlay), path)
 
 
@@ -32,28 +32,30 @@ def text(name: str, root: Path = Path()) -> str:
 
 
 def use(name: str, *, force: bool = False) -> str:
-    """Write params.yaml of a profile; returns what to tell the person.
+    """Write the params.yaml of a profile; returns a message.
 
-    Raises `GptmillError` as `load` does, and when params.yaml holds changes that no profile has, without `force`.
+    Raises `GptmillError` as `load` does, and without `force` when params.yaml has changes of the user's own.
     """
-    wanted = text(name)
+    new = text(name)
     current = _unpinned(files.read_text(paths.PARAMS)) if paths.PARAMS.exists() else None
-    if current == wanted:
+    if current == new:
         return f"{paths.PARAMS} is profile {name} already."
     if current is not None and not force and current not in map(text, _names(Path())):
         raise GptmillError(
-            f"{paths.PARAMS} has changes of your own, which profile {name} would replace. Save them first: cp {paths.PARAMS} "
-            f"params.mine.yaml. Or drop them: gptmill params use {name} --force"
+            f"{paths.PARAMS} has changes of your own, which profile {name} would replace. "
+            f"Save them first: cp {paths.PARAMS} params.mine.yaml. Or drop them: gptmill params use {name} --force"
         )
-    files.write_text(paths.PARAMS, wanted)
-    told = f"{paths.PARAMS} now has profile {name}"
+    files.write_text(paths.PARAMS, new)
+    message = f"{paths.PARAMS} now has profile {name}"
     if name == DEFAULT:
-        return f"{told}, the default."
-    return f"{told}; a run then rewrites dvc.lock and metrics/ too. Back to the default: gptmill params use {DEFAULT}"
+        return f"{message}, the default."
+    return (
+        f"{message}; a run then rewrites dvc.lock and metrics/ too. Back to the default: gptmill params use {DEFAULT}"
+    )
 
 
 def matching(values: Params) -> str | None:
-    """The name of the profile that has these values, if one has."""
+    """The name of the profile with these values, if any."""
     return next((name for name in _names(Path()) if load(name) == values), None)
 
 
@@ -63,12 +65,12 @@ def _names(root: Path) -> list[str]:
 
 def _find(name: str, root: Path) -> Path:
     if name not in _names(root):
-        raise GptmillError(f"there is no profile {name}; profiles/ has {', '.join(_names(root)) or 'nothing'}")
+        raise GptmillError(f"unknown profile {name}; profiles/ has {', '.join(_names(root)) or 'nothing'}")
     return root / paths.PROFILES / f"{name}.yaml"
 
 
 def _heading(path: Path) -> str:
-    """The comment that a profile begins with."""
+    """The first comment of a profile."""
     lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -78,12 +80,12 @@ def _heading(path: Path) -> str:
 
 
 def _unpinned(text: str) -> str:
-    """Without the hashes that `gptmill data refresh` writes: they are no changes of the person's own."""
+    """Without the hashes that `gptmill data refresh` writes, which are not the user's changes."""
     return re.sub(r'^( +sha256: )"[0-9a-f]{64}"', r'\1""', text, flags=re.MULTILINE)
 
 
 def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` laid over `below`; a list is replaced as a whole."""
+    """`below` updated by `above`, section by section; lists are replaced as a whole."""
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(below.get(key), dict)

@@ -1,4 +1,4 @@
-"""Names of params.yaml that have changed. The old ones are read for one more release, with a warning that says what to write."""
+"""Renamed keys of params.yaml: the old names are read for one more release, with a warning that says what to write."""
 
 import logging
 from collections.abc import Mapping
@@ -27,7 +27,8 @@ def current(values: Any, source: object) -> Any:
             advice.append(f"{name}.lora.target_modules: {scalar(new['target_modules'])}")
     if advice:
         _warn(
-            f"{source}: LoRA's layers have new names. Write {' and '.join(advice)}; the next release won't read the old names"
+            f"{source}: LoRA's layers have new names. Write {' and '.join(advice)}; "
+            "the next release won't read the old names"
         )
     return renamed
 

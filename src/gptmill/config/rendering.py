@@ -1,4 +1,4 @@
-"""params.yaml as it is written for people: every key, its value, and what it means."""
+"""Renders params.yaml: every key with its value and its description as a comment."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-WIDTH = 140  # a longer line has its comment above it
-COLUMN = 34  # where comments start, after values that are no longer
+WIDTH = 120  # longer lines get their comment above them
+COLUMN = 34  # of comments, after shorter values
 
 
 def render(params: BaseModel, heading: str) -> str:
-    """The text of a params.yaml. `heading` is its first comment, without the marks."""
+    """The text of a params.yaml. `heading` is its first comment, without `#`."""
     lines = [f"# {line}".rstrip() for line in heading.splitlines()]
     for line in _section(params, ""):
         lines += ["", line] if line[0] not in " -#" and line.endswith(":") else [line]

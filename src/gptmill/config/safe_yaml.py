@@ -1,7 +1,7 @@
-"""YAML of files that people write: params.yaml, profiles, prefect.yaml, the head of a rubric. Never more work than its size is worth.
+"""Bounded YAML parser for files that people write: params.yaml, profiles, prefect.yaml, the head of a rubric.
 
-A few lines of anchors and aliases stand for millions of values (a "YAML bomb"), and deep nesting overflows the parser. So the events of a
-text are counted before a value is built, each alias as what it stands for.
+Against YAML bombs (aliases that expand to millions of values) and deep nesting, the parser's events are counted before
+a value is built, each alias as what it expands to.
 """
 
 import re
@@ -12,32 +12,32 @@ from gptmill.core import files
 from gptmill.core.errors import Unreadable
 
 MOST_BYTES = 1 << 20
-MOST_VALUES = 50_000  # with aliases as what they stand for
+MOST_VALUES = 50_000  # with aliases expanded
 DEEPEST = 50
 LONGEST_NUMBER = 1000  # digits
 _NUMBER = re.compile(r"[-+]?[0-9][0-9a-fox_.+-]*", re.IGNORECASE)
 
 
 def read(path: Path) -> Any:
-    """What is in the file, by YAML 1.2. Raises `FileNotFoundError`, or `Unreadable` with what is wrong and where."""
+    """The file's value, by YAML 1.2. Raises `FileNotFoundError`, or `Unreadable` with the problem and its line."""
     return parse(read_text(path), path)
 
 
 def read_text(path: Path) -> str:
-    """The text of a YAML file of any reasonable size."""
+    """Raises `Unreadable` for a file that is too large, or not a text file."""
     files.refuse_special(path)
     if (size := path.stat().st_size) > MOST_BYTES:
-        raise Unreadable(f"{path} has {size:,} bytes, more than the {MOST_BYTES:,} that are read")
+        raise Unreadable(f"{path} has {size:,} bytes, more than the limit of {MOST_BYTES:,}")
     return files.read_text(path)
 
 
 def parse(text: str, what: object) -> Any:
-    """Raises `Unreadable`, in which the text is called `what`."""
+    """Raises `Unreadable`, which calls the text `what`."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        # In Python alone: ruamel's parser in C reads YAML 1.1, in which 1e-4 is no number. DVC reads 1.2.
+        # The pure parser: ruamel's parser in C reads YAML 1.1, where 1e-4 is a string. DVC reads 1.2.
         _check(YAML(typ="safe", pure=True).parse(text))
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
@@ -48,10 +48,10 @@ def parse(text: str, what: object) -> Any:
 
 
 def _check(events: Any) -> None:
-    """Raises `ValueError` for what is too much. `events` come as the text is read, so that nothing beyond that is."""
+    """Raises `ValueError` beyond the limits. `events` is lazy, so that nothing after that is parsed."""
     from ruamel.yaml import events as kinds
 
-    values: dict[str, int] = {}  # anchor -> what it stands for
+    values: dict[str, int] = {}  # anchor -> values in it
     open_nodes: list[tuple[str | None, int]] = []  # anchor, and the values before it
     count = 0
     for event in events:
@@ -73,8 +73,6 @@ def _check(events: Any) -> None:
             if event.style is None and len(event.value) > LONGEST_NUMBER and _NUMBER.fullmatch(event.value):
                 raise ValueError(f"a number of {len(event.value):,} digits")
         if count > MOST_VALUES:
-            raise ValueError(
-                f"it stands for more than {MOST_VALUES:,} values. Write out what its aliases (*) stand for, or less of it"
-            )
+            raise ValueError(f"it has more than {MOST_VALUES:,} values. Write out its aliases (*), or shorten it")
         if len(open_nodes) > DEEPEST:
             raise ValueError(f"it is nested more than {DEEPEST} levels deep")

@@ -1,6 +1,6 @@
-"""Sections of `params.yaml` as strict types: every number of the pipeline, what it means and what is allowed.
+"""The schema of `params.yaml`: sections as strict types, with defaults and limits.
 
-The `description` of a field is the help that `gptmill params show` prints.
+A field's `description` is its comment in params.yaml and its help in `gptmill params show`.
 """
 
 from typing import Annotated, Literal, Self
@@ -25,10 +25,10 @@ GPT2_VOCAB_SIZE, GPT2_CONTEXT_LENGTH = 50257, 1024
 
 class TokenizerParams(Section):
     ranks: Literal["corpus", "gpt2"] = Field(
-        "corpus", description="corpus: byte pairs trained on the corpus; gpt2: GPT-2's own"
+        "corpus", description="corpus: BPE trained on the corpus; gpt2: GPT-2's BPE"
     )
     vocab_size: Annotated[int, Field(ge=257, le=65536)] = Field(
-        2048, description="bytes, merges and the end-of-text token together"
+        2048, description="bytes, merges and the end-of-text token"
     )
 
     @model_validator(mode="after")
@@ -40,16 +40,14 @@ class TokenizerParams(Section):
 
 class ModelParams(Section):
     n_layers: PositiveInt = Field(4, description="transformer blocks")
-    n_heads: PositiveInt = Field(4, description="attention heads a block")
+    n_heads: PositiveInt = Field(4, description="attention heads per block")
     d_model: PositiveInt = Field(192, description="width of the residual stream; a multiple of n_heads")
-    context_length: Annotated[int, Field(ge=8)] = Field(
-        256, description="tokens that the model can look back on, itself included"
-    )
+    context_length: Annotated[int, Field(ge=8)] = Field(256, description="longest input in tokens")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="after the embeddings, in attention and before each residual sum"
+        0.0, description="of embeddings, attention weights and residuals"
     )
     qkv_bias: bool = Field(True, description="bias of the query, key and value projections (GPT-2: true)")
-    tie_weights: bool = Field(True, description="one matrix for token embedding and output (GPT-2: true)")
+    tie_weights: bool = Field(True, description="share token embedding and output matrix (GPT-2: true)")
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Self:
@@ -59,32 +57,25 @@ class ModelParams(Section):
 
 
 class TrainingParams(Section):
-    optimizer: Literal["adamw", "muon"] = Field(
-        "adamw", description="adamw; or muon for matrices and adamw for embeddings, norms and biases"
-    )
+    optimizer: Literal["adamw", "muon"] = Field("adamw", description="adamw; or muon for matrices, adamw for the rest")
     epochs: PositiveInt = Field(3, description="passes over the training split")
-    batch_size: PositiveInt = Field(16, description="sequences a step")
+    batch_size: PositiveInt = Field(16, description="sequences per optimizer step")
     micro_batch_size: Annotated[int, Field(ge=0)] = Field(
-        0, description="of these, how many are in memory at once; their gradients add up to the batch's; 0: all"
+        0, description="sequences per forward pass; gradients accumulate to batch_size; 0: batch_size"
     )
     learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.0006, description="peak, after the warm-up")
-    warmup_steps: Annotated[int, Field(ge=0)] = Field(
-        20, description="steps in which the learning rate rises from 0 to its peak"
-    )
-    min_learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(0.00001, description="where the cosine ends")
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(20, description="steps of linear warm-up from 0 to the peak")
+    min_learning_rate: Annotated[float, Field(ge=0, le=1)] = Field(0.00001, description="end of the cosine decay")
     weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(
-        0.1, description="on matrices only: not on embeddings, norms and biases"
+        0.1, description="of matrices; not of embeddings, norms and biases"
     )
-    gradient_clip: Annotated[float, Field(gt=0)] = Field(1.0, description="largest norm of the gradient")
-    evaluations: PositiveInt = Field(
-        6, description="how many times a validation loss is measured, evenly spaced, the end included"
-    )
+    gradient_clip: Annotated[float, Field(gt=0)] = Field(1.0, description="maximum gradient norm")
+    evaluations: PositiveInt = Field(6, description="validations, evenly spaced, the last one at the end")
     patience: Annotated[int, Field(ge=0)] = Field(
-        0,
-        description="evaluations in a row that may bring nothing better before the training stops early; 0: it never does",
+        0, description="early stopping after this many evaluations without improvement; 0: off"
     )
     keep: Literal["best", "last"] = Field(
-        "best", description="best: the weights that did best on validation; last: those of the last step"
+        "best", description="weights to save: best on validation, or of the last step"
     )
 
     @model_validator(mode="after")
@@ -97,14 +88,12 @@ class TrainingParams(Section):
 
 
 class LoRAParams(Section):
-    rank: Annotated[int, Field(ge=0)] = Field(
-        0, description="width of the adapters, which alone learn then; 0: no LoRA, the weights learn"
-    )
-    alpha: Annotated[float, Field(gt=0)] = Field(16.0, description="what an adapter adds is scaled by alpha / rank")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of an adapter's input, in training")
+    rank: Annotated[int, Field(ge=0)] = Field(0, description="rank of the adapters; 0: no LoRA, full fine-tuning")
+    alpha: Annotated[float, Field(gt=0)] = Field(16.0, description="adapters are scaled by alpha / rank")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of the adapters' input")
     target_modules: Annotated[list[Literal["qkv", "out_proj", "up_proj", "down_proj"]], Field(min_length=1)] = Field(
         ["qkv", "out_proj", "up_proj", "down_proj"],
-        description="layers of each block that get an adapter: qkv, out_proj (attention), up_proj, down_proj (feed-forward)",
+        description="adapted layers of each block: qkv, out_proj (attention), up_proj, down_proj (feed-forward)",
     )
 
     @model_validator(mode="after")
@@ -116,49 +105,38 @@ class LoRAParams(Section):
 
 class BaseParams(TrainingParams):
     init: Literal["scratch", *GPT2_SIZES] = Field(
-        "scratch", description="scratch: pretrain here; gpt2-…: load OpenAI's weights and pretrain nothing"
+        "scratch", description="scratch: pretrain; gpt2-…: OpenAI's weights, no pretraining"
     )
 
 
 class ClassifierParams(TrainingParams):
     trainable: Literal["head", "last_block", "all"] = Field(
-        "all", description="what learns beside the new head; last_block is the book's choice"
+        "all", description="layers trained besides the new head; the book: last_block"
     )
-    max_length: PositiveInt = Field(128, description="tokens of a message that are read; the rest is cut")
+    max_length: PositiveInt = Field(128, description="tokens per message; longer ones are truncated")
     cache_activations: bool = Field(
-        True,
-        description="true: what a frozen trunk makes of a text is worked out once, not once an epoch; same bits. Not with model.dropout",
+        True, description="compute frozen layers once, not per epoch; same bits; not with model.dropout"
     )
-    lora: LoRAParams = Field(
-        LoRAParams(),
-        description="low-rank adapters in place of the weights; with a rank above 0 they and the head learn",
-    )
+    lora: LoRAParams = Field(LoRAParams(), description="with rank > 0, only adapters and head are trained")
 
 
 class InstructParams(TrainingParams):
-    max_length: PositiveInt = Field(256, description="tokens of prompt and answer that are read; the rest is cut")
+    max_length: PositiveInt = Field(256, description="tokens of prompt and answer; the rest is truncated")
     prompt_style: Literal["alpaca", "alpaca_model_header", "phi3"] = Field(
-        "alpaca",
-        description="alpaca; alpaca_model_header: as the book does, the model learns to write the answer's header itself; phi3",
+        "alpaca", description="alpaca; alpaca_model_header: the model writes the response header, as in the book; phi3"
     )
     loss_on: Literal["all", "response"] = Field(
-        "response", description="all: prompt and answer, as the book does; response: the answer alone"
+        "response", description="response: tokens of the answer; all: of the prompt too, as in the book"
     )
-    lora: LoRAParams = Field(
-        LoRAParams(), description="low-rank adapters in place of the weights; with a rank above 0 they alone learn"
-    )
+    lora: LoRAParams = Field(LoRAParams(), description="with rank > 0, only adapters are trained")
 
 
 class GenerateParams(Section):
-    max_new_tokens: PositiveInt = Field(64, description="longest answer")
-    temperature: Annotated[float, Field(ge=0, le=10)] = Field(
-        0.0, description="0: always the likeliest token; higher: bolder"
-    )
-    top_k: Annotated[int, Field(ge=0)] = Field(0, description="sample among the k likeliest tokens; 0: among all")
-    batch_size: PositiveInt = Field(32, description="prompts decoded side by side")
-    compare_base: bool = Field(
-        True, description="true: the base model answers too, so that one sees what the tuning brought"
-    )
+    max_new_tokens: PositiveInt = Field(64, description="longest answer in tokens")
+    temperature: Annotated[float, Field(ge=0, le=10)] = Field(0.0, description="0: greedy decoding")
+    top_k: Annotated[int, Field(ge=0)] = Field(0, description="sample among the k most probable tokens; 0: among all")
+    batch_size: PositiveInt = Field(32, description="prompts per batch")
+    compare_base: bool = Field(True, description="the base model answers too, to show the effect of fine-tuning")
 
     @model_validator(mode="after")
     def _answers_fit_into_memory(self) -> Self:
@@ -169,23 +147,19 @@ class GenerateParams(Section):
 
 class PromotionParams(Section):
     margin: Annotated[float, Field(ge=0)] = Field(
-        0.0,
-        description="how much better than the champion, at least: a share of right answers, a share of the judge's 100, bits a byte",
+        0.0, description="minimum gain over the champion: accuracy, judge's score / 100, bits per byte"
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
-        0.95, description="of the interval that must lie above the margin as a whole"
+        0.95, description="of the interval of the gain, all of which must exceed margin"
     )
-    min_recall: Share = Field(0.8, description="a classifier that finds a smaller share of any class is refused")
-    max_calibration_error: Share = Field(
-        0.1,
-        description="a classifier whose probabilities are further than this from how often it is right, on average, is refused",
-    )
+    min_recall: Share = Field(0.8, description="lower recall of any class: the classifier is rejected")
+    max_calibration_error: Share = Field(0.1, description="higher expected calibration error: rejected")
 
 
 class Params(Section):
-    """The whole of `params.yaml`."""
+    """All of `params.yaml`."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(123, description="every random choice comes from it")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(123, description="of all random numbers")
     data: DataParams = DataParams()
     split: SplitParams = SplitParams()
     tokenizer: TokenizerParams = TokenizerParams()
@@ -207,30 +181,23 @@ class Params(Section):
             problems.append(problem)
         if self.base.init != "scratch":
             layers, heads, width = GPT2_SIZES[self.base.init]
-            wanted = {
-                "n_layers": layers,
-                "n_heads": heads,
-                "d_model": width,
-                "context_length": GPT2_CONTEXT_LENGTH,
-                "qkv_bias": True,
-                "tie_weights": True,
-            }
-            wrong = [f"{key}: {value}" for key, value in wanted.items() if getattr(self.model, key) != value]
+            gpt2 = {"n_layers": layers, "n_heads": heads, "d_model": width, "context_length": GPT2_CONTEXT_LENGTH}
+            gpt2 |= {"qkv_bias": True, "tie_weights": True}
+            wrong = [f"{key}: {value}" for key, value in gpt2.items() if getattr(self.model, key) != value]
             if wrong:
                 problems.append(f"base.init {self.base.init} needs, under model: {', '.join(wrong)}")
             if self.tokenizer.ranks != "gpt2":
-                problems.append(
-                    f"base.init {self.base.init} needs tokenizer.ranks: gpt2 and tokenizer.vocab_size: {GPT2_VOCAB_SIZE}"
-                )
+                ranks = f"tokenizer.ranks: gpt2 and tokenizer.vocab_size: {GPT2_VOCAB_SIZE}"
+                problems.append(f"base.init {self.base.init} needs {ranks}")
         for section in ("classifier", "instruct"):
-            max_length = getattr(self, section).max_length
-            if max_length > self.model.context_length:
-                problems.append(
-                    f"{section}.max_length ({max_length}) must not exceed model.context_length ({self.model.context_length})"
-                )
-            rank = getattr(self, section).lora.rank
-            if rank > self.model.d_model:
-                problems.append(f"{section}.lora.rank ({rank}) must not exceed model.d_model ({self.model.d_model})")
+            params = getattr(self, section)
+            limits = (
+                ("max_length", params.max_length, "context_length", self.model.context_length),
+                ("lora.rank", params.lora.rank, "d_model", self.model.d_model),
+            )
+            for key, value, limit, most in limits:
+                if value > most:
+                    problems.append(f"{section}.{key} ({value}) must not exceed model.{limit} ({most})")
         classes, share = len(self.data.spam.labels), self.data.expectations.min_class_share
         if share * classes > 1:
             problems.append(

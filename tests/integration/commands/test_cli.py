@@ -67,7 +67,7 @@ def test_params_use(project, gptmill):
     assert gptmill("params", "use", "sample", "--force")[0] == 0
     assert paths.PARAMS.read_text() == profiles.text("sample")
     code, _, err = gptmill("params", "use", "huge")
-    assert code == 1 and "there is no profile huge" in err
+    assert code == 1 and "unknown profile huge" in err
     paths.PARAMS.write_text(paths.PARAMS.read_text() + "# mine\n")
     assert gptmill("params", "use", "mini")[0] == 1
     assert gptmill("params", "use", "mini", "--force")[0] == 0

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gptmill.config.data import ExpectationParams, InstructionSplitParams, SpamSplitParams
-from gptmill.config.sources import STANDARD, CorpusParams, InstructionsParams, SpamParams
+from gptmill.config.sources import CorpusParams, InstructionsParams, SpamParams
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.data import near_duplicates, text_files
@@ -23,9 +23,9 @@ RAW_CORPUS, RAW_SPAM, RAW_INSTRUCTIONS = (
 )
 SOURCE = {"urls": [], "member": "", "sha256": "", "licence": "", "max_megabytes": 1}
 SOURCES = {
-    "corpus": CorpusParams(**SOURCE, **STANDARD["corpus"]),
-    "spam": SpamParams(**SOURCE, **STANDARD["spam"]),
-    "instructions": InstructionsParams(**SOURCE, **STANDARD["instructions"]),
+    "corpus": CorpusParams(**SOURCE),
+    "spam": SpamParams(**SOURCE),
+    "instructions": InstructionsParams(**SOURCE),
 }
 
 # Each stage gets the params that it may read, and no others.
@@ -318,7 +318,7 @@ STORY = "Once upon a time there was a miller, and number {} was his cat.\n"
 def tokenized(capsys):
     def run(file: str = "corpus.txt", **settings: object) -> tuple[dict, list[str], str]:
         """The corpus' part of validation.json, the documents that the token files hold, and what was said."""
-        given = CorpusParams(**SOURCE, **STANDARD["corpus"] | {"file": file} | settings)
+        given = CorpusParams(**SOURCE, **{"file": file} | settings)
         params = changed(CHECKS, data=SimpleNamespace(**SOURCES | {"corpus": given}, expectations=EXPECTED))
         validate.run(params)
         tokenizer = SimpleNamespace(ranks="corpus", vocab_size=300)

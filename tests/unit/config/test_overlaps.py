@@ -101,7 +101,7 @@ def test_of_torchruns_options_those_that_write_or_start_something_are_refused(pr
     text = paths.PARAMS.read_text()
     for launcher in (f"torchrun {option}", f"torchrun --standalone --nproc-per-node 2 {option}"):
         paths.PARAMS.write_text(text.replace('launcher: ""', f'launcher: "{launcher}"'))
-        with pytest.raises(GptmillError, match="compute.launcher: .* is not allowed; of torchrun's options these are"):
+        with pytest.raises(GptmillError, match="compute.launcher: .* is not allowed; allowed options of torchrun"):
             config.load()
 
 

@@ -109,19 +109,19 @@ def test_the_committed_params_are_written_from_the_schema(root):
     ("tokenizer.vocab_size", 256, ["tokenizer.vocab_size: 256", "greater than or equal to 257"]),
     ("seed", -1, ["seed: -1", "greater than or equal to 0"]),
     ("seed", 2**31, ["seed: 2147483648", "less than"]),
-    ("seed", ..., ["seed: missing", "every random choice comes from it"]),
+    ("seed", ..., ["seed: missing", "of all random numbers"]),
     ("judge", ..., ["judge: missing"]),
     ("judge.rubric", 7, ["judge.rubric: 7", "valid string"]),
-    ("judge.models", [], ["judge.models: []", "at least 1 item", "the judges; with several"]),
+    ("judge.models", [], ["judge.models: []", "at least 1 item", "judges on OpenAI-compatible servers; the score is"]),
     ("judge.models", [7], ["judge.models.0: 7 is not a section; allowed are the keys model, base_url"]),
     ("judge.models", [JUDGE | {"modell": "x"}], ["judge.models.0.modell: unknown key; did you mean model?"]),
-    ("judge.models", [JUDGE, JUDGE | {"model": 7}], ["judge.models.1.model: 7", "the name under which the server knows the judge"]),
+    ("judge.models", [JUDGE, JUDGE | {"model": 7}], ["judge.models.1.model: 7", "the model's name on the server"]),
     ("judge.models", [JUDGE, JUDGE], ["models (llama3, llama3) must name each judge once"]),
     ("judge.models", [JUDGE | {"input_price": -1.0}], ["judge.models.0.input_price: -1.0", "greater than or equal to 0"]),
     *(("judge.models", [JUDGE | {"base_url": url}], ["judge.models.0.base_url: ", said]) for url, said in [
-        ("ftp://host/v1", "no http or https address"), ("/v1", "no http or https address"), ("http:///v1", "no http or https address"),
+        ("ftp://host/v1", "not an http or https address"), ("/v1", "no http or https address"), ("http:///v1", "no http or https address"),
         ("http://me:pass@host/v1", "a key belongs in the environment"), ("http://host/v1?key=pass", "a key belongs in the environment"),
-        ("http://host:99999/v1", "is no address: Port out of range"),
+        ("http://host:99999/v1", "is not a valid address: Port out of range"),
     ]),
 ])  # fmt: skip
 def test_a_bad_value_names_its_key_the_value_and_what_is_allowed(changed, key, value, said):
@@ -347,7 +347,7 @@ def test_a_hash_that_refresh_pinned_is_no_change_of_ones_own(project):
 
 @pytest.mark.parametrize("name", ["huge", "../params", ""])
 def test_an_unknown_profile_names_those_that_there_are(project, name):
-    with pytest.raises(GptmillError, match="there is no profile .*; profiles/ has book.*, mini, sample"):
+    with pytest.raises(GptmillError, match="unknown profile .*; profiles/ has book.*, mini, sample"):
         profiles.use(name)
 
 
@@ -375,7 +375,7 @@ def test_missing_keys_are_added_with_their_defaults_and_comments_and_nothing_els
     whole = paths.PARAMS.read_text().replace("  epochs: 6 ", "  epochs: 77")
     paths.PARAMS.write_text("# mine\n" + re.sub(rf"^{lines}\n?", "", whole, flags=re.MULTILINE) + "# also mine\n")
     told = problems()
-    assert "missing; " in told and "`gptmill params complete` adds what is missing" in told
+    assert "missing; " in told and "`gptmill params complete` adds missing keys" in told
     added = list(missing_keys.complete())
     assert added and all(f"{line.partition(' ')[0]}: missing; " in told for line in added)
     assert config.load().instruct.epochs == 77

@@ -1,10 +1,10 @@
 import pytest
 
-from gptmill.config.sources import STANDARD, SpamParams
+from gptmill.config.sources import SpamParams
 from gptmill.core.errors import GptmillError
 from gptmill.data import classification
 
-UCI = SpamParams(urls=[], member="", sha256="", licence="", max_megabytes=1, **STANDARD["spam"])
+UCI = SpamParams(urls=[], member="", sha256="", licence="", max_megabytes=1)
 
 
 def read(tmp_path, content: str | bytes):

@@ -3,11 +3,11 @@ import json
 import pandas as pd
 import pytest
 
-from gptmill.config.sources import STANDARD, InstructionsParams
+from gptmill.config.sources import InstructionsParams
 from gptmill.core.errors import GptmillError
 from gptmill.data import instructions
 
-ALPACA = InstructionsParams(urls=[], member="", sha256="", licence="", max_megabytes=1, **STANDARD["instructions"])
+ALPACA = InstructionsParams(urls=[], member="", sha256="", licence="", max_megabytes=1)
 
 
 def read(tmp_path, content):

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from gptmill.config.sources import STANDARD, CorpusParams, InstructionsParams, SpamParams
+from gptmill.config.sources import CorpusParams, InstructionsParams, SpamParams
 from gptmill.core.errors import GptmillError
 from gptmill.data import classification, corpus, formats, instructions
 
@@ -110,7 +110,7 @@ def test_instructions_without_input_have_an_empty_one_in_every_format(tmp_path):
         "a.csv": "output,instruction\nb,a\n",
         "a.jsonl": '{"instruction": "a", "output": "b"}',
     }.items():
-        params = InstructionsParams(**SOURCE, **STANDARD["instructions"] | {"file": file})
+        params = InstructionsParams(**SOURCE, file=file)
         (tmp_path / file).write_text(content)
         assert rows(instructions.read(tmp_path / file, params)) == [(1, "a", "", "b")]
 
@@ -120,7 +120,7 @@ def test_instructions_without_input_have_an_empty_one_in_every_format(tmp_path):
     ("a.jsonl", '{"text": "One."}\n{"text": "Two."}\n'),
 ])  # fmt: skip
 def test_each_row_of_a_corpus_is_a_document_and_rows_come_as_a_stream(tmp_path, file, content):
-    params = CorpusParams(**SOURCE, **STANDARD["corpus"] | {"file": file})
+    params = CorpusParams(**SOURCE, file=file)
     (tmp_path / file).write_text(content)
     assert list(corpus.documents(corpus.read_raw(tmp_path / file, params))) == [(1, "One."), (2, "Two.")]
     stream = formats.texts(tmp_path / file, formats.layout("data.corpus", params))
