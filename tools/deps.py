@@ -1,13 +1,12 @@
-"""Writes what can be written of dvc.yaml: the folders of code that each stage imports from, and the parameters that it reads.
+"""Writes dependencies to dvc.yaml: the folders of code that each stage imports, and the parameters that it reads.
 
-    make deps        # runs the graph on profile mini to see what is read; less than a minute
+    make deps        # runs the graph on profile mini and records the reads; less than a minute
 
-A stage that was added by hand with its `cmd` and its outputs gets the rest. What is right already stays as it is written.
+A new stage needs its `cmd` and outputs alone. Correct lines stay unchanged.
 """
 
 import ast
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +16,13 @@ from gptmill import config
 from gptmill.config import profiles, schema
 from gptmill.config.section import Section
 from gptmill.core import files, paths
+from gptmill.core.terminal import exit_on_error, say
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src/gptmill"
-# No dependency of any stage: DVC compares the values of the params that a stage names, and params.yaml is always complete.
+# Not a dependency of stages: DVC compares the values of their params, and params.yaml is always complete.
 NO_DEPENDENCY = PACKAGE / "config"
-# How often a checkpoint is written changes no result: a stage that was run with another value is not out of date.
+# Params that change no result: another value does not put a stage out of date.
 WITHOUT_INFLUENCE = {"compute.checkpoint_minutes"}
 
 
@@ -30,7 +30,7 @@ WITHOUT_INFLUENCE = {"compute.checkpoint_minutes"}
 
 
 def imported(path: Path) -> set[str]:
-    """Names of the modules that a file imports, anywhere in it; `from a import b` gives both a and a.b."""
+    """Names of the modules that a file imports, also within functions; `from a import b` gives a and a.b."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -41,12 +41,12 @@ def imported(path: Path) -> set[str]:
 
 
 def first_party(path: Path) -> set[Path]:
-    """Our own files that a file imports."""
+    """Files of the package that a file imports."""
     return {file for name in imported(path) if name.split(".")[0] == PACKAGE.name and (file := _file(name))}
 
 
 def closure(path: Path) -> set[Path]:
-    """All files of ours that a file needs, itself included; those without code, and the package's own first file, decide nothing."""
+    """Files of the package that a file imports transitively, with itself; without empty ones and the package's `__init__.py`."""
     seen: set[Path] = set()
     todo = [path]
     while todo:
@@ -57,10 +57,10 @@ def closure(path: Path) -> set[Path]:
 
 
 def code(stage: str) -> list[str]:
-    """The folders of the package that a stage imports from, and its own file, as dvc.yaml names them."""
+    """The folders of the package that a stage imports, and its own file, as dvc.yaml names them."""
     own = PACKAGE / "stages" / f"{stage.partition('@')[0]}.py"
-    needed = {file for file in closure(own) if not file.is_relative_to(NO_DEPENDENCY) and file != own}
-    folders = {PACKAGE / file.relative_to(PACKAGE).parts[0] for file in needed}
+    imports = {file for file in closure(own) if not file.is_relative_to(NO_DEPENDENCY) and file != own}
+    folders = {PACKAGE / file.relative_to(PACKAGE).parts[0] for file in imports}
     return [*sorted(str(folder.relative_to(ROOT)) for folder in folders), str(own.relative_to(ROOT))]
 
 
@@ -78,25 +78,25 @@ def _has_code(path: Path) -> bool:
 
 @contextmanager
 def recorded_reads(values: schema.Params) -> Iterator[set[str]]:
-    """The dotted keys that are read from `values` meanwhile; a section that is read as a whole stands for all that is in it."""
-    places: dict[int, str] = {}
+    """The dotted keys that are read from `values` meanwhile; a section stands for all its keys."""
+    prefixes: dict[int, str] = {}
 
-    def place(section: Section, prefix: str) -> None:
-        places[id(section)] = prefix
+    def register(section: Section, prefix: str) -> None:
+        prefixes[id(section)] = prefix
         for name in type(section).model_fields:
             if isinstance(value := getattr(section, name), Section):
-                place(value, f"{prefix}{name}.")
+                register(value, f"{prefix}{name}.")
 
-    place(values, "")
+    register(values, "")
     read: set[str] = set()
 
     def recording(self: Section, name: str) -> object:
         value = object.__getattribute__(self, name)
-        if id(self) in places:
+        if id(self) in prefixes:
             if name == "model_dump":
-                read.add(places[id(self)].rstrip("."))
+                read.add(prefixes[id(self)].rstrip("."))
             elif name in type(self).model_fields and not isinstance(value, Section):
-                read.add(places[id(self)] + name)
+                read.add(prefixes[id(self)] + name)
         return value
 
     Section.__getattribute__ = recording
@@ -122,41 +122,40 @@ def _within(inner: str, outer: str) -> bool:
 
 
 def write(graph: Path, reads: dict[str, set[str]]) -> list[str]:
-    """Put what is missing into the graph and take out what is not needed; the lines that tell of it."""
+    """Add missing entries to the graph and remove unused ones; returns a line for each change."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 140
     yaml.indent(mapping=2, sequence=4, offset=2)
-    document, told = yaml.load(graph.read_text(encoding="utf-8")), []
+    document, changes = yaml.load(graph.read_text(encoding="utf-8")), []
     for name, entry in document["stages"].items():
-        if "do" in entry:  # its parameters are templates of each item
+        if "do" in entry:  # a foreach stage: its params are templates
             lists = {"deps": (entry["do"], set(), set())}
         else:
             params_of = entry.setdefault("params", [])
             missing, extra = undeclared(reads[name], set(params_of)), unread(reads[name], set(params_of))
             lists = {"deps": (entry, set(), set()), "params": (entry, missing, extra)}
-        for key, (place, missing, extra) in lists.items():
-            listed = place.setdefault(key, [])
+        for key, (stage, missing, extra) in lists.items():
+            values = stage.setdefault(key, [])
             if key == "deps":
-                needed, declared = set(code(name)), {dep for dep in listed if dep.startswith("src/")}
-                missing, extra = needed - declared, declared - needed
-            for one in sorted(extra):
-                listed.remove(one)
-            listed.extend(sorted(missing))
-            told += [f"{name}: {key} + {one}" for one in sorted(missing)] + [
-                f"{name}: {key} - {one}" for one in sorted(extra)
-            ]
+                imports, declared = set(code(name)), {dep for dep in values if dep.startswith("src/")}
+                missing, extra = imports - declared, declared - imports
+            for value in sorted(extra):
+                values.remove(value)
+            values.extend(sorted(missing))
+            changes += [f"{name}: {key} + {value}" for value in sorted(missing)]
+            changes += [f"{name}: {key} - {value}" for value in sorted(extra)]
         if not entry.get("params", True):
             del entry["params"]
-    if told:
+    if changes:
         with files.atomic(graph) as tmp, tmp.open("w", encoding="utf-8") as file:
             yaml.dump(document, file)
-    return told
+    return changes
 
 
 def read_by_each_stage() -> dict[str, set[str]]:
-    """Run the graph of the working folder's dvc.yaml on profile mini in a folder of its own."""
+    """Run the graph on profile mini in a temporary folder; returns the keys that each stage reads."""
     from gptmill import stages
     from pipelines import graph
 
@@ -182,9 +181,9 @@ def read_by_each_stage() -> dict[str, set[str]]:
 
 
 def main() -> None:
-    told = write(ROOT / paths.GRAPH, read_by_each_stage())
-    print("\n".join(told) or f"{paths.GRAPH} names what each stage needs.")
-    sys.exit(0)
+    with exit_on_error():
+        changes = write(ROOT / paths.GRAPH, read_by_each_stage())
+        say("\n".join(changes) or f"{paths.GRAPH} is up to date.")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The environment of make's targets: `.venvs/<hash>`, and a link `.venv` to it. Standard library only: nothing is installed yet.
+"""make's virtual environment: `.venvs/<hash>`, and a link `.venv` to it. Standard library only: nothing is installed yet.
 
-python3 tools/environment.py            # create it if it is missing, and point `.venv` to it
+python3 tools/environment.py            # create it if it is missing, and link `.venv` to it
 python3 tools/environment.py --name     # print <hash>
 
-The hash is of what decides the content: the locks, pyproject.toml and Python's version. So another lock is another folder, a change of
-times rebuilds nothing, and an environment that a process uses is never modified. What make did not create is never emptied or replaced: a
-`.venv` of the user's own (a folder, a link to elsewhere) stays, and make uses `.venvs/<hash>` beside it.
+The hash is of the locks, pyproject.toml and Python's version. So another lock is another folder, touched files rebuild
+nothing, and an environment in use is never modified. Nothing that make did not create is emptied or replaced: the user's
+own `.venv` (a folder, a link to elsewhere) stays, and make uses `.venvs/<hash>` beside it.
 """
 
 import hashlib
@@ -17,10 +17,7 @@ from contextlib import contextmanager
 
 FOLDER, LINK = ".venvs", ".venv"
 INPUTS = ("requirements-dev.lock", "tests/models.lock", "pyproject.toml")
-READY, UNFINISHED = (
-    ".ready",
-    ".unfinished",
-)  # in an environment: it is complete; it is being installed, or that was interrupted
+READY, UNFINISHED = ".ready", ".unfinished"  # files in an environment: complete; being installed, or interrupted
 OLDEST = (3, 11)
 STEPS = (
     ("-r", "requirements-dev.lock"),
@@ -30,18 +27,18 @@ STEPS = (
 
 
 def name():
-    found = hashlib.sha256(".".join(map(str, sys.version_info[:2])).encode())
+    digest = hashlib.sha256(".".join(map(str, sys.version_info[:2])).encode())
     for path in INPUTS:
         with open(path, "rb") as file:
-            found.update(hashlib.sha256(file.read()).digest())
-    return found.hexdigest()[:12]
+            digest.update(hashlib.sha256(file.read()).digest())
+    return digest.hexdigest()[:12]
 
 
 def build(folder):
-    """Install into its final place, since environments can't be moved. It counts as complete from its last step on."""
+    """Install into the final folder, since environments can't be moved. The last step marks it complete."""
     if os.path.exists(os.path.join(folder, READY)):
         return
-    with _lock():  # of two `make` at once, the second one waits and finds it complete
+    with _lock():  # a second `make` waits, and finds it complete
         if os.path.exists(os.path.join(folder, READY)):
             return
         unfinished = os.path.join(folder, UNFINISHED)
@@ -49,7 +46,7 @@ def build(folder):
             sys.exit(f"error: {folder} exists, and make did not create it. Rename it, then run make again")
         print(f"Setting up {folder} from {INPUTS[0]} (once; a few minutes)", flush=True)
         if os.path.exists(folder):
-            # The marker goes last: a removal that is interrupted is continued the next time.
+            # The marker goes last, so that an interrupted removal is resumed.
             for entry in os.scandir(folder):
                 if entry.name != UNFINISHED:
                     shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else os.unlink(entry)
@@ -59,20 +56,13 @@ def build(folder):
                 pass
         _run(sys.executable, "-m", "venv", folder)
         for step in STEPS:
-            _run(
-                os.path.join(folder, "bin", "python"),
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                *step,
-            )
+            pip = (os.path.join(folder, "bin", "python"), "-m", "pip", "install", "--quiet")
+            _run(*pip, "--disable-pip-version-check", *step)
         os.replace(unfinished, os.path.join(folder, READY))
 
 
 def point(folder):
-    """Make `.venv` a link to it, in one step, so that nobody ever finds none."""
+    """Link `.venv` to it, atomically."""
     if os.path.islink(LINK):
         target = os.readlink(LINK)
         if target == folder:
@@ -82,7 +72,7 @@ def point(folder):
         ours = not os.path.exists(LINK)
     if not ours:
         print(
-            f"{LINK} is not a link that make created, so it stays as it is. make uses {folder}: . {folder}/bin/activate",
+            f"{LINK} is not a link that make created, so it stays. make uses {folder}: . {folder}/bin/activate",
             file=sys.stderr,
         )
         if os.path.exists(os.path.join(LINK, READY)) and not os.path.islink(LINK):

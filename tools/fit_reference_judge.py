@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gptmill.core import files
-from gptmill.core.terminal import say
+from gptmill.core.terminal import exit_on_error, say
 from gptmill.evaluation.answer_files import given_scores, read_answers
 from gptmill.evaluation.judges import reference
 from gptmill.evaluation.judges.reference_fit import FOLDS, Examples
@@ -20,7 +20,7 @@ REPEATS = 20
 
 
 def fit(path: Path, column: str) -> dict:
-    """What reference.json holds, for a file of answers and its column of scores."""
+    """The content of reference.json, for a file of answers and its column of scores."""
     from scipy.stats import pearsonr, spearmanr
 
     records = read_answers(path)
@@ -55,4 +55,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with exit_on_error():
+        main()

@@ -1,8 +1,8 @@
-"""What a pull request changes, as Markdown: metrics and parameters by DVC, outputs by dvc.lock, and whether a run here agrees with them.
+"""The pull request comment: changed metrics, parameters and outputs, and whether a run here reproduces dvc.lock.
 
-python -m tools.pull_request main         # this commit beside main; after `dvc repro`, what that gave is told too
+python -m tools.pull_request main         # this commit against main; after `dvc repro`, compares its outputs too
 
-metrics/ and dvc.lock are committed, so the comparison needs no run and no data. .github/workflows/pull-request.yaml posts it.
+metrics/ and dvc.lock are committed, so this needs no run and no data. .github/workflows/pull-request.yaml posts it.
 """
 
 import csv
@@ -24,52 +24,54 @@ from gptmill.core.terminal import exit_on_error, say
 from gptmill.registry.model_kinds import MODEL_KINDS
 from gptmill.tracking import dvc_lock
 
-MOST_POINTS = 20  # of a curve, that are drawn
+MAX_POINTS = 20  # of a curve
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """A dvc.lock: the outputs with their hashes and sizes, and what decided each stage: command, parameters and code."""
+    """A dvc.lock."""
 
-    outputs: dict[str, tuple[str, int]] = field(default_factory=dict)
-    causes: dict[str, tuple] = field(default_factory=dict)
+    outputs: dict[str, tuple[str, int]] = field(default_factory=dict)  # path -> hash and size
+    inputs: dict[str, tuple] = field(default_factory=dict)  # stage -> command, parameters and hashes of code
 
 
 def read_receipt(text: str) -> Receipt:
     stages = dvc_lock.parse(text)
     outputs = {path: out for stage in stages.values() for path, out in stage.outs.items()}
 
-    def is_made(path: str) -> bool:
-        """A stage may read one file of a folder that another one made."""
+    def is_output(path: str) -> bool:
+        """Also one file of a folder that is an output."""
         return path in outputs or path.startswith(tuple(f"{output}/" for output in outputs))
 
-    def causes(stage: dvc_lock.StageReceipt) -> tuple:
-        return stage.command, stage.params, {path: md5 for path, md5 in stage.deps.items() if not is_made(path)}
+    def inputs(stage: dvc_lock.StageReceipt) -> tuple:
+        return stage.command, stage.params, {path: md5 for path, md5 in stage.deps.items() if not is_output(path)}
 
-    return Receipt(outputs, {name: causes(stage) for name, stage in stages.items()})
+    return Receipt(outputs, {name: inputs(stage) for name, stage in stages.items()})
 
 
 def comment(base: str) -> str:
-    """The whole of it, for the repository in the working folder. Raises `GptmillError` when `base` is no commit of it."""
+    """The comment for the repository in the working folder. Raises `GptmillError` when `base` is not a commit of it."""
     base, head = _commit(base), _commit("HEAD")
     before, after = (read_receipt(git("show", f"{revision}:dvc.lock", default="")) for revision in (base, head))
     parts = [
-        f"### What `{head[:9]}` changes, beside `{base[:9]}`",
-        _section("Metrics", difference("metrics", base), "No metric differs."),
-        _section("Parameters", difference("params", base), "No parameter differs."),
-        _section("Outputs", changed_outputs(before, after), "Every output has the same bytes, says `dvc.lock`."),
+        f"### Changes of `{head[:9]}` against `{base[:9]}`",
+        _section("Metrics", difference("metrics", base), "No metric has changed."),
+        _section("Parameters", difference("params", base), "No parameter has changed."),
+        _section(
+            "Outputs", changed_outputs(before, after), "All outputs have the same bytes, according to `dvc.lock`."
+        ),
     ]
-    if paths.REPORT.exists():  # there was a run here
-        parts += [run_beside(after, read_receipt(Path("dvc.lock").read_text(encoding="utf-8"))), *curves()]
+    if paths.REPORT.exists():  # after a run
+        parts += [reproduced(after, read_receipt(Path("dvc.lock").read_text(encoding="utf-8"))), *curves()]
     return "\n\n".join(parts) + "\n"
 
 
 def difference(kind: str, base: str) -> str:
-    """What `dvc metrics diff` or `dvc params diff` finds, as a table; "" when nothing differs. A revision that it can't read is named."""
-    words = [kind, "diff", "--json", base, "HEAD"]
-    run = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)
+    """`dvc metrics diff` or `dvc params diff` as a table, with the revisions that DVC can't read; "" without a difference."""
+    arguments = [kind, "diff", "--json", base, "HEAD"]
+    run = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
     if run.returncode:
-        raise GptmillError(f"dvc {' '.join(words)} failed: {run.stderr.strip() or run.stdout.strip()}")
+        raise GptmillError(f"dvc {' '.join(arguments)} failed: {run.stderr.strip() or run.stdout.strip()}")
     unread = [
         f"DVC: {_cell(line)}\n"
         for line in run.stderr.splitlines()
@@ -81,11 +83,11 @@ def difference(kind: str, base: str) -> str:
             if change.get("old") != change.get("new"):
                 cells = [f"{Path(path).stem}: {key}", change.get("old"), change.get("new"), _change(change)]
                 rows.append("| " + " | ".join(map(_cell, cells)) + " |")
-    return "\n".join([*unread, *(["| | before | now | change |", "|---|--:|--:|--:|", *rows] if rows else [])])
+    return "\n".join([*unread, *(["| | before | after | change |", "|---|--:|--:|--:|", *rows] if rows else [])])
 
 
 def _cell(value: object) -> str:
-    """As a cell of a table that can't end it, nor be taken for markup."""
+    """A table cell, escaped."""
     return (
         html.escape("–" if value is None else str(value), quote=False)
         .replace("|", "&#124;")
@@ -99,40 +101,42 @@ def _change(change: dict) -> str:
 
 
 def changed_outputs(before: Receipt, after: Receipt) -> str:
-    """A table of the outputs whose hashes differ; "" when none does."""
-    one, other = before.outputs, after.outputs
+    """A table of the outputs with different hashes; "" if there are none."""
+    old, new = before.outputs, after.outputs
+    outputs = sorted(old.keys() | new.keys())
     rows = [
-        f"| `{path}` | {_size(one.get(path))} | {_size(other.get(path))} |"
-        for path in sorted(one.keys() | other.keys())
-        if one.get(path) != other.get(path)
+        f"| `{path}` | {_size(old.get(path))} | {_size(new.get(path))} |"
+        for path in outputs
+        if old.get(path) != new.get(path)
     ]
     if not rows:
         return ""
-    table = "\n".join(["| output | bytes before | bytes now |", "|---|--:|--:|", *rows])
-    return f"<details><summary>{len(rows)} of {len(one.keys() | other.keys())} outputs have other bytes</summary>\n\n{table}\n\n</details>"
+    table = "\n".join(["| output | bytes before | bytes after |", "|---|--:|--:|", *rows])
+    summary = f"{len(rows)} of {len(outputs)} outputs have changed"
+    return f"<details><summary>{summary}</summary>\n\n{table}\n\n</details>"
 
 
-def run_beside(committed: Receipt, run: Receipt) -> str:
-    """Whether a run in this folder came to what the committed dvc.lock says."""
-    differing = sorted(path for path, found in run.outputs.items() if committed.outputs.get(path) != found)
-    stale = sorted(name for name, cause in run.causes.items() if committed.causes.get(name) != cause)
+def reproduced(committed: Receipt, run: Receipt) -> str:
+    """Whether a run in this folder gave the outputs of the committed dvc.lock."""
+    differing = sorted(path for path, output in run.outputs.items() if committed.outputs.get(path) != output)
+    stale = sorted(name for name, inputs in run.inputs.items() if committed.inputs.get(name) != inputs)
     if stale:
         verdict = (
-            f"**The receipt is of other code or parameters** than this commit's, in {_list(stale)}, so the numbers above may be old. "
-            "`dvc repro`, then commit `dvc.lock` and `metrics/`."
+            f"**`dvc.lock` is outdated**: the code or parameters of {_list(stale)} have changed, so the numbers above may be "
+            "old. Run `dvc repro`, then commit `dvc.lock` and `metrics/`."
         )
     elif differing:
         verdict = (
-            f"The run gave other bytes than `dvc.lock` has in {len(differing)} of {len(run.outputs)} outputs ({_list(differing)}). "
-            "On another kind of machine the last digits of sums may differ; on the same kind they must not."
+            f"The run did not reproduce {len(differing)} of the {len(run.outputs)} outputs of `dvc.lock` ({_list(differing)}). "
+            "On another type of CPU the last digits of sums may differ; on the same type they must not."
         )
     else:
-        verdict = f"The run gave the bytes that `dvc.lock` has, in all {len(run.outputs)} outputs."
-    return f"#### This commit, run here\n\n{verdict}"
+        verdict = f"The run reproduced all {len(run.outputs)} outputs of `dvc.lock`, byte for byte."
+    return f"#### Reproducibility\n\n{verdict}"
 
 
 def curves() -> list[str]:
-    """The validation losses of the run as Mermaid charts, which GitHub draws in a comment; it shows no image that is not on the web."""
+    """The validation losses of the run as Mermaid charts: GitHub renders those in comments, but no attached images."""
     return [
         chart(f"{kind.label.capitalize()}: validation loss", points)
         for kind in MODEL_KINDS.values()
@@ -141,10 +145,10 @@ def curves() -> list[str]:
 
 
 def chart(title: str, points: Sequence[tuple[int, float]]) -> str:
-    """`points`: (step, value). Some of them, evenly spaced, when they are many; the last one always."""
-    stride = -(-len(points) // MOST_POINTS)
+    """`points`: (step, value), of which `MAX_POINTS` are drawn at most, evenly spaced, with the last one."""
+    stride = -(-len(points) // MAX_POINTS)
     shown = points[::-stride][::-1]
-    steps = ", ".join(f'"{step}"' for step, _ in shown)  # quoted, they are names of places
+    steps = ", ".join(f'"{step}"' for step, _ in shown)  # quoted: a categorical axis
     values = ", ".join(f"{value:g}" for _, value in shown)
     lines = [
         "```mermaid",
@@ -164,8 +168,8 @@ def _losses(path: Path) -> list[tuple[int, float]]:
         return [(int(row["step"]), float(row["validation_loss"])) for row in csv.DictReader(file)]
 
 
-def _section(title: str, found: str, otherwise: str) -> str:
-    return f"#### {title}\n\n{found.strip() or otherwise}"
+def _section(title: str, body: str, default: str) -> str:
+    return f"#### {title}\n\n{body.strip() or default}"
 
 
 def _list(names: Sequence[str], most: int = 4) -> str:
@@ -188,7 +192,7 @@ def _commit(revision: str) -> str:
 def main(
     base: Annotated[str, typer.Argument(help="the commit to compare with: a branch, a tag, a hash")] = "main",
 ) -> None:
-    """Print, as Markdown, what the last commit changes beside `base`."""
+    """Print the changes of the last commit against `base` as Markdown."""
     with exit_on_error():
         say(comment(base), nl=False)
 

@@ -75,15 +75,17 @@ def test_metrics_parameters_and_outputs_are_compared_without_a_run(two_commits, 
     assert "| a: accuracy | 0.5 | 0.75 | +0.25 |" in said
     assert "| params: epochs | 2 | 3 | +1 |" in said
     assert "| a: &lt;b&gt; | x&#124;2 | x&#124;3 |  |" in said
-    assert "2 of 3 outputs have other bytes" in said and "| `models/a` | 1,232 | 1,233 |" in said
-    assert "run here" not in said and "mermaid" not in said
+    assert "2 of 3 outputs have changed" in said and "| `models/a` | 1,232 | 1,233 |" in said
+    assert "Reproducibility" not in said and "mermaid" not in said
 
 
 def test_what_is_the_same_is_said_to_be(two_commits, monkeypatch):
     monkeypatch.chdir(two_commits[0])
     said = pull_request.comment("HEAD")
     assert (
-        "No metric differs." in said and "No parameter differs." in said and "Every output has the same bytes" in said
+        "No metric has changed." in said
+        and "No parameter has changed." in said
+        and "All outputs have the same bytes" in said
     )
 
 
@@ -104,13 +106,13 @@ def test_a_commit_that_is_not_there_says_what_to_do(two_commits, monkeypatch):
 
 
 @pytest.mark.parametrize(("run", "says"), [
-    (lock(3), "gave the bytes that `dvc.lock` has, in all 3 outputs"),
-    (lock(3, data="d002"), "other bytes than `dvc.lock` has in 1 of 3 outputs (`data/clean`)"),
-    (lock(3, code="c002"), "The receipt is of other code or parameters** than this commit's, in `train`"),
-    (lock(4), "The receipt is of other code or parameters"),
+    (lock(3), "reproduced all 3 outputs of `dvc.lock`"),
+    (lock(3, data="d002"), "did not reproduce 1 of the 3 outputs of `dvc.lock` (`data/clean`)"),
+    (lock(3, code="c002"), "`dvc.lock` is outdated**: the code or parameters of `train` have changed"),
+    (lock(4), "`dvc.lock` is outdated"),
 ])  # fmt: skip
 def test_a_run_is_compared_with_the_receipt(run, says):
-    assert says in pull_request.run_beside(pull_request.read_receipt(lock(3)), pull_request.read_receipt(run))
+    assert says in pull_request.reproduced(pull_request.read_receipt(lock(3)), pull_request.read_receipt(run))
 
 
 def test_a_curve_is_drawn_to_its_last_point():

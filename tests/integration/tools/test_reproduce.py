@@ -38,7 +38,7 @@ def test_an_output_that_neither_run_wrote_is_no_success(tmp_path, capsys):
     (tmp_path / "x").mkdir()
     nothing = _folder(tmp_path / "x", {"two.json": "{}"})
     assert reproduce.compare(nothing, nothing) == ["one"]
-    assert "nothing there" in capsys.readouterr().out
+    assert "missing" in capsys.readouterr().out
 
 
 def test_an_empty_folder_is_an_output_that_was_written(tmp_path, capsys):
