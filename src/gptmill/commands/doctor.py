@@ -119,12 +119,12 @@ def _compute() -> Iterator[Finding]:
 def _data_and_models() -> Iterator[Finding]:
     from gptmill.core import files
     from gptmill.ingest import download
+    from gptmill.model.lineage import Lineage
+    from gptmill.registry.model_kinds import MODEL_KINDS
 
     for what, path in {
         "data": paths.RAW,
-        "base model": paths.BASE_MODEL / "model.safetensors",
-        "classifier": paths.CLASSIFIER_MODEL / "model.safetensors",
-        "instruct model": paths.INSTRUCT_MODEL / "model.safetensors",
+        **{kind.label: kind.folder / Lineage.WEIGHTS for kind in MODEL_KINDS.values()},
         "report": paths.REPORT,
     }.items():
         exists = path.exists()

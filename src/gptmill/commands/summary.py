@@ -6,6 +6,7 @@ import typer
 
 from gptmill.core import files, paths, terminal
 from gptmill.core.errors import GptmillError
+from gptmill.registry.model_kinds import MODEL_KINDS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,8 +28,8 @@ def summary() -> None:
     """Print the metrics of the last run, the path of its report, and next steps."""
     paths.require_root()
     try:
-        names = ("pretrain", "base", "classifier", "judge")
-        pretrain, base, classifier, judge = (files.read_json(paths.METRICS / f"{name}.json") for name in names)
+        evaluations = [kind.metrics for kind in MODEL_KINDS.values()]
+        pretrain, base, classifier, judge = map(files.read_json, [paths.METRICS / "pretrain.json", *evaluations])
     except FileNotFoundError as error:
         raise GptmillError(f"{error.filename} not found: no completed run yet. Run `make run`.") from None
     try:

@@ -1,4 +1,4 @@
-"""What a stage tells about itself while it runs. The command line gives it a run that goes to MLflow; without one, nothing is kept."""
+"""The interface by which a stage logs to its run. `gptmill stage` passes in one that goes to MLflow; without it, nothing is logged."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -11,20 +11,20 @@ Sections = Mapping[str, BaseModel | int | float | bool | str | list[str]]
 
 
 class Run:
-    """The null run: it takes everything and keeps nothing."""
+    """The null object: a run that logs nothing."""
 
     def metrics(self, values: Mapping[str, float]) -> None: ...
 
     def curve(self, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
-        """Values at many steps in one call. A point that this run has already, from before it was killed and resumed, is left out."""
+        """Values at many steps. Points that a resumed run has already are left out."""
 
     def artifact(self, path: Path) -> None: ...
 
     def text(self, name: str, text: str) -> None:
-        """A text file among the run's artifacts, in place of an earlier one of that name."""
+        """A text file among the run's artifacts; it replaces an earlier one of that name."""
 
     def model(self, folder: Path, task: str, metrics: Mapping[str, Any], labels: Sequence[str] = ()) -> None:
-        """A model folder, with its card: `metrics` are numbers, in groups or not, and `labels` a classifier's classes."""
+        """A model folder with its card. `metrics`: numbers, in groups or not; `labels`: a classifier's classes."""
 
 
 # track(stage, sections of params, input files, training): a run of that stage. `training` names the folder of a training's checkpoints.

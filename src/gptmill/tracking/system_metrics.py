@@ -3,12 +3,20 @@
 import logging
 import os
 import time
+from pkgutil import resolve_name
 from typing import Any
 
 from gptmill.tracking.outbox import Outbox
 
 SAMPLE_EVERY = 10.0  # seconds, unless MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL says otherwise
 PREFIX = "system/"
+_MONITORS = (
+    "cpu_monitor:CPUMonitor",
+    "disk_monitor:DiskMonitor",
+    "network_monitor:NetworkMonitor",
+    "gpu_monitor:GPUMonitor",
+    "rocm_monitor:ROCMMonitor",
+)
 
 log = logging.getLogger(__name__)
 
@@ -53,19 +61,10 @@ class SystemMetrics:
 
 def _monitors() -> list[Any]:
     """MLflow's monitors that work here: a GPU's needs its maker's library."""
-    try:
-        from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
-        from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
-        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
-        from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
-        from mlflow.system_metrics.metrics.rocm_monitor import ROCMMonitor
-    except Exception as error:  # noqa: BLE001 - no fault of tracking may stop a training
-        log.debug("no system metrics: %s", error)
-        return []
     monitors = []
-    for monitor in (CPUMonitor, DiskMonitor, NetworkMonitor, GPUMonitor, ROCMMonitor):
+    for name in _MONITORS:
         try:
-            monitors.append(monitor())
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises
-            log.debug("no %s: %s", monitor.__name__, error)
+            monitors.append(resolve_name(f"mlflow.system_metrics.metrics.{name}")())
+        except Exception as error:  # noqa: BLE001 - whatever an import or a driver raises
+            log.debug("no %s: %s", name, error)
     return monitors
