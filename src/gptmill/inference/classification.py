@@ -1,4 +1,4 @@
-"""A classifier's answers: the probability of each class."""
+"""A classifier's predictions: the probability of each class."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,11 @@ def probabilities(
     runtime: Runtime,
     batch_size: int = 64,
 ) -> list[list[float]]:
-    """For each text, in order, how probable each class is, in the order of the model's labels. An empty text is read as an end of text."""
+    """(texts, classes): the probability of each class, in the order of the model's labels. An empty text is read as end-of-text."""
     model.to(runtime.device).eval()
     rows = [tokenizer.encode(text)[:max_length] or [tokenizer.end_of_text] for text in texts]
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # batched by length
-    found: list[list[float]] = [[]] * len(rows)
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # batches of like length
+    result: list[list[float]] = [[]] * len(rows)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         lengths = torch.tensor([len(rows[i]) for i in batch])
@@ -32,11 +32,11 @@ def probabilities(
         with runtime.autocast():
             logits = model(tokens.to(runtime.device), lengths.to(runtime.device)).float()
         for i, row in zip(batch, logits.softmax(1).tolist(), strict=True):
-            found[i] = row
-    return found
+            result[i] = row
+    return result
 
 
-def top_label(row: Sequence[float], labels: Sequence[str]) -> tuple[str, float]:
-    """The first of equals."""
-    place = max(range(len(row)), key=row.__getitem__)
-    return labels[place], row[place]
+def top_label(probabilities: Sequence[float], labels: Sequence[str]) -> tuple[str, float]:
+    """The top-1 label with its probability; of equal ones the first."""
+    top = max(range(len(probabilities)), key=probabilities.__getitem__)
+    return labels[top], probabilities[top]

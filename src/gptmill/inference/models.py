@@ -1,4 +1,4 @@
-"""Models that answer: a folder in, text in, text or label out. The command line and MLflow's model server both use these."""
+"""Models for use: a model folder in; text in, text or label out. The command line and MLflow's pyfunc models use these."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,21 +10,11 @@ from gptmill.inference.responses import complete
 from gptmill.model.folder import ModelFolder
 from gptmill.runtime import device
 
-SIDE_BY_SIDE = 32  # prompts
+BATCH_SIZE = 32  # prompts
 
 
 def _runtime() -> device.Runtime:
-    return device.setup(
-        ComputeParams(
-            device="auto",
-            precision="float32",
-            threads=0,
-            launcher="",
-            checkpoint_activations=False,
-            checkpoint_minutes=5,
-        ),
-        seed=0,
-    )
+    return device.setup(ComputeParams(precision="float32"), seed=0)
 
 
 class TextGenerator:
@@ -36,7 +26,7 @@ class TextGenerator:
         self.model = model.to(runtime.device)
 
     def stream(self, prompt: str, sampling: SamplingParams, stop_strings: Sequence[str] = ()) -> Iterator[str]:
-        """The prompt, then what follows in whole characters, up to a stop string. An empty prompt starts a new document."""
+        """The prompt, then its continuation in whole characters, up to a stop string. An empty prompt starts a new document."""
         yield prompt
         ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
         text = IncrementalDetokenizer(self.tokenizer, stop_strings)
@@ -47,7 +37,7 @@ class TextGenerator:
 
 
 class Assistant:
-    """A language model that was tuned to follow instructions, asked in the prompt style that its folder names."""
+    """A language model tuned to follow instructions, with the prompt template that its folder names."""
 
     def __init__(self, folder: Path) -> None:
         runtime = _runtime()
@@ -59,19 +49,20 @@ class Assistant:
         return answer
 
     def answers(self, questions: Sequence[tuple[str, str]], max_new_tokens: int = 100) -> list[str]:
-        """Of each instruction with its input, some side by side."""
-        given = [self.tokenizer.encode(self.template.prompt(*question)) for question in questions]
+        """The response to each (instruction, input), in batches."""
+        prompts = [self.tokenizer.encode(self.template.prompt(*question)) for question in questions]
         sampling = SamplingParams(max_new_tokens, stop=self.tokenizer.end_of_text, vocab_size=self.tokenizer.vocab_size)
-        batches = [given[i : i + SIDE_BY_SIDE] for i in range(0, len(given), SIDE_BY_SIDE)]
         return [
             answer.response
-            for batch in batches
-            for answer in complete(self.model, self.tokenizer, self.template, batch, sampling)
+            for start in range(0, len(prompts), BATCH_SIZE)
+            for answer in complete(
+                self.model, self.tokenizer, self.template, prompts[start : start + BATCH_SIZE], sampling
+            )
         ]
 
 
 class TextClassifier:
-    """The classifier with its tokenizer and the length that it was trained to read."""
+    """A classifier with its tokenizer and the number of tokens that it was trained to read."""
 
     def __init__(self, folder: Path) -> None:
         self.runtime = _runtime()
@@ -79,11 +70,11 @@ class TextClassifier:
 
     def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
         """(label, its probability from 0 to 1) for each text."""
-        return [classification.top_label(row, self.model.labels) for row in self._rows(texts)]
+        return [classification.top_label(row, self.model.labels) for row in self._probabilities(texts)]
 
     def distribute(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """For each text, every label with its probability."""
-        return [dict(zip(self.model.labels, row, strict=True)) for row in self._rows(texts)]
+        return [dict(zip(self.model.labels, row, strict=True)) for row in self._probabilities(texts)]
 
-    def _rows(self, texts: Sequence[str]) -> list[list[float]]:
+    def _probabilities(self, texts: Sequence[str]) -> list[list[float]]:
         return classification.probabilities(self.model, self.tokenizer, texts, self.max_length, self.runtime)

@@ -1,4 +1,4 @@
-"""A model's answers to instructions."""
+"""Generate a model's responses to instructions, in batches; a killed run resumes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from gptmill.text.tokenizer import Tokenizer
 @dataclass(frozen=True)
 class Answer:
     response: str
-    tokens: int  # that the model wrote: with headers, and with what it went on to
+    tokens: int  # generated, with headers and further sections
     finish_reason: str  # "stop": the model ended, or began a further section; "length": max_new_tokens were reached
 
 
@@ -32,9 +32,9 @@ def respond(
     runtime: Runtime,
     progress: ResumableJsonl,
 ) -> list[Answer]:
-    """The answer to each prompt, in the prompts' order. Batches that `progress` has are taken from there, the others are added to it.
+    """The answer to each prompt, in the prompts' order. Finished batches are read from `progress`, new ones are added to it.
 
-    Prompts of like length share a batch, so that little of it is padding. What a batch says depends on nothing but the batch.
+    Prompts of like length share a batch, which keeps padding small. A batch's answers depend on the batch alone.
     """
     decoder = Decoder(model.to(runtime.device), bf16=runtime.bf16)
     encoded = [tokenizer.encode(prompt) for prompt in prompts]
@@ -44,8 +44,8 @@ def respond(
     with tqdm(total=len(prompts), desc="responses", unit="answer", disable=None) as bar:
         for start in range(0, len(order), params.batch_size):
             batch = order[start : start + params.batch_size]
-            if found := finished.get(str(start)):
-                made = [Answer(**answer) for answer in found]
+            if lines := finished.get(str(start)):
+                batch_answers = [Answer(**line) for line in lines]
                 bar.update(len(batch))
             else:
                 sampling = SamplingParams(
@@ -56,9 +56,10 @@ def respond(
                     seed=seed + start,
                     vocab_size=tokenizer.vocab_size,
                 )
-                made = complete(decoder, tokenizer, template, [encoded[i] for i in batch], sampling, bar.update)
-                progress.add(str(start), [asdict(answer) for answer in made])
-            answers |= zip(batch, made, strict=True)
+                batch_prompts = [encoded[i] for i in batch]
+                batch_answers = complete(decoder, tokenizer, template, batch_prompts, sampling, bar.update)
+                progress.add(str(start), [asdict(answer) for answer in batch_answers])
+            answers |= zip(batch, batch_answers, strict=True)
     return [answers[i] for i in range(len(prompts))]
 
 
@@ -68,10 +69,10 @@ def complete(
     template: PromptTemplate,
     prompts: Sequence[Sequence[int]],
     sampling: SamplingParams,
-    on_end: Callable[[], object] = lambda: None,
+    on_finish: Callable[[], object] = lambda: None,
 ) -> list[Answer]:
-    """The answer to each encoded prompt, all of them side by side. `on_end` is called as each of them ends."""
-    detokenizers, written = [IncrementalDetokenizer(tokenizer) for _ in prompts], ["" for _ in prompts]
+    """The answer to each encoded prompt, in one batch. `on_finish` is called as each of them ends."""
+    detokenizers, written = [IncrementalDetokenizer(tokenizer) for _ in prompts], [""] * len(prompts)
     counts, reasons = [0] * len(prompts), ["length"] * len(prompts)
     for row, token in stream(model, prompts, sampling, should_stop=lambda row: reasons[row] == "stop"):
         if token == sampling.stop:
@@ -82,7 +83,7 @@ def complete(
             if template.parse_response(written[row])[1]:
                 reasons[row] = "stop"
         if reasons[row] == "stop" or counts[row] == sampling.max_new_tokens:
-            on_end()
+            on_finish()
     written = [text + detokenizer.finish() for text, detokenizer in zip(written, detokenizers, strict=True)]
     return [
         Answer(template.parse_response(text)[0], *rest) for text, *rest in zip(written, counts, reasons, strict=True)

@@ -1,6 +1,7 @@
-"""Text sampled from a language model: while it trains, so that a person sees it learn, and when it is finished."""
+"""Sample texts of a language model, while it trains and when it is evaluated."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from tqdm import tqdm
@@ -11,11 +12,11 @@ from gptmill.runtime.device import Runtime
 from gptmill.text.tokenizer import Tokenizer
 
 NEW_TOKENS = 24
-PROMPT_CHARACTERS = 40  # of its end, that are shown
+PROMPT_CHARACTERS = 40  # shown of its end
 
 
 class Curve(Protocol):
-    """A training, as far as it has got: its last evaluation knows the step."""
+    """A training under way; its last evaluation has the step."""
 
     curve: Sequence
 
@@ -23,38 +24,31 @@ class Curve(Protocol):
 def continuation(
     model: GPT, tokenizer: Tokenizer, prompt: Sequence[int], runtime: Runtime, new_tokens: int = NEW_TOKENS
 ) -> str:
-    """The top-1 tokens after a prompt, decoded. Nothing is drawn at random: a training does not notice."""
+    """The greedy continuation of a prompt. It draws no random numbers, so that a training stays the same."""
+    sampling = SamplingParams(new_tokens, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size)
     with runtime.autocast():
-        [completion] = generate(
-            model,
-            [list(prompt)],
-            SamplingParams(new_tokens, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size),
-        )
+        [completion] = generate(model, [prompt], sampling)
     return tokenizer.decode(completion.tokens)
 
 
+@dataclass
 class Samples:
-    """A callback of `loop.train`: continues the same prompt at each evaluation, prints it, and gives it to `log` as a named text."""
+    """Training callback: continues the same prompt at each evaluation, prints it, and gives it to `log` as a named text."""
 
-    def __init__(
-        self, model: GPT, tokenizer: Tokenizer, prompt: Sequence[int], runtime: Runtime, log: Callable[[str, str], None]
-    ) -> None:
-        self._model, self._tokenizer, self._prompt, self._runtime, self._log = (
-            model,
-            tokenizer,
-            list(prompt),
-            runtime,
-            log,
-        )
+    model: GPT
+    tokenizer: Tokenizer
+    prompt: Sequence[int]
+    runtime: Runtime
+    log: Callable[[str, str], None]
 
     def __call__(self, trained: Curve) -> None:
         step = trained.curve[-1].step
-        text = continuation(self._model, self._tokenizer, self._prompt, self._runtime)
-        prompt = self._tokenizer.decode(self._prompt)
+        text = continuation(self.model, self.tokenizer, self.prompt, self.runtime)
+        prompt = self.tokenizer.decode(self.prompt)
         tqdm.write(f"  step {step}: … {_line(prompt)[-PROMPT_CHARACTERS:].strip()} → {_line(text).strip()}")
-        self._log(f"samples/step-{step:06d}.txt", f"{prompt}\n→\n{text}\n")
+        self.log(f"samples/step-{step:06d}.txt", f"{prompt}\n→\n{text}\n")
 
 
 def _line(text: str) -> str:
-    """As one line that any terminal can show: whatever would move its cursor is a space."""
+    """One line that any terminal can show: a character that may move its cursor becomes a space."""
     return "".join(character if character.isprintable() else " " for character in text)

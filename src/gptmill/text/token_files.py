@@ -3,10 +3,11 @@
 A split is one file, `train.bin`, or several of SHARD_TOKENS each when it has more: `train-00001-of-00004.bin` and so on.
 """
 
+import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -37,19 +38,26 @@ def write(
         )
     with files.atomic(folder) as tmp:
         tmp.mkdir()
-        count, documents = _write_shards(tmp, ids, shard_tokens, end_of_text=vocab_size - 1)
+        raw = (tmp / f"raw-{number:05}" for number in itertools.count())
+        count, documents = _write_shards(raw, ids, shard_tokens, end_of_text=vocab_size - 1)
         cut = round(count * (1 - validation_share))
         tokens = {"train": cut, "validation": count - cut}
         _demand(tokens, context_length)
-        shards = {split: -(-tokens[split] // shard_tokens) for split in SPLITS}
-        _move_tail(tmp, cut, count, shard_tokens, [tmp / name for name in _names("validation", shards["validation"])])
-        for number, name in enumerate(_names("train", shards["train"])):
-            _raw(tmp, number).rename(tmp / name)
+        names = {split: _names(split, -(-tokens[split] // shard_tokens)) for split in SPLITS}
+        shards = sorted(tmp.glob("raw-*"))
+        tail = (tmp / name for name in names["validation"])
+        _write_shards(tail, _read_from(cut, shards, shard_tokens), shard_tokens, end_of_text=vocab_size - 1)
+        for number, (shard, name) in enumerate(itertools.zip_longest(shards, names["train"])):
+            if name:
+                os.truncate(shard, min(shard_tokens, cut - number * shard_tokens) * DTYPE.itemsize)
+                shard.rename(tmp / name)
+            else:
+                shard.unlink()
         meta = {
             "vocab_size": vocab_size,
             "documents": documents,
             **{f"{split}_tokens": tokens[split] for split in SPLITS},
-            **{f"{split}_shards": shards[split] for split in SPLITS},
+            **{f"{split}_shards": len(names[split]) for split in SPLITS},
             "shard_tokens": shard_tokens,
         }
         files.write_json(tmp / "meta.json", meta)
@@ -66,64 +74,39 @@ def _demand(tokens: dict[str, int], context_length: int) -> None:
             )
 
 
-def _write_shards(folder: Path, ids: Iterable[np.ndarray], shard_tokens: int, end_of_text: int) -> tuple[int, int]:
-    """All ids in files of `shard_tokens`; returns how many ids and how many documents there are."""
-    count, documents, file = 0, 0, None
-    try:
+def _write_shards(
+    paths: Iterator[Path], ids: Iterable[np.ndarray], shard_tokens: int, end_of_text: int
+) -> tuple[int, int]:
+    """Write ids into files of `shard_tokens` each; returns how many ids and how many documents there are."""
+    count = documents = 0
+    with ExitStack() as stack:
         for array in ids:
             documents += int(np.count_nonzero(array == end_of_text))
             while len(array):
                 if count % shard_tokens == 0:
-                    if file:
-                        file.close()
-                    file = _raw(folder, count // shard_tokens).open("wb")
-                room = shard_tokens - count % shard_tokens
-                part, array = array[:room], array[room:]
+                    stack.close()
+                    file = stack.enter_context(next(paths).open("wb"))
+                part, array = np.split(array, [shard_tokens - count % shard_tokens])
                 file.write(part.astype(DTYPE, copy=False).data)
                 count += len(part)
-    finally:
-        if file:
-            file.close()
     return count, documents
 
 
-def _move_tail(folder: Path, cut: int, count: int, shard_tokens: int, to: list[Path]) -> None:
-    """Moves the ids from `cut` on out of the raw shards, to shards of their own."""
-    place = cut
-    for path in to:
-        end = min(place + shard_tokens, count)
-        with path.open("wb") as shard:
-            while place < end:
-                number, within = divmod(place, shard_tokens)
-                some = min(end - place, shard_tokens - within)
-                with _raw(folder, number).open("rb") as raw:
-                    raw.seek(within * DTYPE.itemsize)
-                    _copy(raw, shard, some * DTYPE.itemsize)
-                place += some
-    for number, raw in enumerate(sorted(folder.glob("raw-*"))):
-        left = min(shard_tokens, cut - number * shard_tokens)
-        if left > 0:
-            os.truncate(raw, left * DTYPE.itemsize)
-        else:
-            raw.unlink()
-
-
-def _copy(source: BinaryIO, to: BinaryIO, left: int) -> None:
-    while left and (content := source.read(min(left, 1 << 20))):
-        to.write(content)
-        left -= len(content)
-
-
-def _raw(folder: Path, number: int) -> Path:
-    return folder / f"raw-{number:05}"
+def _read_from(start: int, shards: Sequence[Path], shard_tokens: int) -> Iterator[np.ndarray]:
+    """The ids from `start` on, in pieces."""
+    first, offset = divmod(start, shard_tokens)
+    for shard in shards[first:]:
+        with shard.open("rb") as file:
+            file.seek(offset * DTYPE.itemsize)
+            while content := file.read(1 << 20):
+                yield np.frombuffer(content, DTYPE)
+        offset = 0
 
 
 def _names(split: str, shards: int) -> list[str]:
-    return (
-        [f"{split}.bin"]
-        if shards == 1
-        else [f"{split}-{number:05}-of-{shards:05}.bin" for number in range(1, shards + 1)]
-    )
+    if shards == 1:
+        return [f"{split}.bin"]
+    return [f"{split}-{number:05}-of-{shards:05}.bin" for number in range(1, shards + 1)]
 
 
 def paths_of(folder: Path, split: str) -> list[Path]:

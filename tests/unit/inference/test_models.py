@@ -52,7 +52,7 @@ def test_answers_to_many_are_the_answers_to_each(folders, monkeypatch):
     assistant = Assistant(folders["phi3"])
     questions = [(f"Say {'mill ' * i}", "" if i % 2 else "now") for i in range(7)]
     alone = [assistant.answer(*question, 8) for question in questions]
-    monkeypatch.setattr("gptmill.inference.models.SIDE_BY_SIDE", 3)
+    monkeypatch.setattr("gptmill.inference.models.BATCH_SIZE", 3)
     assert assistant.answers(questions, 8) == alone and len(set(alone)) > 1
     assert assistant.answers([]) == []
 
