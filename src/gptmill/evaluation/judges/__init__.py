@@ -1,4 +1,4 @@
-"""Judges: a score from 0 to 100 for an answer, or none. A judge that could not judge says so; it never makes a score up."""
+"""Judges score answers from 0 to 100. An answer that could not be judged has no score, and a reason."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -7,21 +7,20 @@ from gptmill.config.judge import JudgeParams
 
 Record = dict[str, str | int]
 
-
 if TYPE_CHECKING:
     from gptmill.evaluation.judges.client import Usage
 
 
 class Judge(Protocol):
     name: str
-    compares: bool  # whether scores tell which of `response` and `base_response` is better, not how good one is
-    usage: "Usage | None"  # after judging: what it took, of a judge that costs something
+    compares: bool  # `response` with `base_response`; otherwise `response` is graded
+    usage: "Usage | None"  # after judging; None for a judge without cost
 
     def metrics(self, judgements: Sequence[Record]) -> dict[str, Any]:
-        """After judging: what this kind of judge adds to metrics/judge.json."""
+        """After judging: further fields of metrics/judge.json."""
 
     def judge(self, records: Sequence[Record]) -> Iterable[Record]:
-        """`score` (0 to 100, or None with the reason in `failure`) for each record's `response`, in order."""
+        """`score` (0 to 100, or None and `failure`) of each record's `response`, in order."""
 
 
 def make_judge(params: JudgeParams) -> Judge:

@@ -1,6 +1,6 @@
-"""How near an answer comes to its reference answer: the few shares, from 0 to 1, that the reference judge weighs.
+"""Features of the reference judge: similarity of an answer to the reference answer, as shares from 0 to 1.
 
-Words that the question gives already weigh little, since to say them again shows no knowledge; numbers that it does not give weigh double.
+Words of the question weigh little, since repeating them shows no knowledge; numbers that it does not give weigh double.
 """
 
 import re
@@ -14,15 +14,15 @@ import regex
 
 from gptmill.text import scripts
 
-LONGEST = 20_000  # characters of an answer that are looked at: more of them could only lower its score
-FILLER, IN_INSTRUCTION, IN_INPUT, NUMBER = 0.2, 0.1, 0.4, 2.0  # what a word's weight, 1, is multiplied by
+LONGEST = 20_000  # characters of an answer that are read; more could only lower its score
+FILLER, IN_INSTRUCTION, IN_INPUT, NUMBER = 0.2, 0.1, 0.4, 2.0  # factors of a word's weight
 
 _FILLERS = frozenset((
     "a", "an", "the", "of", "in", "on", "at", "to", "for", "as", "by", "and", "or", "is", "are", "was", "were", "be", "can", "that", "this",
     "these", "those", "it", "its", "there", "so", "called", "given", "following", "about", "around", "roughly", "approximately",
     "typically",
 ))  # fmt: skip
-_NUMBER_WORDS = (
+_NUMBER_WORDS = [
     "zero",
     "one",
     "two",
@@ -36,25 +36,10 @@ _NUMBER_WORDS = (
     "ten",
     "eleven",
     "twelve",
-)
+]
 _DIGITS = {name: str(value) for value, name in enumerate(_NUMBER_WORDS)}
-_ONE_FORM = str.maketrans(
-    {
-        "‘": "'",
-        "’": "'",
-        "`": "'",
-        "“": '"',
-        "”": '"',
-        "−": "-",
-        "–": "-",
-        "×": "x",
-        "「": '"',
-        "」": '"',
-        "『": '"',
-        "』": '"',
-    }
-)
-# Of scripts without spaces, a run is found as a whole, white space within it included; no word and no number goes on into one.
+_ONE_FORM = str.maketrans("‘’`“”「」『』−–×", '\'\'\'""""""--x')
+# A run in a script without spaces is one match, white space included; no word or number continues into it.
 _UNSPACED = f"{scripts.IDEOGRAPHS}{scripts.LETTERS}"
 _IN_WORD = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
 _BESIDE = rf"[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]"
@@ -74,7 +59,7 @@ _ABOUT_ORDER = re.compile(
 
 
 def plain(text: str) -> str:
-    """One form for each character and quote, no control characters, and of an answer that writes `###` sections only the first."""
+    """Normalised characters and quotes, no control characters, and only the first of an answer's `###` sections."""
     text = unicodedata.normalize("NFKC", text[:LONGEST]).translate(_ONE_FORM)
     text = "".join(
         character if character in "\n\t" or unicodedata.category(character)[0] != "C" else " " for character in text
@@ -83,14 +68,13 @@ def plain(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words, and numbers in one form (`2.0` and `two` are `2`), without punctuation and a list's numbering.
+    """Lower-case words, and numbers in one form (`2.0` and `two` are `2`), without punctuation and list numbering.
 
-    Of scripts without spaces, characters (ideographs, kana) or pairs of them (the others) stand in for words. A text of punctuation alone
-    is its characters.
+    In scripts without spaces, characters (ideographs, kana) or pairs of them (the others). Of punctuation alone, its characters.
     """
     text = _NUMBERING.sub("", plain(text)).casefold()
-    found = [word for match in _TOKEN.finditer(text) for word in _words_of(match)]
-    return found or [character for character in text if not character.isspace()]
+    every = [word for match in _TOKEN.finditer(text) for word in _words_of(match)]
+    return every or [character for character in text if not character.isspace()]
 
 
 def _words_of(match: "regex.Match[str]") -> Iterable[str]:
@@ -110,40 +94,35 @@ def _has_digit(word: str) -> bool:
 
 
 class Question:
-    """A question with its reference answer, for answers to be compared with."""
+    """A question with its reference answer."""
 
-    def __init__(self, instruction: str, given: str, reference: str) -> None:
-        """`given`: the record's input. An empty reference is only like an empty answer."""
-        self.instruction, self.given = frozenset(words(instruction)), frozenset(words(given))
-        # Where the reference is the input in other letters or other punctuation, nothing else tells a right answer from a wrong one.
-        self.to_the_letter = bool(given.strip()) and words(reference) == words(given)
+    def __init__(self, instruction: str, context: str, reference: str) -> None:
+        """`context`: the record's input. An empty reference matches only an empty answer."""
+        self.instruction, self.context = frozenset(words(instruction)), frozenset(words(context))
+        # Where the reference is the input in other letters or punctuation, these alone tell right from wrong.
+        self.to_the_letter = bool(context.strip()) and words(reference) == words(context)
         self.tokens: Callable[[str], list[str]] = (
             (lambda text: scripts.split(plain(text))) if self.to_the_letter else words
         )
         self.any_order = not _ABOUT_ORDER.search(instruction) and len(plain(reference).splitlines()) > 1
-        said = plain(f"{instruction} {given}").casefold()
-        quotes = [one or other for one, other in _QUOTED.findall(plain(reference))]
-        unsaid = [quote for quote in quotes if quote.casefold() not in said]
+        question = plain(f"{instruction} {context}").casefold()
+        new_quotes = [quote for quote in _quotes(plain(reference)) if quote.casefold() not in question]
         # "The corrected sentence is 'It's late.'": the sentence alone is as good an answer.
-        self.references = [reference, *(unsaid if len(unsaid) == 1 else [])]
-        asked = plain(instruction)
-        quoted = [one or other for one, other in _QUOTED.findall(asked)]
-        self.sources = [
-            text
-            for text in (given, asked, f"{instruction}\n{given}", *quoted, *_AFTER_COLON.findall(asked))
-            if text.strip()
-        ]
+        self.references = [reference, *(new_quotes if len(new_quotes) == 1 else [])]
+        task = plain(instruction)
+        parts = (context, task, f"{instruction}\n{context}", *_quotes(task), *_AFTER_COLON.findall(task))
+        self.sources = [text for text in parts if text.strip()]
 
     def same(self, answer: str) -> bool:
-        """Word for word the reference; where only its letters tell, letter for letter."""
+        """Word for word the reference; letter for letter where only the letters tell."""
         if self.to_the_letter:
             return plain(answer) == plain(self.references[0])
         return words(answer) == words(self.references[0])
 
     def features(self, answer: str) -> dict[str, float]:
-        """`order`, `numbers` and `own` of the answer, all 1 for the reference itself and more for what is nearer to it."""
+        """`order`, `numbers`, `pairs` and `own` of the answer, all 1 for the reference itself."""
         return max(
-            (self._against(reference, answer) for reference in self.references), key=lambda found: found["order"]
+            (self._against(reference, answer) for reference in self.references), key=lambda shares: shares["order"]
         )
 
     def _against(self, reference: str, answer: str) -> dict[str, float]:
@@ -154,13 +133,13 @@ class Question:
         copied = max((self._likeness(ours, self.tokens(source)) for source in self.sources), default=0.0)
         apart = (1 - copied) + (1 - order)
         return {
-            # ROUGE-L's F1 (Lin, 2004: the longest common subsequence), each word with its weight.
+            # F1 of ROUGE-L (Lin 2004: longest common subsequence), words weighted.
             "order": order,
-            # F1 of the numbers that the instruction does not give.
+            # F1 of the numbers that are not in the instruction.
             "numbers": self._numbers_alike(ours, theirs),
-            # How many of the common words still stand beside each other: next to 0 for the right words in a heap.
+            # Bigrams of the common words: near 0 for the right words in a heap.
             "pairs": _pairs_alike(ours, theirs),
-            # Its distance from the question, of that and its distance from the reference: 0 for a copy of what was asked.
+            # Distance from the question, relative to that from the reference: 0 for a copy of the question.
             "own": (1 - copied) / apart if order < 1 else 1.0,
         }
 
@@ -168,41 +147,42 @@ class Question:
         weight = FILLER if word in _FILLERS else 1.0
         if word in self.instruction:
             return weight * IN_INSTRUCTION
-        if word in self.given:
+        if word in self.context:
             return weight * IN_INPUT
         return weight * (NUMBER if _has_digit(word) else 1.0)
 
-    def _mass(self, found: Iterable[str]) -> float:
-        return sum(map(self._weight, found))
+    def _mass(self, tokens: Iterable[str]) -> float:
+        return sum(map(self._weight, tokens))
 
     def _likeness(self, ours: Sequence[str], theirs: Sequence[str]) -> float:
         from rapidfuzz.distance import LCSseq
 
         if ours == theirs:
             return 1.0
-        common = sum(
-            self._mass(ours[code.src_start : code.src_end])
-            for code in LCSseq.opcodes(ours, theirs)
-            if code.tag == "equal"
-        )
+        equal = (code for code in LCSseq.opcodes(ours, theirs) if code.tag == "equal")
+        common = sum(self._mass(ours[code.src_start : code.src_end]) for code in equal)
         return _f1(common, self._mass(ours), self._mass(theirs))
 
     def _sorted_lines(self, text: str) -> list[str]:
         return [word for line in sorted(map(self.tokens, plain(text).splitlines())) for word in line]
 
     def _numbers_alike(self, ours: Sequence[str], theirs: Sequence[str]) -> float:
-        mine, wanted = (
-            Counter(word for word in found if _has_digit(word) and word not in self.instruction)
-            for found in (ours, theirs)
+        mine, right = (
+            Counter(word for word in tokens if _has_digit(word) and word not in self.instruction)
+            for tokens in (ours, theirs)
         )
-        return _f1((mine & wanted).total(), mine.total(), wanted.total()) if mine or wanted else 1.0
+        return _f1((mine & right).total(), mine.total(), right.total()) if mine or right else 1.0
+
+
+def _quotes(text: str) -> list[str]:
+    return [one or other for one, other in _QUOTED.findall(text)]
 
 
 def _pairs_alike(ours: Sequence[str], theirs: Sequence[str]) -> float:
-    """Of the neighbours that n common words could keep, n - 1, the share that they keep, twice (a changed word parts two) and one."""
+    """Share of the n - 1 bigrams that n common words could form; doubled, plus one, as one changed word breaks two."""
     common = (Counter(ours) & Counter(theirs)).total()
-    kept = (Counter(pairwise(ours)) & Counter(pairwise(theirs))).total()
-    return min(1.0, (2 * kept + 1) / (common - 1)) if common > 1 else 1.0
+    pairs = (Counter(pairwise(ours)) & Counter(pairwise(theirs))).total()
+    return min(1.0, (2 * pairs + 1) / (common - 1)) if common > 1 else 1.0
 
 
 def _f1(common: float, mine: float, theirs: float) -> float:

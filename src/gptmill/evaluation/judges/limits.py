@@ -1,9 +1,7 @@
-"""How many requests a server gets: at once, and a minute.
+"""Limits of a judge's server: adaptive concurrency, and a rate limit.
 
-At once it gets as many as make it faster, which nobody knows beforehand. A server that answers one request at a time (Ollama, by default)
-lets the others wait, and a request that waits long enough times out. So it begins with one request in flight, and another one is added as
-long as latency holds (additive increase). Where latency grows in proportion to the requests in flight, they only wait for each other, and
-the last one was one too many.
+A server that handles one request at a time (Ollama's default) queues the others until they time out. So concurrency starts at 1 and
+grows by 1 while latency holds (additive increase). Where latency grows in proportion to the requests in flight, they are only queued.
 """
 
 import threading
@@ -11,13 +9,13 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-FEWEST_SAMPLES = 3  # replies at each step: the first one may have waited for the model to be loaded
-HOLD = 10  # steps until more are tried again after latency has grown
-OF_TIMEOUT = 0.75  # of it, the longest latency that one more request may lead to, if the server answers one at a time
+FEWEST_SAMPLES = 3  # replies per step: the first may include the loading of the model
+HOLD = 10  # steps without an increase after latency has grown
+OF_TIMEOUT = 0.75  # share of the time-out that one more request may take in a queue
 
 
 class Closed(Exception):
-    """No further request is to be made."""
+    """No further requests."""
 
 
 class AdaptiveConcurrency:
@@ -29,20 +27,20 @@ class AdaptiveConcurrency:
         self._changed = threading.Condition()
         self._in_flight = self._alone = self._hold = 0
         self._closed = False
-        self._samples: list[float] = []  # latencies of requests that had as many in flight as the limit allows
-        self._latencies: dict[int, float] = {}  # by limit, the last median
+        self._samples: list[float] = []  # latencies at the limit
+        self._latencies: dict[int, float] = {}  # last median by limit
 
     def open(self) -> None:
         self._closed = False
 
     def close(self) -> None:
-        """Those that wait raise `Closed`, and so does whoever comes later."""
+        """`acquire` raises `Closed` from now on, in waiting threads too."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def acquire(self, alone: bool = False) -> int:
-        """Waits until one more may be in flight, or until nothing is (`alone`; others then wait for its end). Returns how many are."""
+        """Waits for a free place, or with `alone` until nothing is in flight. Returns the number in flight."""
         with self._changed:
             self._alone += alone
             try:
@@ -59,7 +57,7 @@ class AdaptiveConcurrency:
         return self._in_flight == 0 if alone else not self._alone and self._in_flight < self.limit
 
     def release(self, in_flight: int, latency: float | None, alone: bool = False) -> None:
-        """`in_flight`: what `acquire` returned. `latency`: seconds until the reply was there; None when there was none."""
+        """`in_flight`: from `acquire`. `latency`: seconds to the reply; None without a reply."""
         with self._changed:
             self._in_flight -= 1
             self._alone -= alone
@@ -70,7 +68,7 @@ class AdaptiveConcurrency:
             self._changed.notify_all()
 
     def back_off(self, limit: int) -> None:
-        """The server has been overrun: no more than so many for a while."""
+        """After an overload: at most `limit` for a while."""
         with self._changed:
             self._set(max(1, min(self.limit, limit)))
             self._hold = HOLD
@@ -78,17 +76,15 @@ class AdaptiveConcurrency:
     def _step(self, latency: float) -> None:
         self._latencies[self.limit] = latency
         half = self.limit // 2
-        # Half-way between a latency that holds and one that grows in proportion; half as many tell it more surely than one less.
+        # Half-way between constant and proportional latency; compared with half the limit, as that is the clearer signal.
         if half and latency >= self._latencies[half] * (1 + self.limit / half) / 2:
-            self._set(self.limit - 1)
-            self._hold = HOLD
+            change, self._hold = -1, HOLD
         elif self._hold:
-            self._set(self.limit)
-            self._hold -= 1
-        elif self.limit < self._most and latency * (self.limit + 1) / self.limit <= OF_TIMEOUT * self._timeout:
-            self._set(self.limit + 1)
+            change, self._hold = 0, self._hold - 1
         else:
-            self._set(self.limit)
+            next_latency = latency * (self.limit + 1) / self.limit
+            change = int(self.limit < self._most and next_latency <= OF_TIMEOUT * self._timeout)
+        self._set(self.limit + change)
 
     def _set(self, limit: int) -> None:
         self.limit = limit
@@ -96,7 +92,7 @@ class AdaptiveConcurrency:
 
 
 class RateLimiter:
-    """Keeps requests apart: no more than so many a minute, evenly spaced. 0: no limit."""
+    """At most `per_minute` requests, evenly spaced. 0: no limit."""
 
     def __init__(
         self, per_minute: int, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep

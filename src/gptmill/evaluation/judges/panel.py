@@ -1,4 +1,4 @@
-"""The judges behind servers, one or several: each answer's score is the median of theirs, and how far they agree is part of the result."""
+"""A panel of LLM judges: an answer's score is the median of theirs; their agreement is part of the metrics."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +16,15 @@ from gptmill.evaluation.judges.client import ChatModel, Usage
 from gptmill.evaluation.statistics import rank_correlation
 
 WIN, TIE, LOSS = 100, 50, 0
-FEWEST_PAIRS = 3  # of scores: of fewer, a rank correlation says nothing
+OUTCOMES = {WIN: "it wins", TIE: "a tie", LOSS: "it loses"}
+FEWEST_PAIRS = 3  # of scores in a rank correlation
 
 
 class Panel:
     """The models of `judge.models`, asked by one rubric.
 
-    With a rubric that compares, an answer's score is 100, 50 or 0: better than the base model's answer, as good, or worse. Each pair is
-    shown in both orders, and a judge that changes its mind with the order has found a tie (Zheng et al. 2023, section 3.4).
+    With a rubric that compares, the score is 100, 50 or 0: a win over the base model's answer, a tie or a loss. Each pair is shown in
+    both orders; a winner that depends on the order is a tie (position bias: Zheng et al. 2023, section 3.4).
     """
 
     def __init__(self, params: JudgeParams) -> None:
@@ -32,35 +33,33 @@ class Panel:
         names = [model.name for model in self.models]
         what = "LLM" if len(names) == 1 else f"median of {len(names)} LLMs"
         self.name = f"{', '.join(names)} ({what}, rubric {self.rubric.name})"
-        self.seconds = 0.0  # that judging has taken
-        self.pairs, self.flips = 0, 0  # pairs judged in both orders, and those whose winner changed with the order
+        self.seconds = 0.0
+        self.pairs, self.flips = 0, 0  # pairs judged in both orders; those whose winner changed
 
     @property
     def compares(self) -> bool:
-        """Whether scores tell which of `response` and `base_response` is better, not how good one is."""
         return self.rubric.compares
 
     @property
     def usage(self) -> Usage:
-        """What judging has taken up to now."""
         return replace(sum((model.usage for model in self.models), Usage()), seconds=self.seconds)
 
     @property
     def flip_rate(self) -> float | None:
-        """The share of pairs whose winner changed with their order; None when there are none."""
+        """Share of pairs whose winner changed with the order; None without pairs."""
         return round(self.flips / self.pairs, 4) if self.pairs else None
 
     def metrics(self, judgements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What several judges, or pairs, add to metrics/judge.json."""
-        several = (
+        """Further fields of metrics/judge.json: of several judges, and of pairs."""
+        metrics = (
             {"judges": means(judgements), "judges_agreement": agreement(judgements)} if len(self.models) > 1 else {}
         )
-        return several | ({"flip_rate": self.flip_rate} if self.compares else {})
+        return metrics | ({"flip_rate": self.flip_rate} if self.compares else {})
 
     def judge(self, records: Sequence[Record]) -> Iterator[dict[str, Any]]:
-        """`score`, `failure`, `reason` and `scores` (by judge) of each record, in order. All judges work at the same time.
+        """`score`, `failure`, `reason` and `scores` (by judge) of each record, in order. The judges work concurrently.
 
-        Whoever stops reading stops the asking: what is under way is waited for and kept, the rest is not asked.
+        Closing the iterator cancels: requests in flight are waited for and cached, the others are not made.
         """
         if self.compares and records and not any(record.get("base_response") is not None for record in records):
             raise GptmillError(
@@ -69,17 +68,17 @@ class Panel:
                 "--against-file), or choose another judge.rubric"
             )
         ask = self._compare if self.compares else self._grade
-        with ExitStack() as open_now:
-            open_now.callback(self._count_seconds, time.monotonic())
-            asked: list[list[Future[Record]]] = []
+        with ExitStack() as stack:
+            stack.callback(self._count_seconds, time.monotonic())
+            futures: list[list[Future[Record]]] = []
             for model in self.models:
-                open_now.enter_context(model)
+                stack.enter_context(model)
                 pool = ThreadPoolExecutor(self.params.concurrency)
-                open_now.callback(pool.shutdown, cancel_futures=True)
-                open_now.callback(model.cancel)
-                asked.append([pool.submit(ask, model, record) for record in records])
-            for judgements in zip(*asked, strict=True):
-                yield self._together([judgement.result() for judgement in judgements])
+                stack.callback(pool.shutdown, cancel_futures=True)
+                stack.callback(model.cancel)
+                futures.append([pool.submit(ask, model, record) for record in records])
+            for judgements in zip(*futures, strict=True):
+                yield self._combine([judgement.result() for judgement in judgements])
 
     def _count_seconds(self, began: float) -> None:
         self.seconds += time.monotonic() - began
@@ -95,47 +94,40 @@ class Panel:
             return {"score": None, "failure": "there is no answer of the base model to compare with", "reason": ""}
         ours, base = str(record["response"]), str(record["base_response"])
         if ours == base:
-            return {"score": TIE, "failure": None, "reason": "both answers are the same"}  # which takes no judge
-        one, other = (
-            self._ask(model, record, first=ours, second=base),
-            self._ask(model, record, first=base, second=ours),
-        )
-        if failed := [verdict for verdict in (one, other) if verdict.value is None]:
+            return {"score": TIE, "failure": None, "reason": "both answers are the same"}
+        shown_first = self._ask(model, record, first=ours, second=base)
+        shown_second = self._ask(model, record, first=base, second=ours)
+        if failed := [verdict for verdict in (shown_first, shown_second) if verdict.value is None]:
             return {"score": None, "failure": failed[0].failure, "reason": failed[0].reason}
-        scores = [
-            {"first": WIN, "second": LOSS}.get(one.value, TIE),
-            {"first": LOSS, "second": WIN}.get(other.value, TIE),
-        ]
-        if scores[0] == scores[1]:
-            return {"score": scores[0], "flipped": False, "failure": None, "reason": one.reason}
-        reason = f"a tie, because the order decides: shown first, {_outcome(scores[0])}; shown second, {_outcome(scores[1])}. {one.reason}"
+        first = {"first": WIN, "second": LOSS}.get(shown_first.value, TIE)
+        second = {"first": LOSS, "second": WIN}.get(shown_second.value, TIE)
+        if first == second:
+            return {"score": first, "flipped": False, "failure": None, "reason": shown_first.reason}
+        outcomes = f"shown first, {OUTCOMES[first]}; shown second, {OUTCOMES[second]}"
+        reason = f"a tie, because the order decides: {outcomes}. {shown_first.reason}"
         return {"score": TIE, "flipped": True, "failure": None, "reason": reason.strip()}
 
     def _ask(self, model: ChatModel, record: Record, **answers: str) -> parsing.Verdict:
         messages = self.rubric.messages(record, self.params.max_characters, **answers)
         return model.ask(messages, self.rubric.schema(), self.rubric.read, self.rubric.reminder())
 
-    def _together(self, judgements: Sequence[Record]) -> Record:
+    def _combine(self, judgements: Sequence[Record]) -> Record:
         names = [model.name for model in self.models]
         flipped = [judgement["flipped"] for judgement in judgements if "flipped" in judgement]
         self.pairs, self.flips = self.pairs + len(flipped), self.flips + sum(flipped)
         scores = [judgement["score"] for judgement in judgements]
-        given = [score for score in scores if score is not None]
-        middle = median(given) if given else None
+        judged = _not_none(scores)
+        middle = median(judged) if judged else None
         return {
-            "score": int(middle) if given and middle == int(middle) else middle,
-            "failure": None if given else _told(names, [judgement["failure"] for judgement in judgements]),
-            "reason": _told(names, [judgement["reason"] for judgement in judgements]),
+            "score": int(middle) if judged and middle == int(middle) else middle,
+            "failure": None if judged else _texts(names, [judgement["failure"] for judgement in judgements]),
+            "reason": _texts(names, [judgement["reason"] for judgement in judgements]),
             "scores": dict(zip(names, scores, strict=True)),
         }
 
 
-def _outcome(score: int) -> str:
-    return {WIN: "it wins", TIE: "a tie", LOSS: "it loses"}[score]
-
-
-def _told(names: Sequence[str], texts: Sequence[str]) -> str:
-    """What one judge says; or what each says, a line each."""
+def _texts(names: Sequence[str], texts: Sequence[str]) -> str:
+    """One judge's text; or a line per judge."""
     if len(names) == 1:
         return texts[0]
     return "\n".join(f"{name}: {text}" for name, text in zip(names, texts, strict=True) if text)
@@ -148,18 +140,15 @@ def by_judge(judgements: Sequence[Mapping[str, Any]]) -> dict[str, list[float | 
 
 
 def means(judgements: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """The mean of each judge's scores, of those that it gave; None for a judge that gave none."""
-    return {
-        name: round(fmean(given), 2) if (given := _given(scores)) else None
-        for name, scores in by_judge(judgements).items()
-    }
+    """The mean of each judge's scores; None for a judge without any."""
+    scores = {name: _not_none(every) for name, every in by_judge(judgements).items()}
+    return {name: round(fmean(given), 2) if given else None for name, given in scores.items()}
 
 
 def agreement(judgements: Sequence[Mapping[str, Any]]) -> float | None:
-    """How alike the judges rank the answers: the mean over all pairs of judges of Spearman's correlation, from -1 to 1.
+    """Mean Spearman correlation over all pairs of judges, -1 to 1, of the answers that both have scored.
 
-    A pair counts over the answers that both have scored. None when no pair has enough of them, or when one gives all answers the same
-    score: then there is no order to agree on.
+    Pairs with fewer than three such answers, or with a constant judge, are left out; None where none is left.
     """
     correlations = []
     for one, other in combinations(by_judge(judgements).values(), 2):
@@ -169,5 +158,5 @@ def agreement(judgements: Sequence[Mapping[str, Any]]) -> float | None:
     return round(fmean(correlations), 4) if correlations else None
 
 
-def _given(scores: Sequence[float | None]) -> list[float]:
+def _not_none(scores: Sequence[float | None]) -> list[float]:
     return [score for score in scores if score is not None]

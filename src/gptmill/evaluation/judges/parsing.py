@@ -1,8 +1,7 @@
-"""What a judge wrote, read as a verdict, or as none: nothing is guessed.
+"""Parses a judge's reply into a verdict. An ambiguous reply has none.
 
-A score is read from JSON (bare, in a code fence or in the middle of prose), from `Score: 85` and its like, from a line that is a number
-(`85`, `85/100`), and from a number that begins the reply with its reason behind it. All that is found must agree. A number in prose is no
-score: "50/100 is 1/2, so it is right" says nothing of 50.
+A score is read from JSON (bare, fenced or within prose), from `Score: 85` and the like, from a line that is a number (`85`, `85/100`),
+and from a number at the start that is followed by its reason. All scores must agree. Numbers in prose don't count, as in "50/100 is 1/2".
 """
 
 import json
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 WINNERS = ("first", "second", "tie")
-LONGEST = 20_000  # characters; what is longer is no reply to these questions
+LONGEST = 20_000  # characters
 MOST_SHOWN = 80
 
 # Atomic groups, so that 85-90 is never read as 8.
 _NUMBER = r"(?>(?P<number>[-−–]?\d++(?:[.,]\d++)?+)(?:\s*+(?:/|out of)\s*+(?P<of>\d++)|(?P<percent>\s?%))?+)"
-_ENDS = r"(?![ \t]*[-−–/][ \t]*\d)"  # no range, no fraction of another kind
+_ENDS = r"(?![ \t]*[-−–/][ \t]*\d)"  # not a range, nor another fraction
 _LABEL = r"\b(?:score|rating|grade)\b[*_`\s]*(?:\([^()\n]{0,20}\)[*_`\s]*)?(?:[:=]|is\b)[*_`\s]*"
 _LABELLED = re.compile(_LABEL + _NUMBER + _ENDS, re.IGNORECASE)
 _LINE = re.compile(_NUMBER + r"\s*(?:points?)?\.?", re.IGNORECASE)
@@ -31,64 +30,58 @@ _WINNER = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """`value` is a score on the rubric's scale or one of `WINNERS`; None when there is none, and `failure` says why."""
+    """`value`: a score on the rubric's scale, or one of `WINNERS`; None with the reason in `failure`."""
 
     value: int | str | None
-    reason: str = ""  # what the judge said besides; all that it said when there is no value
+    reason: str = ""  # the rest of the reply; all of it without a value
     failure: str | None = None
 
 
 class ParseError(ValueError):
-    """Something that stands where a verdict should, and is none."""
+    """A malformed verdict."""
 
 
 def read_score(text: str, worst: int, best: int) -> Verdict:
-    """The whole number from `worst` to `best` that the reply gives."""
+    """The reply's whole number from `worst` to `best`."""
 
     def from_json(value: Any) -> int:
         if isinstance(value, str) and (match := _LINE.fullmatch(value.strip())):
             return _whole(match, worst, best)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or value != value
-            or abs(value) > 1e9
-            or value != int(value)
-        ):
-            raise ParseError(f"{_short(value)} is no whole number")
+        number = not isinstance(value, bool) and isinstance(value, int | float)
+        if not number or not abs(value) <= 1e9 or value != int(value):
+            raise ParseError(f"{_short(value)} is not a whole number")
         return _in_range(int(value), worst, best)
 
-    return _verdict(
-        text, "score", from_json, lambda rest: _scores_in(rest, worst, best), f"no score from {worst} to {best}"
-    )
+    none = f"no score from {worst} to {best}"
+    return _verdict(text, "score", from_json, lambda rest: _scores_in(rest, worst, best), none)
 
 
 def read_winner(text: str) -> Verdict:
-    """Which of two answers the reply prefers."""
+    """The answer that the reply prefers."""
 
     def from_json(value: Any) -> str:
         if isinstance(value, str) and value.strip().lower() in WINNERS:
             return value.strip().lower()
-        raise ParseError(f"{_short(value)} is none of {', '.join(WINNERS)}")
+        raise ParseError(f"{_short(value)} is not one of {', '.join(WINNERS)}")
 
     def in_prose(rest: str) -> Iterator[Callable[[], str]]:
-        for word in (
+        words = (
             [_bare(rest)] if _bare(rest) in WINNERS else [match["winner"].lower() for match in _WINNER.finditer(rest)]
-        ):
-            yield lambda word=word: word
+        )
+        yield from (lambda word=word: word for word in words)
 
     return _verdict(text, "winner", from_json, in_prose, "no winner")
 
 
 def _verdict(text: str, key: str, from_json: Callable, in_prose: Callable, none: str) -> Verdict:
-    _, ended, said = text.partition("</think>")
-    if text.lstrip().startswith("<think>"):  # of models that think aloud first
-        text = said if ended else ""
+    _, ended, answer = text.partition("</think>")
+    if text.lstrip().startswith("<think>"):  # a reasoning model
+        text = answer if ended else ""
     text = text.strip()
     if len(text) > LONGEST:
         return Verdict(None, text[:LONGEST], f"a reply of more than {LONGEST:,} characters")
-    objects = [found for found in _objects(text) if key in found]
-    readings = [lambda found=found: from_json(found[key]) for found in objects] or in_prose(text)
+    objects = [each for each in _objects(text) if key in each]
+    readings = [lambda each=each: from_json(each[key]) for each in objects] or in_prose(text)
     values: dict[int | str, None] = {}
     for reading in readings:
         try:
@@ -102,14 +95,14 @@ def _verdict(text: str, key: str, from_json: Callable, in_prose: Callable, none:
     if objects:
         reason = objects[0].get("reason")
         return Verdict(value, reason.strip() if isinstance(reason, str) else "")
-    besides = _bare(_WINNER.sub("", _LABELLED.sub("", text)))
-    return Verdict(value, text if besides not in WINNERS and re.search(r"[^\W\d_]", besides) else "")
+    rest = _bare(_WINNER.sub("", _LABELLED.sub("", text)))
+    return Verdict(value, text if rest not in WINNERS and re.search(r"[^\W\d_]", rest) else "")
 
 
 def _scores_in(text: str, worst: int, best: int) -> Iterator[Callable[[], int]]:
     lines = [stripped for line in text.split("\n") if (stripped := line.strip(' \t*_`#>"'))]
     alone = [match for line in dict.fromkeys([*lines[:1], *lines[-1:]]) if (match := _LINE.fullmatch(line))]
-    numbered = any(line[0].isdigit() for line in lines[1:])  # a list: the first line's number is its place in it
+    numbered = any(line[0].isdigit() for line in lines[1:])  # a list: a number that opens the reply is its item's
     opening = [match for line in lines[:1] if not alone and not numbered and (match := _WITH_REASON.fullmatch(line))]
     for match in [*alone, *opening, *_LABELLED.finditer(text)]:
         yield lambda match=match: _whole(match, worst, best)
@@ -119,7 +112,7 @@ def _whole(match: re.Match, worst: int, best: int) -> int:
     number, of, percent = match["number"], match["of"], match["percent"]
     whole, _, rest = re.sub("[−–]", "-", number).partition(".")
     if rest.strip("0") or "," in whole or len(whole) > 9 or (of and of != str(best)) or (percent and best != 100):
-        raise ParseError(f"{_short(match[0].strip())} is no whole number from {worst} to {best}")
+        raise ParseError(f"{_short(match[0].strip())} is not a whole number from {worst} to {best}")
     return _in_range(int(whole), worst, best)
 
 
@@ -134,7 +127,7 @@ def _bare(text: str) -> str:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a text, the outermost ones, with their keys in lower case."""
+    """The outermost JSON objects in a text, keys in lower case."""
     decoder, at = json.JSONDecoder(strict=False), text.find("{")
     while at >= 0:
         try:

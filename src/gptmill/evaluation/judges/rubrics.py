@@ -1,18 +1,18 @@
-"""Rubrics: what a judge is asked, as files under `prompts/`, versioned with the code and named by `judge.rubric`.
+"""Rubrics: prompts of LLM judges, files under `prompts/`, named by `judge.rubric`.
 
-A rubric is a YAML head and two Jinja templates, the messages that are sent:
+A rubric is a YAML head and two Jinja templates, for the messages:
 
     ---
-    reply: score            # a number on `scale`; or winner: first, second or tie, of `response` and `base_response`
+    reply: score            # a number on `scale`; or winner: first, second or tie
     scale: [1, 5]           # worst and best, whole numbers; only with score
-    reason: true            # the judge gives a reason before its score; only with score, a winner always has one
+    reason: true            # reason before score; only with score, a winner always has one
     ---
-    # system                (may be left out: some models know no such message)
+    # system                (optional: some models have no such message)
     …
     # user
     {{ instruction }} {{ input }} {{ reference }} {{ answer }}, or {{ first }} {{ second }} in place of the answer; {{ mark }}
 
-The templates get texts that are delimited and escaped already: see `material`. `input` is "" when the task has none.
+The texts are delimited and escaped: see `sanitize`. `input` is "" where the task has none.
 """
 
 import re
@@ -59,11 +59,11 @@ class Rubric:
 
     @property
     def compares(self) -> bool:
-        """Whether it is about two answers, `response` and `base_response`."""
+        """Compares `response` with `base_response`."""
         return self.head.reply == "winner"
 
     def messages(self, record: Mapping[str, Any], limit: int, **answers: str) -> Messages:
-        """What is sent about a record. `answers` are `answer`, or `first` and `second`; `limit` as in `material.blocks`."""
+        """`answers`: `answer`, or `first` and `second`. `limit`: as in `sanitize.blocks`."""
         texts = {
             "instruction": record["instruction"],
             "input": record["input"],
@@ -76,17 +76,17 @@ class Rubric:
         return [{"role": role, "content": template.render(shown).strip()} for role, template in roles if template]
 
     def read(self, text: str) -> parsing.Verdict:
-        """A judge's reply. A score is on the rubric's scale."""
+        """Parse a judge's reply. A score is on the rubric's scale."""
         return parsing.read_winner(text) if self.compares else parsing.read_score(text, *self.head.scale)
 
     def of_100(self, score: int) -> float:
-        """A score of the scale as one from 0 to 100: its worst is 0, its best 100, and what lies between is even (1 to 5: 25 a step)."""
+        """A score of the scale, mapped linearly to 0 (worst) to 100 (best)."""
         worst, best = self.head.scale
         scaled = round(100 * (score - worst) / (best - worst), 2)
         return int(scaled) if scaled == int(scaled) else scaled
 
     def schema(self) -> dict[str, Any]:
-        """The reply as a JSON schema, for servers that keep to one. The reason comes first: what is written before it weighs the answer."""
+        """JSON schema of the reply, for structured output. The reason comes first, so that the score follows from it."""
         worst, best = self.head.scale
         verdict = {
             "score": {"score": {"type": "integer", "minimum": worst, "maximum": best}},
@@ -96,42 +96,38 @@ class Rubric:
         return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
     def reminder(self) -> str:
-        """What is added when a reply could not be read."""
+        """Appended to the last message after a reply that could not be parsed."""
         worst, best = self.head.scale
-        wanted = {"score": f"a whole number from {worst} to {best}", "winner": 'one of "first", "second", "tie"'}[
-            self.head.reply
-        ]
-        shape = (
-            f'JSON: {{"reason": "…", "{self.head.reply}": …}}, {self.head.reply} being {wanted}'
-            if self.head.reason
-            else wanted
-        )
+        values = {"score": f"a whole number from {worst} to {best}", "winner": 'one of "first", "second", "tie"'}
+        key, shape = self.head.reply, values[self.head.reply]
+        if self.head.reason:
+            shape = f'JSON: {{"reason": "…", "{key}": …}}, {key} being {shape}'
         return f"Your last reply could not be read. Reply with nothing but {shape}."
 
 
 def load(name: str, folder: Path = paths.RUBRICS) -> Rubric:
-    """The rubric of that name. Raises `GptmillError` when there is none, or when its file is not in order."""
+    """Raises `GptmillError` for an unknown rubric or an invalid file."""
     from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
 
     known = {path.stem: path for path in sorted(folder.glob("*.md"))}
     if name not in known:
         raise GptmillError(f"judge.rubric: there is no rubric {name!r}; {folder}/ has {', '.join(known) or 'nothing'}")
     path = known[name]
-    found = _FILE.fullmatch(files.read_text(path))
-    if not found:
+    parts = _FILE.fullmatch(files.read_text(path))
+    if not parts:
         raise GptmillError(
-            f"{path} is no rubric: it must be a head between two lines ---, then `# system` (or not), then `# user`"
+            f"{path} is not a rubric: it must be a head between two lines ---, then `# system` (or not), then `# user`"
         )
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     try:
-        head = Head.model_validate(safe_yaml.parse(found["head"], f"{path}: its head"))
-        templates = [environment.from_string(found[role]) if found[role] else None for role in ("system", "user")]
+        head = Head.model_validate(safe_yaml.parse(parts["head"], f"{path}: its head"))
+        templates = [environment.from_string(parts[role]) if parts[role] else None for role in ("system", "user")]
         rubric = Rubric(name, head, *templates)
         answers = ("first", "second") if rubric.compares else ("answer",)
         probe = {"instruction": "?", "input": "?", "output": "?"}
         sent = "".join(message["content"] for message in rubric.messages(probe, 1, **dict.fromkeys(answers, "?")))
     except ValidationError as error:
-        [first, *_] = error.errors()
+        first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its head"
         raise GptmillError(f"{path}: {where}: {first['msg']}") from None
     except UndefinedError as error:
@@ -139,7 +135,7 @@ def load(name: str, folder: Path = paths.RUBRICS) -> Rubric:
             f"{path}: {error}; it may use instruction, input, reference, mark, {', '.join(answers)}"
         ) from None
     except TemplateError as error:
-        raise GptmillError(f"{path} is no Jinja template: {error}") from None
+        raise GptmillError(f"{path} is not a Jinja template: {error}") from None
     if missing := [part for part in answers if f"<{part}-" not in sent]:
         raise GptmillError(f"{path} does not show the judge {{{{ {missing[0]} }}}}")
     return rubric

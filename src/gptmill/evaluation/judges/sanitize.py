@@ -1,8 +1,8 @@
-"""Foreign text made safe to show to a judge: what an answer says is data, whatever it says.
+"""Escapes text for a judge's prompt, against prompt injection.
 
-A text stands between tags whose names end in a mark that comes from the hash of all the material, so that no text can hold its own mark,
-and the same material always gives the same prompt. Inside, `<`, `>` and `&` are escaped: no tag can be closed or opened, nor can a chat
-template's `<|…|>`. So are the brackets of `[INST]` and its like, and characters that nobody sees are written as escapes.
+A text stands between tags whose names end in a mark: a hash of all texts of the prompt, so that no text can contain its own mark and the
+same texts give the same prompt. Inside, `<`, `>` and `&` are escaped (no tag or chat template token `<|…|>` can be opened or closed), the
+brackets of `[INST]` and the like too, and invisible characters are written as escapes.
 """
 
 import hashlib
@@ -12,20 +12,20 @@ import unicodedata
 from collections.abc import Mapping
 from html import escape
 
-# Control characters, lone surrogates, private ones, and format characters: those that turn the writing's direction or hide text.
-UNSEEN = {"Cc", "Cf", "Cs", "Co"}
-SEEN = {"\n", "\t", "\u200c", "\u200d"}  # the last two join and part letters in Persian, in Hindi and in emoji
+# Control, format (bidi controls, hidden text), surrogate and private-use characters.
+INVISIBLE = {"Cc", "Cf", "Cs", "Co"}
+ALLOWED = {"\n", "\t", "\u200c", "\u200d"}  # the last two join and separate letters in Persian, Hindi and emoji
 _BRACKETED = re.compile(r"\[(?=/?[A-Z_]{2,}\])")
 
 
 def blocks(texts: Mapping[str, str], limit: int) -> dict[str, str]:
-    """Each text between tags of its name, and `mark`, in which those names end. Of a text no more than `limit` characters are shown."""
+    """Each text, cut after `limit` characters, between tags of its name; and `mark`, with which those names end."""
     mark = hashlib.sha256(json.dumps(dict(texts), sort_keys=True).encode()).hexdigest()[:8]
     return {name: _block(f"{name}-{mark}", text, limit) for name, text in texts.items()} | {"mark": mark}
 
 
 def _block(tag: str, text: str, limit: int) -> str:
-    # The note stands in the tag, where no text can put one of its own.
+    # In the tag, where no text can write.
     note = f' cut="its first {limit} of {len(text)} characters"' if len(text) > limit else ""
     return f"<{tag}{note}>\n{sanitize(text[:limit])}\n</{tag}>"
 
@@ -38,7 +38,7 @@ def sanitize(text: str) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in SEEN or unicodedata.category(character) not in UNSEEN:
+    if character in ALLOWED or unicodedata.category(character) not in INVISIBLE:
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -55,7 +55,7 @@ def test_an_unknown_rubric_names_those_that_there_are(project):
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("", "is no rubric"), (USER, "is no rubric"), (HEAD + "{{ answer }}", "is no rubric"),
+    ("", "is not a rubric"), (USER, "is not a rubric"), (HEAD + "{{ answer }}", "is not a rubric"),
     ("---\nreply: [\n---\n" + USER, "not readable YAML"), ("---\n7\n---\n" + USER, "its head: "),
     ("---\nreply: stars\n---\n" + USER, "reply: Input should be 'score' or 'winner'"),
     ("---\nscale: [0, 100]\n---\n" + USER, "reply: Field required"),
@@ -64,7 +64,7 @@ def test_an_unknown_rubric_names_those_that_there_are(project):
     ("---\nreply: score\nstars: 5\n---\n" + USER, "stars: Extra inputs"),
     (HEAD + "# user\n{{ answr }}", "'answr' is undefined; it may use instruction, input, reference, mark, answer"),
     (HEAD + "# user\n{{ first }}", "'first' is undefined"), ("---\nreply: winner\n---\n" + USER, "'answer' is undefined"),
-    (HEAD + "# user\n{% if %}", "is no Jinja template"), (HEAD + "# user\n{{ instruction }}", "does not show the judge {{ answer }}"),
+    (HEAD + "# user\n{% if %}", "is not a Jinja template"), (HEAD + "# user\n{{ instruction }}", "does not show the judge {{ answer }}"),
     ("---\nreply: winner\n---\n# user\n{{ first }}", "does not show the judge {{ second }}"),
 ])  # fmt: skip
 def test_a_rubric_that_is_not_in_order_says_what_is_wrong(project, text, said):
