@@ -1,7 +1,7 @@
 """`gptmill promote` and `gptmill rollback`: evaluation, decision, change of the champion in the registry, and its record."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,12 +57,8 @@ def promote(params: Params, names: list[str], *, dry_run: bool = False) -> Itera
 
 
 def _outcomes(kinds: list[ModelKind], params: Params, dry_run: bool) -> Iterator[Outcome]:
-    if dry_run and not versions.exists():
-        for kind in kinds:
-            measured = _measure(kind, params, dvc_hash(kind.folder))
-            yield Outcome(kind.registered, _decide(kind, params, measured, None))
-        return
-    with versions.opened() as client:
+    # A dry run makes no registry: to connect to one in this folder would.
+    with nullcontext() if dry_run and not versions.exists() else versions.opened() as client:
         for kind in kinds:
             yield _try(client, kind, params) if dry_run else _promote(client, kind, params)
 
@@ -114,10 +110,10 @@ def _promote(client: "MlflowClient", kind: ModelKind, params: Params) -> Outcome
     return outcome
 
 
-def _try(client: "MlflowClient", kind: ModelKind, params: Params) -> Outcome:
+def _try(client: "MlflowClient | None", kind: ModelKind, params: Params) -> Outcome:
     content = dvc_hash(kind.folder)
-    champion = versions.at(client, kind.registered, versions.CHAMPION)
-    version = next(iter(versions.of_content(client, kind.registered, content)), None)
+    champion = versions.at(client, kind.registered, versions.CHAMPION) if client else None
+    version = versions.newest(client, kind.registered, content) if client else None
     decision = _compare(kind, params, _measure(kind, params, content), version, champion)
     return Outcome(kind.registered, decision, "", str(champion.version) if champion else "")
 
@@ -164,9 +160,8 @@ def _reasons_against(kind: ModelKind) -> list[str]:
 def _changed_data(kind: ModelKind, lineage: Lineage) -> list[str]:
     """Files of the training data that are not now what they were when the model was trained."""
     places = kind.train_data
-    now = {
-        str(path): files.digest(path, "md5") for place in places for path in files.list_files(place) if path.exists()
-    }
+    paths_now = [path for place in places if place.exists() for path in files.list_files(place)]
+    now = {str(path): files.digest(path, "md5") for path in paths_now}
     then = {path: md5 for path, md5 in lineage.data.items() if any(Path(path).is_relative_to(p) for p in places)}
     return sorted(path for path in now.keys() | then.keys() if now.get(path) != then.get(path))
 

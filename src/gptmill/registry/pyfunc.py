@@ -22,10 +22,10 @@ class TextModel(PythonModel):
     ) -> pd.DataFrame:
         texts = model_input["text"].tolist()
         if isinstance(self.model, TextClassifier):
-            found = self.model.distribute(texts)
-            labels = [max(probabilities, key=probabilities.__getitem__) for probabilities in found]
-            sure = [probabilities[label] for label, probabilities in zip(labels, found, strict=True)]
-            return pd.DataFrame({"label": labels, "probability": sure, "probabilities": found})
+            rows = self.model.distribute(texts)
+            labels = [max(row, key=row.__getitem__) for row in rows]
+            top = [row[label] for label, row in zip(labels, rows, strict=True)]
+            return pd.DataFrame({"label": labels, "probability": top, "probabilities": rows})
         if isinstance(self.model, Assistant):
             return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
         # As `gptmill generate` does when it is asked for nothing else.

@@ -59,10 +59,13 @@ def at(client: "MlflowClient", name: str, alias: str | None, number: str | None 
 
 
 def of_content(client: "MlflowClient", name: str, content: str) -> "list[ModelVersion]":
-    """The versions with that content, the newest first."""
     versions = client.search_model_versions(f"name='{name}'")
-    same = [version for version in versions if version.tags.get(log_model.CONTENT) == content]
-    return sorted(same, key=lambda version: -int(version.version))
+    return [version for version in versions if version.tags.get(log_model.CONTENT) == content]
+
+
+def newest(client: "MlflowClient", name: str, content: str) -> "ModelVersion | None":
+    """The newest version with that content."""
+    return max(of_content(client, name, content), key=lambda version: int(version.version), default=None)
 
 
 @contextmanager
@@ -94,7 +97,7 @@ def register(client: "MlflowClient", kind: ModelKind, content: str, run: "Run") 
 
     Its model is the one that the run of its evaluation logged; when there is none, it is logged to `run`.
     """
-    version = next(iter(of_content(client, kind.registered, content)), None)
+    version = newest(client, kind.registered, content)
     if version is None:
         logged = logged_model(client, content) or _log(kind, run)
         _create_registered(client, kind.registered)

@@ -96,7 +96,7 @@ class OutboxRun(Run):
 
 @contextmanager
 def run(
-    stage: str, sections: Sections, inputs: list[Path], training: str = "", *, log_model: "LogModel | None" = None
+    stage: str, sections: Sections, inputs: list[Path], training: str = "", log_model: "LogModel | None" = None
 ) -> Iterator[Run]:
     """A run of that stage: `sections` of params as flat MLflow params, `inputs` as datasets with DVC's hash as digest.
 
@@ -156,10 +156,7 @@ class _Tracked:
         self._uploader.deliver()
         if self.outbox.pipeline:
             parent_runs.record_outputs(self.outbox.pipeline)
-        if self.outbox.unsent or self.outbox.resumable:
-            self.outbox.close()
-        else:
-            self.outbox.remove()
+        self.outbox.release()
 
 
 def _abandoned(stage: str, training: str) -> "tuple[Outbox | None, list[Outbox]]":

@@ -141,6 +141,13 @@ class Outbox:
         if not self.status:
             self.add("end", at=self.events[-1]["at"], status="KILLED")
 
+    def release(self, *, is_past: bool = False) -> None:
+        """Remove it when MLflow has all of it and no training will resume in it; an unfinished training may, until it `is_past`."""
+        if self.unsent or (self.resumable and not is_past):
+            self.close()
+        else:
+            self.remove()
+
     def close(self) -> None:
         with suppress(OSError), self._writing:
             self._write()

@@ -60,8 +60,6 @@ class Replayer:
                     self._client = self._connected()
                 while self.outbox.unsent and (log_model or not self._at_model):
                     self._send_next()
-            except Unreachable:
-                raise
             except Exception as error:
                 slow = time.monotonic() - self._began > mlflow_client.SLOW
                 if self._client and not self._at_model and slow:
@@ -105,7 +103,7 @@ class Replayer:
         event, count = self.outbox.events[first], 1
         if event["do"] == "metrics":
             event, count = self._batched(first)
-        elif event["do"] == "text" and any(_replaces(later, event) for later in self.outbox.events[first + 1 :]):
+        elif event["do"] == "text" and event["name"] in self._texts_after(first):  # a later one replaces it
             self.outbox.mark_sent(events=first + 1)
             return
         self._began = time.monotonic()
@@ -127,6 +125,9 @@ class Replayer:
             points += [[*point, event["at"]] for point in event["points"]]
             count += 1
         return {"do": "metrics", "points": points}, count
+
+    def _texts_after(self, first: int) -> set[str]:
+        return {event["name"] for event in self.outbox.events[first + 1 :] if event["do"] == "text"}
 
     def _start(self, event: Event) -> None:
         client, key = self._client, self.outbox.folder.name
@@ -184,10 +185,6 @@ class Replayer:
 
     def _end(self, event: Event) -> None:
         self._client.set_terminated(self._run, event["status"], event["at"])
-
-
-def _replaces(later: Event, event: Event) -> bool:
-    return later["do"] == "text" and later["name"] == event["name"]
 
 
 def _is_refusal(error: Exception) -> bool:

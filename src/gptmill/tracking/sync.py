@@ -32,10 +32,7 @@ def sync(log_model: LogModel) -> Synced:
 
 
 def settle(box: Outbox, log_model: LogModel | None, *, is_past: bool = False, send: bool = True) -> str:
-    """Send an abandoned outbox; returns why MLflow did not take all of it, or "".
-
-    It is removed when MLflow has all of it and no training will resume in it: an unfinished one may, until it `is_past`.
-    """
+    """Send and release an abandoned outbox; returns why MLflow did not take all of it, or ""."""
     box.mark_killed()
     problem = ""
     if send and box.unsent:
@@ -43,10 +40,7 @@ def settle(box: Outbox, log_model: LogModel | None, *, is_past: bool = False, se
             Replayer(box).send(log_model)
         except Unreachable as error:
             problem = str(error)
-    if box.unsent or (box.resumable and not is_past):
-        box.close()
-    else:
-        box.remove()
+    box.release(is_past=is_past)
     return problem
 
 
