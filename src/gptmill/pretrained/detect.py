@@ -24,7 +24,10 @@ from gptmill.model.tensor_names import BOOK, BOOK_FUSED, HUGGINGFACE, NANOGPT, O
 from gptmill.pretrained import infer_config
 from gptmill.pretrained.tensorflow_checkpoint import TensorFlowCheckpoint
 
-# The files of weights that a folder is searched for, before any other.
+_READERS = {
+    ".safetensors": Safetensors, ".index": TensorFlowCheckpoint, ".pth": TorchFile, ".pt": TorchFile, ".bin": TorchFile,
+}  # fmt: skip
+# What a folder is searched for first.
 _USUAL = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -48,8 +51,7 @@ class CheckpointInfo:
             f"{self.path}: {self.tensors.container} with {self.convention.title} names{prefix}",
             f"  model       {size_name(config)}: {config.n_layers} layers, {config.n_heads} heads, width {config.d_model}, "
             f"vocabulary {config.vocab_size:,}, context {config.context_length:,}",
-            f"  parameters  {parameters(config):,} in {dtypes}"
-            + ("" if dtypes == "float32" else ", written as float32"),
+            f"  parameters  {parameters(config):,} in {dtypes}{'' if dtypes == 'float32' else ', written as float32'}",
             f"  output      {'tied to the token embedding' if config.tie_weights else 'a matrix of its own (not tied)'}; "
             f"query, key and value {'with' if config.qkv_bias else 'without'} bias",
         ]
@@ -107,7 +109,7 @@ def _open(path: Path) -> Checkpoint:
             return TensorFlowCheckpoint(path)
         candidates = [path / name for name in _USUAL if (path / name).is_file()][:1]
         candidates = candidates or sorted(
-            file for file in path.iterdir() if file.suffix in (".safetensors", ".pth", ".pt", ".bin")
+            file for file in path.iterdir() if file.suffix in _READERS.keys() - {".index"}
         )
         if len(candidates) != 1:
             names = ", ".join(file.name for file in candidates)
@@ -121,16 +123,12 @@ def _open(path: Path) -> Checkpoint:
     if not path.exists():
         raise GptmillError(f"{path} is not here")
     files.refuse_special(path)
-    name = path.name.removesuffix(".index.json")
-    if name.endswith(".safetensors"):
-        return Safetensors(path)
-    if name.endswith(".index"):
-        return TensorFlowCheckpoint(path)
-    if name.endswith((".pth", ".pt", ".bin")):
-        return TorchFile(path)
-    raise GptmillError(
-        f"{path}: gptmill reads .safetensors, .pth, .pt, .bin and TensorFlow's .index, alone or in a folder"
-    )
+    reader = _READERS.get(Path(path.name.removesuffix(".index.json")).suffix)
+    if not reader:
+        raise GptmillError(
+            f"{path}: gptmill reads .safetensors, .pth, .pt, .bin and TensorFlow's .index, alone or in a folder"
+        )
+    return reader(path)
 
 
 def _convention(checkpoint: Checkpoint, path: Path) -> Convention:
@@ -143,8 +141,5 @@ def _convention(checkpoint: Checkpoint, path: Path) -> Convention:
         # Square matrices do not show their layout; query, key and value below one another do.
         fused = next((spec.shape for name, spec in specs.items() if name.endswith(".attn.c_attn.weight")), ())
         return NANOGPT if len(fused) == 2 and fused[0] == 3 * fused[1] else HUGGINGFACE
-    what = (
-        infer_config.other_kind(specs)
-        or f"its tensors have names like {', '.join(list(specs)[:3]) or 'nothing at all'}"
-    )
-    raise GptmillError(f"{path} holds no GPT-2: {what}")
+    names = f"its tensors have names like {', '.join(list(specs)[:3]) or 'nothing at all'}"
+    raise GptmillError(f"{path} holds no GPT-2: {infer_config.other_kind(specs) or names}")

@@ -1,14 +1,14 @@
-"""TensorFlow's V2 checkpoints without TensorFlow: an index, which is a LevelDB table of names, and shards of plain bytes.
+"""Read TensorFlow's V2 checkpoints without TensorFlow: an index, which is a LevelDB table of names, and shards of plain bytes.
 
-The index is checked block by block, the tensors one by one as they are read, each against its CRC-32C. Sources: LevelDB's
-doc/table_format.md, TensorFlow's core/protobuf/tensor_bundle.proto and core/lib/hash/crc32c.h.
+Blocks of the index and tensors are checked against their CRC-32C as they are read. Sources:
+LevelDB's doc/table_format.md, TensorFlow's core/protobuf/tensor_bundle.proto and core/lib/hash/crc32c.h.
 """
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,20 +19,15 @@ from gptmill.core.errors import GptmillError
 from gptmill.model.tensor_files import TensorSpec, read_bytes
 
 _MAGIC = 0xDB4775248B80FB57
-_FOOTER, _TRAILER = 48, 5  # bytes; the trailer of a block is its compression and its checksum
+_FOOTER, _TRAILER = 48, 5  # bytes; a block's trailer is its compression and its checksum
 _MASK_DELTA = 0xA282EAD8
+# By the numbers of types.proto.
 _DTYPES = {
-    1: torch.float32,
-    2: torch.float64,
-    3: torch.int32,
-    9: torch.int64,
-    14: torch.bfloat16,
-    19: torch.float16,
-}  # types.proto
+    1: torch.float32, 2: torch.float64, 3: torch.int32, 9: torch.int64, 14: torch.bfloat16, 19: torch.float16,
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     spec: TensorSpec
     shard: int
     offset: int
@@ -63,15 +58,14 @@ class TensorFlowCheckpoint:
     def _check_lengths(self) -> None:
         problems = []
         for i, shard in enumerate(self._shards):
-            wanted = max((entry.offset + entry.size for entry in self._entries.values() if entry.shard == i), default=0)
+            size = max((entry.offset + entry.size for entry in self._entries.values() if entry.shard == i), default=0)
             if not shard.is_file():
                 problems.append(f"{shard.name} is missing")
-            elif shard.stat().st_size < wanted:
-                problems.append(f"{shard.name} has {shard.stat().st_size:,} bytes, not {wanted:,}: it is cut")
+            elif shard.stat().st_size < size:
+                problems.append(f"{shard.name} has {shard.stat().st_size:,} bytes, not {size:,}: it is cut")
         if problems:
-            raise GptmillError(
-                f"the TensorFlow checkpoint {self._index} is not whole: {'; '.join(problems)}. Get it again."
-            )
+            listed = "; ".join(problems)
+            raise GptmillError(f"the TensorFlow checkpoint {self._index} is not whole: {listed}. Get it again.")
 
     def read(self, name: str) -> Tensor:
         entry = self._entries[name]
@@ -84,20 +78,20 @@ class TensorFlowCheckpoint:
 
 
 def find_index(folder: Path) -> Path:
-    """The `.index` that a folder's `checkpoint` file points at, else the only one that is there."""
-    found = sorted(folder.glob("*.index"))
+    """The `.index` that a folder's `checkpoint` file names, else the only one."""
+    indices = sorted(folder.glob("*.index"))
     pointer = folder / "checkpoint"
     if pointer.is_file():
         for line in pointer.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
             named = folder / (Path(value.strip(' "')).name + ".index")
-            if key.strip() == "model_checkpoint_path" and named in found:
+            if key.strip() == "model_checkpoint_path" and named in indices:
                 return named
-    if len(found) != 1:
+    if len(indices) != 1:
         raise GptmillError(
-            f"{folder} has {len(found)} TensorFlow checkpoints: name one, as in {folder}/model.ckpt.index"
+            f"{folder} has {len(indices)} TensorFlow checkpoints: name one, as in {folder}/model.ckpt.index"
         )
-    return found[0]
+    return indices[0]
 
 
 def _table(data: bytes, where: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -105,14 +99,14 @@ def _table(data: bytes, where: Path) -> Iterator[tuple[bytes, bytes]]:
     footer = data[-_FOOTER:]
     if len(footer) < _FOOTER or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
         raise GptmillError(f"{where} is no TensorFlow checkpoint index, or it is cut: get it again")
-    list(_block(data, footer, 0, where))  # the meta index, which says nothing; its checksum may
+    list(_block(data, footer, 0, where))  # the meta index, for its checksum alone
     at = _varint(footer, _varint(footer, 0)[1])[1]
     for _, handle in _block(data, footer, at, where):
         yield from _block(data, handle, 0, where)
 
 
 def _block(data: bytes, handle: bytes, at: int, where: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Entries of the block that a handle (offset and size, as varints) points at."""
+    """Entries of the block at a handle (offset and size, as varints)."""
     offset, at = _varint(handle, at)
     size, _ = _varint(handle, at)
     block, trailer = data[offset : offset + size], data[offset + size : offset + size + _TRAILER]
@@ -121,13 +115,13 @@ def _block(data: bytes, handle: bytes, at: int, where: Path) -> Iterator[tuple[b
         raise GptmillError(f"{where}: a checksum is wrong, so the index was damaged. Get the file again.")
     if compression:
         raise GptmillError(
-            f"{where} is compressed (kind {compression}), which TensorFlow does not do by itself: save the checkpoint anew"
+            f"{where} is compressed (kind {compression}), which TensorFlow does not do by default: save the checkpoint anew"
         )
     (restarts,) = struct.unpack("<I", block[-4:])
     end = len(block) - 4 * (restarts + 1)
     at, key = 0, b""
     while at < end:
-        shared, at = _varint(block, at)  # how much of the key before this one also starts this one
+        shared, at = _varint(block, at)  # bytes that the key shares with the one before
         own, at = _varint(block, at)
         length, at = _varint(block, at)
         key = key[:shared] + block[at : at + own]
@@ -136,7 +130,7 @@ def _block(data: bytes, handle: bytes, at: int, where: Path) -> Iterator[tuple[b
 
 
 def _bundle(entries: dict[bytes, bytes], where: Path) -> tuple[int, dict[str, _Entry]]:
-    """Number of shards, and the tensors by name, from a table's `BundleHeaderProto` (the empty key) and `BundleEntryProto`s."""
+    """Number of shards, and the tensors by name, from `BundleHeaderProto` (the empty key) and `BundleEntryProto`s."""
     header = dict(_fields(entries.pop(b"", b"")))
     if header.get(2):
         raise GptmillError(f"{where} was written on a big-endian machine, whose checkpoints gptmill does not read")
@@ -195,12 +189,12 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _masked(crc: int) -> int:
-    """As stored: rotated and shifted, so that a checksum of data that holds checksums stays a good one."""
+    """A checksum as stored: rotated and shifted, as the data may itself contain checksums."""
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-# CRC-32C (Castagnoli), reflected. A byte after the other would take Python minutes for a model. The sum is linear, so the data is cut into
-# rows of equal length, the rows' sums are computed side by side, and then joined: moving a sum past n zero bytes is a matrix over GF(2).
+# CRC-32C (Castagnoli), reflected. Byte by byte, Python would take minutes for a model. The sum is linear, so rows of equal length are
+# summed in parallel and joined: moving a sum past n zero bytes is a matrix over GF(2).
 
 _POLYNOMIAL = 0x82F63B78
 _ROW = 1024
@@ -216,7 +210,7 @@ def _byte_table() -> np.ndarray:
 
 @cache
 def _pair_table() -> np.ndarray:
-    """What the low half of a state becomes when two bytes pass: one look-up in place of two."""
+    """The low half of a state after two bytes: one look-up in place of two."""
     table, states = _byte_table(), np.arange(1 << 16, dtype=np.uint32)
     for _ in range(2):
         states = table[states & 0xFF] ^ (states >> 8)
@@ -225,7 +219,7 @@ def _pair_table() -> np.ndarray:
 
 @cache
 def _past_zeros(count: int) -> np.ndarray:
-    """(4, 256): what each byte of a state becomes when `count` zero bytes pass. A power of two times `_ROW`, or one."""
+    """(4, 256): each byte of a state after `count` zero bytes. `count` is a power of two times `_ROW`, or one."""
     table = _byte_table()
     if count == 1:
         states = np.arange(256, dtype=np.uint32) << (8 * np.arange(4, dtype=np.uint32)[:, None])
@@ -235,12 +229,7 @@ def _past_zeros(count: int) -> np.ndarray:
 
 
 def _move(tables: np.ndarray, states: np.ndarray) -> np.ndarray:
-    return (
-        tables[0][states & 0xFF]
-        ^ tables[1][states >> 8 & 0xFF]
-        ^ tables[2][states >> 16 & 0xFF]
-        ^ tables[3][states >> 24]
-    )
+    return np.bitwise_xor.reduce([table[states >> 8 * i & 0xFF] for i, table in enumerate(tables)])
 
 
 def crc32c(data: np.ndarray) -> int:
@@ -253,11 +242,11 @@ def crc32c(data: np.ndarray) -> int:
         pairs = data[: rows * _ROW].view("<u2").reshape(rows, _ROW // 2).T
         states = np.zeros(rows, dtype=np.uint32)
         states[0] = state
-        for pair in pairs:  # two bytes of every row at a time
+        for pair in pairs:  # two bytes of every row
             states = table_of_pairs[(states ^ pair) & 0xFFFF] ^ (states >> 16)
         length = _ROW
         while len(states) > 1:
-            if len(states) % 2:  # a row of nothing in front changes nothing
+            if len(states) % 2:  # a row of zeros in front changes nothing
                 states = np.concatenate([np.zeros(1, dtype=np.uint32), states])
             states = _move(_past_zeros(length), states[::2]) ^ states[1::2]
             length *= 2

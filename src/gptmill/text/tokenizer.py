@@ -43,9 +43,9 @@ class Tokenizer:
         from tokenizers import Tokenizer as HubTokenizer
         from tokenizers import models, pre_tokenizers, trainers
 
-        hub, byte_level = HubTokenizer(models.BPE()), pre_tokenizers.ByteLevel
-        hub.pre_tokenizer = byte_level(add_prefix_space=False)
-        size, alphabet = vocab_size - 1, byte_level.alphabet()
+        hub = HubTokenizer(models.BPE())
+        hub.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        size, alphabet = vocab_size - 1, pre_tokenizers.ByteLevel.alphabet()
         trainer = trainers.BpeTrainer(vocab_size=size, min_frequency=2, initial_alphabet=alphabet, show_progress=False)
         hub.train_from_iterator(texts, trainer)
         return cls(*ranks_of(hub.get_vocab()))
@@ -64,7 +64,7 @@ class Tokenizer:
         try:
             content = files.read_json(path)
             model, added = content["model"], content.get("added_tokens") or []
-            vocabulary, merges = model["vocab"], model.get("merges")
+            vocabulary, merges = model["vocab"], model.get("merges") or []
             names = {token["content"]: token["id"] for token in added}
         except FileNotFoundError:
             raise GptmillError(f"{path} is not here: run the stage that makes it, `dvc repro tokenize`") from None
@@ -85,27 +85,22 @@ class Tokenizer:
         except (OSError, ValueError) as error:
             raise GptmillError(f"{vocabulary} is not a vocabulary ({error}): get it again") from None
         if not merges:
-            return cls._checked(vocabulary, ids, [], check_merges=False)
+            return cls._checked(vocabulary, ids, [])
         pairs = [line for line in lines if line and not line.startswith("#version")]
         return cls._checked(vocabulary, ids, tokenizer_checks.settings(vocabulary.parent), pairs)
 
     @classmethod
     def _checked(
-        cls,
-        path: Path,
-        vocabulary: Any,
-        problems: Iterable[str],
-        merges: Any = None,
-        end_of_text: int | None = None,
-        check_merges: bool = True,
+        cls, path: Path, vocabulary: Any, problems: Iterable[str], merges: Any = None, end_of_text: int | None = None
     ) -> "Tokenizer":
+        """`merges`: None when they are not known, as in `encoder.json`."""
         problems = list(dict.fromkeys(problems))
         try:
             ranks, end_of_text = ranks_of(vocabulary, end_of_text)
         except ValueError as error:
             problems.append(str(error))
         else:
-            if check_merges and not problems:
+            if merges is not None and not problems:
                 problems += tokenizer_checks.merges(ranks, vocabulary, merges)
             if not problems:
                 return cls(ranks, end_of_text)
