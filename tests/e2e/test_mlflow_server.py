@@ -1,4 +1,4 @@
-"""MLflow's own server, on 127.0.0.1: killed in the middle of a training; three experiments of DVC's; and its page in a real browser."""
+"""MLflow's server on 127.0.0.1: killed during a training; three DVC experiments; and its page in a browser."""
 
 import json
 import os
@@ -121,7 +121,7 @@ def test_a_server_killed_in_the_middle_of_a_training_costs_nothing(
 
 @pytest.fixture(scope="module")
 def experiments(built, server, root, tmp_path_factory) -> list:
-    """After three `dvc exp run -S classifier.learning_rate=…`: the runs that MLflow's search finds in the classifier's experiment."""
+    """The runs of the classifier's experiment after three `dvc exp run -S classifier.learning_rate=…`."""
     import mlflow
 
     folder = tmp_path_factory.mktemp("experiments")

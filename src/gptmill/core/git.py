@@ -9,7 +9,7 @@ from gptmill.core.errors import GptmillError
 def git(*command: str, cwd: Path | str = ".", stdin: str = "", default: str | None = None) -> str:
     """What git prints: line ends as they are, bytes that are not UTF-8 as surrogates.
 
-    Raises `GptmillError` with its message when it fails, `OSError` when it is not installed; with a `default`, returns that.
+    When it fails or is not installed, returns the `default`; without one, raises `GptmillError` or `OSError`.
     """
     try:
         done = subprocess.run(

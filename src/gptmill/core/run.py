@@ -1,4 +1,4 @@
-"""The interface by which a stage logs to its run. `gptmill stage` passes in one that goes to MLflow; without it, nothing is logged."""
+"""How a stage logs: to a run that `gptmill stage` passes in, which goes to MLflow; without one, nothing is logged."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -27,7 +27,7 @@ class Run:
         """A model folder with its card. `metrics`: numbers, in groups or not; `labels`: a classifier's classes."""
 
 
-# track(stage, sections of params, input files, training): a run of that stage. `training` names the folder of a training's checkpoints.
+# track(stage, sections of params, input files, folder of a training's checkpoints): a run of that stage.
 Track = Callable[..., AbstractContextManager[Run]]
 
 

@@ -1,4 +1,4 @@
-"""The decision: from measurements to promoted, not promoted or refused, with reasons. It touches no model, file or server."""
+"""The decision: from measurements to promoted, not promoted or refused, with reasons. It has no side effects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +64,8 @@ def decide(
     figures |= {"champion": champion.mean, "difference": mean, "difference low": low, "difference high": high}
     better = low > params.margin
     reason = (
-        f"{measure} {challenger.mean:.4f}, the champion's {champion.mean:.4f}, on the same {len(differences):,} items; the difference "
-        f"lies between {low:+.4f} and {high:+.4f} ({params.confidence:.0%}), {'' if better else 'not '}above the margin {params.margin}"
+        f"{measure} {challenger.mean:.4f}, the champion's {champion.mean:.4f}, on the same {len(differences):,} items; "
+        f"the difference lies between {low:+.4f} and {high:+.4f} ({params.confidence:.0%}), "
+        f"{'' if better else 'not '}above the margin {params.margin}"
     )
     return Decision("promoted" if better else "not promoted", [reason], figures)

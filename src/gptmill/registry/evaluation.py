@@ -41,7 +41,7 @@ def evaluate(kind: ModelKind, folder: Path, params: Params) -> Measured:
 
 
 def _accuracy(folder: Path, params: Params) -> Measured:
-    """Correct or not, for each message of the test split; figures of the `natural` split, with the classes' real frequencies."""
+    """Correct (1) or not, per message of the test split; figures of `natural`, with the classes' real frequencies."""
     import pandas as pd
 
     from gptmill.evaluation import calibration
@@ -92,7 +92,7 @@ def _judge_scores(folder: Path, params: Params) -> Measured:
 
 
 def _bits_per_byte(folder: Path, params: Params) -> Measured:
-    """Minus bits per byte, for each window of the validation text. Of bytes, not tokens: a champion may have another tokenizer."""
+    """Minus bits per byte, per window of the validation text. Not per token: tokenizers may differ."""
     from gptmill.model.folder import ModelFolder
     from gptmill.runtime import device
     from gptmill.text import token_files

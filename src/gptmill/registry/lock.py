@@ -1,12 +1,13 @@
 """Compare-and-set of the champion: of two promotions at once, one wins and the other compares again.
 
-MLflow sets an alias whatever it was before, and a `filelock` needs a file system that both machines share, not only an MLflow server. What
-MLflow does refuse is a name of an experiment that was used before, deleted ones included. So a change of the champion takes the next number
-as the experiment `gptmill-promotion/<model>/<number>`, has what to change in its tags, and deletes the experiment when it is done.
+MLflow sets an alias whatever it was before, and a `filelock` needs a file system that both machines share, not only an
+MLflow server. What MLflow does refuse is an experiment's name that was used before, also by a deleted one. So a change
+of the champion takes the next number as the experiment `gptmill-promotion/<model>/<number>`, has what to change in its
+tags, and deletes the experiment when it is done.
 
-A change whose process died is finished by the next promotion, after TIMEOUT. A process that sleeps for longer between comparing and setting
-the champion sets it late; it then checks for later changes and applies the last one again: until then the older champion is in use.
-`mlflow gc` frees the names: don't run it during promotions. Aliases set by hand bypass this, and are respected.
+A change whose process died is finished by the next promotion, after TIMEOUT. A process that sleeps for longer than that
+sets the champion late; it then applies the last change again: until then the older champion is in use. `mlflow gc`
+frees the names: don't run it during promotions. Aliases set by hand bypass all this, and are respected.
 """
 
 import time
@@ -24,7 +25,7 @@ _FROM, _TO, _PREVIOUS = "from", "to", "previous"  # versions; "" is none
 
 
 def settled(client: "MlflowClient", name: str) -> int:
-    """Wait for, or finish, the last change of the champion; returns its number. Call this before reading the champion."""
+    """Wait for or finish the last change of the champion; returns its number. Call it before reading the champion."""
     deadline = time.monotonic() + TIMEOUT
     while (last := _last(client, name)) and last.lifecycle_stage == "active":
         if time.monotonic() > deadline:

@@ -43,7 +43,7 @@ def log_to_run(
     metrics: Mapping[str, Any],
     labels: Sequence[str] = (),
 ) -> None:
-    """Log a model folder with its card to a run that goes on, once: a call that failed or was killed may be repeated.
+    """Log a model folder with its card to a run, once: a call that failed or was killed may be repeated.
 
     Raises `OSError` (ENOSPC) before it writes anything when there is no room.
     """
@@ -65,7 +65,7 @@ def log_to_run(
 
 
 def _is_logged(client: "MlflowClient", experiment_id: str, run_id: str, name: str) -> bool:
-    """Whether the run has that model. Incomplete ones are removed with their files, which would fill what is freed of a full disk."""
+    """Whether the run has that model. Incomplete ones are removed with their files: the disk may be full of them."""
     complete = False
     for model in client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'"):
         if model.name == name and str(model.status) == "READY":
@@ -77,7 +77,7 @@ def _is_logged(client: "MlflowClient", experiment_id: str, run_id: str, name: st
 
 
 def log_model(folder: Path, task: Task, card: str) -> "ModelInfo":
-    """Log a model folder and its card to the active run, with its code, its requirements and the schema of its inputs and outputs."""
+    """Log a model folder, its card, code, requirements and schema of inputs and outputs to the active run."""
     import mlflow
     import pandas as pd
     from mlflow.models import ModelSignature
@@ -108,7 +108,7 @@ def log_model(folder: Path, task: Task, card: str) -> "ModelInfo":
 
 
 def _require_room(folder: Path, location: str) -> None:
-    """Raises `OSError` (ENOSPC) when there is no room for what `log_model` writes: a copy in a temporary folder, one in the store."""
+    """Raises `OSError` (ENOSPC) without room for what `log_model` writes: a temporary copy, and one in the store."""
     from mlflow.utils.file_utils import local_file_uri_to_path
     from mlflow.utils.uri import is_local_uri
 

@@ -1,6 +1,6 @@
 """The model card, in Hugging Face's format: YAML metadata for machines, then a page for people.
 
-It is written when a model leaves the project: to MLflow, and by `gptmill weights export`. No stage depends on its words.
+It is written when a model leaves the project: to MLflow, and by `gptmill weights export`. No stage depends on it.
 """
 
 import re
@@ -63,7 +63,7 @@ def render(lineage: Lineage, kind: ModelKind, metrics: Mapping[str, Any], labels
     ]
     if lineage.base:
         page += [
-            f"It started from the model of the stage `{lineage.base.stage}`, weights SHA-256 `{lineage.base.weights}`, made with:",
+            f"It was tuned from the model of `{lineage.base.stage}` (weights SHA-256 `{lineage.base.weights}`):",
             _table(("parameter", "value"), lineage.base.params.items()),
             _table(("file", "MD5"), lineage.base.data.items()),
         ]

@@ -1,4 +1,4 @@
-"""The kinds of models that the graph makes: where each is, how it is measured, and what its card says. The only such table."""
+"""The one table of model kinds: where each model is, how it is measured for promotion, what its card says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,8 +77,8 @@ MODEL_KINDS = {
             use="A text in; the top-1 class out, with the probability of each.",
             pipeline_tag="text-classification",
             limits=(
-                "It knows its classes and nothing else: a text of none of them still gets one, perhaps with confidence.",
-                "It reads the first tokens of a text, as many as `classifier.max_length` says; what comes after is not seen.",
+                "It knows its classes alone: a text of none of them still gets one, perhaps with confidence.",
+                "It reads the first `classifier.max_length` tokens of a text; what comes after is not seen.",
                 "Its probabilities hold where classes are as common as in its training split; elsewhere, they are off.",
                 "Messages of another language, time or kind than its data were not measured.",
             ),

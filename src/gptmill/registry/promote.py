@@ -1,4 +1,4 @@
-"""`gptmill promote` and `gptmill rollback`: evaluation, decision, change of the champion in the registry, and its record."""
+"""`gptmill promote` and `rollback`: evaluation, decision, change of the champion, and the record of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -40,8 +40,8 @@ class Outcome:
 def promote(params: Params, names: list[str], *, dry_run: bool = False) -> Iterator[Outcome]:
     """Compare each model of models/ with its champion, one after the other. A dry run registers and logs nothing.
 
-    The last decision about each, a dry run's too, is saved for `gptmill report`. Raises `GptmillError` when no decision is possible: no
-    model, no test data, no registry.
+    The last decision about each, a dry run's too, is saved for `gptmill report`. Raises `GptmillError` when no decision
+    is possible: no model, no test data, no registry.
     """
     kinds = named(names)
     if missing := [kind for kind in kinds if not kind.folder.exists()]:
@@ -77,8 +77,8 @@ def rollback(name: str) -> str:
             raise GptmillError(f"another promotion changed the champion of {name} just now: check it, then try again")
         versions.tag(client, champion, {ROLLED_BACK: "true"})
         return (
-            f"{name}: version {previous.version} is the champion again. Version {champion.version} is not promoted any more; "
-            f"to allow it again, delete its tag {ROLLED_BACK} in MLflow."
+            f"{name}: version {previous.version} is the champion again. Version {champion.version} is not promoted "
+            f"any more; to allow it again, delete its tag {ROLLED_BACK} in MLflow."
         )
 
 
@@ -119,7 +119,7 @@ def _try(client: "MlflowClient | None", kind: ModelKind, params: Params) -> Outc
 
 
 def _measure(kind: ModelKind, params: Params, content: str) -> Measured | Ineligible:
-    """The challenger with that content on the test data. Raises `GptmillError` when its folder was replaced meanwhile."""
+    """The challenger on the test data. Raises `GptmillError` when its folder has another content meanwhile."""
     result: Measured | Ineligible
     if reasons := _reasons_against(kind):
         result = Ineligible("; ".join(reasons))
@@ -134,7 +134,7 @@ def _measure(kind: ModelKind, params: Params, content: str) -> Measured | Inelig
 
 
 def _reasons_against(kind: ModelKind) -> list[str]:
-    """Why a model must not be used, whatever it predicts: its weights were changed, or it may have seen the test data."""
+    """Why a model must not be used, whatever its scores: changed weights, or test data that it may have seen."""
     try:
         lineage = Lineage.read(kind.folder)
     except GptmillError as error:
@@ -208,9 +208,7 @@ def _notes(kind: ModelKind, folder: Path) -> list[str]:
     if lineage is None:
         return ["the champion's training data is unknown: it may have seen some of the test data"]
     if _changed_data(kind, lineage):
-        return [
-            "the champion was trained on other data: it may have seen some of today's test data, and score higher for it"
-        ]
+        return ["the champion was trained on other data: it may have seen some of today's test data, and score higher"]
     return []
 
 

@@ -1,6 +1,7 @@
 """`gptmill lineage`: where a model came from, step by step, and where that can't be followed.
 
-`lineage.json` in the model folder is read first; dvc.lock, git and MLflow add what they know. Each fact is compared with this machine's.
+`lineage.json` in the model folder is read first; dvc.lock, git and MLflow add what they know. Each fact is compared
+with what is on this machine.
 """
 
 import re
@@ -58,7 +59,7 @@ class Step:
 
 
 def follow(address: str) -> Step:
-    """The lineage of a model folder, a model's name, or a registered version by number or alias. Raises `GptmillError`."""
+    """The lineage of a model: a folder, a name, or a registered version by number or alias."""
     with ExitStack() as stack:
         folder, version = _located(address, stack)
         content, lineage, weights = files.read_snapshot(folder, _read)
@@ -86,8 +87,8 @@ def _located(address: str, stack: ExitStack) -> "tuple[Path, ModelVersion | None
     match = _REGISTERED.match(address)
     if not match:
         raise GptmillError(
-            f"{address} is not a model: name a folder (models/classifier), one of {', '.join(MODEL_KINDS)}, or a version in the "
-            "registry (gptmill-classifier@champion, models:/gptmill-classifier/3)"
+            f"{address} is not a model: name a folder (models/classifier), one of {', '.join(MODEL_KINDS)}, "
+            "or a version in the registry (gptmill-classifier@champion, models:/gptmill-classifier/3)"
         )
     if not versions.exists():
         raise GptmillError("there is no registry here: set MLFLOW_TRACKING_URI, or make one with `gptmill promote`")

@@ -1,4 +1,4 @@
-"""What MLflow runs to serve a model: models-from-code, so that nothing is pickled. `registry` logs this file with the model's folder."""
+"""The MLflow model (models-from-code, no pickle): `log_model` logs this file with the model folder."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class TextModel(PythonModel):
             return pd.DataFrame({"label": labels, "probability": top, "probabilities": rows})
         if isinstance(self.model, Assistant):
             return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
-        # As `gptmill generate` does when it is asked for nothing else.
+        # The defaults of `gptmill generate`.
         tokenizer = self.model.tokenizer
         sampling = SamplingParams(
             max_new_tokens=100, temperature=0.8, top_k=50, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size

@@ -114,7 +114,7 @@ def register(client: "MlflowClient", kind: ModelKind, content: str, run: "Run") 
 
 
 def point(client: "MlflowClient", name: str, alias: str, version: str) -> None:
-    """Set an alias. Tried again: when two processes set a new alias at once, both insert it, and MLflow's store fails one."""
+    """Set an alias, with retries: when two processes insert a new alias at once, MLflow's store fails one."""
     from mlflow.exceptions import MlflowException
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 

@@ -1,6 +1,6 @@
 """MLflow tracking: one run per training, evaluation and judging stage, nested in the run of its pipeline.
 
-Tracking never fails a stage: events go to a local outbox, a thread uploads them, and `gptmill sync` uploads later what MLflow did not take.
+Tracking never fails a stage: events go to a local outbox, a thread uploads them, `gptmill sync` uploads the rest later.
 
     locations    stores, experiments, files    outbox            events on disk
     run_tags     commit, DVC, Prefect          replay            an outbox to MLflow, each event once

@@ -44,7 +44,7 @@ def _receipts(content: Mapping[str, Any]) -> dict[str, StageReceipt]:
 
 
 def dvc_hash(path: Path) -> str:
-    """The hash by which DVC knows a file or a folder. A folder's is of the sorted list of its files, and ends with `.dir`."""
+    """DVC's hash of a file or folder. A folder's is of the sorted list of its files, and ends with `.dir`."""
     if not path.is_dir():
         return files.digest(path, "md5")
     names = sorted((str(PurePosixPath(file.relative_to(path))), file) for file in path.rglob("*") if file.is_file())
@@ -54,7 +54,7 @@ def dvc_hash(path: Path) -> str:
 
 
 def hash_outputs(stage: str) -> dict[str, str]:
-    """Output -> hash of all that dvc.yaml names as written by a stage, as it is now; dvc.lock has it after the stage."""
+    """Output -> hash, now, of the stage's outputs in dvc.yaml. DVC writes dvc.lock only after the stage."""
     if not paths.GRAPH.exists():
         return {}
     plan = _load(paths.GRAPH)["stages"].get(stage, {})

@@ -17,7 +17,7 @@ _DVC_EXPERIMENTS = (".dvc", "tmp", "exps")
 
 
 def home() -> Path:
-    """The project's root: the working folder; for a DVC experiment in a temporary copy (`--temp`, `--queue`), the original."""
+    """The project's root: the working folder, or the original of a DVC experiment's copy (`--temp`, `--queue`)."""
     parts = Path.cwd().parts
     for i in range(len(parts) - len(_DVC_EXPERIMENTS)):
         if parts[i : i + len(_DVC_EXPERIMENTS)] == _DVC_EXPERIMENTS:

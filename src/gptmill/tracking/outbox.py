@@ -1,7 +1,8 @@
 """The outbox: what a stage logs, on disk before it is uploaded, in `.gptmill/journal/<key>/`.
 
-`events.jsonl` has one event with its time per line, `files/` the attached files, `sent.json` the number of events that MLflow has. A killed
-process loses nothing that it logged; the same process or `gptmill sync` uploads the rest later. Only the holder of its lock uses an outbox.
+`events.jsonl` has an event with its time per line, `files/` the attached files, `sent.json` the number of events that
+MLflow has. A killed process loses nothing that it logged; it or `gptmill sync` uploads the rest later. Only the process
+that holds its lock uses an outbox.
 """
 
 import json
@@ -95,7 +96,7 @@ class Outbox:
     def add(self, do: str, at: int | None = None, **fields: Any) -> None:
         """Append an event; it is on disk when this returns.
 
-        Raises `OSError` when the disk is full. The event is not lost: it can be sent, and is written with the next one that fits.
+        Raises `OSError` when the disk is full. The event can still be sent, and is written with the next that fits.
         """
         event = {"do": do, "at": at or now(), **fields}
         with self._writing:
@@ -117,7 +118,7 @@ class Outbox:
     def attach(self, path: Path, *, link: bool) -> str:
         """Copy a file or folder into the outbox, and return its name there.
 
-        A hard link takes no room, but the file must not be written in place afterwards: `files.atomic` writes a new one.
+        A hard link takes no room, but the file must not be written in place later; `files.atomic` writes a new one.
         """
         name = Path(FILES, uuid.uuid4().hex[:8], path.name)
         (target := self.folder / name).parent.mkdir(parents=True)
@@ -142,7 +143,7 @@ class Outbox:
             self.add("end", at=self.events[-1]["at"], status="KILLED")
 
     def release(self, *, is_past: bool = False) -> None:
-        """Remove it when MLflow has all of it and no training will resume in it; an unfinished training may, until it `is_past`."""
+        """Remove it when MLflow has all of it and, unless it `is_past`, no training may resume in it. Else close it."""
         if self.unsent or (self.resumable and not is_past):
             self.close()
         else:
@@ -161,7 +162,7 @@ class Outbox:
 
 
 def _locking() -> FileLock:
-    """Held while an outbox is locked: else a new one could be taken for abandoned, and removed, before its maker has locked it."""
+    """Held to lock an outbox: else a new one could be taken for abandoned before its maker has locked it."""
     locations.outboxes().mkdir(parents=True, exist_ok=True)
     return FileLock(locations.outboxes() / ".lock")
 

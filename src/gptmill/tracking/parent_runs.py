@@ -1,11 +1,12 @@
 """Pipeline runs: the parents in MLflow of the stages' runs.
 
-A stage belongs to the run that `GPTMILL_RUN` names, else to that of the DVC process above it; a stage run by hand has none.
-`.gptmill/runs/<key>.json` holds what is known of each until MLflow has it, so that stages that run side by side agree on one.
+A stage belongs to the run that `GPTMILL_RUN` names, else to that of the DVC process above it; without either it has
+none. `.gptmill/runs/<key>.json` has what is known of each until MLflow has it, so that stages that run side by side
+agree.
 
-It ends by `finish` (`gptmill sync` with `GPTMILL_RUN` set, in `make run` and the flow), or when its DVC process has ended, which the next
-`gptmill sync` or stage finds. Then it lists the run behind each stage's outputs: its own, or, for a stage that DVC took from its cache, the
-earlier run that wrote the same bytes.
+A run ends by `finish` (`gptmill sync` with `GPTMILL_RUN` set, in `make run` and the flow), or when its DVC process has
+ended, which the next `gptmill sync` or stage notices. Then it lists the run behind each stage's outputs: its own, or,
+for a stage that DVC took from its cache, the earlier run that wrote the same bytes.
 """
 
 import json
@@ -206,7 +207,7 @@ def _status(children: list["Run"]) -> str:
 
 
 def _table(rows: list[dict[str, Any]], experiments: list[str]) -> str:
-    """For the run's page, in Markdown. MLflow's table nests runs below those of another experiment only when it shows both."""
+    """For the run's page, in Markdown. MLflow nests runs across experiments only in a view of both."""
     view = "workflowType=machine_learning"  # the page opens on conversations with models otherwise
     lines = ["| stage | | run |", "|---|---|---|"]
     for row in rows:

@@ -1,8 +1,8 @@
 """Replay of an outbox to MLflow: each event once and in order. The run looks the same whenever it is sent.
 
-A process may be killed after MLflow took an event and before that is recorded; the event is then sent again, and changes nothing: params,
-tags, inputs and files are the same, MLflow's database stores a metric's point once (its key is name, value, step and the event's time), and
-runs and models are looked for before they are made.
+A process may be killed after MLflow took an event and before that is recorded; the event is then sent again. That
+changes nothing: params, tags, inputs and files are the same, MLflow's database stores a metric's point once (its key is
+name, value, step and the event's time), and runs and models are looked for before they are made.
 """
 
 import errno
@@ -25,7 +25,7 @@ LARGEST_BATCH = 1000  # points that MLflow takes in one call
 SMALL_BATCH = 100  # params, likewise
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-# log_model(client, run id, folder, task, metrics, labels): logs a model folder to a run, once however often it is called.
+# log_model(client, run id, folder, task, metrics, labels): logs a model to a run, once however often it is called.
 LogModel = Callable[..., None]
 
 log = logging.getLogger(__name__)

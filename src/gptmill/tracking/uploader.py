@@ -1,7 +1,7 @@
 """The uploader: a thread beside a stage that sends its outbox to MLflow as it grows, and samples system metrics.
 
-The first contact and models load much code: the stage's own thread does those. A server that hangs delays a stage at its start or, when it
-was reached then, at its end, by the timeouts of `mlflow_client`, and never in between.
+The first contact and models load much code: the stage's own thread does those. A server that hangs delays a stage at
+its start or, when it was reached then, at its end, by the timeouts of `mlflow_client`, and never in between.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""A project with models, a store of its own, and challengers that are better, equal, worse or broken, made by changing the classifier."""
+"""A project with models and its own store, and challengers: the classifier, made better, equal, worse or broken."""
 
 import shutil
 from collections.abc import Callable
@@ -16,7 +16,7 @@ LEFT_OUT = ("mlartifacts", "mlflow.db*", ".git", "data_docs", "quarantine", "cle
 
 @pytest.fixture
 def arena(built, tmp_path, monkeypatch) -> Path:
-    """A copy of the project that was run, as the working folder, with a copy of its store: what it logged is there, nothing registered."""
+    """A copy of the built project and of its store, as the working folder: its runs are there, nothing is registered."""
     folder = tmp_path / "arena"
     shutil.copytree(built.folder, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
     shutil.copy(built.folder / "mlflow.db", folder)
@@ -59,7 +59,7 @@ def heads(built) -> dict:
 
 @pytest.fixture
 def challenger(heads) -> Callable[..., None]:
-    """`challenger("right")`: models/classifier with that head; `challenger(scale=1.5)`: with its own head, that much longer."""
+    """`challenger("right")`: models/classifier with that head; `challenger(scale=1.5)`: with its own, scaled."""
 
     def make(head: str = "", scale: float = 1.0, labels: list[str] | None = None) -> None:
         import torch

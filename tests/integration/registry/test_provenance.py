@@ -14,7 +14,7 @@ from gptmill.tracking.dvc_lock import dvc_hash
 
 @pytest.fixture
 def project_with_history(built, tmp_path, monkeypatch):
-    """A copy of the project that was run, with its store, a receipt of the classifier, and that committed; as the working folder."""
+    """A copy of the built project with its store and a committed receipt of the classifier, as the working folder."""
     folder = tmp_path / "project"
     shutil.copytree(
         built.folder, folder, ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*", "data_docs", ".gptmill")

@@ -55,7 +55,7 @@ def test_a_run_has_the_params_that_the_stage_read(runs, built):
     known = {key: str(value) for key, value, _ in config.describe(config.load(built.folder / "params.yaml"))}
     for stage, run in runs.items():
         assert {key: value for key, value in run.data.params.items() if known.get(key, value) != value} == {}
-        # What decides the outputs is in the run: every key that the stage read itself, but for those that change no byte.
+        # The run has every key that the stage read, except those that change no byte.
         read = {key for key in built.read[stage] if key in known}
         assert read - {f"compute.{key}" for key in ("launcher", "checkpoint_activations", "checkpoint_minutes")} <= set(
             run.data.params
@@ -246,7 +246,7 @@ def test_the_logged_language_models_answer_with_text(served, in_built):
 def test_a_logged_model_brings_its_own_code_and_nothing_pickled(served, client, built_store):
     for model in client.search_logged_models(built_store.experiments()):
         folder = Path(model.artifact_location.removeprefix("file://"))
-        assert (folder / "code" / "gptmill" / "inference" / "serving.py").exists()
+        assert (folder / "code" / "gptmill" / "inference" / "models.py").exists()
         assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".bin")]
         assert "torch==" in (folder / "requirements.txt").read_text()
     assert {Path(answer["code"]).parts[-3:] for answer in served.values()} == {("code", "gptmill", "__init__.py")}
