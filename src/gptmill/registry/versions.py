@@ -1,7 +1,7 @@
 """MLflow's model registry: versions of the models, their aliases, and the model folder in each."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -68,28 +68,25 @@ def newest(client: "MlflowClient", name: str, content: str) -> "ModelVersion | N
     return max(of_content(client, name, content), key=lambda version: int(version.version), default=None)
 
 
-@contextmanager
-def folder_of(version: "ModelVersion") -> Iterator[Path]:
-    """The model folder in a version, on this machine while the block lasts."""
-    with downloaded(f"models:/{version.name}/{version.version}") as whole:
-        yield within(whole)
+def folder_of(version: "ModelVersion") -> AbstractContextManager[Path]:
+    return downloaded(f"{version.name}/{version.version}")
 
 
 @contextmanager
-def downloaded(uri: str) -> Iterator[Path]:
-    """A whole MLflow model on this machine while the block lasts."""
+def downloaded(model: str) -> Iterator[Path]:
+    """The model folder in an MLflow model (name/version, or id), on this machine while the block lasts."""
     from mlflow import artifacts
 
     with TemporaryDirectory(prefix="gptmill-") as folder:
-        yield Path(artifacts.download_artifacts(uri, dst_path=folder))
+        yield within(Path(artifacts.download_artifacts(f"models:/{model}", dst_path=folder)))
 
 
-def within(whole: Path) -> Path:
+def within(mlflow_model: Path) -> Path:
     """The model folder in an MLflow model. Raises `GptmillError` when there is none."""
-    found = [path for path in (whole / "artifacts").glob("*") if path.is_dir()]
-    if len(found) != 1:
-        raise GptmillError(f"{whole} is not a model that gptmill logged: it has no folder under artifacts/")
-    return found[0]
+    folders = [path for path in (mlflow_model / "artifacts").glob("*") if path.is_dir()]
+    if len(folders) != 1:
+        raise GptmillError(f"{mlflow_model} is not a model that gptmill logged: it has no folder under artifacts/")
+    return folders[0]
 
 
 def register(client: "MlflowClient", kind: ModelKind, content: str, run: "Run") -> "ModelVersion":
@@ -118,14 +115,14 @@ def point(client: "MlflowClient", name: str, alias: str, version: str) -> None:
     from mlflow.exceptions import MlflowException
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
 
-    often = {"stop": stop_after_attempt(4), "wait": wait_random(0, 0.5), "reraise": True}
-    retry = Retrying(retry=retry_if_exception_type(MlflowException), **often)
+    limits = {"stop": stop_after_attempt(4), "wait": wait_random(0, 0.5), "reraise": True}
+    retry = Retrying(retry=retry_if_exception_type(MlflowException), **limits)
     retry(client.set_registered_model_alias, name, alias, version)
 
 
 def experiments(client: "MlflowClient") -> list[str]:
     """The ids of gptmill's experiments."""
-    return [found.experiment_id for found in client.search_experiments(filter_string="name LIKE 'gptmill%'")]
+    return [each.experiment_id for each in client.search_experiments(filter_string="name LIKE 'gptmill%'")]
 
 
 def logged_model(client: "MlflowClient", content: str) -> Any:
@@ -135,8 +132,8 @@ def logged_model(client: "MlflowClient", content: str) -> Any:
         return None
     for model in client.search_logged_models(ids, filter_string=f"tags.`{log_model.CONTENT}` = '{content}'"):
         if model.status == "READY":
-            with downloaded(f"models:/{model.model_id}") as whole:
-                if dvc_hash(within(whole)) == content:  # the registered bytes are those that were measured
+            with downloaded(model.model_id) as folder:
+                if dvc_hash(folder) == content:  # the registered bytes are those that were measured
                     return model
     return None
 
