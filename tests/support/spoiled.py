@@ -198,9 +198,9 @@ INPUTS: dict[str, Spoiled] = {
         zipped(("[Content_Types].xml", b"<x/>"), ("xl/workbook.xml", b"<x/>")), "an Excel or Word file"
     ),
     "an old Excel workbook": Spoiled(
-        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an Excel or Word file, which is not read here"
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an Excel or Word file, which is not supported"
     ),
-    "bzip2": Spoiled(b"BZh91AY&SY" + bytes(50), "bzip2-compressed, which is not read here"),
+    "bzip2": Spoiled(b"BZh91AY&SY" + bytes(50), "bzip2-compressed, which is not supported"),
     "Parquet called csv": Spoiled(parquet({"body": ["a"], "topic": ["b"]}), "topics.csv is Parquet, not text"),
     "csv called Parquet": Spoiled(GOOD, "topics.parquet is not Parquet", name="topics.parquet", params=PARQUET),
     # encodings
@@ -380,7 +380,7 @@ INPUTS: dict[str, Spoiled] = {
     ),
     "no rows in Parquet": Spoiled(no_rows(), "topics.parquet has no records", name="topics.parquet", params=PARQUET),
     # packed
-    "gzip cut off": Spoiled(gzip.compress(GOOD)[:-12], "topics.csv can't be used: it is gzip, and it is cut off"),
+    "gzip cut off": Spoiled(gzip.compress(GOOD)[:-12], "topics.csv can't be used: it is gzip, and it is truncated"),
     "a flipped bit in gzip": Spoiled(
         flipped(gzip.compress(os.urandom(2000)), 1000), "topics.csv can't be used: it is gzip, and it is damaged"
     ),
@@ -398,9 +398,9 @@ INPUTS: dict[str, Spoiled] = {
     ),
     "an empty gzip": Spoiled(gzip.compress(b""), "topics.csv.* is empty"),
     "zip cut off": Spoiled(
-        zipped(("topics.csv", GOOD))[:-30], "topics.csv can't be used: it is zip, and it is damaged or cut off"
+        zipped(("topics.csv", GOOD))[:-30], "topics.csv can't be used: it is zip, and it is damaged or truncated"
     ),
-    "an empty zip": Spoiled(zipped(), "an archive without a file in it"),
+    "an empty zip": Spoiled(zipped(), "an empty archive"),
     "an encrypted zip": Spoiled(encrypted(), "an encrypted zip"),
     "a zip with ../": Spoiled(
         zipped(("topics.csv", GOOD), ("../evil.csv", GOOD)),
@@ -421,7 +421,7 @@ INPUTS: dict[str, Spoiled] = {
     ),
     "a zip with a name twice": Spoiled(zipped(("a.csv", GOOD), ("a.csv", b"x")), "two members of the name a.csv"),
     "a member of no archive": Spoiled(
-        GOOD, "it is no archive, so there is no member", params={**CSV, "member": "c.csv"}
+        GOOD, "it is not an archive, so it has no member", params={**CSV, "member": "c.csv"}
     ),
     "a tar with ../": Spoiled(tarred(("../evil.csv", GOOD)), r"its member \.\./evil.csv points outside"),
     "a tar with a symlink": Spoiled(
@@ -431,8 +431,8 @@ INPUTS: dict[str, Spoiled] = {
         tarred(("topics.csv", b""), type=tarfile.LNKTYPE, linkname="../x"), "is a link or a device"
     ),
     "a tar with a device": Spoiled(tarred(("topics.csv", b""), type=tarfile.CHRTYPE), "is a link or a device"),
-    "tar cut off": Spoiled(tarred(("topics.csv", GOOD * 9))[:6000], "it is tar, and it is (damaged or )?cut off"),
-    "tar.gz cut off": Spoiled(gzip.compress(tarred(("topics.csv", GOOD)))[:-20], "it is gzip, and it is cut off"),
+    "tar cut off": Spoiled(tarred(("topics.csv", GOOD * 9))[:6000], "it is tar, and it is (damaged or )?truncated"),
+    "tar.gz cut off": Spoiled(gzip.compress(tarred(("topics.csv", GOOD)))[:-20], "it is gzip, and it is truncated"),
     # the corpus
     "a corpus in Latin-1": Spoiled(
         "Once upon a caf\xe9. ".encode("latin-1") * 99,

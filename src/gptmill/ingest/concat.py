@@ -1,5 +1,6 @@
-"""Many files of text as one: documents of a txt are separated by end-of-text lines, those of a jsonl stand one after another."""
+"""Concatenates text files: documents of a txt are separated by end-of-text lines, a jsonl has one per line."""
 
+import codecs
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,24 +8,23 @@ from gptmill.core.errors import GptmillError
 from gptmill.data import text_files
 from gptmill.ingest.archives import CHUNK, UnpackedFile
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
+def concat_files(parts: Sequence[UnpackedFile], extension: str, to: Path, limit: int) -> None:
+    """Writes the parts in order, which is that of their names.
 
-def concat_files(parts: Sequence[UnpackedFile], ending: str, to: Path, limit: int) -> None:
-    """Writes the parts in the order that they have, which is that of their names.
-
-    Raises `GptmillError` when such files can't be joined, when one of them is no UTF-8, or when all are more than `limit` bytes.
+    Raises `GptmillError` for an unsupported extension, a part that is not UTF-8, or more than `limit` bytes.
     """
     separators = {"txt": f"{text_files.END_OF_TEXT}\n".encode(), "jsonl": b""}
-    if ending not in separators:
+    if extension not in separators:
         raise GptmillError(
-            f"{len(parts)} files can't become one .{ending}: many files are for txt and jsonl. Name one of them, or join them yourself."
+            f"{len(parts)} files can't become one .{extension}: many files are for txt and jsonl. "
+            "Name one of them, or join them yourself."
         )
     with to.open("wb") as file:
         for number, part in enumerate(parts):
             text_files.check_encoding(part.path, part.name)
             if number:
-                file.write(separators[ending])
+                file.write(separators[extension])
             last = _copy(part.path, file)
             if last not in (b"\n", b""):
                 file.write(b"\n")
@@ -35,10 +35,10 @@ def concat_files(parts: Sequence[UnpackedFile], ending: str, to: Path, limit: in
 
 
 def _copy(path: Path, to) -> bytes:
-    """Returns the last byte; a byte order mark stays behind, as it would stand in the middle."""
+    """Copies without the byte order mark, which would end up in the middle; returns the last byte."""
     last = b""
     with path.open("rb") as file:
-        if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
             file.seek(0)
         while chunk := file.read(CHUNK):
             to.write(chunk)

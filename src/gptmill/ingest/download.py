@@ -1,7 +1,7 @@
-"""Bytes from http and https onto this disk: with retries, resumed after a break, checked, and never more than was allowed.
+"""HTTP downloads into the cache: with retries, resumed after a break, checked by hash and length, up to a size limit.
 
-What is fetched goes into the download cache. A broken download leaves a `.part` there, and a `.seen` with the version that the server
-named: the next attempt, or the next run, resumes only when the file is still the same one. The caller holds the cache entry's lock.
+A partial download leaves a `.part` in the cache, and a `.seen` with the server's version of the file: the next attempt
+or run resumes only when the version is the same. The caller holds the cache entry's lock.
 """
 
 import hashlib
@@ -25,75 +25,67 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5
 TIMEOUT_SECONDS = 20  # without a single byte
-STALLED_SECONDS = 60  # without a byte more than there was, over all attempts; or with fewer than SLOWEST a second
+STALLED_SECONDS = 60  # without progress over all attempts; or below SLOWEST
 SLOWEST = 100  # bytes a second
 CHUNK = 1 << 20
 ADVICE = "Check the network, or point GPTMILL_MIRROR at a folder that has the file."
 PAGES = ("text/html", "application/xhtml+xml")
-ENCODINGS = ("", "identity", "gzip", "x-gzip", "zstd")  # what archives.py unpacks, told by its bytes
+ENCODINGS = ("", "identity", "gzip", "x-gzip", "zstd")  # what archives.py unpacks
 
 
 class DownloadError(Exception):
-    """An address that does not give its file; the text says why. Another one may."""
+    """The address does not provide the file; the message says why. Another address may."""
 
-    is_transient = True  # whether the same address may give it later
+    is_transient = True  # whether a retry of the same address may succeed
 
 
 class ChecksumMismatch(Exception):
-    """What came is not what was expected; the text is its SHA-256. Nothing of it was kept."""
+    """The file is not the expected one; the message is its SHA-256. It was deleted."""
 
 
 class SizeLimitExceeded(Exception):
-    """What comes is more than was allowed. Nothing of it was kept."""
+    """The file exceeds the size limit. It was deleted."""
 
 
 class NotFound(DownloadError):
-    """The server answers, and has no such file."""
+    """The server has no such file."""
 
     is_transient = False
 
 
 class Rejected(DownloadError):
-    """What the server offers is not taken, now or later."""
+    """The server's response is never acceptable; a retry is useless."""
 
     is_transient = False
 
 
 def mirror() -> Path | str | None:
-    """What is asked before the public addresses: a folder, or an http(s) prefix; None when `GPTMILL_MIRROR` is not set or empty.
+    """`GPTMILL_MIRROR`, which precedes the public addresses: a folder or an http(s) prefix; None when unset or empty.
 
-    Raises `GptmillError` when it is neither: a mirror that was meant and is not asked would go unnoticed.
+    Raises `GptmillError` when it is neither, as an ignored mirror would go unnoticed.
     """
-    said = os.environ.get("GPTMILL_MIRROR", "").strip()
-    kind = addresses.scheme(said)
-    if not said:
+    value = os.environ.get("GPTMILL_MIRROR", "").strip()
+    scheme = addresses.scheme(value)
+    if not value:
         return None
-    if kind in ("http", "https"):
-        if not (why := addresses.problem(said)):
-            return said.rstrip("/")
-    elif kind not in ("", "file"):
-        why = f"{kind}:// is not known for a mirror"
+    if scheme in ("http", "https"):
+        if not (why := addresses.problem(value)):
+            return value.rstrip("/")
+    elif scheme not in ("", "file"):
+        why = f"{scheme}:// is not supported for a mirror"
     else:
         try:
-            folder = Path(unquote(said.partition("://")[2]) if kind else said).expanduser()
-            if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK):
+            folder = Path(unquote(value.partition("://")[2]) if scheme else value).expanduser()
+            if not folder.is_dir():
+                why = "it is not a folder" if folder.exists() else "there is no such folder"
+            elif os.access(folder, os.R_OK | os.X_OK):
                 return folder
-            why = (
-                "it can't be read"
-                if folder.is_dir()
-                else "it is not a folder"
-                if folder.exists()
-                else "there is no such folder"
-            )
-        except (
-            OSError,
-            RuntimeError,
-            ValueError,
-        ) as error:  # a name too long or with a NUL, the home of a user that there is not
+            else:
+                why = "it can't be read"
+        except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user's home, a NUL
             why = f"it can't be used ({getattr(error, 'strerror', None) or error})"
-    raise GptmillError(
-        f"GPTMILL_MIRROR is {addresses.redact_url(said)}: {why}. Set it to a folder or an http(s) address that has the files, or unset it."
-    )
+    advice = "Set it to a folder or an http(s) address that has the files, or unset it."
+    raise GptmillError(f"GPTMILL_MIRROR is {addresses.redact_url(value)}: {why}. {advice}")
 
 
 def is_remote(address: str) -> bool:
@@ -103,9 +95,9 @@ def is_remote(address: str) -> bool:
 def download(
     url: str, to: Path, name: str, expected: str | None, limit: int | None, *, refuse_pages: bool = False
 ) -> None:
-    """The file at an http(s) address. `expected` is its SHA-256, `limit` bytes are the most that are read. `to` is a locked cache entry.
+    """Downloads an http(s) address to `to`, a locked cache entry: at most `limit` bytes, with SHA-256 `expected`.
 
-    Raises `DownloadError` when it can't be had, and `ChecksumMismatch` or `SizeLimitExceeded` when it is not what was expected.
+    Raises `DownloadError`, `ChecksumMismatch` or `SizeLimitExceeded`.
     """
     import httpx
 
@@ -124,14 +116,14 @@ def download(
         except redirects.RedirectRefused as error:
             raise Rejected(str(error)) from None
         except httpx.InvalidURL:
-            raise DownloadError("it is no address") from None
+            raise DownloadError("it is not a valid address") from None
         attempt.part.replace(to)
         attempt.seen.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class _Version:
-    """What tells the file whose beginning is here from later ones at the same address."""
+    """Identifies the version of a partly downloaded file at its address."""
 
     validator: str  # an ETag or a date, as the server wrote it
     total: int | None  # bytes
@@ -140,11 +132,7 @@ class _Version:
     def read(cls, path: Path) -> "_Version | None":
         try:
             return cls(**json.loads(path.read_text(encoding="ascii")))
-        except (
-            FileNotFoundError,
-            ValueError,
-            TypeError,
-        ):  # none, or not whole: the process was killed while it wrote it
+        except (FileNotFoundError, ValueError, TypeError):  # missing, or half-written by a killed process
             return None
 
 
@@ -158,8 +146,8 @@ class _Attempt:
         self.part, self.seen = to.with_name(to.name + ".part"), to.with_name(to.name + ".seen")
         self.version = _Version.read(self.seen)
         if not expected and not self.version:
-            self.forget()  # of another run, and nothing tells whether it is still the same file
-        self.most, self.since = self._have(), time.monotonic()
+            self.forget()  # of another run, perhaps of another version
+        self.most, self.since = self._size(), time.monotonic()  # bytes, and when the last of them came
 
     def has_stalled(self) -> bool:
         return time.monotonic() - self.since > STALLED_SECONDS
@@ -169,7 +157,7 @@ class _Attempt:
         self.seen.unlink(missing_ok=True)
         self.version = None
 
-    def _have(self) -> int:
+    def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def __call__(self) -> None:
@@ -177,25 +165,22 @@ class _Attempt:
 
         from gptmill.ingest import redirects
 
-        have = self._have()
+        have = self._size()
         if not have or (self.limit is not None and have >= self.limit) or not (self.expected or self.version):
             self.forget()
             have = 0
-        headers = {"Accept-Encoding": "identity"}  # so that the bytes that are counted are the file's
+        headers = {"Accept-Encoding": "identity"}  # so that the counted bytes are the file's
         if have:
             headers["Range"] = f"bytes={have}-"
             if self.version:
                 headers["If-Range"] = self.version.validator
         with redirects.get(self.url, headers, TIMEOUT_SECONDS, pinned=bool(self.expected)) as response:
             if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-                self._start_over(
-                    "the server has no more than what was there already"
-                )  # which may be whole, or of another file
+                # The part may be the whole file, or of another one.
+                self._start_over("the server has no more than what was there already")
             response.raise_for_status()
-            if response.status_code not in (
-                httpx.codes.OK,
-                httpx.codes.PARTIAL_CONTENT,
-            ):  # 202: not ready; 203: changed on the way
+            # 202: not ready; 203: changed on the way
+            if response.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
                 raise httpx.HTTPStatusError("not the file", request=response.request, response=response)
             self._refuse_pages(response)
             if (encoding := response.headers.get("Content-Encoding", "").strip().lower()) not in ENCODINGS:
@@ -209,14 +194,13 @@ class _Attempt:
             self._receive(response, have, total)
 
     def _resume(self, response: "httpx.Response", have: int) -> int:
-        """The file's length, when the answer continues what is here."""
-        place = re.fullmatch(
-            r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", response.headers.get("Content-Range", "").strip()
-        )
-        start, last, total = map(int, place.groups()) if place else (0, 0, 0)
+        """The file's length, when the response continues the partial file."""
+        content_range = response.headers.get("Content-Range", "").strip()
+        match = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", content_range)
+        start, last, total = map(int, match.groups()) if match else (0, 0, 0)
         if not have or start != have or not start <= last < total:
             self._start_over("the server sent another part than was asked for")
-        # A server that ignores If-Range sends the rest of whatever file it has now. A hash would tell, later.
+        # A server that ignores If-Range sends the rest of its current file. Without a hash, nothing else would show it.
         if not self.expected and (
             _validator(response) != self.version.validator or self.version.total not in (None, total)
         ):
@@ -224,14 +208,14 @@ class _Attempt:
         return total
 
     def _start(self, response: "httpx.Response") -> int | None:
-        """The file's length, as far as the server says it. What tells this version of the file from others is kept."""
-        self.forget()  # before `seen` is written: old bytes must not pass for the new file's
+        """The file's length, if the server sends it. Saves the file's version."""
+        self.forget()  # before `seen` is written: it must not describe old bytes
         chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
         length = response.headers.get("Content-Length", "")
         total = int(length) if re.fullmatch(r"\d{1,18}", length) and not chunked else None
         if total is None and not chunked and not self.expected:
             raise Rejected(
-                "the server says neither how long the file is nor where it ends, so half of it would pass for the whole: "
+                "the server says neither how long the file is nor where it ends, so a part would pass for the whole: "
                 "set its sha256, or download it yourself and use its path"
             )
         if validator := _validator(response):
@@ -240,7 +224,7 @@ class _Attempt:
         return total
 
     def _receive(self, response: "httpx.Response", have: int, total: int | None) -> None:
-        """The bytes of the answer, put behind those that are here; then the file's length and hash are checked."""
+        """Appends the response to the partial file, then checks its length and hash."""
         import httpx
         from tqdm import tqdm
 
@@ -257,7 +241,7 @@ class _Attempt:
                 bar.update(len(chunk))
                 if have > self.most:
                     self.most, self.since = have, time.monotonic()
-            # Of the open file, not of a path, and whatever else may have written to it.
+            # Of the open file, whatever has happened to its path.
             size = file.seek(0, os.SEEK_END)
             if size != have or (total is not None and size > total):
                 self._start_over(f"{size:,} bytes are here, {total if total is not None else have:,} were announced")
@@ -266,13 +250,13 @@ class _Attempt:
             if self.expected:
                 file.seek(0)
                 if (actual := hashlib.file_digest(file, "sha256").hexdigest()) != self.expected:
-                    if resumed:  # what was here before may be at fault
+                    if resumed:  # the earlier part may be at fault
                         self._start_over("the parts do not make the file")
                     self.forget()
                     raise ChecksumMismatch(actual)
 
     def _start_over(self, why: str) -> None:
-        """Give up what is here: the next attempt asks for the file from its start."""
+        """Drop the partial file: the next attempt starts from zero."""
         import httpx
 
         self.forget()
@@ -287,7 +271,7 @@ class _Attempt:
             raise DownloadError("the server sends a web page (HTML), not data: is it a log-in or an error page?")
 
     def _not_too_slow(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """A server that sends a byte now and then is no better than one that has stopped."""
+        """Raises a timeout below SLOWEST: a byte now and then is as bad as none."""
         import httpx
 
         start, count = time.monotonic(), 0
@@ -301,11 +285,11 @@ class _Attempt:
 
 
 def _validator(response: "httpx.Response") -> str:
-    """What no two versions of the file share (RFC 9110 8.8): its ETag unless it is a weak one, or its date; "" when there is neither."""
+    """A strong validator of the file's version (RFC 9110 8.8): its ETag unless weak, or its date; "" without either."""
     tag, modified, now = (response.headers.get(name, "") for name in ("ETag", "Last-Modified", "Date"))
     if tag.startswith('"') and tag.isascii():
         return tag
-    try:  # within the second of a change there may be another one
+    try:  # a date in the second of the response may hide a later change
         return modified if modified.isascii() and parsedate_to_datetime(modified) < parsedate_to_datetime(now) else ""
     except (ValueError, TypeError):
         return ""

@@ -1,7 +1,7 @@
-"""The folder that downloads are cached in: `GPTMILL_CACHE`, by default `~/.cache/gptmill`. All clones and processes of a user share it.
+"""The download cache: `GPTMILL_CACHE`, by default `~/.cache/gptmill`, shared by all clones and processes of a user.
 
-One process at a time works on an entry, and a scratch folder belongs to one process. Both are locks of the operating system, which frees
-those of a killed process, in another container too.
+One process at a time works on an entry, and a scratch folder belongs to one process. Both are locks of the operating
+system, which releases those of killed processes, in other containers too.
 """
 
 import logging
@@ -19,7 +19,7 @@ from gptmill.core.errors import GptmillError
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 3  # seconds of waiting before a person is told why
+PATIENCE = 3  # seconds of waiting before a warning says why
 POLL = 0.1  # seconds
 
 
@@ -28,7 +28,7 @@ def folder() -> Path:
 
 
 def find(sha256: str) -> Path | None:
-    """The cached file of that hash, if there is one and it is undamaged. It is replaced by its like at most: read it without a lock."""
+    """The undamaged cached file of that hash, if any. Its bytes never change: read it without a lock."""
     path = folder() / sha256
     with suppress(OSError):
         if files.digest(path) == sha256:
@@ -38,9 +38,9 @@ def find(sha256: str) -> Path | None:
 
 @contextmanager
 def entry(name: str, what: str) -> Iterator[Path]:
-    """The path of a cache entry, locked: no other process writes it, or what belongs to it, before the block ends.
+    """The path of a cache entry, locked against other processes until the block ends.
 
-    `what` names the entry to a person who has to wait. Raises `GptmillError` when the folder can't be written to or can't lock.
+    `what` names the entry in a warning. Raises `GptmillError` when the folder can't be written to or locked.
     """
     path = folder() / name
     with cache_errors():
@@ -58,7 +58,7 @@ def entry(name: str, what: str) -> Iterator[Path]:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for what is needed while something is made; it is gone when the block ends. Those of killed processes are removed."""
+    """A temporary folder, removed when the block ends. Those of killed processes are removed too."""
     base = folder() / "scratch"
     path = base / uuid.uuid4().hex
     with cache_errors():
@@ -76,13 +76,13 @@ def scratch() -> Iterator[Path]:
 
 @contextmanager
 def cache_errors() -> Iterator[None]:
-    """What goes wrong with the folder inside is one message."""
+    """Errors of the cache folder inside the block become one message."""
     try:
         yield
     except OSError as error:
         raise GptmillError(
             f"the download cache {folder()} can't be used ({error.strerror or error}): "
-            "set GPTMILL_CACHE to a folder on a local disk that can be written to and has room"
+            "set GPTMILL_CACHE to a writable folder on a local disk with free space"
         ) from None
 
 
@@ -92,11 +92,11 @@ def _lock(path: Path) -> FileLock:
 
 
 def _remove(path: Path) -> None:
-    """Remove a scratch folder that no process works in. The lock goes last: a folder without one would stay forever."""
+    """Remove a scratch folder that no process uses. The lock goes last: a folder without one would stay forever."""
     lock = _lock(path)
     try:
         with lock.acquire(timeout=0):
             shutil.rmtree(path, ignore_errors=True)
             Path(lock.lock_file).unlink(missing_ok=True)
-    except OSError:  # `Timeout` among them: another process works in it, or it is another user's
+    except OSError:  # `Timeout` too: another process uses it, or it belongs to another user
         pass

@@ -1,4 +1,4 @@
-"""The files that a path of `urls` names: one, those of a folder, or those that match a glob."""
+"""Files of a local path in `urls`: one file, those of a folder, or those that match a glob."""
 
 import glob
 import os
@@ -10,25 +10,25 @@ from gptmill.core.errors import GptmillError
 from gptmill.ingest import download
 
 IN_A_COPY = (
-    " in this copy of the project, which has what git and DVC know: have it copied to data/sources (gptmill data add), "
+    " in this copy of the project, which has only git's and DVC's files: copy it to data/sources (gptmill data add), "
     "or name an absolute path"
 )
 
 
 def find(address: str) -> tuple[Path, list[Path]]:
-    """The path that an address names, and the files there.
+    """The path of an address, and the files there.
 
-    Raises `fetching.DownloadError` when there is none, and `GptmillError` when one of them is an output of the project.
+    Raises `DownloadError` without a file, and `GptmillError` when one of them is an output of the project.
     """
     place = addresses.local_path(address)
-    found = _files(place)
-    for path, output in overlaps.files_in_outputs(found):
+    files = _files(place)
+    for path, output in overlaps.files_in_outputs(files):
         raise GptmillError(f"{path} leads into {output}/, which runs write and remove: keep your own files elsewhere.")
-    return place, found
+    return place, files
 
 
 def exists(address: str) -> bool:
-    """Whether there is anything, whatever it is."""
+    """Whether there is anything, readable or not."""
     try:
         find(address)
     except download.NotFound:
@@ -39,7 +39,7 @@ def exists(address: str) -> bool:
 
 
 def are_dvc_dependencies(files: list[Path], name: str) -> bool:
-    """Whether DVC itself sees when these files change: the download stage depends on data/sources/<set>."""
+    """Whether DVC detects changes of these files: the download stage depends on data/sources/<set>."""
     folder = os.path.realpath(paths.SOURCES / name)
     return all(Path(os.path.realpath(path)).is_relative_to(folder) for path in files)
 
@@ -48,21 +48,17 @@ def _files(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
     if place.is_dir():
-        return sorted(
-            path
-            for path in place.rglob("*")
-            if path.is_file() and not _is_hidden(path.relative_to(place)) and _is_data(path)
-        )
+        visible = (path for path in place.rglob("*") if not _is_hidden(path.relative_to(place)))
+        return sorted(path for path in visible if path.is_file() and _is_data(path))
     if place.exists():
         raise download.DownloadError("it is neither a file nor a folder")
-    found = [
-        path for path in map(Path, sorted(glob.glob(str(place), recursive=True))) if path.is_file() and _is_data(path)
-    ]
-    if not found:
+    matches = map(Path, sorted(glob.glob(str(place), recursive=True)))
+    files = [path for path in matches if path.is_file() and _is_data(path)]
+    if not files:
         missing = "no file is there" if glob.has_magic(str(place)) else "there is no such file or folder"
         in_a_copy = ".dvc/tmp/exps/" in Path.cwd().as_posix() and not place.is_absolute()
         raise download.NotFound(f"{missing}{IN_A_COPY if in_a_copy else ''}")
-    return found
+    return files
 
 
 def _is_hidden(path: Path) -> bool:
@@ -70,7 +66,6 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _is_data(path: Path) -> bool:
-    """Whether it is neither what DVC keeps next to a file, nor the page that git has in each folder of data/sources."""
-    return path.suffix != ".dvc" and (
-        path.name != "README.md" or path.parent.parent.absolute() != paths.SOURCES.absolute()
-    )
+    """Neither a .dvc file nor the README of a folder of data/sources."""
+    is_readme = path.name == "README.md" and path.parent.parent.absolute() == paths.SOURCES.absolute()
+    return path.suffix != ".dvc" and not is_readme

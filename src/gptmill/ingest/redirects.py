@@ -1,13 +1,13 @@
-"""GET over http(s) that follows redirects, but not from the public network into this machine's own.
+"""HTTP GET that follows redirects, but not from the public network into a private one (server-side request forgery).
 
-An address in params.yaml is the user's word, wherever it points. A `Location` header is the server's: followed blindly, it makes this
-machine fetch what only this machine can reach (a cloud's metadata service, an intranet page, a port of its own) and train on it. So a
-public server may not lead to loopback, link-local, private, shared and other addresses that are not globally routed. Every hop counts.
-From a private address (a mirror in the intranet) redirects may lead anywhere, until one of them has led outside.
+The user chooses the addresses in params.yaml, a server chooses its `Location` headers: followed blindly, they would
+make this machine train on what only it can reach (cloud metadata, an intranet, its own ports). So a public server may not
+redirect to addresses that are not globally routed (loopback, link-local, private, shared, …). Every hop counts. From a
+private address (an intranet mirror) redirects may lead anywhere, until one of them has led outside.
 
-What is checked is the address that the socket is connected to, before a byte is sent: a name that resolves to something else each time
-(DNS rebinding) gains a TCP handshake, and nothing more. With a proxy (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`) the proxy resolves names:
-only addresses that are written as numbers can be judged here, the rest is up to the proxy's own rules.
+The check is of the address that the socket is connected to, before a byte is sent: a name that resolves differently each
+time (DNS rebinding) gains a TCP handshake at most. A proxy (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`) resolves names
+itself: then only numeric addresses are checked here, the rest is up to the proxy's rules.
 """
 
 import ipaddress
@@ -28,24 +28,24 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class RedirectRefused(Exception):
-    """A redirect that is not followed; the text says why, and how to allow it."""
+    """A redirect that is not followed; the message says why, and how to allow it."""
 
 
 @contextmanager
 def get(url: str, headers: dict[str, str], timeout: float, *, pinned: bool) -> Iterator[httpx.Response]:
-    """The answer of the last hop, as a stream. `pinned`: a hash protects what comes, so that https may lead to http.
+    """The response of the last hop, as a stream. `pinned`: a hash protects the file, so https may redirect to http.
 
     Raises `Refused`, and what httpx raises.
     """
     guard = Guard(pinned=pinned)
     hooks = {"request": [guard.on_request]}
-    limits = httpx.Limits(max_keepalive_connections=0)  # no connection is used again: each hop's is checked
+    limits = httpx.Limits(max_keepalive_connections=0)  # no connection is reused: each hop's is checked
     try:
         client = httpx.Client(timeout=timeout, follow_redirects=True, limits=limits, event_hooks=hooks)
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-        said = addresses.redact(str(error).partition("\n")[0])
+        reason = addresses.redact(str(error).partition("\n")[0])
         raise RedirectRefused(
-            f"the environment's proxy or certificates can't be used ({said}): see HTTPS_PROXY and SSL_CERT_FILE"
+            f"the environment's proxy or certificates can't be used ({reason}): see HTTPS_PROXY and SSL_CERT_FILE"
         ) from None
     with client, client.stream("GET", url, headers=headers, extensions={"trace": guard.on_trace}) as response:
         yield response
@@ -72,9 +72,9 @@ class Guard:
 
     def on_trace(self, event: str, info: dict[str, Any]) -> None:
         if event == "connection.connect_tcp.started":
-            wanted = (self._url.raw_host.decode("ascii"), self._url.port or _PORTS.get(self._url.scheme))
-            self._direct = (info["host"], info["port"]) == wanted
-            # What a proxy reaches by a name is taken for the public network, as most of it is.
+            server = (self._url.raw_host.decode("ascii"), self._url.port or _PORTS.get(self._url.scheme))
+            self._direct = (info["host"], info["port"]) == server
+            # A name behind a proxy counts as public.
             self._outside |= not self._direct and not _numeric(self._url.host)
         elif event == "connection.connect_tcp.complete" and self._direct:
             stream = info["return_value"]
@@ -96,7 +96,7 @@ class Guard:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is globally routed. What holds an IPv4 address inside (mapped, 6to4, NAT64, Teredo) is judged by that."""
+    """Whether an IP address is globally routed. An embedded IPv4 address (mapped, 6to4, NAT64, Teredo) decides."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv4Address):
         return ip.is_global and not ip.is_multicast
@@ -107,7 +107,7 @@ def is_public(address: str) -> bool:
 
 
 def _numeric(host: str) -> str | None:
-    """The IP address that a host is, in each spelling that the resolver takes (also 2130706433, 0x7f.1, 0177.0.0.1); None for a name."""
+    """A numeric host as an IP address, in every spelling of the resolver (also 2130706433, 0x7f.1); None for a name."""
     try:
         return str(socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)[0][4][0])
     except (OSError, UnicodeError):

@@ -1,7 +1,7 @@
-"""Where bytes come from: a mirror if there is one, else the public address; checked by SHA-256 either way.
+"""Public files, from a mirror if there is one, else from their public address; checked by SHA-256 either way.
 
-`GPTMILL_MIRROR` names a folder or an http(s) prefix that holds the files under their `mirror` names. What is fetched is cached under its
-hash, so that a file is downloaded once, by one process at a time, and a broken download is resumed where it stopped.
+`GPTMILL_MIRROR` is a folder or an http(s) prefix with the files under their `mirror` names. Downloads are cached under
+their hash: each file is downloaded once, by one process at a time, and a partial download is resumed.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from gptmill.ingest import archives, download, download_cache
 
 @dataclass(frozen=True)
 class Source:
-    """One public file: where it is, what it must hash to, and what one may do with it."""
+    """A public file: its address, hash and licence."""
 
     name: str
     url: str
@@ -24,11 +24,11 @@ class Source:
     mirror: str  # its name in a mirror
     member: str | None = None  # the file's name inside the archive at `url`
     archive_sha256: str | None = None
-    size: int | None = None  # bytes of what `url` sends, where known: more than that is not read
+    size: int | None = None  # bytes that `url` sends, where known: the limit of a download
 
     @property
     def largest(self) -> int:
-        """Bytes that the file can have once it is unpacked, generously."""
+        """A generous bound of the unpacked file, in bytes."""
         return 100 * (self.size or 1 << 30)
 
     @property
@@ -87,69 +87,46 @@ def _gpt2(size: str, repository: str, revision: str, sha256: str, size_in_bytes:
     )
 
 
-GPT2_WEIGHTS = {
-    "gpt2-124M": _gpt2(
-        "124M",
-        "gpt2",
-        "607a30d783dfa663caf39e06633721c8d4cfcd7e",
-        "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707",
-        548_105_171,
-    ),
-    "gpt2-355M": _gpt2(
-        "355M",
-        "gpt2-medium",
-        "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
-        "fc5a354a19255ad494f3d71549390baca1ccf61d1d822b9408971705c687c9cd",
-        1_519_984_962,
-    ),
-    "gpt2-774M": _gpt2(
-        "774M",
-        "gpt2-large",
-        "32b71b12589c2f8d625668d2335a01cac3249519",
-        "5f47f3e12f91cd33b662ce7e433b6150ad5512b5884a2cee961b50e9c3bbebce",
-        3_247_159_078,
-    ),
-    "gpt2-1558M": _gpt2(
-        "1558M",
-        "gpt2-xl",
-        "15ea56dee5df4983c59b2538573817e1667135e2",
-        "0f8b28eb05a8075f48b61b6f35332978c74fc7763fa9fb4051a1c30511736a6a",
-        6_431_900_000,  # a bound: its tensors and header make 6,431,829,962 and a few bytes of padding; the hash decides
-    ),
-}
+# Size, repository, revision, SHA-256, bytes. gpt2-xl: a bound (6,431,829,962 and some padding); the hash decides.
+GPT2_WEIGHTS = {f"gpt2-{row[0]}": _gpt2(*row) for row in (
+    ("124M", "gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e",
+     "248dfc3911869ec493c76e65bf2fcf7f615828b0254c12b473182f0f81d3a707", 548_105_171),
+    ("355M", "gpt2-medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
+     "fc5a354a19255ad494f3d71549390baca1ccf61d1d822b9408971705c687c9cd", 1_519_984_962),
+    ("774M", "gpt2-large", "32b71b12589c2f8d625668d2335a01cac3249519",
+     "5f47f3e12f91cd33b662ce7e433b6150ad5512b5884a2cee961b50e9c3bbebce", 3_247_159_078),
+    ("1558M", "gpt2-xl", "15ea56dee5df4983c59b2538573817e1667135e2",
+     "0f8b28eb05a8075f48b61b6f35332978c74fc7763fa9fb4051a1c30511736a6a", 6_431_900_000),
+)}  # fmt: skip
 
 
-def fetch(source: Source, *, anew: bool = False) -> Path:
-    """The file, from the mirror, the cache or the network, in that order. Returns where it lies: read it, don't move it.
+def fetch(source: Source, *, refresh: bool = False) -> Path:
+    """The path of the file, from the mirror, the cache or the network, in that order: read it, don't move it.
 
-    `anew`: whatever the cache has, ask for it again.
-    Raises `GptmillError` when the bytes are not those that were published, or can't be had.
+    `refresh`: download it even when it is cached.
+    Raises `GptmillError` when it can't be downloaded, or is not the published file.
     """
     mirror = download.mirror()
     if isinstance(mirror, Path) and (path := mirror / source.mirror).is_file():
-        _check(
-            path,
-            source.sha256,
-            f"{source.mirror} in the mirror",
-            "Replace the file, or unset GPTMILL_MIRROR to use the public one",
-        )
+        advice = "Replace the file, or unset GPTMILL_MIRROR to use the public one"
+        _check(path, source.sha256, f"{source.mirror} in the mirror", advice)
         return path
-    if not anew and (cached := download_cache.find(source.sha256)):
+    if not refresh and (cached := download_cache.find(source.sha256)):
         return cached
     with download_cache.entry(source.sha256, source.name) as cached:
-        if anew or not download_cache.find(source.sha256):  # another process may have just finished it
-            _bring(source, f"{mirror}/{source.mirror}" if isinstance(mirror, str) else None, cached)
+        if refresh or not download_cache.find(source.sha256):  # another process may have just finished it
+            _fill_entry(source, f"{mirror}/{source.mirror}" if isinstance(mirror, str) else None, cached)
     return cached
 
 
-def _bring(source: Source, mirror: str | None, to: Path) -> None:
-    """The file into its cache entry. `mirror` is its address there."""
+def _fill_entry(source: Source, mirror: str | None, to: Path) -> None:
+    """Downloads the file into its cache entry. `mirror` is its address in the mirror."""
     if mirror:
         try:
             _download(mirror, to, source, source.sha256, limit=None, is_mirror=True)
             return
         except download.NotFound:
-            pass  # as a folder without the file: the public address is next
+            pass  # try the public address, as for a folder without the file
     if not source.member:
         _download(source.url, to, source, source.sha256, source.size)
         return
@@ -159,21 +136,16 @@ def _bring(source: Source, mirror: str | None, to: Path) -> None:
 
 
 def needs_network(params: Params) -> bool:
-    """Whether a run asks the mirror or the network for anything."""
+    """Whether a run downloads anything."""
     urls = [url for name in BOOK for url in getattr(params.data, name).urls]
-    own = params.data.source == "custom" and any(map(download.is_remote, urls))
-    return own or params.data.source == "book" or params.tokenizer.ranks == "gpt2" or params.base.init != "scratch"
+    custom = params.data.source == "custom" and any(map(download.is_remote, urls))
+    return custom or params.data.source == "book" or params.tokenizer.ranks == "gpt2" or params.base.init != "scratch"
 
 
 def source_record(name: str, origin: str, licence: str, path: Path) -> dict[str, str | int]:
-    """What `data/raw/<name>.source.json` says of the file at `path`."""
-    return {
-        "name": name,
-        "origin": origin,
-        "licence": licence,
-        "sha256": files.digest(path),
-        "bytes": path.stat().st_size,
-    }
+    """The content of `data/raw/<name>.source.json` for the file at `path`."""
+    size = path.stat().st_size
+    return {"name": name, "origin": origin, "licence": licence, "sha256": files.digest(path), "bytes": size}
 
 
 def _check(path: Path, expected: str, what: str, advice: str) -> None:
@@ -189,19 +161,19 @@ def _download(
         download.download(url, to, source.name, expected, limit)
     except download.ChecksumMismatch as error:
         raise GptmillError(
-            f"what {addresses.redact_url(url)} sent has SHA-256 {error}, not {expected}. "
-            "It is not the file that was published; nothing of it was kept."
+            f"the file from {addresses.redact_url(url)} has SHA-256 {error}, not {expected}. "
+            "It is not the published file; it was deleted."
         ) from None
     except download.SizeLimitExceeded:
         raise GptmillError(
             f"{addresses.redact_url(url)} sends more than the {limit:,} bytes that {source.name} has: "
-            "it is not the file that was published."
+            "it is not the published file."
         ) from None
     except download.DownloadError as error:
         if is_mirror and isinstance(error, download.NotFound):
             raise
-        said = f"{source.name} could not be downloaded from {addresses.redact_url(url)} ({error}). {download.ADVICE}"
-        raise (Unavailable if error.is_transient else GptmillError)(said) from None
+        message = f"{source.name} could not be downloaded from {addresses.redact_url(url)} ({error}). {download.ADVICE}"
+        raise (Unavailable if error.is_transient else GptmillError)(message) from None
 
 
 def _extract(archive: Path, source: Source, to: Path) -> None:
@@ -210,8 +182,10 @@ def _extract(archive: Path, source: Source, to: Path) -> None:
             [plain] = archives.unpack(archive, source.name, source.member or "", False, source.largest, scratch)
         except GptmillError as error:
             archive.unlink(missing_ok=True)
-            said = f"the downloaded archive has no readable {source.member}: {error}. Run it again to download it anew."
-            raise GptmillError(said) from None
-        what = f"{source.member} of {source.url}"
-        _check(plain.path, source.sha256, what, "The public file has changed: compare it before you trust it")
+            message = (
+                f"the downloaded archive has no readable {source.member}: {error}. Run it again to download it again."
+            )
+            raise GptmillError(message) from None
+        advice = "The public file has changed: compare it before you trust it"
+        _check(plain.path, source.sha256, f"{source.member} of {source.url}", advice)
         plain.path.replace(to)

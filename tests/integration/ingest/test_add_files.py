@@ -133,11 +133,11 @@ def test_other_bytes_of_the_same_name_are_replaced_only_when_asked(repository):
     ("spma", ["a.csv"], "unknown data set spma"),
     ("spam", ["nowhere.csv"], "nowhere.csv does not exist"),
     ("spam", ["."], ". is not a file"),
-    ("spam", [".hidden.csv"], "has a name that is not taken for data"),
-    ("spam", ["README.md"], "has a name that is not taken for data"),
-    ("spam", ["$(touch x).csv"], "has a name that is not taken for data"),
-    ("spam", ["a:b.csv"], "has a name that is not taken for data"),
-    ("spam", ["a\nb.csv"], "has a name that is not taken for data"),
+    ("spam", [".hidden.csv"], "has an unsupported name"),
+    ("spam", ["README.md"], "has an unsupported name"),
+    ("spam", ["$(touch x).csv"], "has an unsupported name"),
+    ("spam", ["a:b.csv"], "has an unsupported name"),
+    ("spam", ["a\nb.csv"], "has an unsupported name"),
     ("corpus", ["a.csv", "deep/a.csv"], "two of the files have the same name"),
     ("spam", ["a.csv", "b.csv"], "spam is one file"),
 ])  # fmt: skip
@@ -164,7 +164,7 @@ def test_params_that_are_not_in_order_with_the_file_stay_and_what_to_set_is_told
     text = paths.PARAMS.read_text().replace(NO_COLUMNS, WITH_COLUMNS)
     paths.PARAMS.write_text(text)
     told = add("spam", outside(repository, "mine.jsonl", '{"label": "ham", "text": "x"}\n'))
-    assert "params.yaml is as it was: set data.spam.urls:" in told and 'data.spam.file: "mine.jsonl"' in told
+    assert "params.yaml is unchanged: set data.spam.urls:" in told and 'data.spam.file: "mine.jsonl"' in told
     assert "columns are for a csv or tsv" in told and paths.PARAMS.read_text() == text
 
 

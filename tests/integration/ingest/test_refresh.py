@@ -38,7 +38,7 @@ def test_the_sample_has_nothing_upstream(project):
     assert told() == [
         f"{name}: the embedded sample; there is nothing upstream." for name in ("corpus", "spam", "instructions")
     ]
-    with pytest.raises(GptmillError, match="there is no data set spma; there are corpus, spam, instructions"):
+    with pytest.raises(GptmillError, match="unknown data set spma; known are corpus, spam, instructions"):
         told("spma")
 
 
@@ -48,7 +48,7 @@ def test_what_has_changed_is_pinned_and_nothing_else_in_the_file(project, serve,
     server = serve(lambda request: (200, {}, content))
     Path("mine.csv").write_bytes(TABLE)
     use(f"{server.url}/mine.csv" if kind == "address" else "mine.csv")
-    assert told("spam") == ["spam: not fetched yet. `dvc repro` does it."]
+    assert told("spam") == ["spam: not downloaded yet; `dvc repro` does it."]
     stages.run("download", config.load(), "spam")
     before, record = paths.PARAMS.read_text(), paths.source_record("spam").read_bytes()
     assert told("spam")[0].startswith(f"spam: unchanged, {sha256(TABLE)} from ")

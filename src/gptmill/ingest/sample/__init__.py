@@ -1,8 +1,8 @@
-"""The embedded sample: a corpus, an inbox and an instruction set, as compressed files of this package. Nothing is asked of a network.
+"""The embedded sample: a corpus, messages and instructions, as compressed files of this package. No network.
 
-The texts are the project's own. `tools/sample` in the repository writes these files, and a test holds that they are what it writes.
+The texts are the project's own. `tools/sample` writes these files, and a test compares them with its output.
 
-    from gptmill.data import sample
+    from gptmill.ingest import sample
     print(sample.corpus(2_000))
 """
 
@@ -14,13 +14,13 @@ from gptmill.data.text_files import SEPARATOR
 
 def corpus(characters: int) -> str:
     """The first stories, separated by `<|endoftext|>` lines: at least `characters` of text, or all 1,300,000."""
-    length, taken = 0, []
+    length, selected = 0, []
     for story in stories():
         if length >= characters:
             break
-        taken.append(story)
+        selected.append(story)
         length += len(story) + len(SEPARATOR)
-    return SEPARATOR.join(taken) + "\n"
+    return SEPARATOR.join(selected) + "\n"
 
 
 def stories() -> list[str]:
@@ -33,7 +33,7 @@ def messages(rows: int) -> str:
 
 
 def instructions(rows: int) -> str:
-    """A JSON list of the first `rows` of 1,100 records {"instruction", "input", "output"}, one key a line, ending with a newline."""
+    """A JSON list of the first `rows` of 1,100 records {"instruction", "input", "output"}, with a final newline."""
     return json.dumps(json.loads(_read("instructions.json"))[:rows], indent=4) + "\n"
 
 
