@@ -237,6 +237,20 @@ def test_a_model_is_kept_as_it_was_and_logged_once(store, offline, tmp_path, mon
     assert store.latest().info.status == "FINISHED"
 
 
+def test_a_model_and_what_follows_it_wait_for_someone_who_can_log_it(store, tmp_path, outboxes):
+    logged = []
+    (tmp_path / "models" / "base").mkdir(parents=True)
+    with tracking.run("pretrain", {"seed": 1}, []) as run:
+        run.metrics({"loss": 1.0})
+        run.model(tmp_path / "models" / "base", "generate", {})
+        run.metrics({"after": 1.0})
+    assert len(outboxes()) == 1 and store.latest().info.status == "RUNNING"
+    assert "loss" in store.latest().data.metrics and "after" not in store.latest().data.metrics
+    done = sync.sync(lambda client, run_id, folder, *_: logged.append((run_id, folder.name)))
+    assert done.left == [] and logged == [(store.latest().info.run_id, "base")] and outboxes() == []
+    assert store.latest().info.status == "FINISHED" and store.latest().data.metrics["after"] == 1.0
+
+
 # --- trainings that go on ---
 
 
