@@ -31,8 +31,6 @@ def generate(
     model: Model = paths.BASE_MODEL,
 ) -> None:
     """Continue PROMPT with the base model, up to the end-of-text token."""
-    from dataclasses import replace
-
     from gptmill.inference.generation import SamplingParams
     from gptmill.inference.models import TextGenerator
 
@@ -43,8 +41,6 @@ def generate(
     except ValueError as error:
         raise GptmillError(str(error)) from None
     generator = TextGenerator(model)
-    tokenizer = generator.tokenizer
-    sampling = replace(sampling, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size)
     try:
         for piece in generator.stream(prompt, sampling, stop or ()):
             say(piece, nl=False)

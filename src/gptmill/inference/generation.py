@@ -8,7 +8,7 @@ Each function takes a model, which is read as it is, or a `Decoder` of one, whic
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -50,6 +50,9 @@ class SamplingParams:
             broken.append(problem)
         if broken:
             raise ValueError("; ".join(broken))
+
+    def for_tokenizer(self, tokenizer: Tokenizer) -> "SamplingParams":
+        return replace(self, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size)
 
 
 @dataclass(frozen=True)

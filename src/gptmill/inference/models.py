@@ -30,6 +30,7 @@ class TextGenerator:
         yield prompt
         ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
         text = IncrementalDetokenizer(self.tokenizer, stop_strings)
+        sampling = sampling.for_tokenizer(self.tokenizer)
         for _, token in stream(self.model, [ids], sampling, should_stop=lambda row: text.stopped):
             if piece := text.feed(token):
                 yield piece
@@ -51,7 +52,7 @@ class Assistant:
     def answers(self, questions: Sequence[tuple[str, str]], max_new_tokens: int = 100) -> list[str]:
         """The response to each (instruction, input), in batches."""
         prompts = [self.tokenizer.encode(self.template.prompt(*question)) for question in questions]
-        sampling = SamplingParams(max_new_tokens, stop=self.tokenizer.end_of_text, vocab_size=self.tokenizer.vocab_size)
+        sampling = SamplingParams(max_new_tokens)
         return [
             answer.response
             for start in range(0, len(prompts), BATCH_SIZE)

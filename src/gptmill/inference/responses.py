@@ -48,14 +48,7 @@ def respond(
                 batch_answers = [Answer(**line) for line in lines]
                 bar.update(len(batch))
             else:
-                sampling = SamplingParams(
-                    params.max_new_tokens,
-                    params.temperature,
-                    params.top_k,
-                    stop=tokenizer.end_of_text,
-                    seed=seed + start,
-                    vocab_size=tokenizer.vocab_size,
-                )
+                sampling = SamplingParams(params.max_new_tokens, params.temperature, params.top_k, seed=seed + start)
                 batch_prompts = [encoded[i] for i in batch]
                 batch_answers = complete(decoder, tokenizer, template, batch_prompts, sampling, bar.update)
                 progress.add(str(start), [asdict(answer) for answer in batch_answers])
@@ -72,6 +65,7 @@ def complete(
     on_finish: Callable[[], object] = lambda: None,
 ) -> list[Answer]:
     """The answer to each encoded prompt, in one batch. `on_finish` is called as each of them ends."""
+    sampling = sampling.for_tokenizer(tokenizer)
     detokenizers, written = [IncrementalDetokenizer(tokenizer) for _ in prompts], [""] * len(prompts)
     counts, reasons = [0] * len(prompts), ["length"] * len(prompts)
     for row, token in stream(model, prompts, sampling, should_stop=lambda row: reasons[row] == "stop"):

@@ -25,9 +25,8 @@ def continuation(
     model: GPT, tokenizer: Tokenizer, prompt: Sequence[int], runtime: Runtime, new_tokens: int = NEW_TOKENS
 ) -> str:
     """The greedy continuation of a prompt. It draws no random numbers, so that a training stays the same."""
-    sampling = SamplingParams(new_tokens, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size)
     with runtime.autocast():
-        [completion] = generate(model, [prompt], sampling)
+        [completion] = generate(model, [prompt], SamplingParams(new_tokens).for_tokenizer(tokenizer))
     return tokenizer.decode(completion.tokens)
 
 

@@ -29,10 +29,7 @@ class TextModel(PythonModel):
         if isinstance(self.model, Assistant):
             return pd.DataFrame({"text": self.model.answers([(text, "") for text in texts])})
         # The defaults of `gptmill generate`.
-        tokenizer = self.model.tokenizer
-        sampling = SamplingParams(
-            max_new_tokens=100, temperature=0.8, top_k=50, stop=tokenizer.end_of_text, vocab_size=tokenizer.vocab_size
-        )
+        sampling = SamplingParams(max_new_tokens=100, temperature=0.8, top_k=50)
         return pd.DataFrame({"text": ["".join(self.model.stream(text, sampling)) for text in texts]})
 
 

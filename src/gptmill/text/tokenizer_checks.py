@@ -1,6 +1,6 @@
 """Which foreign tokenizers gptmill can represent: byte-level BPE as GPT-2 has it, `<|endoftext|>` as its only special token.
 
-Each check yields what differs, by name. A tokenizer with any difference is refused: it would give other ids without a message.
+Each check names what differs. A tokenizer with any difference is refused: it would give other ids without a message.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,25 +30,22 @@ def ranks_of(vocabulary: Any, end_of_text: int | None = None) -> tuple[dict[byte
     return ranks, end
 
 
-def merges(ranks: dict[bytes, int], vocabulary: dict[str, int], merges: Any) -> Iterator[str]:
-    """tiktoken has no merges: it merges any pair whose token has the lowest id. Yields why that would give other ids."""
+def merges(ranks: dict[bytes, int], vocabulary: dict[str, int], merges: Any) -> list[str]:
+    """tiktoken has no merges: it merges the pair whose token has the lowest id. Returns why that would give other ids."""
     from tokenizers import models
 
     try:
         pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
         merged = [vocabulary.get(left + right) for left, right in pairs]
         if merged != sorted(rank for token, rank in ranks.items() if len(token) > 1):
-            yield "its merges do not stand in the order of the tokens that they make, one for each"
-            return
+            return ["its merges do not stand in the order of the tokens that they make, one for each"]
         # Where every token is what its own bytes merge into, no other pair can make it.
         names = {token: rank for token, rank in vocabulary.items() if token != END_OF_TEXT}
         bpe = models.BPE(vocab=names, merges=pairs)
         lost = [token for token in names if len(bpe.tokenize(token)) > 1]
     except Exception as error:  # noqa: BLE001 - the library raises no narrower one
-        yield f"its merges are not readable ({error})"
-        return
-    if lost:
-        yield f"nothing merges into {len(lost)} of its tokens, as {lost[0]!r}"
+        return [f"its merges are not readable ({error})"]
+    return [f"nothing merges into {len(lost)} of its tokens, as {lost[0]!r}"] if lost else []
 
 
 def steps(content: dict[str, Any]) -> Iterator[str]:
@@ -70,10 +67,10 @@ def steps(content: dict[str, Any]) -> Iterator[str]:
         yield "pre_tokenizer ByteLevel with use_regex false"
     for step in _flat(content.get("post_processor")):
         template = step.get("single") if isinstance(step, dict) else None
-        adds = not isinstance(template, list) or any(
-            not isinstance(piece, dict) or "Sequence" not in piece for piece in template
+        plain = isinstance(template, list) and all(
+            isinstance(piece, dict) and "Sequence" in piece for piece in template
         )
-        if _kind(step) != "ByteLevel" and (adds or _kind(step) != "TemplateProcessing"):
+        if _kind(step) != "ByteLevel" and not (_kind(step) == "TemplateProcessing" and plain):
             yield f"post_processor {_kind(step)}, which adds tokens"
     after = [_kind(step) for step in _flat(content.get("decoder"))]
     if after != ["ByteLevel"]:
