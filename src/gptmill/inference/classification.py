@@ -18,7 +18,7 @@ def probabilities(
     runtime: Runtime,
     batch_size: int = 64,
 ) -> list[list[float]]:
-    """(texts, classes): the probability of each class, in the order of the model's labels. An empty text is read as end-of-text."""
+    """(texts, classes) probabilities, in the order of the model's labels. An empty text is read as end-of-text."""
     model.to(runtime.device).eval()
     rows = [tokenizer.encode(text)[:max_length] or [tokenizer.end_of_text] for text in texts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # batches of like length

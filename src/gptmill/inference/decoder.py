@@ -1,12 +1,12 @@
-"""Incremental decoding with a KV cache: each token passes the model once, later tokens attend to its cached keys and values.
+"""Incremental decoding with a KV cache: a token passes the model once, later tokens attend to its keys and values.
 
-`Decoder.prefill` reads whole prompts in one batch and returns the logits after each; `DecodeState.decode_step` adds a token per row.
-Prompts of different lengths are padded on the left. Padding is masked, and positions count from a row's own first token, so the logits
-of a row do not depend on its batch.
+`Decoder.prefill` reads whole prompts in one batch and returns the logits after each; `DecodeState.decode_step` adds a
+token per row. Prompts are padded on the left. Padding is masked, and positions count from a row's own first token, so
+the logits of a row do not depend on its batch.
 
-With `bf16`, the weights are copied once to bf16. On CPUs they are packed for oneDNN too, which is where the time goes: torch would pack
-them again for each token, and add bias and GELU in steps of their own. Sums stay in float32: the residual stream, the norms, and
-attention, whose CPU kernel is faster in float32.
+With `bf16`, the weights are copied once to bf16. On CPUs they are also packed for oneDNN, which saves most of the time:
+torch would pack them for each token, and add bias and GELU in separate steps. Sums stay in float32: the residual
+stream, the norms, and attention, whose CPU kernel is faster in float32.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Decoder:
         self._head = _Bf16Head(model.head) if bf16 else model.head
 
     def prefill(self, rows: Sequence[Sequence[int]], max_new_tokens: int) -> tuple["DecodeState", Tensor]:
-        """Read rows of one token or more. Returns the state, with capacity for the new tokens, and the logits (B, V) after each row.
+        """Read rows of one token or more. Returns the state, with room for new tokens, and logits (B, V) after each.
 
         Raises `ValueError` when a row is longer than the context.
         """
@@ -39,7 +39,7 @@ class Decoder:
         return state, state.prefill(rows)
 
     def forward(self, tokens: Tensor, positions: Tensor, cache: "KVCache", start: int, mask: Tensor | None) -> Tensor:
-        """(B, T) tokens after `start` cached ones -> logits (B, V) after the last. Writes their keys and values into the cache.
+        """(B, T) tokens after `start` cached ones -> logits (B, V) after the last. Writes into the cache.
 
         T is 1, or `start` is 0. `mask`: (B, 1, T, start + T), added to the scores; None: no token is hidden.
         """
@@ -120,7 +120,7 @@ class DecodeState:
 
 
 class KVCache(NamedTuple):
-    """Keys and values of every token read. A token's keys are a column, which makes the product with them twice as fast."""
+    """Keys and values of every token read. Keys are columns: the product with them is twice as fast."""
 
     keys: Tensor  # (layers, B, H, D, capacity)
     values: Tensor  # (layers, B, H, capacity, D)
@@ -199,8 +199,8 @@ class _PackedLinear:
 class _Bf16Head:
     """Logits in float32 of a bf16 product.
 
-    Half a step of bf16 is 0.25 at a logit of -100, where GPT-2's lie: it would make the top tokens equal. What all logits share, the
-    product with the mean of the head's rows, is therefore left out of it and added in float32.
+    Half a step of bf16 is 0.25 at a logit of -100, where GPT-2's lie: the top tokens would be equal. So the part that
+    all logits share, the product with the mean of the head's rows, is added in float32.
     """
 
     def __init__(self, head: nn.Linear) -> None:

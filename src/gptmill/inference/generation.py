@@ -1,7 +1,7 @@
 """Decoding: from prompts to completions, in a batch, with a KV cache.
 
-A completion does not depend on its batch (see `decoder.py`). When a row has filled the context, its older half is dropped and the rest
-is prefilled again: a text may be longer than the context, and of a prompt longer than the context the end is read.
+A completion does not depend on its batch (see `decoder.py`). When a row fills the context, its older half is dropped
+and the rest is prefilled again, so that a text may be longer than the context. Of a longer prompt the end is read.
 
 Each function takes a model, which is read as it is, or a `Decoder` of one, which may serve many calls.
 """
@@ -74,7 +74,7 @@ def generate(model: GPT | Decoder, prompts: Sequence[Sequence[int]], sampling: S
 
 
 class IncrementalDetokenizer:
-    """Tokens of one row in, text out as soon as it is certain: whole characters, no stop string and no beginning of one."""
+    """Tokens of a row in, text out once it is certain: whole characters, no stop string and no beginning of one."""
 
     def __init__(self, tokenizer: Tokenizer, stop_strings: Sequence[str] = ()) -> None:
         if not all(stop_strings):
@@ -172,7 +172,7 @@ def _next_tokens(
     count: int,
     generators: Sequence[torch.Generator],
 ) -> list[int]:
-    """The next token of each row from (B, V) logits, `count` tokens after the prompt. Plain greedy decoding takes all rows at once."""
+    """The next token of each row from (B, V) logits, `count` tokens after the prompt; in one step if greedy."""
     if sampling.vocab_size is not None:
         logits[:, sampling.vocab_size :] = -torch.inf
     if sampling.stop is not None and count < sampling.min_new_tokens:

@@ -1,4 +1,4 @@
-"""Models for use: a model folder in; text in, text or label out. The command line and MLflow's pyfunc models use these."""
+"""Models of a folder, for the command line and MLflow's pyfunc: text in, text or label out."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ class TextGenerator:
         self.model = model.to(runtime.device)
 
     def stream(self, prompt: str, sampling: SamplingParams, stop_strings: Sequence[str] = ()) -> Iterator[str]:
-        """The prompt, then its continuation in whole characters, up to a stop string. An empty prompt starts a new document."""
+        """The prompt, then its continuation up to a stop string. An empty prompt starts a new document."""
         yield prompt
         ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
         text = IncrementalDetokenizer(self.tokenizer, stop_strings)

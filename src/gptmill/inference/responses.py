@@ -32,7 +32,7 @@ def respond(
     runtime: Runtime,
     progress: ResumableJsonl,
 ) -> list[Answer]:
-    """The answer to each prompt, in the prompts' order. Finished batches are read from `progress`, new ones are added to it.
+    """The answer to each prompt, in order. Finished batches are read from `progress`, new ones are added to it.
 
     Prompts of like length share a batch, which keeps padding small. A batch's answers depend on the batch alone.
     """

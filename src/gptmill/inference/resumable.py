@@ -1,7 +1,7 @@
 """Resume killed work: finished pieces are appended to a JSONL file, and are not computed again.
 
-`.gptmill/responses/<cache key>/<name>.jsonl` has a line per finished piece, on disk before the next piece begins. A line torn by a kill
-is cut off. It is not a DVC output: DVC deletes those before a stage runs. Another cache key, another file: no other run's lines are read.
+`.gptmill/responses/<cache key>/<name>.jsonl` has a line per finished piece, on disk before the next piece begins. A
+line torn by a kill is cut off. It is not a DVC output, as DVC deletes those before a stage runs.
 """
 
 import json

@@ -32,7 +32,7 @@ def continuation(
 
 @dataclass
 class Samples:
-    """Training callback: continues the same prompt at each evaluation, prints it, and gives it to `log` as a named text."""
+    """Training callback: continues the same prompt at each evaluation, prints the text and logs it under a name."""
 
     model: GPT
     tokenizer: Tokenizer

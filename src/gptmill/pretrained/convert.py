@@ -51,9 +51,9 @@ def export_weights(folder: Path, to: Path, form: str) -> str:
     export.to_book(model, to)
     config = model.config
     return (
-        f'{to}: a state dict for the book\'s GPTModel with {{"vocab_size": {config.vocab_size}, "context_length": {config.context_length}, '
-        f'"emb_dim": {config.d_model}, "n_heads": {config.n_heads}, "n_layers": {config.n_layers}, "drop_rate": {config.dropout}, '
-        f'"qkv_bias": {config.qkv_bias}}}'
+        f'{to}: a state dict for the book\'s GPTModel with {{"vocab_size": {config.vocab_size}, '
+        f'"context_length": {config.context_length}, "emb_dim": {config.d_model}, "n_heads": {config.n_heads}, '
+        f'"n_layers": {config.n_layers}, "drop_rate": {config.dropout}, "qkv_bias": {config.qkv_bias}}}'
     )
 
 
@@ -75,8 +75,8 @@ def show_model(name: str) -> str:
         "qkv bias": "yes" if config.qkv_bias else "no",
         "parameters": f"{sizes.parameters:,} ({sizes.embeddings:,} of them in the token and position tables)",
         "weights": f"{_megabytes(sizes.weights)} in float32, {_megabytes(sizes.weights / 2)} in bf16",
-        "training": f"{_megabytes(sizes.training)} for weights, gradients and AdamW's moments; what a batch computes comes on top",
-        "decoding": f"{_megabytes(sizes.cache_per_token * config.context_length)} of keys and values for a row that fills the context",
+        "training": f"{_megabytes(sizes.training)} for weights, gradients and AdamW's moments, without activations",
+        "decoding": f"{_megabytes(sizes.cache_per_token * config.context_length)} of KV cache per full context",
     }
     return "\n".join([f"{name}: {detect.size_name(config)}", *(f"  {key:<11} {value}" for key, value in rows.items())])
 
@@ -103,14 +103,14 @@ def _detect(source: str, n_heads: int | None) -> detect.CheckpointInfo:
         return detect.detect_format(sources.fetch(sources.GPT2_WEIGHTS[size]), config=gpt2_config(size))
     if not path.exists() and not path.with_name(f"{path.name}.index").is_file():
         raise GptmillError(
-            f"{source} is no folder or file here, and none of the models that gptmill downloads by name: {', '.join(_HUB)}, "
-            f"{', '.join(GPT2_SIZES)}, each with openai-community/ before it or not"
+            f"{source} is not a folder or file here, nor a model that gptmill downloads by name: {', '.join(_HUB)}, "
+            f"{', '.join(GPT2_SIZES)}, each with or without openai-community/ before it"
         )
     return detect.detect_format(path, n_heads)
 
 
 def _tokenizer(folder: Path, config: GPTConfig) -> tuple[Tokenizer | None, list[str], str]:
-    """The tokenizer in the weights' folder, else GPT-2's own for a vocabulary of its size; its files there; a note for people.
+    """The tokenizer in the weights' folder, else GPT-2's for a vocabulary of its size; its files; a note for people.
 
     Raises `GptmillError` when the folder has one that gptmill can't represent: another one would be silently wrong.
     """

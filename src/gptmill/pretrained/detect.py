@@ -1,7 +1,7 @@
 """Detect the format of foreign weights: the container (safetensors, torch, TensorFlow) and whose names are in it.
 
-The two are independent, so the book's names in a safetensors file work too. Everything is checked before anything is written; the
-tensors are then converted one at a time.
+The two are independent, so the book's names in a safetensors file work too. Everything is checked before anything is
+written; the tensors are then converted one at a time.
 """
 
 import re
@@ -49,11 +49,11 @@ class CheckpointInfo:
         prefix = f", with the prefix {self.convention.prefix}" if self.tensors.prefixed else ""
         lines = [
             f"{self.path}: {self.tensors.container} with {self.convention.title} names{prefix}",
-            f"  model       {size_name(config)}: {config.n_layers} layers, {config.n_heads} heads, width {config.d_model}, "
-            f"vocabulary {config.vocab_size:,}, context {config.context_length:,}",
+            f"  model       {size_name(config)}: {config.n_layers} layers, {config.n_heads} heads, "
+            f"width {config.d_model}, vocabulary {config.vocab_size:,}, context {config.context_length:,}",
             f"  parameters  {parameters(config):,} in {dtypes}{'' if dtypes == 'float32' else ', written as float32'}",
-            f"  output      {'tied to the token embedding' if config.tie_weights else 'a matrix of its own (not tied)'}; "
-            f"query, key and value {'with' if config.qkv_bias else 'without'} bias",
+            f"  output      {'tied to the token embedding' if config.tie_weights else 'a matrix of its own (not tied)'}"
+            f"; query, key and value {'with' if config.qkv_bias else 'without'} bias",
         ]
         return "\n".join(lines + [f"  note        {note}" for note in self.notes])
 
@@ -77,9 +77,9 @@ def size_name(config: GPTConfig) -> str:
 
 
 def detect_format(path: Path, n_heads: int | None = None, config: GPTConfig | None = None) -> CheckpointInfo:
-    """What is at `path`, a folder or a file. `n_heads`: for files that do not say it; `config`: of a source where it is known.
+    """What is at `path`, a folder or a file. `n_heads`: for files that lack it; `config`: where it is known.
 
-    Raises `GptmillError` that lists everything that keeps it from being a model. The tensors' bytes are read later.
+    Raises `GptmillError` with all that keeps it from being a model. The tensors' bytes are read later.
     """
     checkpoint = _open(path)
     convention = _convention(checkpoint, path)
@@ -96,7 +96,7 @@ def detect_format(path: Path, n_heads: int | None = None, config: GPTConfig | No
     elif n_heads is not None:
         if stated.get("n_heads", n_heads) != n_heads:
             raise GptmillError(
-                f"--n-heads {n_heads} contradicts the config beside {path}, which says {stated['n_heads']}: leave it out"
+                f"--n-heads {n_heads} contradicts the config of {path}, which says {stated['n_heads']}: leave it out"
             )
         stated["n_heads"] = n_heads
     inferred = infer_config.infer(tensors, convention, stated, settings, notes, path)
@@ -115,7 +115,8 @@ def _open(path: Path) -> Checkpoint:
             names = ", ".join(file.name for file in candidates)
             what = f"{len(candidates)} files of weights ({names})" if candidates else "no weights"
             raise GptmillError(
-                f"{path} has {what}: name a file, or a folder with a model.safetensors, a TensorFlow checkpoint or a .pth"
+                f"{path} has {what}: "
+                "name a file, or a folder with a model.safetensors, a TensorFlow checkpoint or a .pth"
             )
         return _open(candidates[0])
     if path.with_name(f"{path.name}.index").is_file():  # TensorFlow names a checkpoint by the prefix of its files

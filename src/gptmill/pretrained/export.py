@@ -17,8 +17,8 @@ from gptmill.model.tensor_names import BOOK, places, to_theirs
 def to_book(model: GPT, path: Path) -> None:
     """Write a bare state dict that the book's `GPTModel` of the same config loads, its causal masks included.
 
-    It is a pickle, as the book's, of tensors alone: it loads with `weights_only=True`. Raises `GptmillError` for a model with another
-    GELU than the book's.
+    It is a pickle, as the book's, of tensors alone, and loads with `weights_only=True`.
+    Raises `GptmillError` for a model with another GELU than the book's.
     """
     if model.config.exact_gelu:
         raise GptmillError(

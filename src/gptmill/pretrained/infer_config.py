@@ -1,4 +1,4 @@
-"""Infer a model's config from its tensors' names and shapes, and from the config beside them; refuse it where they disagree."""
+"""Infer a model's config from its tensors' names and shapes and from the config file, which must agree."""
 
 import re
 from collections.abc import Mapping
@@ -73,12 +73,11 @@ def infer(
     notes: list[str],
     path: Path,
 ) -> GPTConfig:
-    """The config that the tensors and the `stated` sizes agree on; adds to `notes`. Raises `GptmillError` that lists where they do not."""
+    """The config that the tensors and the `stated` sizes agree on; adds to `notes`. Else raises `GptmillError`."""
     sizes = {**_sizes(tensors, convention), **stated}
     if missing := [key for key in ("vocab_size", "d_model", "context_length") if not sizes[key]]:
-        raise GptmillError(
-            f"{path} has no embedding tables, or tables of no shape, so that {', '.join(missing)} are not known: get it again"
-        )
+        names = ", ".join(missing)
+        raise GptmillError(f"{path} has no embedding tables of a valid shape, so {names} are not known: get it again")
     if not hf_config.is_size("n_layers", sizes["n_layers"]):
         raise GptmillError(f"{path} names a block {sizes['n_layers'] - 1:,}: no GPT-2 has so many")
     other = other_kind(tensors.specs, convention.head, sizes["vocab_size"])
@@ -102,8 +101,8 @@ def infer(
         _fill_nanogpt_biases(tensors, config, notes)
     if problems := tensor_names.mismatches(convention, tensors.specs, config, head):
         raise GptmillError(
-            f"the weights in {path} make no model of {config.n_layers} layers, width {config.d_model}, vocabulary "
-            f"{config.vocab_size:,} and context {config.context_length:,}, which the config beside them or their own shapes say:\n"
+            f"the weights in {path} make no model of {config.n_layers} layers, width {config.d_model}, "
+            f"vocabulary {config.vocab_size:,} and context {config.context_length:,}, as their config or shapes say:\n"
             + (f"{other}\n" if other else "")
             + listing(problems)
         )
@@ -125,14 +124,14 @@ def other_kind(specs: Mapping[str, TensorSpec], head: str | None = None, vocab_s
     """What a file holds instead of a language model, when its names show it, and what to do then."""
     if adapters := [name for name in specs if re.search(r"(^|[._])lora[._]", name)]:
         return (
-            f"it has LoRA adapters ({adapters[0]}), and no file of weights says by what their product is scaled: merge them into the "
-            "weights where the model was trained, then save those"
+            f"it has LoRA adapters ({adapters[0]}), and weights do not say how their product is scaled: "
+            "merge them into the weights where the model was trained, then save those"
         )
     heads = [name for name in (head, "score.weight", "classifier.weight") if name in specs]
     if heads and len(shape := specs[heads[0]].shape) == 2 and (heads[0] != head or shape[0] < vocab_size):
         return (
-            f"it is a classifier ({heads[0]} has {shape[0]} classes), and weights import takes language models: import the model that it "
-            "was tuned from, and let gptmill tune it"
+            f"it is a classifier ({heads[0]} has {shape[0]} classes), and weights import takes language models: "
+            "import the model that it was tuned from, and let gptmill tune it"
         )
     return ""
 
@@ -149,7 +148,7 @@ def _sizes(tensors: Renamed, convention: Convention) -> dict[str, int]:
 
 
 def _has_qkv_bias(tensors: Renamed, convention: Convention, n_layers: int, settings: Mapping[str, Any]) -> bool:
-    """The book's and nanoGPT's files have no biases where there are none; the others always have them, ours as zeros."""
+    """The book's and nanoGPT's files leave out absent biases; the others always have them, ours as zeros."""
     if convention in (HUGGINGFACE, OPENAI):
         return bool(settings.get("qkv_bias", True))
     places = (
@@ -159,10 +158,10 @@ def _has_qkv_bias(tensors: Renamed, convention: Convention, n_layers: int, setti
 
 
 def _fill_nanogpt_biases(tensors: Renamed, config: GPTConfig, notes: list[str]) -> None:
-    """nanoGPT's `bias=False` leaves out every bias, of norms too: the same as zeros. A file with only some of them is not whole."""
+    """nanoGPT's `bias=False` leaves out every bias, of norms too, the same as zeros. A file with some is not whole."""
     if config.exact_gelu:
         notes.append(
-            "GELU is the exact one, as in nanoGPT's code today; a model of its older code, with the tanh form, differs slightly"
+            "GELU is the exact one, as in nanoGPT today; a model of older code, with the tanh form, differs slightly"
         )
     if not any(name.endswith(".bias") for name in tensors.specs):
         shapes = tensor_names.trunk_shapes(config)
@@ -174,15 +173,15 @@ def _fill_nanogpt_biases(tensors: Renamed, config: GPTConfig, notes: list[str]) 
 def _assume_heads(n_layers: int, d_model: int, convention: Convention, notes: list[str], path: Path) -> int:
     """The number of heads of the published GPT-2 with so many layers of that width, for a file that does not say it.
 
-    The weights' shapes are the same whatever the number, but with a wrong one the model writes nonsense: no other is assumed.
+    Shapes do not depend on the number, but with a wrong one the model writes nonsense: no other is assumed.
     """
     if convention is OPENAI:  # its own file says; a file that does not is not OpenAI's
         raise GptmillError(f"{path} has no number of heads: hparams.json should say n_head; {_possible_heads(d_model)}")
     name, heads = _published(n_layers, d_model)
     if not name:
         raise GptmillError(
-            f"{path} does not say how many heads its model has, and {n_layers} layers of width {d_model} are none of the published "
-            f"sizes: give --n-heads, as in the config that the model was trained with; {_possible_heads(d_model)}"
+            f"{path} does not say how many heads its model has, and {n_layers} layers of width {d_model} are not a "
+            f"published size: give --n-heads, as in the training's config; {_possible_heads(d_model)}"
         )
     notes.append(
         f"{heads} heads assumed, as {name} has; if it was trained with another number, import it with --n-heads"

@@ -1,7 +1,7 @@
-"""Read TensorFlow's V2 checkpoints without TensorFlow: an index, which is a LevelDB table of names, and shards of plain bytes.
+"""Read TensorFlow's V2 checkpoints without TensorFlow: an index (a LevelDB table of names) and shards of plain bytes.
 
-Blocks of the index and tensors are checked against their CRC-32C as they are read. Sources:
-LevelDB's doc/table_format.md, TensorFlow's core/protobuf/tensor_bundle.proto and core/lib/hash/crc32c.h.
+Blocks of the index and tensors are checked against their CRC-32C as they are read. Sources: LevelDB's
+doc/table_format.md, TensorFlow's core/protobuf/tensor_bundle.proto and core/lib/hash/crc32c.h.
 """
 
 import struct
@@ -36,7 +36,7 @@ class _Entry(NamedTuple):
 
 
 class TensorFlowCheckpoint:
-    """The checkpoint in a folder, or the one whose `.index` file is given. Raises `GptmillError` when it is not whole."""
+    """The checkpoint in a folder, or the one of an `.index` file. Raises `GptmillError` when it is not whole."""
 
     container = "TensorFlow checkpoint"
 
@@ -72,7 +72,7 @@ class TensorFlowCheckpoint:
         data = read_bytes(self._shards[entry.shard], entry.offset, entry.size)
         if _masked(crc32c(data.numpy())) != entry.crc:
             raise GptmillError(
-                f"{self._shards[entry.shard]}: the checksum of {name} is wrong: its bytes were damaged. Get the file again."
+                f"{self._shards[entry.shard]}: the checksum of {name} is wrong, so it was damaged. Get the file again."
             )
         return data.view(entry.spec.dtype).view(entry.spec.shape)
 
@@ -115,7 +115,7 @@ def _block(data: bytes, handle: bytes, at: int, where: Path) -> Iterator[tuple[b
         raise GptmillError(f"{where}: a checksum is wrong, so the index was damaged. Get the file again.")
     if compression:
         raise GptmillError(
-            f"{where} is compressed (kind {compression}), which TensorFlow does not do by default: save the checkpoint anew"
+            f"{where} is compressed (kind {compression}), not TensorFlow's default: save the checkpoint anew"
         )
     (restarts,) = struct.unpack("<I", block[-4:])
     end = len(block) - 4 * (restarts + 1)
@@ -193,8 +193,8 @@ def _masked(crc: int) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-# CRC-32C (Castagnoli), reflected. Byte by byte, Python would take minutes for a model. The sum is linear, so rows of equal length are
-# summed in parallel and joined: moving a sum past n zero bytes is a matrix over GF(2).
+# CRC-32C (Castagnoli), reflected. Byte by byte, Python would take minutes for a model. The sum is linear, so rows of
+# equal length are summed in parallel and joined: moving a sum past n zero bytes is a matrix over GF(2).
 
 _POLYNOMIAL = 0x82F63B78
 _ROW = 1024

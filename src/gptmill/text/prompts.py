@@ -1,8 +1,8 @@
-"""Prompt templates: from an instruction to a prompt, and from a model's text to its response; for tuning, generation and serving.
+"""Prompt templates: from an instruction to a prompt, and from a model's text to its response.
 
-`instruct.prompt_style` names one, and so does a tuned model's folder. `alpaca` is that of Taori et al. 2023. With
-`alpaca_model_header`, the book's way, the prompt ends before the header of the response, which the model learns to write. `phi3` is
-that of Phi-3 (Abdin et al. 2024).
+`instruct.prompt_style` names one, and so does a tuned model's folder. `alpaca` is that of Taori et al. 2023; with
+`alpaca_model_header`, the book's way, the model learns to write the response's header itself. `phi3` is that of Phi-3
+(Abdin et al. 2024).
 """
 
 import json
@@ -40,8 +40,8 @@ class PromptTemplate:
     def parse_response(self, written: str) -> tuple[str, bool]:
         """The response in a model's text, and whether it is complete: a further section has begun.
 
-        Headers of the response at its start are skipped, and all before the first one when the model has to write it. The next section
-        ends the response; an incomplete header at the very end is left out. Headings other than the prompt's own are text.
+        Headers of the response at its start are skipped, and all before the first one when the model has to write it.
+        The next section ends the response; an incomplete header at the very end is cut. Other headings are text.
         """
         start = 0
         if self.model_writes_header:
@@ -94,14 +94,14 @@ STYLE_FILE, CHAT_TEMPLATE = "prompt_style.json", "chat_template.jinja"  # in a t
 
 
 def save_template(folder: Path, template: PromptTemplate) -> None:
-    """Write a template's name for `load_template`, and a chat template of the last message for Hugging Face's tools and vLLM."""
+    """Write the name for `load_template`, and a chat template of the last message for Hugging Face and vLLM."""
     files.write_json(folder / STYLE_FILE, {"prompt_style": template.name})
     before, after = (json.dumps(part) for part in template.prompt("\0").split("\0"))
     files.write_text(folder / CHAT_TEMPLATE, f"{{{{ {before} + messages[-1]['content'] + {after} }}}}")
 
 
 def load_template(folder: Path) -> PromptTemplate:
-    """The template that the model in a folder was tuned with, `alpaca` if none is named. Raises `GptmillError` for an unknown one."""
+    """The template that a folder's model was tuned with, by default `alpaca`. Raises `GptmillError` for others."""
     try:
         name = files.read_json(folder / STYLE_FILE)["prompt_style"]
     except FileNotFoundError:
@@ -112,6 +112,7 @@ def load_template(folder: Path) -> PromptTemplate:
         ) from None
     if name not in list(TEMPLATES):  # a list: the name may be unhashable
         raise GptmillError(
-            f"{folder / STYLE_FILE} names the prompt style {name!r}; there are {', '.join(TEMPLATES)}. A newer gptmill may know it"
+            f"{folder / STYLE_FILE} names the prompt style {name!r}; there are {', '.join(TEMPLATES)}. "
+            "A newer gptmill may know it"
         )
     return TEMPLATES[name]

@@ -1,18 +1,20 @@
 """Scripts without spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese and others.
 
-Where a word ends there, only a dictionary tells; so characters, or n-grams of them, stand in for words. Of ideographs and kana one says
-about as much as a short word, of the other scripts' letters no more than one of ours. A character comes with its combining marks.
+Only a dictionary tells where a word ends there, so characters or n-grams of them stand in for words. An ideograph or
+kana says about as much as a short word; a letter of the other scripts no more than a Latin one. Combining marks belong to
+their character.
 """
 
 from collections.abc import Iterable, Iterator
 
 import regex  # the standard library's has no classes of Unicode characters
 
-# The sound mark of kana belongs to no script. The letters are those that line breaking (UAX #14) leaves to dictionaries.
+# The sound mark of kana has no script. The letters are those that UAX #14 (line breaking) leaves to dictionaries.
 IDEOGRAPHS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Yi}\p{Tangut}\p{Nushu}\u30fc"
-LETTERS = r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}\p{Javanese}\p{Balinese}"
+LETTERS = r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}"
+LETTERS += r"\p{Javanese}\p{Balinese}"
 UNSPACED = regex.compile(rf"[{IDEOGRAPHS}{LETTERS}]")
-MANY = 0.1  # of the letters: with so many of them, words are no longer what texts are told apart by
+MANY = 0.1  # share of the letters above which words no longer tell texts apart
 
 _CHARACTER = regex.compile(r"\P{M}\p{M}*|\p{M}+")
 _IDEOGRAPH = regex.compile(rf"[{IDEOGRAPHS}]")

@@ -1,6 +1,6 @@
 """Token files: ids as uint16, one after the other, read as a memory map; `meta.json` says how many there are.
 
-A split is one file, `train.bin`, or several of SHARD_TOKENS each when it has more: `train-00001-of-00004.bin` and so on.
+A split is one file, `train.bin`, or shards of SHARD_TOKENS each: `train-00001-of-00004.bin` and so on.
 """
 
 import itertools
@@ -27,10 +27,10 @@ def write(
     context_length: int,
     shard_tokens: int = SHARD_TOKENS,
 ) -> dict[str, int]:
-    """Write the ids, of which the end is the validation split, and `meta.json`; returns what meta.json says.
+    """Write ids and `meta.json`; returns the latter's content. The end of the ids is the validation split.
 
-    `ids`: arrays (tokens,) of uint16. Raises `GptmillError` when the training split has less than a window, or the validation split less
-    than two tokens, so that nothing can be predicted.
+    `ids`: arrays (tokens,) of uint16. Raises `GptmillError` when the training split is shorter than a window, or the
+    validation split has less than two tokens.
     """
     if vocab_size > 1 << 16:
         raise GptmillError(
@@ -69,8 +69,9 @@ def _demand(tokens: dict[str, int], context_length: int) -> None:
     for split, needed, why in (("train", context_length + 1, window), ("validation", 2, "")):
         if tokens[split] < needed:
             raise GptmillError(
-                f"the corpus' {split} split has {tokens[split]:,} tokens of {sum(tokens.values()):,}, and needs {needed:,}{why}: use a "
-                f"longer corpus, or change split.corpus.validation{' or model.context_length' if why else ''} in params.yaml"
+                f"the corpus' {split} split has {tokens[split]:,} tokens of {sum(tokens.values()):,}, and needs "
+                f"{needed:,}{why}: use a longer corpus, or change split.corpus.validation"
+                f"{' or model.context_length' if why else ''} in params.yaml"
             )
 
 
@@ -115,10 +116,10 @@ def paths_of(folder: Path, split: str) -> list[Path]:
 
 
 class Shards:
-    """Several token files as if they were one array: `len`, a slice with step 1, which is copied into an array of its own, or one id."""
+    """Several token files as one array: `len`, one id, or a slice with step 1, which is a copy."""
 
     def __init__(self, arrays: list[np.ndarray]) -> None:
-        """`arrays`: (tokens,) of uint16, each as long as the first, the last one at most as long."""
+        """`arrays`: (tokens,) of uint16, all as long as the first but the last, which may be shorter."""
         self._arrays = arrays
         self._size = len(arrays[0])
         self._length = sum(map(len, arrays))
@@ -141,7 +142,7 @@ class Shards:
 
 
 def read(folder: Path, split: str) -> np.ndarray | Shards:
-    """(tokens,) of uint16; the files stay on disk until a part of them is read. Raises `GptmillError` when one of them was cut short."""
+    """(tokens,) of uint16, memory-mapped. Raises `GptmillError` when a file is truncated."""
     return files.read_snapshot(folder, lambda folder: _read(folder, split))
 
 
@@ -154,8 +155,8 @@ def _read(folder: Path, split: str) -> np.ndarray | Shards:
         size = path.stat().st_size if path.exists() else 0
         if size != tokens * DTYPE.itemsize:
             raise GptmillError(
-                f"{path} has {size:,} bytes where {folder / 'meta.json'} promises {tokens * DTYPE.itemsize:,}: it was cut short or "
-                "changed. Make it again: dvc repro -f tokenize"
+                f"{path} has {size:,} bytes where {folder / 'meta.json'} promises {tokens * DTYPE.itemsize:,}: "
+                "it was cut short or changed. Make it again: dvc repro -f tokenize"
             )
         arrays.append(np.memmap(path, dtype=DTYPE, mode="r"))
         left -= tokens

@@ -1,7 +1,7 @@
 """Tokenizer: byte pair encoding (Sennrich et al. 2016) on bytes, as GPT-2 does it.
 
-tiktoken encodes, with GPT-2's own ranks or with ranks trained on the corpus. On disk it is Hugging Face's `tokenizer.json`, so that
-every tool that loads our models finds it in their folder.
+tiktoken encodes, with GPT-2's own ranks or with ranks trained on the corpus. On disk it is Hugging Face's
+`tokenizer.json`, so that every tool that loads our models finds it in their folder.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,10 +26,10 @@ _PIECES = regex.compile(PATTERN)
 
 
 class Tokenizer:
-    """Token ids 0 … vocab_size - 1. `end_of_text`, by default the last one, separates documents, ends a response and pads."""
+    """Ids 0 … vocab_size - 1. `end_of_text`, by default the last one, separates documents, ends responses and pads."""
 
     def __init__(self, ranks: dict[bytes, int], end_of_text: int | None = None) -> None:
-        """`ranks`: bytes of a token -> its id, which is also its priority in merging; every single byte must be there."""
+        """`ranks`: bytes of a token -> its id, which is also its merge priority. They include every single byte."""
         self.ranks = ranks
         self.end_of_text = len(ranks) if end_of_text is None else end_of_text
         self.vocab_size = len(ranks) + 1
@@ -70,7 +70,8 @@ class Tokenizer:
             raise GptmillError(f"{path} is not here: run the stage that makes it, `dvc repro tokenize`") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise GptmillError(
-                f"{path} is not a tokenizer ({error}): `dvc repro tokenize` makes the pipeline's own; get any other again"
+                f"{path} is not a tokenizer ({error}): "
+                "`dvc repro tokenize` makes the pipeline's own; get any other again"
             ) from None
         problems = [*tokenizer_checks.steps(content), *tokenizer_checks.added_tokens(names)]
         problems += tokenizer_checks.settings(folder)
@@ -105,8 +106,8 @@ class Tokenizer:
             if not problems:
                 return cls(ranks, end_of_text)
         raise GptmillError(
-            f"{path} is a tokenizer that gptmill can't represent, which knows GPT-2's kind: byte-level BPE with {END_OF_TEXT} as its "
-            f"one special token. This one differs:\n{listing(problems)}"
+            f"{path} is a tokenizer that gptmill can't represent, which knows GPT-2's kind: byte-level BPE with "
+            f"{END_OF_TEXT} as its one special token. This one differs:\n{listing(problems)}"
         )
 
     @staticmethod
@@ -129,7 +130,7 @@ class Tokenizer:
         return self._encoding.encode_ordinary(text)
 
     def encode_documents(self, texts: Sequence[str], closed: bool = True) -> np.ndarray:
-        """Ids of one document or more, one after the other, each followed by the end-of-text token: (tokens,) of uint32.
+        """Ids of one document or more, each followed by the end-of-text token: (tokens,) of uint32.
 
         `closed`: whether it follows the last one too. Releases the GIL, so that threads run in parallel.
         """
@@ -150,7 +151,7 @@ class Tokenizer:
         return b"" if token == self.end_of_text else self._encoding.decode_single_token_bytes(token)
 
     def save(self, folder: Path, max_length: int | None = None) -> None:
-        """Write `tokenizer.json` and `tokenizer_config.json` into an existing folder. `max_length`: tokens that its model reads."""
+        """Write `tokenizer.json` and `tokenizer_config.json` there. `max_length`: tokens that the model reads."""
         from tokenizers import AddedToken, decoders, models, pre_tokenizers
         from tokenizers import Tokenizer as HubTokenizer
 
@@ -184,5 +185,5 @@ class Tokenizer:
 
 
 def count_pieces(text: str) -> int:
-    """How many pieces GPT-2's pattern cuts a text into: no byte pair tokenizer of that pattern makes fewer tokens of it."""
+    """How many pieces GPT-2's pattern cuts a text into: the least number of tokens that any such tokenizer makes."""
     return sum(1 for _ in _PIECES.finditer(text))

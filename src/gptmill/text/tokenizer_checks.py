@@ -1,6 +1,6 @@
-"""Which foreign tokenizers gptmill can represent: byte-level BPE as GPT-2 has it, `<|endoftext|>` as its only special token.
+"""Which foreign tokenizers gptmill can represent: GPT-2's kind, byte-level BPE with `<|endoftext|>` as special token.
 
-Each check names what differs. A tokenizer with any difference is refused: it would give other ids without a message.
+Each check names what differs. A tokenizer with any difference is refused: it would silently give other ids.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ _CLASSES = ("GPT2Tokenizer", "PreTrainedTokenizer", "TokenizersBackend")
 
 
 def ranks_of(vocabulary: Any, end_of_text: int | None = None) -> tuple[dict[bytes, int], int]:
-    """Ids by the bytes of the tokens, and the id of the end of text. Raises `ValueError` for a vocabulary of another kind."""
+    """Ids by the bytes of the tokens, and the end-of-text id. Raises `ValueError` for a vocabulary of another kind."""
     byte_of = {character: byte for byte, character in _printable_bytes().items()}
     try:
         ranks = {bytes(byte_of[c] for c in token): rank for token, rank in vocabulary.items() if token != END_OF_TEXT}
@@ -31,7 +31,7 @@ def ranks_of(vocabulary: Any, end_of_text: int | None = None) -> tuple[dict[byte
 
 
 def merges(ranks: dict[bytes, int], vocabulary: dict[str, int], merges: Any) -> list[str]:
-    """tiktoken has no merges: it merges the pair whose token has the lowest id. Returns why that would give other ids."""
+    """tiktoken has no merges: it merges the pair whose token has the lowest id. Says why that would give other ids."""
     from tokenizers import models
 
     try:
