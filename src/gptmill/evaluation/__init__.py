@@ -1,1 +1,1 @@
-"""What the models are worth: their answers, the judges of those, and what simpler means reach on the same data."""
+"""Metrics, statistics and calibration of the models; baselines on the same data; judges of answers."""

@@ -1,4 +1,4 @@
-"""Files of answers to be judged, whoever wrote them: a JSON list, or JSON lines. Whatever is wrong with one is said, with its row."""
+"""Reads files of answers to judge: a JSON list or JSON lines. Errors name the record."""
 
 import json
 from collections import Counter
@@ -12,9 +12,9 @@ ANSWER_COLUMNS = ("response", "model_response")
 
 
 def read_answers(path: Path) -> list[dict[str, Any]]:
-    """Records with text in `instruction`, `input`, `output` and `response`; the answer may stand under `model_response`.
+    """Records with text in `instruction`, `input` (optional), `output`, and `response` or `model_response`.
 
-    Raises `GptmillError` when the file is no list of such records. An absent `input` is an empty one.
+    Raises `GptmillError` for any other file.
     """
     records = _read(path)
     if not records:
@@ -23,13 +23,12 @@ def read_answers(path: Path) -> list[dict[str, Any]]:
 
 
 def given_scores(records: list[dict[str, Any]], column: str, path: Path) -> list[float]:
-    """The scores that stand under `column`, from 0 to 100. Raises `GptmillError` for one that is missing or is no such number."""
+    """The scores under `column`, 0 to 100. Raises `GptmillError` for a missing or invalid one."""
     scores = []
     for number, record in enumerate(records, start=1):
         if column not in record:
-            raise GptmillError(
-                f"{path}, record {number} has no column {column!r}; it has {', '.join(map(repr, record))}"
-            )
+            columns = ", ".join(map(repr, record))
+            raise GptmillError(f"{path}, record {number} has no column {column!r}; it has {columns}")
         score = record[column]
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 100:
             raise GptmillError(
@@ -43,7 +42,7 @@ def _read(path: Path) -> list[Any]:
     try:
         text = files.read_text(path, "utf-8-sig")
     except FileNotFoundError:
-        raise GptmillError(f"{path} is not here: name a file of answers, a JSON list or JSON lines") from None
+        raise GptmillError(f"{path} not found: name a file of answers, a JSON list or JSON lines") from None
     except OSError as error:
         raise GptmillError(f"{path} can't be read as text: {error}") from None
     try:
@@ -56,45 +55,41 @@ def _read(path: Path) -> list[Any]:
 
 def _checked(record: Any, where: str) -> dict[str, Any]:
     if not isinstance(record, dict):
-        raise GptmillError(f"{where} is no object with instruction, input, output and response")
+        raise GptmillError(f"{where} is not an object with instruction, input, output and response")
     column = next((name for name in ANSWER_COLUMNS if name in record), None)
     if column is None:
-        raise GptmillError(
-            f"{where} has no answer: neither {' nor '.join(map(repr, ANSWER_COLUMNS))} is among its keys"
-        )
-    found = {**record, "input": record.get("input", ""), "response": record[column]}
+        columns = " nor ".join(map(repr, ANSWER_COLUMNS))
+        raise GptmillError(f"{where} has no answer: neither {columns} is among its keys")
+    checked = {**record, "input": record.get("input", ""), "response": record[column]}
     for name in ("instruction", "input", "output", "response"):
-        if name not in found:
+        if name not in checked:
             raise GptmillError(f"{where} has no {name!r}")
-        if not isinstance(found[name], str):
-            raise GptmillError(f"{where}: {name} is {short_repr(found[name], 60)}, not text")
-    return found
+        if not isinstance(checked[name], str):
+            raise GptmillError(f"{where}: {name} is {short_repr(checked[name], 60)}, not text")
+    return checked
 
 
 def same_questions(
     records: list[dict[str, Any]], others: list[dict[str, Any]], path: Path, other_path: Path
 ) -> list[dict[str, Any]]:
-    """The other file's record for each of these. Raises `GptmillError` unless both files ask the same questions, in whatever order."""
-
-    def asked(found: list[dict[str, Any]]) -> list[tuple[tuple[str, str, int], dict[str, Any]]]:
-        times: Counter[tuple[str, str]] = Counter()
-        keyed = []
-        for record in found:
-            question = (record["instruction"], record["input"])
-            keyed.append(((*question, times[question]), record))  # the second time that it is asked is another question
-            times[question] += 1
-        return keyed
-
-    theirs = dict(asked(others))
-    mine = asked(records)
-    missing = next((key for key, _ in mine if key not in theirs), None)
+    """The other file's record for each of these. Raises `GptmillError` unless both files have the same questions, in any order."""
+    mine, theirs = _by_question(records), _by_question(others)
+    missing = next((question for question in mine if question not in theirs), None)
     if missing or len(mine) != len(theirs):
-        what = (
-            f"{missing[0][:80]!r} is in {path} only"
-            if missing
-            else f"{other_path} asks {len(theirs) - len(mine)} questions more"
-        )
+        more = f"{other_path} asks {len(theirs) - len(mine)} questions more"
+        what = f"{missing[0][:80]!r} is in {path} only" if missing else more
         raise GptmillError(
             f"{path} and {other_path} don't ask the same questions, so they can't be compared in pairs: {what}"
         )
-    return [theirs[key] for key, _ in mine]
+    return [theirs[question] for question in mine]
+
+
+def _by_question(records: list[dict[str, Any]]) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """Instruction, input, and which repetition of these: record."""
+    times: Counter[tuple[str, str]] = Counter()
+    questions = {}
+    for record in records:
+        question = (record["instruction"], record["input"])
+        questions[(*question, times[question])] = record
+        times[question] += 1
+    return questions

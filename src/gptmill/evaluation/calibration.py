@@ -1,47 +1,41 @@
-"""Whether a classifier is as sure as it is right: its probabilities in bins, and how far each bin is off (Guo et al. 2017).
-
-What is looked at is how sure it is of the class that it predicts. Of the texts of which it is 80% sure, 80 of 100 should be put right.
-"""
+"""Calibration of a classifier's top-1 probabilities: reliability bins and expected calibration error (Guo et al. 2017)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BINS = 15  # as there
+BINS = 15  # as in the paper
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Predictions with a probability above `low` and up to `high`; the first bin has those of `low` too."""
+    """Predictions with a probability in (low, high]; 0 is in the first bin."""
 
     low: float
     high: float
     count: int
     sure: float  # mean probability
-    right: float  # share that is right
+    right: float  # accuracy
 
     @property
     def gap(self) -> float:
-        """Positive where it is surer than it is right."""
+        """Positive where overconfident."""
         return self.sure - self.right
 
 
 def bins(probabilities: Sequence[float], right: Sequence[bool], number: int = BINS) -> list[Bin]:
-    """Bins of equal width from 0 to 1; those in which nothing is are left out. `probabilities`: of the predicted class of each text."""
-    found = []
+    """Non-empty bins of equal width from 0 to 1. `probabilities`: of each text's predicted class."""
+    predictions = list(zip(probabilities, right, strict=True))
+    result = []
     for place in range(number):
         low, high = place / number, (place + 1) / number
-        within = [
-            (probability, hit)
-            for probability, hit in zip(probabilities, right, strict=True)
-            if low < probability <= high or (place == 0 and probability == 0)
-        ]
+        within = [each for each in predictions if low < each[0] <= high or each[0] == low == 0]
         if within:
             sure, hits = zip(*within, strict=True)
-            found.append(Bin(low, high, len(within), sum(sure) / len(within), sum(hits) / len(within)))
-    return found
+            result.append(Bin(low, high, len(within), sum(sure) / len(within), sum(hits) / len(within)))
+    return result
 
 
-def error(found: Sequence[Bin]) -> float:
-    """Expected calibration error, 0 to 1: the mean gap of the bins, each weighing as much as it has texts."""
-    total = sum(part.count for part in found)
-    return sum(part.count * abs(part.gap) for part in found) / total if total else 0.0
+def error(every: Sequence[Bin]) -> float:
+    """Expected calibration error, 0 to 1: the mean gap, bins weighted by their texts."""
+    total = sum(part.count for part in every)
+    return sum(part.count * abs(part.gap) for part in every) / total if total else 0.0

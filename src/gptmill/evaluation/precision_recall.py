@@ -1,4 +1,4 @@
-"""Precision against recall as the threshold falls: what a classifier could do if it asked for more or less sureness."""
+"""Precision-recall curve of a classifier, over all thresholds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Curve:
-    """`recall` rises from 0 to 1. `average`: average precision, the area under the steps (scikit-learn's `average_precision_score`)."""
+    """`recall` rises from 0 to 1. `average`: average precision (scikit-learn's `average_precision_score`)."""
 
     label: str
     recall: list[float]
     precision: list[float]
     average: float
-    share: float  # of the texts that are of this class: the precision of guessing
+    share: float  # of the texts of this class: the precision of guessing
 
 
 def curve(label: str, probabilities: Sequence[float], is_label: Sequence[bool]) -> Curve | None:
-    """`probabilities`: that each text is of class `label`. None when all or none of the texts are: then there is nothing to find."""
+    """`probabilities`: of class `label`, per text. None where all texts or none are of that class."""
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     if all(is_label) or not any(is_label):

@@ -1,4 +1,4 @@
-"""What TF-IDF reaches on the same texts, so that a reader sees what the classifier is worth."""
+"""Baseline of the classifier: TF-IDF with logistic regression on the same texts."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,16 @@ from gptmill.text import scripts
 
 
 def tfidf_of(texts: Sequence[str]) -> str:
-    """ "words" or, where scripts without spaces have a good part of the texts, "characters"."""
+    """The terms: "words", or "characters" where many texts are in scripts without spaces."""
     return "characters" if scripts.are_unspaced(texts) else "words"
 
 
 def tfidf_classifier(
     train: tuple[Sequence[str], Sequence[str]], texts: Sequence[str], seed: int, *, weigh_classes: bool = False
 ) -> list[str]:
-    """Labels for `texts` from TF-IDF of `tfidf_of` what and a logistic regression, fitted on `train`'s texts and labels.
+    """Labels for `texts`, by a fit on `train`'s texts and labels. `weigh_classes`: classes weigh the same in the fit.
 
-    `weigh_classes`: every class weighs the same in the fit, however many texts it has. Raises `GptmillError` when no text of `train` has a
-    word of two letters or digits.
+    Raises `GptmillError` where no text of `train` has a word of two letters or digits.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -28,11 +27,10 @@ def tfidf_classifier(
         features = {"analyzer": "char", "ngram_range": (1, 4), "preprocessor": text_files.normalise}
     else:
         features = {"ngram_range": (1, 2)}  # words and pairs of them
+    class_weight = "balanced" if weigh_classes else None
     model = make_pipeline(
         TfidfVectorizer(sublinear_tf=True, **features),
-        LogisticRegression(
-            C=10.0, max_iter=1000, random_state=seed, class_weight="balanced" if weigh_classes else None
-        ),
+        LogisticRegression(C=10.0, max_iter=1000, random_state=seed, class_weight=class_weight),
     )
     try:
         model.fit(*train)

@@ -94,7 +94,7 @@ def test_what_a_column_is_called_is_escaped_on_the_page(elsewhere):
 
 
 @pytest.mark.parametrize(("text", "wanted"), [
-    ("[]", "holds no records"), ("", "holds no records"), ("{", "neither a JSON list nor JSON lines"), ("[1]", "record 1 is no object"),
+    ("[]", "holds no records"), ("", "holds no records"), ("{", "neither a JSON list nor JSON lines"), ("[1]", "record 1 is not an object"),
     ("[" * 100_000, "neither a JSON list nor JSON lines"),
     (json.dumps([{"instruction": "a", "output": "b"}]), "has no answer: neither 'response' nor 'model_response'"),
     (json.dumps([{"instruction": "a", "response": "b"}]), "has no 'output'"),
@@ -113,7 +113,7 @@ def test_a_bad_file_is_named_with_what_is_wrong_and_nothing_is_written(elsewhere
 def test_a_file_that_is_no_text_or_is_not_there_is_named(elsewhere):
     (elsewhere / "bytes.json").write_bytes(b"\xff\xfe\x00")
     assert "bytes.json can't be read" in str(run("bytes.json").exception)
-    assert "nowhere.json is not here" in str(run("nowhere.json").exception)
+    assert "nowhere.json not found" in str(run("nowhere.json").exception)
 
 
 def test_help_names_both_uses():

@@ -23,8 +23,8 @@ FEWEST_PAIRS = 3  # of scores in a rank correlation
 class Panel:
     """The models of `judge.models`, asked by one rubric.
 
-    With a rubric that compares, the score is 100, 50 or 0: a win over the base model's answer, a tie or a loss. Each pair is shown in
-    both orders; a winner that depends on the order is a tie (position bias: Zheng et al. 2023, section 3.4).
+    With a rubric that compares, the score is 100, 50 or 0: a win over the base model's answer, a tie or a loss. Each pair is
+    shown in both orders; a winner that depends on the order is a tie (position bias: Zheng et al. 2023, section 3.4).
     """
 
     def __init__(self, params: JudgeParams) -> None:
@@ -44,17 +44,14 @@ class Panel:
     def usage(self) -> Usage:
         return replace(sum((model.usage for model in self.models), Usage()), seconds=self.seconds)
 
-    @property
-    def flip_rate(self) -> float | None:
-        """Share of pairs whose winner changed with the order; None without pairs."""
-        return round(self.flips / self.pairs, 4) if self.pairs else None
-
     def metrics(self, judgements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Further fields of metrics/judge.json: of several judges, and of pairs."""
-        metrics = (
-            {"judges": means(judgements), "judges_agreement": agreement(judgements)} if len(self.models) > 1 else {}
-        )
-        return metrics | ({"flip_rate": self.flip_rate} if self.compares else {})
+        metrics = {}
+        if len(self.models) > 1:
+            metrics = {"judges": means(judgements), "judges_agreement": agreement(judgements)}
+        if self.compares:
+            metrics["flip_rate"] = round(self.flips / self.pairs, 4) if self.pairs else None
+        return metrics
 
     def judge(self, records: Sequence[Record]) -> Iterator[dict[str, Any]]:
         """`score`, `failure`, `reason` and `scores` (by judge) of each record, in order. The judges work concurrently.
@@ -64,8 +61,8 @@ class Panel:
         if self.compares and records and not any(record.get("base_response") is not None for record in records):
             raise GptmillError(
                 f"rubric {self.rubric.name} compares each answer with another one, and no record has a base_response: set "
-                "generate.compare_base: true and run generate_responses again (gptmill judge FILE: name the other answers with "
-                "--against-file), or choose another judge.rubric"
+                "generate.compare_base: true and run generate_responses again (gptmill judge FILE: name the other answers "
+                "with --against-file), or choose another judge.rubric"
             )
         ask = self._compare if self.compares else self._grade
         with ExitStack() as stack:
@@ -85,9 +82,8 @@ class Panel:
 
     def _grade(self, model: ChatModel, record: Record) -> Record:
         verdict = self._ask(model, record, answer=str(record["response"]))
-        if verdict.value is None:
-            return {"score": None, "failure": verdict.failure, "reason": verdict.reason}
-        return {"score": self.rubric.of_100(verdict.value), "failure": None, "reason": verdict.reason}
+        score = None if verdict.value is None else self.rubric.of_100(verdict.value)
+        return {"score": score, "failure": verdict.failure, "reason": verdict.reason}
 
     def _compare(self, model: ChatModel, record: Record) -> Record:
         if record.get("base_response") is None:

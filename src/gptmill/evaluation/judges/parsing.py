@@ -64,11 +64,10 @@ def read_winner(text: str) -> Verdict:
             return value.strip().lower()
         raise ParseError(f"{_short(value)} is not one of {', '.join(WINNERS)}")
 
-    def in_prose(rest: str) -> Iterator[Callable[[], str]]:
-        words = (
+    def in_prose(rest: str) -> list[str]:
+        return (
             [_bare(rest)] if _bare(rest) in WINNERS else [match["winner"].lower() for match in _WINNER.finditer(rest)]
         )
-        yield from (lambda word=word: word for word in words)
 
     return _verdict(text, "winner", from_json, in_prose, "no winner")
 
@@ -81,17 +80,14 @@ def _verdict(text: str, key: str, from_json: Callable, in_prose: Callable, none:
     if len(text) > LONGEST:
         return Verdict(None, text[:LONGEST], f"a reply of more than {LONGEST:,} characters")
     objects = [each for each in _objects(text) if key in each]
-    readings = [lambda each=each: from_json(each[key]) for each in objects] or in_prose(text)
-    values: dict[int | str, None] = {}
-    for reading in readings:
-        try:
-            values[reading()] = None
-        except ParseError as error:
-            return Verdict(None, text, str(error))
+    try:
+        values = list(dict.fromkeys([from_json(each[key]) for each in objects] or in_prose(text)))
+    except ParseError as error:
+        return Verdict(None, text, str(error))
     if len(values) != 1:
         what = f"several {key}s ({', '.join(map(str, values))})" if values else none
         return Verdict(None, text, f"{what} in {_short(text)}")
-    [value] = values
+    value = values[0]
     if objects:
         reason = objects[0].get("reason")
         return Verdict(value, reason.strip() if isinstance(reason, str) else "")
@@ -99,13 +95,12 @@ def _verdict(text: str, key: str, from_json: Callable, in_prose: Callable, none:
     return Verdict(value, text if rest not in WINNERS and re.search(r"[^\W\d_]", rest) else "")
 
 
-def _scores_in(text: str, worst: int, best: int) -> Iterator[Callable[[], int]]:
+def _scores_in(text: str, worst: int, best: int) -> list[int]:
     lines = [stripped for line in text.split("\n") if (stripped := line.strip(' \t*_`#>"'))]
     alone = [match for line in dict.fromkeys([*lines[:1], *lines[-1:]]) if (match := _LINE.fullmatch(line))]
     numbered = any(line[0].isdigit() for line in lines[1:])  # a list: a number that opens the reply is its item's
     opening = [match for line in lines[:1] if not alone and not numbered and (match := _WITH_REASON.fullmatch(line))]
-    for match in [*alone, *opening, *_LABELLED.finditer(text)]:
-        yield lambda match=match: _whole(match, worst, best)
+    return [_whole(match, worst, best) for match in [*alone, *opening, *_LABELLED.finditer(text)]]
 
 
 def _whole(match: re.Match, worst: int, best: int) -> int:

@@ -59,16 +59,16 @@ class Rubric:
 
     @property
     def compares(self) -> bool:
-        """Compares `response` with `base_response`."""
         return self.head.reply == "winner"
 
     def messages(self, record: Mapping[str, Any], limit: int, **answers: str) -> Messages:
         """`answers`: `answer`, or `first` and `second`. `limit`: as in `sanitize.blocks`."""
         texts = {
+            "reference": record["output"],
             "instruction": record["instruction"],
             "input": record["input"],
-            "reference": record["output"],
-        } | answers
+            **answers,
+        }
         shown = sanitize.blocks({name: str(text) for name, text in texts.items()}, limit)
         if not record["input"]:
             shown["input"] = ""
