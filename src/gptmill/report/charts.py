@@ -47,12 +47,7 @@ def scores(values: Sequence[float], name: str, title: str, beside: Sequence[floa
             for place, count in enumerate(bars):
                 if count:
                     axes.annotate(
-                        svg.short(count),
-                        (place, count),
-                        (0, 3),
-                        textcoords="offset points",
-                        ha="center",
-                        va="bottom",
+                        svg.short(count), (place, count), (0, 3), textcoords="offset points", ha="center", va="bottom"
                     )
         axes.set_xticks(range(11), [str(10 * i) for i in range(11)])
         axes.tick_params(axis="x", length=0)
