@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import kendalltau, rankdata
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError
@@ -80,14 +81,10 @@ def _pearson(ours: np.ndarray, theirs: np.ndarray, axis: int = -1) -> np.ndarray
 
 
 def _spearman(ours: np.ndarray, theirs: np.ndarray, axis: int = -1) -> np.ndarray:
-    from scipy.stats import rankdata
-
     return _pearson(rankdata(ours, axis=axis), rankdata(theirs, axis=axis), axis)
 
 
 def _kendall(ours: np.ndarray, theirs: np.ndarray, axis: int = -1) -> np.ndarray:
-    from scipy.stats import kendalltau
-
     if ours.shape[axis] < 2:
         return np.array(np.nan)
     return kendalltau(ours, theirs, axis=axis).statistic

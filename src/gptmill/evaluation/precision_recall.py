@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sklearn.metrics import average_precision_score, precision_recall_curve
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -17,8 +19,6 @@ class Curve:
 
 def curve(label: str, probabilities: Sequence[float], is_label: Sequence[bool]) -> Curve | None:
     """`probabilities`: of class `label`, per text. None where all texts or none are of that class."""
-    from sklearn.metrics import average_precision_score, precision_recall_curve
-
     if all(is_label) or not any(is_label):
         return None
     precision, recall, _ = precision_recall_curve(is_label, probabilities)

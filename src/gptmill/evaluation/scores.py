@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+
 
 def scores_of(classes: Sequence[str]) -> str:
     """The class that precision, recall and F1 are about: the last of two, or the mean over more."""
@@ -14,8 +16,6 @@ def scores(labels: Sequence[str], predicted: Sequence[str], classes: Sequence[st
 
     Of two `classes`, the last one's. Of more, macro averages, and `per_class`: F1 of each.
     """
-    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
-
     scored = list(classes[-1:] if len(classes) == 2 else classes)
     by_class = precision_recall_fscore_support(labels, predicted, labels=scored, average=None, zero_division=0)[:3]
     precision, recall, f1 = (round(float(values.mean()), 4) for values in by_class)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.stats import DegenerateDataWarning, binomtest, bootstrap, spearmanr
 
 RESAMPLES = 2000
 AT_ONCE = 4_000_000  # indices of resamples in memory
@@ -24,8 +25,6 @@ def interval(
 
     `statistic` takes the samples, (rows,) each, resampled together to (resamples, rows), and `axis`; NaN marks an undefined value.
     """
-    from scipy.stats import DegenerateDataWarning, bootstrap
-
     rows = len(samples[0])
     if rows == 1:  # scipy wants two rows
         samples, rows = tuple(np.repeat(sample, 2) for sample in samples), 2
@@ -44,8 +43,6 @@ def interval(
 
 def share_interval(hits: int, total: int) -> Interval:
     """Wilson's 95% score interval of the share hits / total (Wilson 1927)."""
-    from scipy.stats import binomtest
-
     result = binomtest(hits, total).proportion_ci(math.erf(Z_95 / math.sqrt(2)), method="wilson")
     return float(result.low), float(result.high)
 
@@ -72,6 +69,4 @@ def compare(scores: Sequence[float | None], others: Sequence[float | None]) -> d
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
     """Spearman's; None where either side has fewer than two different values."""
-    from scipy.stats import spearmanr
-
     return float(spearmanr(one, other).statistic) if min(len(set(one)), len(set(other))) > 1 else None

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
 from gptmill.core.errors import GptmillError
 from gptmill.data import text_files
 from gptmill.text import scripts
@@ -19,10 +23,6 @@ def tfidf_classifier(
 
     Raises `GptmillError` where no text of `train` has a word of two letters or digits.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
     if tfidf_of(train[0]) == "characters":
         features = {"analyzer": "char", "ngram_range": (1, 4), "preprocessor": text_files.normalise}
     else:

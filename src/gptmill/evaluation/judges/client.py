@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
+
+import httpx
 
 from gptmill.config.judge import JudgeModelParams, JudgeParams
 from gptmill.core.errors import GptmillError
@@ -18,9 +20,7 @@ from gptmill.evaluation.judges.limits import AdaptiveConcurrency, Closed, RateLi
 from gptmill.evaluation.judges.parsing import Verdict
 from gptmill.evaluation.judges.response_cache import Reply, ResponseCache
 from gptmill.evaluation.judges.rubrics import Messages
-
-if TYPE_CHECKING:
-    import httpx
+from gptmill.net import retry
 
 LONGEST_WAIT = 10.0  # seconds between two attempts, unless the server asks for more
 LARGEST_REPLY = 4 << 20  # bytes
@@ -70,8 +70,6 @@ class ChatModel:
         self._hint: str | None = None  # about a refusal; None: not looked for yet
 
     def __enter__(self) -> Self:
-        import httpx
-
         base = self.model.base_url.rstrip("/") + "/"
         limits = httpx.Limits(max_connections=self.params.concurrency)
         try:
@@ -122,10 +120,6 @@ class ChatModel:
         return reply
 
     def _with_retries(self, messages: Messages, schema: Schema) -> Reply:
-        import httpx
-
-        from gptmill.net import retry
-
         alone = False
 
         def attempt() -> Reply:
@@ -167,8 +161,6 @@ class ChatModel:
         return self._post(messages, schema if self._takes_schema else None, alone)
 
     def _probe_schema(self, messages: Messages, schema: Schema, alone: bool) -> Reply:
-        import httpx
-
         try:
             reply = self._post(messages, schema, alone)
         except httpx.HTTPStatusError as error:
@@ -184,8 +176,6 @@ class ChatModel:
         return chat_api.request_body(self.model.model, messages, self.params.max_reply_tokens, schema)
 
     def _post(self, messages: Messages, schema: Schema | None, alone: bool) -> Reply:
-        import httpx
-
         key = self._key()
         in_flight, latency = self.concurrency.acquire(alone), None
         try:
@@ -210,10 +200,8 @@ class ChatModel:
 
     def _fetch(
         self, method: str, address: str, key: str, body: dict[str, Any] | None = None
-    ) -> tuple["httpx.Response", bytes]:
+    ) -> tuple[httpx.Response, bytes]:
         """The server's response of any status, bounded in time and size."""
-        import httpx
-
         began = time.monotonic()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         with self._client.stream(method, address, json=body, headers=headers) as response:
@@ -246,7 +234,7 @@ class ChatModel:
             raise GptmillError(f"the environment variable {variable} holds characters that no key has")
         return key
 
-    def _refusal(self, response: "httpx.Response", data: bytes, key: str) -> str:
+    def _refusal(self, response: httpx.Response, data: bytes, key: str) -> str:
         """Why a request was refused. Not of a busy or failing server: failures are tracked, and its text differs each time."""
         variable = self.model.api_key_env
         if response.status_code in (401, 403):
@@ -257,10 +245,8 @@ class ChatModel:
             return message.replace(key, "…") if key else message
         return ""
 
-    def _hint_of(self, error: "httpx.HTTPError") -> str:
+    def _hint_of(self, error: httpx.HTTPError) -> str:
         """The likely cause of a failure. The server is asked for its models once, however many requests it refuses."""
-        import httpx
-
         if hint := hints.of_error(error, self.model.base_url):
             return hint
         if not isinstance(error, httpx.HTTPStatusError) or error.response.status_code not in hints.REFUSALS:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import regex
+from rapidfuzz.distance import LCSseq
 
 from gptmill.text import scripts
 
@@ -155,8 +156,6 @@ class Question:
         return sum(map(self._weight, tokens))
 
     def _likeness(self, ours: Sequence[str], theirs: Sequence[str]) -> float:
-        from rapidfuzz.distance import LCSseq
-
         if ours == theirs:
             return 1.0
         equal = (code for code in LCSseq.opcodes(ours, theirs) if code.tag == "equal")

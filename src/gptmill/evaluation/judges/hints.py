@@ -5,24 +5,20 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from gptmill.core import addresses
+import httpx
 
-if TYPE_CHECKING:
-    import httpx
+from gptmill.core import addresses
 
 MODELS_NAMED, LONGEST_NAME = 8, 60
 REFUSALS = (400, 404, 405, 422)  # statuses for an unknown address or model
 BASE_URL = "base_url must be that of an OpenAI-compatible API, which ends with /v1 on most servers"
 
 
-def of_error(error: "httpx.HTTPError", base_url: str) -> str:
+def of_error(error: httpx.HTTPError, base_url: str) -> str:
     """The likely cause of a failed request, or of a proxy's answer; "" where there is none."""
-    import httpx
-
     scheme, message = urlsplit(base_url).scheme, str(error)
     if variable := _proxy_of(base_url):
         host = urlsplit(base_url).hostname
@@ -40,10 +36,8 @@ def of_error(error: "httpx.HTTPError", base_url: str) -> str:
     return ""
 
 
-def _of_redirect(response: "httpx.Response") -> str:
+def _of_redirect(response: httpx.Response) -> str:
     """Where the server has moved to. Redirects are not followed: the request may hold a key."""
-    import httpx
-
     try:
         target = addresses.redact_url(str(response.url.join(response.headers["Location"])))
     except (KeyError, ValueError, httpx.InvalidURL):

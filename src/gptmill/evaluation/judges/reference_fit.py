@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.optimize import minimize
 
 from gptmill.evaluation.judges import Record
 from gptmill.evaluation.judges.features import Question
@@ -28,8 +29,6 @@ class Examples:
 
     def fit(self, rows: np.ndarray) -> dict[str, float]:
         """The exponents (none below 0) of least squared error on `rows`. Exact copies of the reference need no fit."""
-        from scipy.optimize import minimize
-
         rows = [row for row in rows if not self.same[row] and self.shares[row]["order"] >= UNRELATED]
         logs = {name: np.log([max(self.shares[row][name], FLOOR) for row in rows]) for name in FEATURES}
         fitted = np.stack([logs[name] for name in FEATURES if name not in SET], axis=-1)  # rows, exponents

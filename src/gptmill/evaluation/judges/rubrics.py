@@ -19,8 +19,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
+from jinja2 import Environment, StrictUndefined, Template, TemplateError, UndefinedError
 from pydantic import Field, ValidationError, model_validator
 
 from gptmill.config import safe_yaml
@@ -28,9 +29,6 @@ from gptmill.config.section import Section
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.evaluation.judges import parsing, sanitize
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 Messages = list[dict[str, str]]
 _FILE = re.compile(
@@ -54,8 +52,8 @@ class Head(Section):
 class Rubric:
     name: str
     head: Head
-    system: "Template | None"
-    user: "Template"
+    system: Template | None
+    user: Template
 
     @property
     def compares(self) -> bool:
@@ -107,8 +105,6 @@ class Rubric:
 
 def load(name: str, folder: Path = paths.RUBRICS) -> Rubric:
     """Raises `GptmillError` for an unknown rubric or an invalid file."""
-    from jinja2 import Environment, StrictUndefined, TemplateError, UndefinedError
-
     known = {path.stem: path for path in sorted(folder.glob("*.md"))}
     if name not in known:
         raise GptmillError(f"judge.rubric: there is no rubric {name!r}; {folder}/ has {', '.join(known) or 'nothing'}")

@@ -11,14 +11,8 @@ from gptmill.text import scripts
 
 RAREST_KIND, MOST_KINDS = 3, 12
 OTHER = "other"
-LENGTHS = (
-    (0, "no words"),
-    (5, "1 to 5 words"),
-    (10, "6 to 10 words"),
-    (20, "11 to 20 words"),
-    (50, "21 to 50 words"),
-    (float("inf"), "over 50 words"),
-)  # (most words, name)
+LENGTHS = {0: "no words", 5: "1 to 5 words", 10: "6 to 10 words", 20: "11 to 20 words", 50: "21 to 50 words"}  # by most
+LONGER = "over 50 words"
 
 
 def summarise(judge: str, judgements: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -44,7 +38,7 @@ def summarise(judge: str, judgements: Sequence[dict[str, Any]]) -> dict[str, Any
         "failed": len(judgements) - len(scored),
         "score_length_correlation": None if correlation is None else round(correlation, 4),
         "by_kind": _by(kinds, judgements, sorted(set(kinds) - {OTHER}) + [OTHER]),
-        "by_length": _by(lengths, judgements, [name for _, name in LENGTHS]),
+        "by_length": _by(lengths, judgements, [*LENGTHS.values(), LONGER]),
     }
     base = [record.get("base_score") for record in judgements]
     if any(score is not None for score in base):
@@ -70,7 +64,7 @@ def length(answer: str) -> int:
 
 def length_class(answer: str) -> str:
     words = length(answer)
-    return next(name for most, name in LENGTHS if words <= most)
+    return next((name for most, name in LENGTHS.items() if words <= most), LONGER)
 
 
 def _by(groups: Sequence[str], judgements: Sequence[dict[str, Any]], order: Sequence[str]) -> dict[str, dict]:
@@ -79,9 +73,9 @@ def _by(groups: Sequence[str], judgements: Sequence[dict[str, Any]], order: Sequ
     for group, record in zip(groups, judgements, strict=True):
         if record["score"] is not None:
             scores[group].append(record["score"])
-    return {name: _mean(values) for name, values in scores.items() if values}
-
-
-def _mean(scores: Sequence[float]) -> dict[str, float]:
-    centre, low, high = (round(value, 2) for value in mean(scores))
-    return {"mean": centre, "low": low, "high": high, "answers": len(scores)}
+    figures = {}
+    for name, values in scores.items():
+        if values:
+            centre, low, high = (round(value, 2) for value in mean(values))
+            figures[name] = {"mean": centre, "low": low, "high": high, "answers": len(values)}
+    return figures
