@@ -63,7 +63,7 @@ def ours_instruct(work: SimpleNamespace) -> dict[str, object]:
 
 
 def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
-    """The whole fine-tuning: the frozen trunk once, five epochs with validation, the test split."""
+    """The whole fine-tuning: the frozen backbone once, five epochs with validation, the test split."""
     import torch
 
     from gptmill.model.gpt import GPT, GPTClassifier, GPTConfig
@@ -75,7 +75,7 @@ def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
     train, validation, test = (
         [*zip(texts, labels, strict=True)] for texts, labels in zip(work.messages, work.labels, strict=True)
     )
-    model = GPTClassifier(GPT(GPTConfig(**work.model)).trunk, ["ham", "spam"])
+    model = GPTClassifier(GPT(GPTConfig(**work.model)).backbone, ["ham", "spam"])
     model.freeze_all_but("last_block")
     started = time.perf_counter()
     task = Classification(train, validation, work.model["context_length"], 8, 0)

@@ -68,7 +68,7 @@ def test_the_committed_results_have_every_row():
 def test_the_textbook_computes_what_our_model_computes(make_gpt):
     ours = make_gpt(vocab_size=40)
     theirs = textbook.Model(40, 16, 2, 2, 16)
-    state = dict(ours.trunk.state_dict())
+    state = dict(ours.backbone.state_dict())
     with torch.no_grad():
         theirs.tokens.weight.copy_(state["token_embedding.weight"])
         theirs.positions.weight.copy_(state["position_embedding.weight"])

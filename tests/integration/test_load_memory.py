@@ -11,7 +11,7 @@ import torch
 from gptmill.model.folder import write_model
 from gptmill.model.gpt import GPTConfig
 from gptmill.model.size import measure
-from gptmill.model.tensor_names import trunk_shapes
+from gptmill.model.tensor_names import backbone_shapes
 
 CONFIG = GPTConfig(50257, 1024, 12, 12, 768)
 CHILD = """
@@ -37,7 +37,7 @@ print(peak() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_loading_124m_peaks_below_1_3_times_its_weights(tmp_path: Path):
-    zeros = {name: torch.zeros(1).expand(shape) for name, shape in trunk_shapes(CONFIG).items()}
+    zeros = {name: torch.zeros(1).expand(shape) for name, shape in backbone_shapes(CONFIG).items()}
     write_model(tmp_path, CONFIG, zeros.__getitem__)
     child = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"\d+\n", child.stdout)

@@ -51,7 +51,7 @@ def versions(make_gpt, tokenizer, tmp_path) -> list[Path]:
             model, own, max_length=context - 1, template=prompts.TEMPLATES[template], lineage=lineage
         )
         ModelFolder(tmp_path / f"{name}-classifier").save(
-            GPTClassifier(model.trunk, [name, "other"]), own, max_length=context - 1
+            GPTClassifier(model.backbone, [name, "other"]), own, max_length=context - 1
         )
         made.append(tmp_path / name)
     return made

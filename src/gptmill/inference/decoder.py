@@ -27,7 +27,7 @@ class Decoder:
     @torch.inference_mode()
     def __init__(self, model: GPT, *, bf16: bool = False) -> None:
         self.model, self.config = model, model.config
-        self._blocks = [_Block.of(block, bf16) for block in model.trunk.blocks]
+        self._blocks = [_Block.of(block, bf16) for block in model.backbone.blocks]
         self._head = _Bf16Head(model.head) if bf16 else model.head
 
     def prefill(self, rows: Sequence[Sequence[int]], max_new_tokens: int) -> tuple["DecodeState", Tensor]:
@@ -43,8 +43,8 @@ class Decoder:
 
         T is 1, or `start` is 0. `mask`: (B, 1, T, start + T), added to the scores; None: no token is hidden.
         """
-        trunk, (B, T), H = self.model.trunk, tokens.shape, self.config.n_heads
-        x = trunk.token_embedding(tokens) + trunk.position_embedding(positions)
+        backbone, (B, T), H = self.model.backbone, tokens.shape, self.config.n_heads
+        x = backbone.token_embedding(tokens) + backbone.position_embedding(positions)
         C, end = x.shape[2], start + T
         layers = zip(self._blocks, cache.keys[..., :end].unbind(0), cache.values[..., :end, :].unbind(0), strict=True)
         for i, (block, keys, values) in enumerate(layers):
@@ -61,14 +61,14 @@ class Decoder:
                 heads = attend_to_cache(q, keys, values, mask)
             x = x + block.out_proj(heads.transpose(1, 2).reshape(B, -1, C).to(x.dtype))
             x = x + block.down_proj(block.up_proj(block.feed_forward_norm(x)))
-        return self._head(trunk.final_norm(x[:, -1]))
+        return self._head(backbone.final_norm(x[:, -1]))
 
 
 class DecodeState:
     """A batch of rows under way: their KV cache, their padding, and how many tokens were read."""
 
     def __init__(self, decoder: Decoder, rows: Sequence[Sequence[int]], max_new_tokens: int) -> None:
-        config, weight = decoder.config, decoder.model.trunk.token_embedding.weight
+        config, weight = decoder.config, decoder.model.backbone.token_embedding.weight
         width, shortest = max(map(len, rows)), min(map(len, rows))
         if width > config.context_length:
             raise ValueError(f"{width} tokens do not fit into a context of {config.context_length}")

@@ -23,13 +23,13 @@ from gptmill.model.tensor_names import (
     HEAD,
     HUGGINGFACE,
     Renamed,
+    backbone_shapes,
     is_tied,
     mismatches,
     places,
     shape_there,
     to_ours,
     to_theirs,
-    trunk_shapes,
 )  # fmt: skip
 from gptmill.text import prompts
 from gptmill.text.prompts import PromptTemplate
@@ -64,7 +64,7 @@ class ModelFolder:
         lineage: Lineage | None = None,
     ) -> None:
         """Write all of it, or nothing. `max_length`: tokens of a text that the model was trained to read, if not its whole context."""
-        state = {**model.trunk.state_dict(), HEAD: model.head.weight}
+        state = {**model.backbone.state_dict(), HEAD: model.head.weight}
         labels = model.labels if isinstance(model, GPTClassifier) else ()
         with files.atomic(self.path) as tmp:
             tmp.mkdir()
@@ -122,7 +122,7 @@ def write_model(
     labels: Sequence[str] = (),
 ) -> None:
     """Write `config.json` and `model.safetensors` into a folder; `read` gives our tensors by name, one at a time."""
-    shapes = trunk_shapes(config)
+    shapes = backbone_shapes(config)
     specs: dict[str, TensorSpec] = {}
     reads: dict[str, Callable[[], Tensor]] = {}
     for place in places(HUGGINGFACE, config.n_layers):
@@ -194,7 +194,7 @@ def _load_gpt_classifier(path: Path) -> GPTClassifier:
     _refuse(mismatches(HUGGINGFACE, tensors.specs, config, {_CLASSIFIER_HEAD: (len(labels), config.d_model)}), path)
     with torch.device("meta"):  # shapes only: the tensors that are read take their place, none is held twice
         model = GPTClassifier(Backbone(config), labels)
-    _fill_trunk(model.trunk, tensors)
+    _fill_backbone(model.backbone, tensors)
     model.head.weight = nn.Parameter(tensors.read(_CLASSIFIER_HEAD).float())
     return model
 
@@ -210,20 +210,20 @@ def _build(config: GPTConfig, weights: Path, path: Path) -> GPT:
     _refuse(problems, path)
     with torch.device("meta"):
         model = GPT(config)
-    _fill_trunk(model.trunk, tensors)
-    tied = model.trunk.token_embedding.weight
+    _fill_backbone(model.backbone, tensors)
+    tied = model.backbone.token_embedding.weight
     model.head.weight = tied if config.tie_weights else nn.Parameter(tensors.read(_LM_HEAD).float())
     return model
 
 
-def _fill_trunk(trunk: Backbone, tensors: Renamed) -> None:
-    shapes = {name: parameter.shape for name, parameter in trunk.named_parameters()}
-    needed = [place for place in places(HUGGINGFACE, trunk.config.n_layers) if place.ours in shapes]
+def _fill_backbone(backbone: Backbone, tensors: Renamed) -> None:
+    shapes = {name: parameter.shape for name, parameter in backbone.named_parameters()}
+    needed = [place for place in places(HUGGINGFACE, backbone.config.n_layers) if place.ours in shapes]
     # The blocks' memory is allocated first: else it would land in the holes that temporary tensors leave in the heap.
     out = {place.ours: torch.empty(shapes[place.ours]) for place in needed if place.ours.startswith("blocks.")}
     state = {place.ours: to_ours(place, HUGGINGFACE, tensors.read, out.get(place.ours)) for place in needed}
-    trunk.load_state_dict(state, assign=True)
-    trunk.requires_grad_(True)
+    backbone.load_state_dict(state, assign=True)
+    backbone.requires_grad_(True)
 
 
 def _refuse(problems: Sequence[str], path: Path) -> None:

@@ -117,28 +117,28 @@ class Backbone(nn.Module):
 
 
 class GPT(nn.Module):
-    """A language model: the trunk, and logits over the vocabulary for the token that comes next."""
+    """A language model: the backbone, and logits over the vocabulary for the token that comes next."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = Backbone(config)
+        self.backbone = Backbone(config)
         self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         if config.tie_weights:
-            self.head.weight = self.trunk.token_embedding.weight
+            self.head.weight = self.backbone.token_embedding.weight
         else:
             _initialise(self.head)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) token ids -> (B, T, V) logits."""
-        return self.head(self.trunk(tokens))
+        return self.head(self.backbone(tokens))
 
     def loss(self, tokens: Tensor, targets: Tensor) -> LossSums:
         """Cross-entropy over the targets that are not `IGNORE_INDEX`. Both inputs: (B, T)."""
         learns = torch.is_grad_enabled() and self.head.weight.requires_grad
-        tied = TiedGradient() if learns and self.head.weight is self.trunk.token_embedding.weight else None
-        x = self.trunk.through(self.trunk.embed(tokens, tied=tied), self.trunk.blocks)
-        hidden, targets = self.trunk.final_norm(x).flatten(0, 1), targets.flatten()
+        tied = TiedGradient() if learns and self.head.weight is self.backbone.token_embedding.weight else None
+        x = self.backbone.through(self.backbone.embed(tokens, tied=tied), self.backbone.blocks)
+        hidden, targets = self.backbone.final_norm(x).flatten(0, 1), targets.flatten()
         counted = targets != IGNORE_INDEX
         if (
             not counted.all()
@@ -154,14 +154,14 @@ class GPT(nn.Module):
 
 
 class GPTClassifier(nn.Module):
-    """The trunk, and one logit a class, read at each row's last real token: the only one that has seen the whole text."""
+    """The backbone, and one logit a class, read at each row's last real token: the only one that has seen the whole text."""
 
-    def __init__(self, trunk: Backbone, labels: Sequence[str]) -> None:
+    def __init__(self, backbone: Backbone, labels: Sequence[str]) -> None:
         super().__init__()
-        self.config = trunk.config
+        self.config = backbone.config
         self.labels = tuple(labels)
-        self.trunk = trunk
-        self.head = nn.Linear(trunk.config.d_model, len(self.labels), bias=False)
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.config.d_model, len(self.labels), bias=False)
         _initialise(self.head)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
@@ -180,28 +180,30 @@ class GPTClassifier(nn.Module):
         given = given.to(self.head.weight.dtype)
         return self.head(self._last(given, lengths) if self.trainable_from() == "blocks" else given[:, 0])
 
-    def trainable_from(self) -> Literal["trunk", "blocks", "nothing"]:
-        """What the input of the part that learns comes from: the whole trunk, all before its last block, or nothing that is frozen."""
+    def trainable_from(self) -> Literal["backbone", "blocks", "nothing"]:
+        """What the input of the part that learns comes from: the whole backbone, all before its last block, or nothing that is frozen."""
         late = {
-            id(weight) for module in (self.trunk.blocks[-1], self.trunk.final_norm) for weight in module.parameters()
+            id(weight)
+            for module in (self.backbone.blocks[-1], self.backbone.final_norm)
+            for weight in module.parameters()
         }
-        learning = {id(weight) for weight in self.trunk.parameters() if weight.requires_grad}
+        learning = {id(weight) for weight in self.backbone.parameters() if weight.requires_grad}
         if not learning <= late:
             return "nothing"
-        return "blocks" if learning else "trunk"
+        return "blocks" if learning else "backbone"
 
     def _before_last_block(self, tokens: Tensor) -> Tensor:
-        return self.trunk.through(self.trunk.embed(tokens), self.trunk.blocks[:-1])
+        return self.backbone.through(self.backbone.embed(tokens), self.backbone.blocks[:-1])
 
     def _last(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, C) before the last block -> (B, C): of the last block, only what each row's last token becomes is needed."""
-        return self.trunk.final_norm(self.trunk.blocks[-1].forward_last_token(x, lengths - 1))
+        return self.backbone.final_norm(self.backbone.blocks[-1].forward_last_token(x, lengths - 1))
 
     def freeze_all_but(self, trainable: Literal["head", "last_block", "all"]) -> None:
         """Let only the head learn, or the last block and the final norm with it (the book's choice), or everything."""
         learns: list[nn.Module] = [self.head]
         if trainable == "last_block":
-            learns += [self.trunk.blocks[-1], self.trunk.final_norm]
+            learns += [self.backbone.blocks[-1], self.backbone.final_norm]
         self.requires_grad_(trainable == "all")
         for module in learns:
             module.requires_grad_(True)

@@ -55,7 +55,7 @@ class LoRALinear(nn.Module):
 def attach(model: GPT | GPTClassifier, settings: LoRAParams) -> None:
     """Freeze the model and put an adapter beside each layer that the settings name; those learn, and a classifier's new head with them."""
     model.requires_grad_(False)
-    for block in model.trunk.blocks:
+    for block in model.backbone.blocks:
         for layer in settings.target_modules:
             owner, name = _owner(block, layer)
             setattr(owner, name, LoRALinear(getattr(owner, name), settings.rank, settings.alpha, settings.dropout))
@@ -199,7 +199,7 @@ def _owner(block: Block, layer: str) -> tuple[nn.Module, str]:
 
 def _adapted(model: GPT | GPTClassifier) -> Iterator[tuple[str, nn.Module, str, LoRALinear]]:
     """Each adapted layer: the name that it has in Hugging Face's model, who owns it here, under which name, and the layer."""
-    for i, block in enumerate(model.trunk.blocks):
+    for i, block in enumerate(model.backbone.blocks):
         for layer in _OURS:
             owner, name = _owner(block, layer)
             if isinstance(found := getattr(owner, name), LoRALinear):

@@ -30,7 +30,7 @@ class Name:
     matrix: bool = False
 
 
-TRUNK = [
+BACKBONE = [
     Name("token_embedding.weight", "wte.weight", "wte", "tok_emb.weight"),
     Name("position_embedding.weight", "wpe.weight", "wpe", "pos_emb.weight"),
     Name("final_norm.weight", "ln_f.weight", "ln_f/g", "final_norm.scale"),
@@ -59,7 +59,7 @@ class Convention:
 
     name: Literal["huggingface", "openai", "book"]
     title: str
-    trunk: str  # stands before the trunk's names
+    backbone: str  # stands before the backbone's names
     block: str  # stands before the names of block {i}
     head: str | None  # the output matrix, where it may be one of its own
     prefix: str  # of some files and not of others
@@ -91,7 +91,7 @@ def bare(name: str) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where one of our trunk's weights is found in a convention."""
+    """Where one of our backbone's weights is found in a convention."""
 
     ours: str
     theirs: tuple[str, ...]  # three when query, key and value stand apart
@@ -99,8 +99,8 @@ class Place:
 
 
 def places(convention: Convention, n_layers: int) -> Iterator[Place]:
-    """Every weight of a trunk, its norms and biases too."""
-    rows = [(name, "", convention.trunk) for name in TRUNK]
+    """Every weight of a backbone, its norms and biases too."""
+    rows = [(name, "", convention.backbone) for name in BACKBONE]
     rows += [(name, f"blocks.{i}.", convention.block.format(i=i)) for i in range(n_layers) for name in BLOCK]
     for name, ours, theirs in rows:
         spelt = theirs + getattr(name, convention.name)
@@ -165,7 +165,7 @@ class Renamed:
         return demand_finite(self._checkpoint.read(self._names[name]), name, self._path)
 
 
-def trunk_shapes(config: GPTConfig) -> dict[str, torch.Size]:
+def backbone_shapes(config: GPTConfig) -> dict[str, torch.Size]:
     """Raises `GptmillError` when this machine's memory can't hold the weights."""
     memory.require_memory(config, config.vocab_size)
     with torch.device("meta"):
@@ -181,9 +181,9 @@ def mismatches(
 ) -> list[str]:
     """What keeps tensors from being a model of this config: names that are missing, surplus or of a wrong shape, one line each.
 
-    `heads`: names and shapes of what the model has beside its trunk; `optional`: names that may be there or not.
+    `heads`: names and shapes of what the model has beside its backbone; `optional`: names that may be there or not.
     """
-    shapes = trunk_shapes(config)
+    shapes = backbone_shapes(config)
     wanted: dict[str, tuple[int, ...]] = dict(heads)
     allowed = set(optional)
     for place in places(convention, config.n_layers):

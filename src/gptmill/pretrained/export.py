@@ -30,7 +30,7 @@ def to_book(model: GPT, path: Path) -> None:
 
 def book_state_dict(model: GPT) -> dict[str, Tensor]:
     config = model.config
-    state = model.trunk.state_dict()
+    state = model.backbone.state_dict()
     # One for all blocks: torch.save writes a shared tensor once.
     mask = torch.triu(torch.ones(config.context_length, config.context_length), diagonal=1)
     named: dict[str, Tensor] = {}

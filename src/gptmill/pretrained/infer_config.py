@@ -164,7 +164,7 @@ def _fill_nanogpt_biases(tensors: Renamed, config: GPTConfig, notes: list[str]) 
             "GELU is the exact one, as in nanoGPT today; a model of older code, with the tanh form, differs slightly"
         )
     if not any(name.endswith(".bias") for name in tensors.specs):
-        shapes = tensor_names.trunk_shapes(config)
+        shapes = tensor_names.backbone_shapes(config)
         biases = [place for place in tensor_names.places(NANOGPT, config.n_layers) if place.ours.endswith(".bias")]
         tensors.add_zeros({place.theirs[0]: shapes[place.ours] for place in biases if place.ours in shapes})
         notes.append("no biases: zeros stand for them")

@@ -40,12 +40,12 @@ def run(params: Params, track: Track = untracked) -> None:
     train, validation = (encode(path) for path in files_of.values())
     class_weights = balancing_weights([label for _, label in train], len(classes)) if weigh else None
     objective = Classification(train, validation, settings.max_length, settings.batch_size, params.seed, class_weights)
-    model = GPTClassifier(ModelFolder(paths.BASE_MODEL).load_base(tokenizer).trunk, classes)
+    model = GPTClassifier(ModelFolder(paths.BASE_MODEL).load_base(tokenizer).backbone, classes)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
     else:
         model.freeze_all_but(settings.trainable)
-    model.trunk.checkpoint_activations = params.compute.checkpoint_activations
+    model.backbone.checkpoint_activations = params.compute.checkpoint_activations
     parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if model.trainable_from() != "nothing" and not model.config.dropout:
         objective = FrozenClassification.of(objective, model, runtime, keep=settings.cache_activations)

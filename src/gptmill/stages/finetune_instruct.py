@@ -52,7 +52,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     model = ModelFolder(paths.BASE_MODEL).load_base(tokenizer)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
-    model.trunk.checkpoint_activations = params.compute.checkpoint_activations
+    model.backbone.checkpoint_activations = params.compute.checkpoint_activations
     parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     sections = {"seed": params.seed, "instruct": settings, **device.settings(params.compute)}
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]

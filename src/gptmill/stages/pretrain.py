@@ -38,7 +38,7 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     saved = checkpoints.of_stage("pretrain", sections, inputs, params.compute.checkpoint_minutes)
     with track("pretrain", sections, inputs, saved.folder.name) as run:
         model = GPT(config)
-        model.trunk.checkpoint_activations = params.compute.checkpoint_activations
+        model.backbone.checkpoint_activations = params.compute.checkpoint_activations
         shown = watch(model, tokenizer, validation[:SAMPLE_PROMPT].tolist(), runtime, run)
         with callbacks.LiveCurve(run.curve) as live:
             trained = trainer.train(

@@ -1,6 +1,6 @@
-"""What a frozen trunk makes of each text: worked out once, instead of in each epoch and each evaluation.
+"""What a frozen backbone makes of each text: worked out once, instead of in each epoch and each evaluation.
 
-A classifier of which only the head, or the last block, learns is given the same by the rest of its trunk each time. Each text goes through
+A classifier of which only the head, or the last block, learns is given the same by the rest of its backbone each time. Each text goes through
 that part alone, without padding, so that what is kept is what would be worked out again: to the last bit, in float32 and in bf16.
 """
 
@@ -59,7 +59,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class FrozenClassification(Classification):
-    """`Classification` by a model whose trunk is frozen up to its last block or head: a batch has activations in place of tokens."""
+    """`Classification` by a model whose backbone is frozen up to its last block or head: a batch has activations in place of tokens."""
 
     activations: tuple[Activations, Activations] = ((), ())  # of the training and the validation split
 
@@ -77,7 +77,7 @@ class FrozenClassification(Classification):
             found: Activations = Fresh(model, texts, runtime)
             if keep:
                 sizes = [len(text) if model.trainable_from() == "blocks" else 1 for text in texts]
-                found = Kept(found, sizes, model.config.d_model, f"frozen trunk, {name} texts")
+                found = Kept(found, sizes, model.config.d_model, f"frozen backbone, {name} texts")
             activations.append(found)
         return cls(**{field.name: getattr(task, field.name) for field in fields(task)}, activations=tuple(activations))
 

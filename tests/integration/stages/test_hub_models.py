@@ -72,8 +72,8 @@ def test_a_stage_with_lora_saves_merged_weights_and_an_adapter_that_peft_reads(c
         base = GPT2LMHeadModel.from_pretrained(paths.BASE_MODEL)
         ours, folder = ModelFolder(paths.INSTRUCT_MODEL).load_gpt(), paths.INSTRUCT_MODEL
     assert not torch.equal(
-        ours.trunk.blocks[0].attention.qkv.weight,
-        ModelFolder(paths.BASE_MODEL).load_gpt().trunk.blocks[0].attention.qkv.weight,
+        ours.backbone.blocks[0].attention.qkv.weight,
+        ModelFolder(paths.BASE_MODEL).load_gpt().backbone.blocks[0].attention.qkv.weight,
     )
     assert_same_logits(ours, PeftModel.from_pretrained(base, folder / "adapter"))
 

@@ -17,7 +17,7 @@ TEXTS = [
 
 @pytest.fixture
 def classifier(make_gpt, tokenizer):
-    model = GPTClassifier(make_gpt(vocab_size=tokenizer.vocab_size, context_length=32).trunk, ["ham", "spam"])
+    model = GPTClassifier(make_gpt(vocab_size=tokenizer.vocab_size, context_length=32).backbone, ["ham", "spam"])
     torch.nn.init.normal_(model.head.weight)
     return model
 

@@ -62,7 +62,7 @@ def test_logits_that_lie_far_from_zero_together_keep_their_differences(make_gpt)
     """GPT-2's are about -100, where bf16 knows halves only."""
     model = make_gpt(tie_weights=False)
     with torch.no_grad():
-        model.trunk.final_norm.bias[0] += 10
+        model.backbone.final_norm.bias[0] += 10
         model.head.weight *= 0.1
         model.head.weight[:, 0] -= 10
     full = plainly(model, ROWS, [])[0]

@@ -27,7 +27,7 @@ def test_what_a_model_says_moves_no_cursor(make_gpt, tokenizer, cpu, capsys):
     with torch.no_grad():  # it says nothing but the escape character
         for weight in model.parameters():
             weight.zero_()
-        model.trunk.final_norm.bias.fill_(1)
+        model.backbone.final_norm.bias.fill_(1)
         model.head.weight[tokenizer.encode("\x1b")[0]] = 1
     samples = Samples(model, tokenizer, tokenizer.encode("\x1b[2J\r\n"), cpu, lambda name, text: None)
     samples(TrainResult(False, True, CURVE[:1]))

@@ -50,7 +50,7 @@ def test_a_model_comes_back_as_it_was_saved(model_of, tokenizer, tmp_path, kind)
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, again.state_dict()[name]), name
     assert all(weight.requires_grad and weight.device.type == "cpu" for weight in again.parameters())
-    assert (again.head.weight is again.trunk.token_embedding.weight) == model.config.tie_weights
+    assert (again.head.weight is again.backbone.token_embedding.weight) == model.config.tie_weights
     ModelFolder(tmp_path / "b").save(again, tokenizer)
     for name in ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
@@ -79,7 +79,7 @@ def test_transformers_gives_the_same_logits_for_a_padded_batch(model_of, tokeniz
 
 @torch.inference_mode()
 def test_transformers_loads_a_classifier_and_gives_the_same_logits(model_of, tokenizer, tmp_path):
-    model = GPTClassifier(model_of().trunk, ["ham", "spam"]).eval()
+    model = GPTClassifier(model_of().backbone, ["ham", "spam"]).eval()
     model.head.weight.normal_()
     ModelFolder(tmp_path / "model").save(model, tokenizer, max_length=12)
     theirs = hub("GPT2ForSequenceClassification", tmp_path / "model")
@@ -92,7 +92,7 @@ def test_transformers_finds_every_weight_that_it_wants(model_of, tokenizer, tmp_
     from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
 
     ModelFolder(tmp_path / "lm").save(model_of(), tokenizer)
-    ModelFolder(tmp_path / "classifier").save(GPTClassifier(model_of().trunk, ["ham", "spam"]), tokenizer)
+    ModelFolder(tmp_path / "classifier").save(GPTClassifier(model_of().backbone, ["ham", "spam"]), tokenizer)
     for kind, name in ((GPT2LMHeadModel, "lm"), (GPT2ForSequenceClassification, "classifier")):
         _, info = kind.from_pretrained(tmp_path / name, output_loading_info=True)
         assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
@@ -111,7 +111,7 @@ def test_transformers_generates_with_model_and_tokenizer_from_one_folder(saved, 
 
 
 def test_a_classifier_comes_back_with_its_labels(model_of, tokenizer, tmp_path):
-    model = GPTClassifier(model_of().trunk, ["ham", "spam", "maybe"])
+    model = GPTClassifier(model_of().backbone, ["ham", "spam", "maybe"])
     ModelFolder(tmp_path / "model").save(model, tokenizer)
     again = ModelFolder(tmp_path / "model").load_gpt_classifier()
     assert again.labels == ("ham", "spam", "maybe")
@@ -124,7 +124,7 @@ def test_a_language_model_is_no_classifier(saved):
 
 
 def test_a_classifier_is_no_language_model(model_of, tokenizer, tmp_path):
-    ModelFolder(tmp_path / "model").save(GPTClassifier(model_of().trunk, ["ham", "spam"]), tokenizer)
+    ModelFolder(tmp_path / "model").save(GPTClassifier(model_of().backbone, ["ham", "spam"]), tokenizer)
     with pytest.raises(
         GptmillError, match="holds a classifier, not a language model: use models/base or models/instruct"
     ):
@@ -144,7 +144,7 @@ def test_a_language_model_with_labels_in_its_config_is_none_the_less_one(saved, 
     "labels", [{"a": "ham", "b": "spam"}, {"0": "ham", "2": "spam"}, {"0": 1}, {}, ["ham", "spam"], None]
 )
 def test_labels_that_do_not_name_each_class_are_one_error(model_of, tokenizer, tmp_path, labels):
-    ModelFolder(tmp_path / "model").save(GPTClassifier(model_of().trunk, ["ham", "spam"]), tokenizer)
+    ModelFolder(tmp_path / "model").save(GPTClassifier(model_of().backbone, ["ham", "spam"]), tokenizer)
     config = json.loads((tmp_path / "model/config.json").read_text())
     (tmp_path / "model/config.json").write_text(json.dumps(config | {"id2label": labels}))
     with pytest.raises(GptmillError, match="not the name of each class under 0, 1 and so on"):
@@ -160,7 +160,7 @@ def test_gpt2s_published_weights_are_read_with_or_without_prefix_and_masks(saved
     save_file(published, tmp_path / "published.safetensors")
     again = load_gpt2(tmp_path / "published.safetensors", model.config)
     assert torch.equal(again(TEXT), model(TEXT))
-    assert again.head.weight is again.trunk.token_embedding.weight
+    assert again.head.weight is again.backbone.token_embedding.weight
 
 
 def test_weights_in_half_precision_are_read_as_float32(saved, model_of):

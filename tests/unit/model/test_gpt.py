@@ -73,10 +73,10 @@ def test_an_evaluation_makes_no_gradients(make_gpt, monkeypatch):
 
 def test_tied_weights_are_one_matrix():
     model = GPT(CONFIG)
-    assert model.head.weight is model.trunk.token_embedding.weight
+    assert model.head.weight is model.backbone.token_embedding.weight
     untied = GPT(GPTConfig(**vars(CONFIG) | {"tie_weights": False}))
-    assert untied.head.weight is not untied.trunk.token_embedding.weight
-    assert not torch.equal(untied.head.weight, untied.trunk.token_embedding.weight)
+    assert untied.head.weight is not untied.backbone.token_embedding.weight
+    assert not torch.equal(untied.head.weight, untied.backbone.token_embedding.weight)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -119,18 +119,18 @@ def test_an_untrained_model_knows_nothing():
 
 @pytest.mark.parametrize(("trainable", "moves"), [
     ("head", {"head.weight"}),
-    ("last_block", {"head.weight", "trunk.final_norm.", "trunk.blocks.2."}),
-    ("all", {"head.weight", "trunk."}),
+    ("last_block", {"head.weight", "backbone.final_norm.", "backbone.blocks.2."}),
+    ("all", {"head.weight", "backbone."}),
 ])  # fmt: skip
 def test_what_learns_is_what_was_asked_for(trainable, moves):
-    model = GPTClassifier(GPT(CONFIG).trunk, ["ham", "spam"])
+    model = GPTClassifier(GPT(CONFIG).backbone, ["ham", "spam"])
     model.freeze_all_but(trainable)
     for name, weight in model.named_parameters():
         assert weight.requires_grad == name.startswith(tuple(moves)), name
 
 
 def test_freezing_can_be_undone():
-    model = GPTClassifier(GPT(CONFIG).trunk, ["ham", "spam"])
+    model = GPTClassifier(GPT(CONFIG).backbone, ["ham", "spam"])
     model.freeze_all_but("head")
     model.freeze_all_but("all")
     assert all(weight.requires_grad for weight in model.parameters())
@@ -144,7 +144,7 @@ def test_a_text_that_is_too_long_is_an_error_that_says_so(make_gpt):
 
 
 def test_a_classifier_reads_each_row_at_its_last_real_token(make_gpt):
-    model = GPTClassifier(make_gpt().trunk, ["a", "b", "c"]).eval()
+    model = GPTClassifier(make_gpt().backbone, ["a", "b", "c"]).eval()
     text, lengths = tokens(3, 10), torch.tensor([10, 4, 1])
     logits = model(text, lengths)
     for row, length in enumerate(lengths):

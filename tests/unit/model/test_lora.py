@@ -43,7 +43,7 @@ def language_model() -> GPT:
 
 
 def classifier() -> GPTClassifier:
-    return GPTClassifier(language_model().trunk, ["ham", "spam"]).eval()
+    return GPTClassifier(language_model().backbone, ["ham", "spam"]).eval()
 
 
 def test_an_adapter_starts_as_nothing():
@@ -69,7 +69,7 @@ def test_only_adapters_and_a_new_head_learn():
     lora.attach(model, settings_of(["qkv", "down_proj"], rank=2))
     learns = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert learns == {"head.weight"} | {
-        f"trunk.blocks.{i}.{layer}.{part}"
+        f"backbone.blocks.{i}.{layer}.{part}"
         for i in range(3)
         for layer in ("attention.qkv", "feed_forward.down_proj")
         for part in "AB"

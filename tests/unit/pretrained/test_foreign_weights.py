@@ -105,7 +105,7 @@ def test_a_name_with_and_without_its_wrapper_is_refused(model, tmp_path):
 @torch.inference_mode()
 def test_query_key_and_value_of_the_book_in_one_matrix(model, tmp_path):
     state = {name: tensor for name, tensor in export.book_state_dict(model).items() if ".att." not in name}
-    for i, block in enumerate(model.trunk.blocks):
+    for i, block in enumerate(model.backbone.blocks):
         for ours, theirs in ((block.attention.qkv, "qkv"), (block.attention.out_proj, "proj")):
             state |= {f"trf_blocks.{i}.att.{theirs}.{name}": tensor for name, tensor in ours.state_dict().items()}
     logits, _ = imported(state, tmp_path)
@@ -258,7 +258,7 @@ def test_loading_nan_or_infinity_is_refused(folder, make_gpt, tokenizer):
         save_file(state | {name: torch.full_like(state[name], value)}, path)
         with pytest.raises(GptmillError, match=f"contain NaN or Inf: {name.removeprefix('transformer.')}"):
             ModelFolder(folder).load_gpt()
-    classifier = GPTClassifier(make_gpt(vocab_size=tokenizer.vocab_size).trunk, ["ham", "spam"])
+    classifier = GPTClassifier(make_gpt(vocab_size=tokenizer.vocab_size).backbone, ["ham", "spam"])
     with torch.no_grad():
         classifier.head.weight[0, 0] = float("nan")
     ModelFolder(folder).save(classifier, tokenizer)
@@ -391,7 +391,7 @@ def test_a_model_that_this_machine_cannot_hold_is_stated(folder, monkeypatch):
 def test_a_tokenizer_larger_than_the_model_is_refused(make_gpt, tokenizer, tmp_path, make):
     model = make_gpt(vocab_size=tokenizer.vocab_size - 1)
     ModelFolder(tmp_path / "model").save(
-        GPTClassifier(model.trunk, ["a", "b"]) if make is TextClassifier else model, tokenizer
+        GPTClassifier(model.backbone, ["a", "b"]) if make is TextClassifier else model, tokenizer
     )
     with pytest.raises(GptmillError, match="the tokenizer has 300 tokens, more than the model's 299"):
         make(tmp_path / "model")

@@ -310,7 +310,7 @@ def padded(tokenizer, tmp_path) -> Path:
     torch.manual_seed(0)
     model = GPT(GPTConfig(tokenizer.vocab_size + 20, 256, 1, 2, 16, tie_weights=False))
     with torch.no_grad():
-        model.trunk.final_norm.bias.fill_(1.0)
+        model.backbone.final_norm.bias.fill_(1.0)
         model.head.weight[tokenizer.vocab_size :] = 1.0
     ModelFolder(tmp_path / "model").save(model, tokenizer)
     return tmp_path / "model"

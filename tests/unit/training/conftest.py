@@ -36,7 +36,7 @@ def _adapted(dropout: float) -> GPT:
 
 
 def _classifier(dropout: float) -> GPTClassifier:
-    model = GPTClassifier(_gpt(dropout).trunk, ["a", "b"])
+    model = GPTClassifier(_gpt(dropout).backbone, ["a", "b"])
     model.freeze_all_but("last_block")
     return model
 

@@ -16,7 +16,7 @@ FROZEN = pytest.mark.parametrize("trainable", ["head", "last_block"])
 
 def classifier(make_gpt, trainable: str, **changes) -> GPTClassifier:
     torch.manual_seed(1)
-    model = GPTClassifier(make_gpt(**({"n_layers": 3} | changes)).trunk, ["a", "b"])
+    model = GPTClassifier(make_gpt(**({"n_layers": 3} | changes)).backbone, ["a", "b"])
     model.freeze_all_but(trainable)
     return model
 
@@ -91,13 +91,13 @@ def test_half_precision_learns_from_what_is_kept(make_gpt, training):
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
-@pytest.mark.parametrize(("trainable", "after"), [("head", "trunk"), ("last_block", "blocks"), ("all", "nothing")])
+@pytest.mark.parametrize(("trainable", "after"), [("head", "backbone"), ("last_block", "blocks"), ("all", "nothing")])
 def test_what_is_frozen_is_known_from_the_weights(make_gpt, trainable, after):
     assert classifier(make_gpt, trainable).trainable_from() == after
 
 
 def test_the_last_block_at_the_last_token_is_the_whole_block_there(make_gpt):
     model = classifier(make_gpt, "all").eval()
-    block, x = model.trunk.blocks[-1], torch.randn(3, 6, 16, generator=torch.Generator().manual_seed(0))
+    block, x = model.backbone.blocks[-1], torch.randn(3, 6, 16, generator=torch.Generator().manual_seed(0))
     last = torch.tensor([5, 0, 3])
     torch.testing.assert_close(block.forward_last_token(x, last), block(x)[torch.arange(3), last], rtol=1e-5, atol=1e-5)

@@ -155,7 +155,7 @@ def test_rows_that_share_a_batch_are_of_like_length():
 
 @torch.no_grad()
 def test_a_class_is_told_from_the_last_real_token_whatever_pads_the_row(make_gpt):
-    model = GPTClassifier(make_gpt(vocab_size=60).trunk, ["a", "b"]).eval()
+    model = GPTClassifier(make_gpt(vocab_size=60).backbone, ["a", "b"]).eval()
     model.head.weight.normal_()
     objective = classification(batch_size=50)
     [batch] = objective.validation_batches()
@@ -186,7 +186,7 @@ def test_class_weights_multiply_each_texts_loss_and_weigh_every_class_the_same(m
     assert sum(weights[label] for label in labels) == pytest.approx(
         len(labels)
     )  # a mean of 1: the loss keeps its scale
-    model = GPTClassifier(make_gpt(vocab_size=60).trunk, ["a", "b"]).eval()
+    model = GPTClassifier(make_gpt(vocab_size=60).backbone, ["a", "b"]).eval()
     model.head.weight.normal_()
     objective = classification(batch_size=50, class_weights=(0.25, 3.0))
     [batch] = objective.validation_batches()

@@ -198,7 +198,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_says_what_to_do(fresh, 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_frozen_weights_do_not_move(fresh, cpu, training, optimizer):
-    model = GPTClassifier(fresh(n_layers=2).trunk, ["a", "b"])
+    model = GPTClassifier(fresh(n_layers=2).backbone, ["a", "b"])
     model.freeze_all_but("last_block")
     before = state(model)
     rows = [([n % 10 + 1] * (n % 5 + 1), n % 2) for n in range(24)]
@@ -206,12 +206,12 @@ def test_frozen_weights_do_not_move(fresh, cpu, training, optimizer):
     moved = {name for name, weight in state(model).items() if not torch.equal(weight, before[name])}
     learns = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert moved == learns
-    assert "head.weight" in moved and "trunk.token_embedding.weight" not in moved
+    assert "head.weight" in moved and "backbone.token_embedding.weight" not in moved
 
 
 def test_a_classifier_learns(fresh, cpu, training):
     rows = [([5 + n % 2, *[n % 5] * (n % 4)], n % 2) for n in range(40)]
-    model = GPTClassifier(fresh(d_model=32).trunk, ["a", "b"])
+    model = GPTClassifier(fresh(d_model=32).backbone, ["a", "b"])
     trained = trainer.train(
         model, Classification(rows, rows, 16, 8, 0), training(epochs=10, learning_rate=0.01), cpu, name="t"
     )
@@ -221,7 +221,7 @@ def test_a_classifier_learns(fresh, cpu, training):
 def test_tied_weights_stay_tied(fresh, cpu, training):
     model = fresh()
     trainer.train(model, objective(), training(), cpu, name="t")
-    assert model.head.weight is model.trunk.token_embedding.weight
+    assert model.head.weight is model.backbone.token_embedding.weight
 
 
 def test_evaluation_draws_nothing_at_random_and_leaves_the_mode(fresh, cpu):

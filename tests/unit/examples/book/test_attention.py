@@ -171,7 +171,7 @@ def test_checkpointed_activations_change_no_gradient(dropout):
     rows = torch.randint(64, (4, 16))
     gradients = []
     for on in (False, True):
-        model.trunk.checkpoint_activations = on
+        model.backbone.checkpoint_activations = on
         torch.manual_seed(1)
         model.zero_grad()
         loss, *_ = model.loss(rows[:, :-1], rows[:, 1:])
@@ -186,9 +186,9 @@ def test_checkpointing_keeps_less_for_the_way_back():
     rows = torch.randint(64, (2, 64))
     kept = []
     for on in (False, True):
-        model.trunk.checkpoint_activations = on
+        model.backbone.checkpoint_activations = on
         sizes = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t, sizes=sizes: sizes.append(t.nbytes) or t, lambda t: t):
-            model.trunk(rows)
+            model.backbone(rows)
         kept.append(sum(sizes))
     assert kept[1] < kept[0] / 3

@@ -38,7 +38,7 @@ def test_decay_pulls_the_blocks_matrices_towards_zero_and_no_norm_bias_or_embedd
 @BOTH
 @pytest.mark.parametrize("trainable", ["head", "last_block", "all"])
 def test_what_learns_moves_and_what_is_frozen_does_not(make_gpt, training, optimizer, trainable):
-    model = GPTClassifier(make_gpt().trunk, ["a", "b"])
+    model = GPTClassifier(make_gpt().backbone, ["a", "b"])
     model.freeze_all_but(trainable)
     before = state(model)
     give_gradients(model, 1.0)
