@@ -51,10 +51,8 @@ def current() -> str:
 def finish(name: str, *, failed: bool) -> None:
     """Say that the pipeline run that `GPTMILL_RUN` named has ended."""
     with _locked():
-        path = _path(key := _key(name))
-        record = files.read_json(path) if path.exists() else _record(key, None)
-        record |= {"ended": now(), "status": "FAILED" if failed else "FINISHED", "outputs": _locked_outputs()}
-        files.write_json(path, record)
+        end = {"ended": now(), "status": "FAILED" if failed else "FINISHED", "outputs": _locked_outputs()}
+        files.write_json(_path(_key(name)), _record(_key(name)) | end)
 
 
 def record_outputs(key: str) -> None:
@@ -76,13 +74,13 @@ def forget(record: Record) -> None:
         _path(record["key"]).unlink(missing_ok=True)
 
 
-def _record(key: str, process: tuple[int, float] | None) -> Record:
+def _record(key: str, process: tuple[int, float] | None = None) -> Record:
+    """What is recorded of a pipeline run; of one that is not recorded, its start now."""
+    if (path := _path(key)).exists():
+        return files.read_json(path)
     name = os.environ.get("DVC_EXP_NAME") or os.environ.get("GPTMILL_RUN") or "dvc repro"
-    tags = run_tags.tags(name)
-    return {
-        "key": key, "name": name, "started": now(), "ended": 0, "status": "", "process": process, "tags": tags,
-        "outputs": _locked_outputs(),
-    }  # fmt: skip
+    start = {"key": key, "name": name, "started": now(), "ended": 0, "status": "", "process": process}
+    return start | {"tags": run_tags.tags(name), "outputs": _locked_outputs()}
 
 
 def _locked_outputs() -> dict[str, dict[str, str]]:
@@ -134,7 +132,7 @@ def _is_running(pid: int, created: float) -> bool:
 def run_of(client: "MlflowClient", key: str) -> str:
     """The id of a pipeline's run, which is made when it does not exist."""
     with _locked():
-        record = files.read_json(_path(key)) if _path(key).exists() else _record(key, None)
+        record = _record(key)
         experiment = mlflow_client.experiment(client, locations.PIPELINES)
         if runs := client.search_runs([experiment], f"tags.`{KEY}` = '{key}'", max_results=1):
             return runs[0].info.run_id
