@@ -1,10 +1,13 @@
 # Everything runs in .venvs/<hash>, made from the lock when there is none of its content; .venv is a link to it (tools/environment.py).
 # A fresh machine needs only Python 3.11 or newer and make.
 #   make run [PROFILE=book-tiny]    the whole pipeline          make flow    the same, through Prefect
-#   make test                       the tests                   make ui      MLflow's and Prefect's pages
+#   make test-unit                  tests of single modules, in a minute and a half
+#   make test                       these, the integration tests and the end-to-end tests
+#   make test-long                  kills, soaks and fuzzing at full length, outside CI (an hour)
+#   make coverage                   `make test`, with a line for each module that is not run in full
+#   make ui                         MLflow's and Prefect's pages
 #   make reproduce [CHANGE=seed=124]   two clean runs of the last commit, compared output by output
 #   make deps                       what dvc.yaml can be told of each stage: the folders of code it needs, the params it reads
-#   make test-long                  kills, soaks and fuzzing at full length, outside CI (an hour)
 #   make lint                       style                       make clean   what runs have made      make lock    new versions
 #   make bench                      speed beside transformers and a textbook, into benchmarks/RESULTS.md (some 20 minutes, on a quiet machine)
 
@@ -19,7 +22,10 @@ export PREFECT_HOME ?= $(CURDIR)/.prefect
 # DVC stops outside of a git repository, as in a downloaded zip, unless it is told so.
 WITHOUT_GIT := [ -e .git ] || git rev-parse --git-dir >/dev/null 2>&1 || dvc config --quiet --local core.no_scm true
 
-.PHONY: environment run flow ui test test-long deps reproduce lint bench clean lock
+# One process for each core. A file's tests run in one process, the slowest kind of tests first: tests/conftest.py.
+PYTEST := pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
+
+.PHONY: environment run flow ui test test-unit test-long coverage deps reproduce lint bench clean lock
 .DEFAULT_GOAL := run
 
 run: environment
@@ -42,11 +48,17 @@ flow: environment
 ui: environment
 	@gptmill up
 
+test-unit: environment
+	@$(PYTEST) tests/unit
+
 test: environment
-	@pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --cov --cov-report=term
+	@$(PYTEST)
 
 test-long: environment
 	@pytest -m long --durations=0
+
+coverage: environment
+	@$(PYTEST) --cov --cov-report=term
 
 deps: environment
 	@python -m tools.deps

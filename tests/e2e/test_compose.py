@@ -65,14 +65,6 @@ def test_nothing_is_open_but_to_this_machine():
     assert [name for name, service in SERVICES.items() if "network_mode" in service or service.get("privileged")] == []
 
 
-def test_servers_answer_to_their_names_and_to_no_other():
-    prefect, mlflow = SERVICES["prefect"], SERVICES["mlflow"]
-    assert prefect["command"][:3] == ["uvicorn", "--factory", "pipelines.guard:prefect"]
-    assert prefect["environment"]["GPTMILL_ALLOWED_HOSTS"].split(",")[0] == "prefect"
-    assert "--allowed-hosts=mlflow:5000,127.0.0.1:*,localhost:*" in mlflow["command"]
-    assert not [word for word in mlflow["command"] if "cors" in word or "disable-security" in word]
-
-
 def test_images_are_named_by_version():
     for name, service in SERVICES.items():
         assert re.search(r":(\d+\.\d+|RELEASE\.\d{4}-)", service["image"]), name
@@ -138,13 +130,6 @@ def test_what_is_copied_into_the_image_is_sent_to_the_engine():
             *sources, _ = [word for word in shlex.split(rest) if not word.startswith("--")]
             assert [name for name in sources if name not in allowed | {"."}] == []
     assert {"dvc.yaml", "params.yaml", "prefect.yaml", "pipelines", "src"} <= allowed
-
-
-def test_the_lock_has_what_the_stack_needs_beyond_the_pipeline():
-    lock = (ROOT / "requirements.lock").read_text()
-    assert [
-        name for name in ("asyncpg", "boto3", "psycopg2-binary") if not re.search(rf"^{name}==", lock, re.MULTILINE)
-    ] == []
 
 
 @pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)

@@ -6,7 +6,9 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,9 +20,24 @@ DEEP = '{"a":' * 100_000
 PIPE = "is a pipe, a socket or a device"
 
 
-def gptmill(*words: str, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
+def gptmill_process(*words: str, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "gptmill", *words]
-    return subprocess.run(command, cwd=folder, stderr=subprocess.PIPE, text=True, check=False, timeout=60, **options)
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=60, **options)
+
+
+@pytest.fixture
+def gptmill(monkeypatch, capsys) -> Callable[..., SimpleNamespace]:
+    """`gptmill("params", "check")`, in this process: its returncode, stdout and stderr."""
+    from gptmill import cli
+
+    def run(*words: str) -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["gptmill", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return SimpleNamespace(returncode=ended.value.code or 0, stdout=printed.out, stderr=printed.err)
+
+    return run
 
 
 @pytest.mark.parametrize("number", [*errors._ADVICE, errno.EBUSY, errno.ETXTBSY])
@@ -51,7 +68,7 @@ def test_debugging_shows_where_an_error_came_from(monkeypatch):
 
 def test_a_full_disk_under_standard_output_is_one_message(project):
     with open("/dev/full", "w") as full:
-        done = gptmill("params", "show", stdout=full)
+        done = gptmill_process("params", "show", stdout=full)
     assert done.returncode == 1 and done.stderr == "error: no space left on the disk. Free some, then run it again\n"
 
 
@@ -61,7 +78,7 @@ def test_a_disk_that_fills_up_during_a_stage_is_one_message_and_leaves_nothing_h
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
-    done = gptmill("stage", "download", "corpus", preexec_fn=limit, stdout=subprocess.DEVNULL)
+    done = gptmill_process("stage", "download", "corpus", preexec_fn=limit, stdout=subprocess.DEVNULL)
     assert (
         done.returncode == 1
         and done.stderr.startswith("error: a file grows larger")
@@ -93,7 +110,7 @@ def test_json_that_can_not_be_read_is_one_error_with_its_path(tmp_path, text, sa
 
 @pytest.mark.parametrize("words", [["judge", "file"], ["judge", "agreement", "--against", "x"], ["params", "check"]])
 @pytest.mark.parametrize("kind", ["pipe", "device", "deep", "digits", "folder"])
-def test_a_file_that_is_none_is_refused_with_its_path(project, words, kind):
+def test_a_file_that_is_none_is_refused_with_its_path(project, gptmill, words, kind):
     path = Path("a.json")
     match kind:
         case "pipe":
@@ -110,11 +127,11 @@ def test_a_file_that_is_none_is_refused_with_its_path(project, words, kind):
 
 
 @pytest.mark.parametrize("text", [DEEP, "[]", "{}", '{"test": {"accuracy": 1e999}}', "9" * 5000])
-def test_summary_of_metrics_that_are_not_what_a_stage_writes(project, text):
+def test_summary_of_metrics_that_are_not_what_a_stage_writes(project, gptmill, text):
     paths.METRICS.mkdir()
     for name in ("pretrain", "classifier", "judge"):
         (paths.METRICS / f"{name}.json").write_text(text)
-    done = gptmill("summary", stdout=subprocess.DEVNULL)
+    done = gptmill("summary")
     assert done.returncode == 1 and done.stderr.startswith("error: ") and "metrics/" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
@@ -156,7 +173,7 @@ def test_warnings_take_control_characters_out():
     assert done.stderr.startswith("\\u001b]0;title\\u0007")
 
 
-def test_names_and_contents_of_files_do_not_reach_the_terminal_as_they_are(project):
+def test_names_and_contents_of_files_do_not_reach_the_terminal_as_they_are(project, gptmill):
     record = {"instruction": ESCAPE, "output": ESCAPE, "response": 7}
     Path(f"{ESCAPE}.json").write_text(json.dumps([record]))
     paths.RAW.mkdir(parents=True)
@@ -171,9 +188,8 @@ def test_names_and_contents_of_files_do_not_reach_the_terminal_as_they_are(proje
         ["params", "show"],
         ["stage", ESCAPE],
     ):
-        done = gptmill(*words, stdout=subprocess.PIPE)
+        done = gptmill(*words)
         assert not set(done.stdout + done.stderr) & set("\x1b\x07\x9b\u202e"), words
-        assert "Traceback" not in done.stderr
 
 
 # --- the wrong folder ---
@@ -186,20 +202,16 @@ ANY = "gptmill-classifier@champion"
     ["rollback", "base"], ["lineage", ANY], ["report"], ["summary"], ["doctor"], ["generate", "x"], ["ask", "x"], ["classify", "x"],
     ["model", "show"], ["judge", "agreement", "x.json", "--against", "x"], ["weights", "export", "models/base", "--to", "x"],
 ], ids=" ".join)  # fmt: skip
-def test_from_a_subfolder_each_verb_names_the_projects_root_and_writes_nothing(project, words, monkeypatch, capsys):
-    from gptmill import cli
-
+def test_from_a_subfolder_each_verb_names_the_projects_root_and_writes_nothing(project, gptmill, words, monkeypatch):
     Path("sub/folder").mkdir(parents=True)
     monkeypatch.chdir("sub/folder")
-    monkeypatch.setattr(sys, "argv", ["gptmill", *words])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert left.value.code == 1
-    assert capsys.readouterr().err.endswith(f"Run it from the root: cd {project}\n")
+    done = gptmill(*words)
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"Run it from the root: cd {project}\n")
     assert list(Path().iterdir()) == []
 
 
-def test_elsewhere_no_root_is_named(tmp_path, monkeypatch):
+def test_elsewhere_no_root_is_named(tmp_path, gptmill, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert paths.enclosing_project() is None
     done = gptmill("params", "check")
