@@ -3,6 +3,7 @@
 import math
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,13 @@ class Ineligible(GptmillError):
 
 def evaluate(kind: ModelKind, folder: Path, params: Params) -> Measured:
     """Measure the model in a folder. Raises `Ineligible` with whatever is wrong with it."""
+    from gptmill.runtime import device
+
     for path in kind.test_data:
         if not path.exists():
             raise GptmillError(f"test data {path} not found. Run `dvc repro`")
     try:
-        result = _EVALUATIONS[kind.task](folder, params)
+        result = _EVALUATIONS[kind.task](folder, params, device.setup(params.compute, params.seed))
     except GptmillError as error:
         raise Ineligible(str(error)) from None
     except Exception as error:  # noqa: BLE001 - a damaged model may raise anything
@@ -40,16 +43,14 @@ def evaluate(kind: ModelKind, folder: Path, params: Params) -> Measured:
     return result
 
 
-def _accuracy(folder: Path, params: Params) -> Measured:
+def _accuracy(folder: Path, params: Params, runtime: "Runtime") -> Measured:
     """Correct (1) or not, per message of the test split; figures of `natural`, with the classes' real frequencies."""
     import pandas as pd
 
     from gptmill.evaluation import calibration
     from gptmill.inference import classification
     from gptmill.model.folder import ModelFolder
-    from gptmill.runtime import device
 
-    runtime = device.setup(params.compute, params.seed)
     model, tokenizer, max_length = ModelFolder(folder).load_classifier()
     classes = params.data.spam.labels
     if set(model.labels) != set(classes):
@@ -71,15 +72,13 @@ def _accuracy(folder: Path, params: Params) -> Measured:
     return Measured([float(right) for right in correct(test)], figures)
 
 
-def _judge_scores(folder: Path, params: Params) -> Measured:
+def _judge_scores(folder: Path, params: Params, runtime: "Runtime") -> Measured:
     """The reference judge's score, from 0 to 1, of the answer to each record of the test split."""
     from gptmill.evaluation.judges.reference import ReferenceJudge
     from gptmill.inference import responses
     from gptmill.inference.resumable import ResumableJsonl
     from gptmill.model.folder import ModelFolder
-    from gptmill.runtime import device
 
-    runtime = device.setup(params.compute, params.seed)
     model, tokenizer, template = ModelFolder(folder).load_instruct()
     records = files.read_jsonl(paths.INSTRUCTION_SPLITS / "test.jsonl")
     asked = [template.prompt(record["instruction"], record["input"]) for record in records]
@@ -91,13 +90,11 @@ def _judge_scores(folder: Path, params: Params) -> Measured:
     return Measured([judgement["score"] / 100 for judgement in ReferenceJudge().judge(judged)])
 
 
-def _bits_per_byte(folder: Path, params: Params) -> Measured:
+def _bits_per_byte(folder: Path, params: Params, runtime: "Runtime") -> Measured:
     """Minus bits per byte, per window of the validation text. Not per token: tokenizers may differ."""
     from gptmill.model.folder import ModelFolder
-    from gptmill.runtime import device
     from gptmill.text import token_files
 
-    runtime = device.setup(params.compute, params.seed)
     model, own_tokenizer = ModelFolder(folder).load()
     model = model.to(runtime.device).eval()
     ids, size = token_files.read(paths.TOKENS, "validation"), params.model.context_length
@@ -115,12 +112,7 @@ def _bits_per_byte(folder: Path, params: Params) -> Measured:
 
 def _documents(ids: Sequence[int], tokenizer: Tokenizer) -> list[str]:
     """The texts between end-of-text tokens, without characters that the window's edge cuts."""
-    parts: list[list[int]] = [[]]
-    for token in ids:
-        if token == tokenizer.end_of_text:
-            parts.append([])
-        else:
-            parts[-1].append(token)
+    parts = [list(part) for is_end, part in groupby(ids, lambda token: token == tokenizer.end_of_text) if not is_end]
     return [text for part in parts if (text := tokenizer.decode(part).strip("\N{REPLACEMENT CHARACTER}"))]
 
 
@@ -138,7 +130,7 @@ def _bits(model: "GPT", tokenizer: Tokenizer, text: str, runtime: "Runtime") -> 
     return total / math.log(2)
 
 
-_EVALUATIONS: dict[Task, Callable[[Path, Params], Measured]] = {
+_EVALUATIONS: dict[Task, Callable[[Path, Params, "Runtime"], Measured]] = {
     "generate": _bits_per_byte,
     "classify": _accuracy,
     "ask": _judge_scores,

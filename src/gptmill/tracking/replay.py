@@ -70,7 +70,7 @@ class Replayer:
 
     @property
     def _at_model(self) -> bool:
-        return self.outbox.next_event["do"] == "model"
+        return bool(self.outbox.unsent) and self.outbox.next_event["do"] == "model"
 
     # --- which run ---
 
