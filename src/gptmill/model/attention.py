@@ -1,4 +1,4 @@
-"""Causal multi-head self-attention. `examples/book/attention.py` builds it up, one idea at a time.
+"""Causal multi-head self-attention. `examples/book/attention.py` builds it up step by step.
 
 Shapes: B rows, T tokens, C channels (d_model), H heads, D channels per head (C = H * D).
 """
@@ -9,11 +9,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from gptmill.model.ops import fused
 
-SHORT_ROW = 512  # tokens: up to here the (T, T) weights of a row still take little memory
+SHORT_ROW = 512  # tokens: up to here a row's (T, T) attention weights take little memory
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention (Vaswani et al. 2017, section 3.2): one product for q, k, v; torch's fused kernel for the rest."""
+    """Multi-head attention (Vaswani et al. 2017, section 3.2): one product for q, k and v, then torch's fused kernel."""
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, qkv_bias: bool = True) -> None:
         super().__init__()
@@ -33,16 +33,16 @@ class Attention(nn.Module):
         return self.out_proj(heads.transpose(1, 2).reshape(B, T, C))
 
     def forward_last_token(self, x: Tensor, last: Tensor) -> Tensor:
-        """(B, T, C) and (B,) places -> (B, 1, C): what `forward` gives there, and nothing of what it gives elsewhere."""
+        """(B, T, C) and (B,) positions -> (B, 1, C): `forward` at these positions alone."""
         B, T, C = x.shape
         q, k, v = self.qkv(x).view(B, T, 3, self.n_heads, C // self.n_heads).permute(2, 0, 3, 1, 4)
         q = q[torch.arange(B, device=x.device), :, last].unsqueeze(2)  # (B, H, 1, D)
-        seen = (torch.arange(T, device=x.device) <= last[:, None])[:, None, None]  # (B, 1, 1, T)
-        heads = scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=self.dropout if self.training else 0.0)
+        mask = (torch.arange(T, device=x.device) <= last[:, None])[:, None, None]  # (B, 1, 1, T)
+        heads = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0)
         return self.out_proj(heads.transpose(1, 2).reshape(B, 1, C))
 
     def _short_in_bf16(self, qkv: Tensor) -> bool:
-        """Where torch's kernel is slow, and what it saves in memory is little."""
+        """Whether torch's kernel is slow here and saves little memory."""
         dropout = self.dropout if self.training else 0.0
         return (
             qkv.device.type == "cpu"

@@ -1,7 +1,6 @@
-"""The model: GPT-2 (Radford et al. 2019) in the order in which a token passes through it.
+"""GPT-2 (Radford et al. 2019): embeddings, pre-norm blocks of attention and feed-forward, a final norm, and a head.
 
-Embedding, then blocks of attention and feed-forward with a norm before each (pre-norm), a last norm, and a head that reads the result: over
-the vocabulary for a language model, over the classes for a classifier. Shapes: B rows, T tokens, C channels, V vocabulary.
+The head predicts the next token (`GPT`) or a class (`GPTClassifier`). Shapes: B rows, T tokens, C channels, V vocabulary.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ from gptmill.model.ops.fused import CrossEntropy, Embedding, TiedGradient
 
 NORM_EPSILON = 1e-5
 INIT_STD = 0.02
-IGNORE_INDEX = -100  # a target that counts for nothing
+IGNORE_INDEX = -100  # a target that the loss leaves out
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class GPTConfig:
     dropout: float = 0.0
     qkv_bias: bool = True
     tie_weights: bool = True
-    exact_gelu: bool = False  # GELU by the error function, as nanoGPT has it; else by tanh, as GPT-2
+    exact_gelu: bool = False  # GELU by the error function, as in nanoGPT; else the tanh form, as in GPT-2
 
 
 class LossSums(NamedTuple):
@@ -42,7 +41,7 @@ class LossSums(NamedTuple):
 
 
 class FeedForward(nn.Module):
-    """Four times as wide inside; GELU (Hendrycks & Gimpel 2016), in its tanh form as GPT-2 was trained with, or exact."""
+    """Two linear layers, 4 C wide inside, with GELU (Hendrycks & Gimpel 2016): GPT-2's tanh form, or exact."""
 
     def __init__(self, d_model: int, exact_gelu: bool = False) -> None:
         super().__init__()
@@ -68,14 +67,14 @@ class Block(nn.Module):
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
     def forward_last_token(self, x: Tensor, last: Tensor) -> Tensor:
-        """(B, T, C) and (B,) places -> (B, C): what `forward` gives there, for a small part of the work."""
-        here = x[torch.arange(len(x), device=x.device), last].unsqueeze(1)
-        here = here + self.dropout(self.attention.forward_last_token(self.attention_norm(x), last))
-        return (here + self.dropout(self.feed_forward(self.feed_forward_norm(here)))).squeeze(1)
+        """(B, T, C) and (B,) positions -> (B, C): `forward` at these positions alone."""
+        y = x[torch.arange(len(x), device=x.device), last].unsqueeze(1)
+        y = y + self.dropout(self.attention.forward_last_token(self.attention_norm(x), last))
+        return (y + self.dropout(self.feed_forward(self.feed_forward_norm(y)))).squeeze(1)
 
 
 class Backbone(nn.Module):
-    """Tokens in, one vector a token out: all of GPT-2 but its head."""
+    """Tokens to one vector per token: GPT-2 without its head."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -85,39 +84,37 @@ class Backbone(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.final_norm = nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
-        # In training, keep only what goes into each block and compute its inside again on the way back (Chen et al. 2016): slower by a
-        # third, and its memory no longer grows with all that a block computes.
+        # In training, store only each block's input and recompute the rest in the backward pass (Chen et al. 2016): a third slower.
         self.checkpoint_activations = False
         self.apply(_initialise)
-        # Each block adds to the residual stream twice; scaling what it adds keeps the sum's variance as at depth one (GPT-2, section 2.3).
+        # Each block adds to the residual stream twice: scaled so that its variance does not grow with depth (GPT-2, section 2.3).
         for block in self.blocks:
             for layer in (block.attention.out_proj, block.feed_forward.down_proj):
                 nn.init.normal_(layer.weight, std=INIT_STD / (2 * config.n_layers) ** 0.5)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) token ids -> (B, T, C). Raises `ValueError` when a row is longer than the context."""
-        return self.final_norm(self.through(self.embed(tokens), self.blocks))
+        return self.final_norm(self.apply_blocks(self.embed(tokens), self.blocks))
 
     def embed(self, tokens: Tensor, tied: TiedGradient | None = None) -> Tensor:
-        """(B, T) token ids -> (B, T, C), what goes into the first block. `tied`: to the head, when both learn."""
+        """(B, T) token ids -> (B, T, C), the first block's input. `tied`: of a head with the same weights, when they learn."""
         T = tokens.shape[1]
         if self.config.context_length < T:
             raise ValueError(f"{T} tokens do not fit into a context of {self.config.context_length}")
-        rows = (
-            self.token_embedding(tokens) if tied is None else Embedding.apply(self.token_embedding.weight, tokens, tied)
-        )
+        table = self.token_embedding
+        rows = table(tokens) if tied is None else Embedding.apply(table.weight, tokens, tied)
         return self.dropout(rows + self.position_embedding(torch.arange(T, device=tokens.device)))
 
-    def through(self, x: Tensor, blocks: Iterable[Block]) -> Tensor:
-        """(B, T, C) -> (B, T, C), through those blocks."""
-        again = self.checkpoint_activations and torch.is_grad_enabled()
+    def apply_blocks(self, x: Tensor, blocks: Iterable[Block]) -> Tensor:
+        """(B, T, C) -> (B, T, C)."""
+        recompute = self.checkpoint_activations and torch.is_grad_enabled()
         for block in blocks:
-            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+            x = checkpoint(block, x, use_reentrant=False) if recompute else block(x)
         return x
 
 
 class GPT(nn.Module):
-    """A language model: the backbone, and logits over the vocabulary for the token that comes next."""
+    """Language model: the backbone, and logits over the vocabulary for the next token."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -137,24 +134,21 @@ class GPT(nn.Module):
         """Cross-entropy over the targets that are not `IGNORE_INDEX`. Both inputs: (B, T)."""
         learns = torch.is_grad_enabled() and self.head.weight.requires_grad
         tied = TiedGradient() if learns and self.head.weight is self.backbone.token_embedding.weight else None
-        x = self.backbone.through(self.backbone.embed(tokens, tied=tied), self.backbone.blocks)
+        x = self.backbone.apply_blocks(self.backbone.embed(tokens, tied=tied), self.backbone.blocks)
         hidden, targets = self.backbone.final_norm(x).flatten(0, 1), targets.flatten()
         counted = targets != IGNORE_INDEX
-        if (
-            not counted.all()
-        ):  # the head is the widest product of a small model: only the positions that count go through it
+        if not counted.all():  # the head is a small model's widest product: it skips positions without a target
             hidden, targets = hidden[counted], targets[counted]
         half = torch.is_autocast_enabled(hidden.device.type)
         dtype = torch.get_autocast_dtype(hidden.device.type) if half else hidden.dtype
-        head = (
-            self.head.weight if torch.is_grad_enabled() else self.head.weight.detach()
-        )  # else its gradient would be made for nothing
+        # Detached where no gradient is wanted: `CrossEntropy` computes gradients in its forward pass.
+        head = self.head.weight if torch.is_grad_enabled() else self.head.weight.detach()
         loss, correct = CrossEntropy.apply(hidden, head, targets, dtype, tied)
         return LossSums(loss, counted.sum(), correct)
 
 
 class GPTClassifier(nn.Module):
-    """The backbone, and one logit a class, read at each row's last real token: the only one that has seen the whole text."""
+    """Classifier: the backbone, and one logit per class at each row's last real token, which attends to the whole text."""
 
     def __init__(self, backbone: Backbone, labels: Sequence[str]) -> None:
         super().__init__()
@@ -169,48 +163,42 @@ class GPTClassifier(nn.Module):
         return self.head(self._last(self._before_last_block(tokens), lengths))
 
     def features(self, tokens: Tensor) -> Tensor:
-        """(1, T) token ids of one text -> (T, C), or (1, C), what the part that learns is given of it. See `learns_after`."""
-        before = self._before_last_block(tokens)
-        if self.trainable_from() == "blocks":
-            return before[0]
-        return self._last(before, torch.tensor([tokens.shape[1]], device=tokens.device))
+        """(1, T) token ids of one text -> input of the trainable part: (T, C) for the last block, (1, C) for the head."""
+        x = self._before_last_block(tokens)
+        if self.trainable_from() == "last_block":
+            return x[0]
+        return self._last(x, torch.tensor([tokens.shape[1]], device=tokens.device))
 
-    def forward_from_features(self, given: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, C) rows of what `frozen` gave, padded on the right, and (B,) their lengths -> (B, classes) logits."""
-        given = given.to(self.head.weight.dtype)
-        return self.head(self._last(given, lengths) if self.trainable_from() == "blocks" else given[:, 0])
+    def forward_from_features(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, C) rows of `features`, padded on the right, and (B,) their lengths -> (B, classes) logits."""
+        features = features.to(self.head.weight.dtype)
+        return self.head(self._last(features, lengths) if self.trainable_from() == "last_block" else features[:, 0])
 
-    def trainable_from(self) -> Literal["backbone", "blocks", "nothing"]:
-        """What the input of the part that learns comes from: the whole backbone, all before its last block, or nothing that is frozen."""
-        late = {
-            id(weight)
-            for module in (self.backbone.blocks[-1], self.backbone.final_norm)
-            for weight in module.parameters()
-        }
-        learning = {id(weight) for weight in self.backbone.parameters() if weight.requires_grad}
+    def trainable_from(self) -> Literal["head", "last_block", "all"]:
+        """The first part that learns: the head, the last block, or an earlier one, which leaves nothing frozen to compute once."""
+        late = {id(w) for part in (self.backbone.blocks[-1], self.backbone.final_norm) for w in part.parameters()}
+        learning = {id(w) for w in self.backbone.parameters() if w.requires_grad}
         if not learning <= late:
-            return "nothing"
-        return "blocks" if learning else "backbone"
+            return "all"
+        return "last_block" if learning else "head"
 
     def _before_last_block(self, tokens: Tensor) -> Tensor:
-        return self.backbone.through(self.backbone.embed(tokens), self.backbone.blocks[:-1])
+        return self.backbone.apply_blocks(self.backbone.embed(tokens), self.backbone.blocks[:-1])
 
     def _last(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, C) before the last block -> (B, C): of the last block, only what each row's last token becomes is needed."""
+        """(B, T, C) before the last block -> (B, C), each row's last token after the final norm."""
         return self.backbone.final_norm(self.backbone.blocks[-1].forward_last_token(x, lengths - 1))
 
     def freeze_all_but(self, trainable: Literal["head", "last_block", "all"]) -> None:
-        """Let only the head learn, or the last block and the final norm with it (the book's choice), or everything."""
-        learns: list[nn.Module] = [self.head]
-        if trainable == "last_block":
-            learns += [self.backbone.blocks[-1], self.backbone.final_norm]
+        """Train only the head, or the last block and the final norm with it (the book's choice), or everything."""
         self.requires_grad_(trainable == "all")
-        for module in learns:
+        last_block = [self.backbone.blocks[-1], self.backbone.final_norm] if trainable == "last_block" else []
+        for module in (self.head, *last_block):
             module.requires_grad_(True)
 
 
 def _initialise(module: nn.Module) -> None:
-    """Normal weights of std 0.02 and no biases, as GPT-2's code does."""
+    """Weights with std 0.02, biases zero, as in GPT-2's code."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=INIT_STD)
     if isinstance(module, nn.Linear) and module.bias is not None:

@@ -1,4 +1,4 @@
-"""`config.json` of a Hugging Face GPT-2: what a model folder says of its model, and which such models gptmill builds."""
+"""`config.json` of a Hugging Face GPT-2, and which of them gptmill can build."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from gptmill.model.gpt import INIT_STD, NORM_EPSILON, GPTConfig
 NAME = "config.json"
 CLASSIFIER = "GPT2ForSequenceClassification"
 
-# What a Hugging Face config may say without making another model of it.
+# Values that gptmill's GPT-2 is built with; others are refused.
 _BUILT: dict[str, tuple[Any, ...]] = {
     "model_type": ("gpt2",),
     "activation_function": ("gelu_new", "gelu_pytorch_tanh", "gelu"),
@@ -21,20 +21,26 @@ _BUILT: dict[str, tuple[Any, ...]] = {
     "scale_attn_by_inverse_layer_idx": (False,),
     "add_cross_attention": (False,),
 }
-
-
-_MOST = 1 << 31  # what a damaged file says beyond is not tried
+# Hugging Face's names of `GPTConfig`'s sizes.
+_SIZES = {
+    "vocab_size": "vocab_size",
+    "n_positions": "context_length",
+    "n_layer": "n_layers",
+    "n_head": "n_heads",
+    "n_embd": "d_model",
+}
+_MOST = 1 << 31  # larger sizes can only come from a damaged file
 NO_SIZE = "which no model has"
 NO_DROPOUT = "no share from 0 to below 1"
 
 
 def is_size(key: str, value: Any) -> bool:
-    """Whether a config's value can be a model's number of something."""
+    """Whether a config's value is possible for a model's size."""
     return type(value) is int and 1 <= value <= (MOST_LAYERS if key.startswith("n_layer") else _MOST)
 
 
 def odd(value: Any) -> str:
-    """A value that is refused, as a message shows it: a file may hold any length of it."""
+    """A refused value, short enough for a message."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 
@@ -44,35 +50,28 @@ def is_dropout(value: Any) -> bool:
 
 
 def is_classifier(settings: Mapping[str, Any]) -> bool:
-    """Whether a config is a classifier's. Labels are no sign of one: a language model's config may have them too."""
+    """Whether a config is a classifier's. Labels alone don't tell: a language model's config may have them too."""
     architectures = settings.get("architectures")
     return isinstance(architectures, list) and CLASSIFIER in architectures
 
 
 def labels(settings: Mapping[str, Any], path: Path) -> list[str]:
-    """A classifier's classes, in the order of its outputs. Raises `GptmillError` when `id2label` does not name each once."""
-    found = settings.get("id2label")
-    if (
-        not isinstance(found, dict)
-        or not found
-        or any(not isinstance(found.get(str(i)), str) for i in range(len(found)))
-    ):
+    """A classifier's classes, in the order of its outputs. Raises `GptmillError` when `id2label` does not name all of them."""
+    names = settings.get("id2label")
+    labels = [names.get(str(i)) for i in range(len(names))] if isinstance(names, dict) else []
+    if not labels or not all(isinstance(label, str) for label in labels):
         raise GptmillError(
-            f"{path}: id2label is {str(found)[:60]!r}, not the name of each class under 0, 1 and so on: get it again"
+            f"{path}: id2label is {str(names)[:60]!r}, not the name of each class under 0, 1 and so on: get it again"
         )
-    return [found[str(i)] for i in range(len(found))]
+    return labels
 
 
 def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequence[str] = ()) -> None:
-    """Of a language model, or of a classifier when there are labels. `end_of_text`: the token's id, where a tokenizer is known."""
+    """Write the config of a language model, or of a classifier when there are labels. `end_of_text`: the token's id, if known."""
     settings: dict[str, Any] = {
         "architectures": [CLASSIFIER if labels else "GPT2LMHeadModel"],
         "model_type": "gpt2",
-        "vocab_size": config.vocab_size,
-        "n_positions": config.context_length,
-        "n_layer": config.n_layers,
-        "n_head": config.n_heads,
-        "n_embd": config.d_model,
+        **{key: getattr(config, ours) for key, ours in _SIZES.items()},
         "activation_function": "gelu" if config.exact_gelu else "gelu_new",
         "layer_norm_epsilon": NORM_EPSILON,
         "initializer_range": INIT_STD,
@@ -93,7 +92,7 @@ def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequen
 
 
 def ends_of_text(path: Path) -> set[int]:
-    """The ids that a config names as the end of a text; none where there is no config. Raises `GptmillError` when it can't be read."""
+    """End-of-text ids that a config names; none without a config. Raises `GptmillError` when it can't be read."""
     try:
         ends = files.read_json(path).get("eos_token_id")
     except FileNotFoundError:
@@ -104,7 +103,7 @@ def ends_of_text(path: Path) -> set[int]:
 
 
 def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
-    """A GPT-2's config, and all that its file says. Raises `GptmillError` that lists what is missing, odd, or not built by gptmill."""
+    """A GPT-2's config, and all settings of its file. Raises `GptmillError` that lists what is missing, invalid or not supported."""
     try:
         settings = files.read_json(path)
     except FileNotFoundError:
@@ -112,11 +111,11 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise GptmillError(f"{path} is not a GPT-2 config ({error})") from None
     if not isinstance(settings, dict):
-        raise GptmillError(f"{path} is not a GPT-2 config: it holds no object")
-    sizes = {key: settings.get(key) for key in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")}
+        raise GptmillError(f"{path} is not a GPT-2 config: it is not a JSON object")
+    sizes = {key: settings.get(key) for key in _SIZES}
     problems = [f"{key} is {odd(value)}, {NO_SIZE}" for key, value in sizes.items() if not is_size(key, value)]
     if not problems and sizes["n_embd"] % sizes["n_head"]:
-        problems.append(f"n_embd ({sizes['n_embd']}) is no multiple of n_head ({sizes['n_head']})")
+        problems.append(f"n_embd ({sizes['n_embd']}) is not a multiple of n_head ({sizes['n_head']})")
     problems += [
         f"{key} is {odd(settings[key])}; gptmill builds GPT-2 with {' or '.join(map(repr, known))}"
         for key, known in _BUILT.items()
@@ -135,11 +134,7 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     if problems:
         raise GptmillError(f"{path} is not a GPT-2 config that gptmill can build:\n" + listing(problems))
     config = GPTConfig(
-        vocab_size=sizes["vocab_size"],
-        context_length=sizes["n_positions"],
-        n_layers=sizes["n_layer"],
-        n_heads=sizes["n_head"],
-        d_model=sizes["n_embd"],
+        **{ours: sizes[key] for key, ours in _SIZES.items()},
         dropout=dropout,
         qkv_bias=settings.get("qkv_bias", True),
         tie_weights=settings.get("tie_word_embeddings", True),

@@ -1,8 +1,7 @@
-"""`lineage.json`, in every model folder: of which bytes and params its weights were made. It travels with the model.
+"""`lineage.json`, in every model folder: the data and params that its weights were trained from.
 
-It holds what decides the weights, and nothing that would differ in a second run: no time, host, path, commit or run. Nor the code's hash:
-a comment that changes would make another model of the same weights, and everything after it would run again. Those are found from
-dvc.lock, git and MLflow: see `provenance`.
+It has nothing that a second run would change: no time, host, path, commit or run. Nor a hash of the code: an edited comment would make a
+different model folder, and all later stages would run again. `registry/provenance.py` finds those from dvc.lock, git and MLflow.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,25 +15,25 @@ from gptmill.config import flatten
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 
-_NOT_DECISIVE = "compute"  # how fast, on which device; not what comes out, but for the last digits
+_NOT_DECISIVE = "compute"  # speed and device: no influence but on the last digits of sums
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """What `lineage.json` says."""
+    """Content of `lineage.json`."""
 
     FILE: ClassVar = "lineage.json"
     WEIGHTS: ClassVar = "model.safetensors"
 
     stage: str
-    weights: str  # SHA-256 of the file with the weights
-    params: dict[str, Any]  # dotted key -> value, of what decided the training
+    weights: str  # SHA-256 of model.safetensors
+    params: dict[str, Any]  # dotted key -> value
     data: dict[str, str]  # path -> md5, as DVC knows the file
-    sources: dict[str, dict[str, Any]]  # data set -> name, origin, licence, sha256 and bytes of what was fetched
-    base: "Lineage | None" = None  # of the model that it was tuned from
+    sources: dict[str, dict[str, Any]]  # data set -> name, origin, licence, sha256 and bytes of the download
+    base: "Lineage | None" = None  # of the base model
 
     def all_sources(self) -> dict[str, dict[str, Any]]:
-        """Its own, and those of the models before it."""
+        """Sources of this model and its base models."""
         return {**(self.base.all_sources() if self.base else {}), **self.sources}
 
     @classmethod
@@ -47,10 +46,10 @@ class Lineage:
         base: Path | None = None,
         downloaded: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> "Lineage":
-        """What a stage knows of its model before it writes the weights.
+        """The lineage of a stage's model, without the hash of its weights.
 
-        `inputs`: files, or folders of them; `data_sets`: of which data/raw/<name>.source.json tells; `base`: the folder of the model
-        that it was tuned from; `downloaded`: what the weights began with when they were made elsewhere, as a source record.
+        `inputs`: files, or folders of them; `data_sets`: names in data/raw/<name>.source.json; `base`: the base model's folder;
+        `downloaded`: source records of downloaded weights.
         """
         sources = {name: files.read_json(paths.source_record(name)) for name in data_sets}
         return cls(
@@ -62,27 +61,24 @@ class Lineage:
             base=cls.read(base) if base else None,
         )
 
-    def write(self, folder: Path) -> "Lineage":
-        """Write `lineage.json` beside weights that stand in the folder already; returns it with their hash."""
-        whole = replace(self, weights=files.digest(folder / self.WEIGHTS))
-        files.write_json(folder / self.FILE, asdict(whole))
-        return whole
+    def write(self, folder: Path) -> None:
+        """Write `lineage.json`, with the hash of the weights, into a folder that has them."""
+        files.write_json(folder / self.FILE, asdict(replace(self, weights=files.digest(folder / self.WEIGHTS))))
 
     @classmethod
     def read(cls, folder: Path) -> "Lineage | None":
-        """What a model folder says of itself; None when it says nothing. Raises `GptmillError` when what it says can't be read."""
+        """A model folder's lineage, None when it has none. Raises `GptmillError` when it can't be read."""
         path = folder / cls.FILE
         try:
-            return _parsed(files.read_json(path))
+            return _parse(files.read_json(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise GptmillError(f"{path} can't be read as a lineage ({error}): `dvc repro` writes it anew") from None
 
 
-def _parsed(said: Any) -> Lineage:
-    parts = {name: dict(said[name]) for name in ("params", "data", "sources")}
-    parts["sources"] = {name: dict(record) for name, record in parts["sources"].items()}
-    return Lineage(
-        str(said["stage"]), str(said["weights"]), **parts, base=_parsed(said["base"]) if said["base"] else None
-    )
+def _parse(content: Any) -> Lineage:
+    params, data = dict(content["params"]), dict(content["data"])
+    sources = {name: dict(record) for name, record in dict(content["sources"]).items()}
+    base = _parse(content["base"]) if content["base"] else None
+    return Lineage(str(content["stage"]), str(content["weights"]), params, data, sources, base)

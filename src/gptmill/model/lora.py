@@ -1,11 +1,10 @@
-"""LoRA (Hu et al. 2021): the weights stay as they are, and beside each chosen matrix two thin ones learn what to add to it.
+"""LoRA (Hu et al. 2021): low-rank adapters of frozen linear layers.
 
-    attach(model, settings)     freezes the model and puts adapters beside its layers
-    merge(model)                adds them into the weights; the model is a plain one again
-    Adapter.of(model).write(folder)   the adapters alone, in PEFT's format: `PeftModel.from_pretrained(base, folder)` reads them
+    attach(model, settings)           freeze the model and add adapters to its layers
+    merge(model)                      add the adapters to the weights; the model is a plain one again
+    Adapter.of(model).write(folder)   adapters alone, in PEFT's format: `PeftModel.from_pretrained(base, folder)` reads them
 
-An adapter's change of a matrix W (out, in) is alpha / rank * B A, with A (rank, in) and B (out, rank). B starts at zero, so that nothing
-changes before the first step.
+An adapter changes a matrix W (out, in) by alpha / rank * B A, with A (rank, in) and B (out, rank). B starts at zero.
 """
 
 import math
@@ -26,7 +25,7 @@ from gptmill.model.tensor_files import Safetensors, TensorSpec, demand_finite
 from gptmill.model.tensor_names import BLOCK, differences
 
 CONFIG, WEIGHTS, _PREFIX = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
-_NO_ADAPTER = "no LoRA adapter of a GPT-2"
+_UNSUPPORTED = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "layers_to_transform")
 
 
 class LoRALinear(nn.Module):
@@ -47,31 +46,31 @@ class LoRALinear(nn.Module):
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
-        """The layer, with what the adapter adds in its weight."""
+        """The layer with the adapter added to its weight."""
         self.layer.weight += self.alpha / self.rank * (self.B @ self.A)
         return self.layer
 
 
 def attach(model: GPT | GPTClassifier, settings: LoRAParams) -> None:
-    """Freeze the model and put an adapter beside each layer that the settings name; those learn, and a classifier's new head with them."""
+    """Freeze the model and add an adapter to each target module. Adapters learn, and a classifier's new head."""
     model.requires_grad_(False)
     for block in model.backbone.blocks:
-        for layer in settings.target_modules:
-            owner, name = _owner(block, layer)
+        for target in settings.target_modules:
+            owner, name = _owner(block, target)
             setattr(owner, name, LoRALinear(getattr(owner, name), settings.rank, settings.alpha, settings.dropout))
     if isinstance(model, GPTClassifier):
         model.head.requires_grad_(True)
 
 
 def merge(model: GPT | GPTClassifier) -> None:
-    """Add every adapter into its layer's weight, take it away, and let everything learn again."""
+    """Add every adapter to its layer's weight and remove it; all weights learn again."""
     for _, owner, name, adapted in list(_adapted(model)):
         setattr(owner, name, adapted.merged())
     model.requires_grad_(True)
 
 
 def detach(model: GPT | GPTClassifier, base: str | None = None) -> "Adapter | None":
-    """Merge a model's adapters, if it has any, and return them as they were before."""
+    """Merge a model's adapters, if it has any, and return them."""
     if not _by_hub_name(model):
         return None
     adapter = Adapter.of(model, base)
@@ -81,20 +80,20 @@ def detach(model: GPT | GPTClassifier, base: str | None = None) -> "Adapter | No
 
 @dataclass(frozen=True)
 class Adapter:
-    """The adapters of a model, and a classifier's head, apart from it."""
+    """Copies of a model's adapters, and of a classifier's head."""
 
     tensors: dict[str, Tensor]
     config: dict[str, object]
 
     @classmethod
     def of(cls, model: GPT | GPTClassifier, base: str | None = None) -> "Adapter":
-        """Of a model that was not merged yet. `base`: where whoever reads the adapter may find what it belongs to."""
+        """Of a model that is not merged yet. `base`: path or name of the base model, for PEFT."""
         adapted = _by_hub_name(model)
         if not adapted:
-            raise ValueError("the model has no adapters: attach them first, and take them before merging")
+            raise ValueError("the model has no adapters: call attach first, and this before merge")
         tensors = {
-            f"{_PREFIX}{name}.lora_{part}.weight": getattr(found, part).detach().to("cpu", torch.float32).clone()
-            for name, found in adapted.items()
+            f"{_PREFIX}{name}.lora_{part}.weight": getattr(layer, part).detach().to("cpu", torch.float32).clone()
+            for name, layer in adapted.items()
             for part in "AB"
         }
         first = next(iter(adapted.values()))
@@ -117,94 +116,85 @@ class Adapter:
 
     def write(self, folder: Path) -> None:
         """Write a folder that PEFT reads, whole or not at all."""
-        with files.atomic(folder) as beside:
-            beside.mkdir()
-            save_file(self.tensors, beside / WEIGHTS, metadata={"format": "pt"})
-            files.write_json(beside / CONFIG, self.config)
+        with files.atomic(folder) as tmp:
+            tmp.mkdir()
+            save_file(self.tensors, tmp / WEIGHTS, metadata={"format": "pt"})
+            files.write_json(tmp / CONFIG, self.config)
 
 
 def load(model: GPT | GPTClassifier, folder: Path) -> None:
-    """Attach the adapters in a folder that `Adapter.write` or PEFT wrote. Raises `GptmillError` when they do not fit the model."""
+    """Attach the adapters of a folder by `Adapter.write` or PEFT. Raises `GptmillError` when they do not fit the model."""
     config, tensors = files.read_snapshot(folder, _read)
     try:
         rank, alpha, targets = config["r"], config["lora_alpha"], set(config["target_modules"])
-        layers = [layer for layer, target in _TARGETS.items() if {target, target.split(".")[1]} & targets]
-        settings = LoRAParams(
-            rank=rank, alpha=float(alpha), dropout=float(config.get("lora_dropout", 0)), target_modules=layers
-        )
+        modules = [ours for ours, theirs in _TARGETS.items() if {theirs, theirs.split(".")[1]} & targets]
+        dropout = float(config.get("lora_dropout", 0))
+        settings = LoRAParams(rank=rank, alpha=float(alpha), dropout=dropout, target_modules=modules)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise _no_adapter(folder, error) from None
+    if unsupported := [key for key in _UNSUPPORTED if config.get(key)]:
         raise GptmillError(
-            f"{folder / CONFIG} is {_NO_ADAPTER} ({error}): name a folder with {CONFIG} and {WEIGHTS}"
-        ) from None
-    odd = [
-        key
-        for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "layers_to_transform")
-        if config.get(key)
-    ]
-    if odd:
-        raise GptmillError(
-            f"{folder / CONFIG} uses {', '.join(odd)}, which gptmill does not: merge the adapter with PEFT first"
+            f"{folder / CONFIG} uses {', '.join(unsupported)}, which gptmill does not: merge the adapter with PEFT first"
         )
     ranks = {tensor.shape[0] for name, tensor in tensors.items() if name.endswith(".lora_A.weight")}
-    if ranks - {rank}:  # before room is made for them
+    if ranks - {rank}:  # before memory is allocated
         raise GptmillError(
             f"{folder / CONFIG} says r is {rank}, the weights {', '.join(map(str, sorted(ranks)))}: get the adapter again"
         )
     attach(model, settings)
-    wanted = {
-        f"{_PREFIX}{name}.lora_{part}.weight": getattr(to, part)
-        for name, to in _by_hub_name(model).items()
-        for part in "AB"
-    }
+    adapted = _by_hub_name(model).items()
+    own = {f"{_PREFIX}{name}.lora_{part}.weight": getattr(layer, part) for name, layer in adapted for part in "AB"}
     if isinstance(model, GPTClassifier):
-        wanted[f"{_PREFIX}score.weight"] = model.head.weight
+        own[f"{_PREFIX}score.weight"] = model.head.weight
     specs = {name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
-    if problems := differences({name: to.shape for name, to in wanted.items()}, specs):
+    if problems := differences({name: tensor.shape for name, tensor in own.items()}, specs):
         merge(model)  # adds nothing: the adapters are new
         raise GptmillError(f"the adapter in {folder} does not fit the model:\n" + listing(problems))
     with torch.no_grad():
-        for name, to in wanted.items():
-            to.copy_(tensors[name])
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
 
 
 def _read(folder: Path) -> tuple[Any, dict[str, Tensor]]:
-    """What an adapter's folder holds. Raises `GptmillError` when it can't be read."""
+    """An adapter's config and tensors. Raises `GptmillError` when they can't be read."""
     try:
         config = files.read_json(folder / CONFIG)
     except (OSError, ValueError) as error:
-        raise GptmillError(
-            f"{folder / CONFIG} is {_NO_ADAPTER} ({error}): name a folder with {CONFIG} and {WEIGHTS}"
-        ) from None
-    found = Safetensors(folder / WEIGHTS)
-    return config, {name: demand_finite(found.read(name), name, folder / WEIGHTS) for name in found.specs}
+        raise _no_adapter(folder, error) from None
+    file = Safetensors(folder / WEIGHTS)
+    return config, {name: demand_finite(file.read(name), name, folder / WEIGHTS) for name in file.specs}
 
 
-# What our params call a layer, and Hugging Face.
+def _no_adapter(folder: Path, error: Exception) -> GptmillError:
+    return GptmillError(
+        f"{folder / CONFIG} is not a LoRA adapter of a GPT-2 ({error}): name a folder with {CONFIG} and {WEIGHTS}"
+    )
+
+
+# `lora.target_modules` as attributes of a block, and as Hugging Face's names.
 _OURS = {
     "qkv": "attention.qkv",
     "out_proj": "attention.out_proj",
     "up_proj": "feed_forward.up_proj",
     "down_proj": "feed_forward.down_proj",
 }
-_TARGETS = {
-    layer: next(name.huggingface for name in BLOCK if name.ours == f"{ours}.weight").removesuffix(".weight")
-    for layer, ours in _OURS.items()
-}
+_HUGGINGFACE = {name.ours.removesuffix(".weight"): name.huggingface.removesuffix(".weight") for name in BLOCK}
+_TARGETS = {target: _HUGGINGFACE[ours] for target, ours in _OURS.items()}
 
 
-def _owner(block: Block, layer: str) -> tuple[nn.Module, str]:
-    module, _, name = _OURS[layer].partition(".")
+def _owner(block: Block, target: str) -> tuple[nn.Module, str]:
+    module, _, name = _OURS[target].partition(".")
     return getattr(block, module), name
 
 
 def _adapted(model: GPT | GPTClassifier) -> Iterator[tuple[str, nn.Module, str, LoRALinear]]:
-    """Each adapted layer: the name that it has in Hugging Face's model, who owns it here, under which name, and the layer."""
+    """(Hugging Face's name, owner, attribute, layer) of each adapted layer."""
     for i, block in enumerate(model.backbone.blocks):
-        for layer in _OURS:
-            owner, name = _owner(block, layer)
-            if isinstance(found := getattr(owner, name), LoRALinear):
-                yield f"transformer.h.{i}.{_TARGETS[layer]}", owner, name, found
+        for target in _OURS:
+            owner, name = _owner(block, target)
+            if isinstance(layer := getattr(owner, name), LoRALinear):
+                yield f"transformer.h.{i}.{_TARGETS[target]}", owner, name, layer
 
 
 def _by_hub_name(model: GPT | GPTClassifier) -> dict[str, LoRALinear]:
-    return {name: found for name, *_, found in _adapted(model)}
+    return {name: layer for name, *_, layer in _adapted(model)}

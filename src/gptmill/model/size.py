@@ -1,4 +1,4 @@
-"""How large a model is, without building it."""
+"""Sizes of a model, without building it."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,17 @@ from gptmill.model.gpt import GPTConfig
 
 @dataclass(frozen=True)
 class Size:
-    """Parameters of a language model; bytes of what it takes to hold and to train it in float32."""
+    """Parameters of a language model, and bytes to hold and to train it in float32."""
 
     parameters: int
     embeddings: int  # parameters in the token and position tables
     weights: int
     training: int  # weights, gradients and AdamW's two moments
-    cache_per_token: int  # keys and values that decoding keeps for each token of a row
-
-
-def parameters(config: GPTConfig) -> int:
-    return memory.count_parameters(config, config.vocab_size)
+    cache_per_token: int  # of the KV cache, for each token of a row
 
 
 def measure(config: GPTConfig) -> Size:
-    count = parameters(config)
+    count = memory.count_parameters(config, config.vocab_size)
     return Size(
         parameters=count,
         embeddings=(config.vocab_size + config.context_length) * config.d_model,

@@ -1,7 +1,6 @@
-"""Files of named tensors, read one tensor at a time: safetensors and torch's own, whole or in shards. No name means anything here.
+"""Files of named tensors, read one tensor at a time: safetensors and torch's own, single or sharded.
 
-Tensors are read, not mapped, where that can be: pages of a mapped file count as the process's, so that a loader which transposes would
-hold the weights twice.
+Safetensors are read, not mapped: a mapped file's pages count as the process's, so a loader that transposes would hold the weights twice.
 """
 
 import json
@@ -20,33 +19,27 @@ from gptmill.core import files
 from gptmill.core.errors import GptmillError
 
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-_DTYPES |= {
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
-_MAPPED_AT_ONCE = 128 << 20  # bytes of a torch file that may be in memory before the rest is mapped anew
+_DTYPES |= {"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8}
+_DTYPES |= {"U8": torch.uint8, "BOOL": torch.bool}
+_MAPPED_AT_ONCE = 128 << 20  # bytes read of a mapped torch file before it is mapped again, which frees its pages
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What is known of a tensor before it is read."""
+    """Shape and dtype of a tensor that is not read yet."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
 
 
 class Checkpoint(Protocol):
-    """Named tensors that are somewhere else."""
+    """Named tensors in files."""
 
-    container: str  # what the files are, for people
+    container: str  # kind of file, for messages
     specs: Mapping[str, TensorSpec]
 
     def read(self, name: str) -> Tensor:
-        """The tensor of that name; not to be written to. Raises `GptmillError` when its bytes are not in order."""
+        """A tensor, read-only. Raises `GptmillError` when its bytes are not valid."""
 
 
 class Safetensors:
@@ -86,18 +79,16 @@ class Safetensors:
             self.specs[name] = TensorSpec(tuple(entry["shape"]), _DTYPES[entry["dtype"]])
 
     def read(self, name: str) -> Tensor:
-        """In memory that nobody else holds."""
+        """A tensor with its own memory."""
         path, offset, size = self._places[name]
         spec = self.specs[name]
         return read_bytes(path, offset, size).view(spec.dtype).view(spec.shape)
 
 
 class TorchFile:
-    """A `.pth`, `.pt` or `.bin` that `torch.save` wrote: a dict of tensors, or one under a key of `_NESTED`.
+    """A `.pth`, `.pt` or `.bin` of `torch.save`: a dict of tensors, or one under a key of `_NESTED`. Files are memory-mapped.
 
-    `settings`: the model's arguments, where the file holds them, as nanoGPT's do.
-
-    Only tensors are unpickled (`weights_only`), so that the file can't run code. Files are mapped, and mapped anew when much was read.
+    `settings`: the model's arguments, if the file has them (nanoGPT). Only tensors are unpickled (`weights_only`): no code can run.
     """
 
     container = "torch file"
@@ -126,7 +117,7 @@ class TorchFile:
 
     def _state_dict(self, path: Path) -> dict[str, Tensor]:
         try:
-            found = self._unpickle(path)
+            content = self._unpickle(path)
         except Exception as error:  # noqa: BLE001 - a damaged file may raise anything
             reason = str(error).strip().split("\n")[0]
             raise GptmillError(
@@ -134,37 +125,35 @@ class TorchFile:
                 "which gptmill does not load: get it again, or save it with torch.save(model.state_dict(), ...)"
             ) from None
         for key in self._NESTED:
-            if isinstance(found, dict) and isinstance(found.get(key), dict):
-                if isinstance(arguments := found.get("model_args"), dict):
+            if isinstance(content, dict) and isinstance(content.get(key), dict):
+                if isinstance(arguments := content.get("model_args"), dict):
                     self.settings = arguments
-                found = found[key]
+                content = content[key]
                 self.container = f"torch file (its {key})"
-        named = isinstance(found, dict) and all(
-            isinstance(name, str) and _is_dense(tensor) for name, tensor in found.items()
-        )
-        if not named or not found:
+        if not (isinstance(content, dict) and content and all(map(_is_named_tensor, content.items()))):
             raise GptmillError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), ...)")
-        return found
+        return content
 
     def _unpickle(self, path: Path) -> object:
         files.refuse_special(path)
         try:
-            return torch.load(
-                path, map_location="cpu", weights_only=True, mmap=True
-            )  # an optimizer's state is then never read
+            # Mapped, so that an optimizer's state is never read.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError as error:
             if "mmap" not in str(error):
                 raise
-            self._mapped = False  # written before PyTorch 1.6, whose files can't be mapped
+            self._mapped = False  # a file from before PyTorch 1.6
             return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _is_dense(value: object) -> bool:
-    return isinstance(value, Tensor) and value.layout is torch.strided and not (value.is_meta or value.is_quantized)
+def _is_named_tensor(item: tuple[object, object]) -> bool:
+    name, value = item
+    dense = isinstance(value, Tensor) and value.layout is torch.strided and not (value.is_meta or value.is_quantized)
+    return isinstance(name, str) and dense
 
 
 def _shards(index: Path) -> list[Path]:
-    """The files that a `*.index.json` names; any other file stands for itself."""
+    """The files that a `*.index.json` names; else the file itself."""
     if not index.name.endswith(".index.json"):
         return [index]
     try:
@@ -178,7 +167,7 @@ def _shards(index: Path) -> list[Path]:
 
 
 def demand_finite(tensor: Tensor, name: str, path: Path) -> Tensor:
-    """The tensor. Raises `GptmillError` when one of its numbers is none in float32: NaN, infinite, or too large."""
+    """Return the tensor. Raises `GptmillError` when it has NaN, Inf, or a number too large for float32."""
     wide = tensor if tensor.element_size() > 1 else tensor.float()
     if tensor.is_floating_point() and tensor.numel() and not all(end.float().isfinite() for end in wide.aminmax()):
         raise GptmillError(
@@ -188,7 +177,7 @@ def demand_finite(tensor: Tensor, name: str, path: Path) -> Tensor:
 
 
 def read_bytes(path: Path, offset: int, size: int) -> Tensor:
-    """(size,) uint8 from a file. Raises `GptmillError` when it ends before."""
+    """(size,) uint8 of a file. Raises `GptmillError` when the file is too short."""
     buffer = torch.empty(size, dtype=torch.uint8)
     with path.open("rb", buffering=0) as file:
         file.seek(offset)
@@ -201,7 +190,7 @@ def read_bytes(path: Path, offset: int, size: int) -> Tensor:
 
 
 def write_safetensors(path: Path, specs: Mapping[str, TensorSpec], read: Callable[[str], Tensor]) -> None:
-    """Write one safetensors file, asking `read` for one tensor after the other, so that no more than one has to be in memory."""
+    """Write one safetensors file. `read` gives one tensor at a time, so that only one is in memory."""
     names = {dtype: name for name, dtype in _DTYPES.items()}
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
@@ -210,7 +199,7 @@ def write_safetensors(path: Path, specs: Mapping[str, TensorSpec], read: Callabl
         header[name] = {"dtype": names[spec.dtype], "shape": list(spec.shape), "data_offsets": [offset, offset + size]}
         offset += size
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the format wants the data to start at a multiple of 8
+    text += b" " * (-len(text) % 8)  # the format aligns the data to 8 bytes
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name, spec in sorted(specs.items()):

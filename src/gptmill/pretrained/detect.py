@@ -18,7 +18,7 @@ from gptmill.core.errors import GptmillError
 from gptmill.model import tensor_names
 from gptmill.model.folder import write_model
 from gptmill.model.gpt import GPTConfig
-from gptmill.model.size import parameters
+from gptmill.model.size import measure
 from gptmill.model.tensor_files import Checkpoint, Safetensors, TorchFile
 from gptmill.model.tensor_names import BOOK, BOOK_FUSED, HUGGINGFACE, NANOGPT, OPENAI, Convention, Renamed, bare
 from gptmill.pretrained import infer_config
@@ -51,7 +51,7 @@ class CheckpointInfo:
             f"{self.path}: {self.tensors.container} with {self.convention.title} names{prefix}",
             f"  model       {size_name(config)}: {config.n_layers} layers, {config.n_heads} heads, "
             f"width {config.d_model}, vocabulary {config.vocab_size:,}, context {config.context_length:,}",
-            f"  parameters  {parameters(config):,} in {dtypes}{'' if dtypes == 'float32' else ', written as float32'}",
+            f"  parameters  {measure(config).parameters:,} in {dtypes}{'' if dtypes == 'float32' else ', written as float32'}",
             f"  output      {'tied to the token embedding' if config.tie_weights else 'a matrix of its own (not tied)'}"
             f"; query, key and value {'with' if config.qkv_bias else 'without'} bias",
         ]

@@ -47,7 +47,7 @@ def run(params: Params, track: Track = untracked) -> None:
         model.freeze_all_but(settings.trainable)
     model.backbone.checkpoint_activations = params.compute.checkpoint_activations
     parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    if model.trainable_from() != "nothing" and not model.config.dropout:
+    if model.trainable_from() != "all" and not model.config.dropout:
         objective = FrozenClassification.of(objective, model, runtime, keep=settings.cache_activations)
     sections = {
         "seed": params.seed,

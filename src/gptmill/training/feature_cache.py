@@ -76,7 +76,7 @@ class FrozenClassification(Classification):
             texts = [tokens[: task.max_length] for tokens, _ in rows]
             found: Activations = Fresh(model, texts, runtime)
             if keep:
-                sizes = [len(text) if model.trainable_from() == "blocks" else 1 for text in texts]
+                sizes = [len(text) if model.trainable_from() == "last_block" else 1 for text in texts]
                 found = Kept(found, sizes, model.config.d_model, f"frozen backbone, {name} texts")
             activations.append(found)
         return cls(**{field.name: getattr(task, field.name) for field in fields(task)}, activations=tuple(activations))
