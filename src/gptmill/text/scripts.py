@@ -1,8 +1,8 @@
 """Scripts without spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese and others.
 
 Only a dictionary tells where a word ends there, so characters or n-grams of them stand in for words. An ideograph or
-kana says about as much as a short word; a letter of the other scripts no more than a Latin one. Combining marks belong to
-their character.
+kana says about as much as a short word; a letter of the other scripts no more than a Latin one. Combining marks belong
+to their character.
 """
 
 from collections.abc import Iterable, Iterator

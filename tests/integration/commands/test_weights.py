@@ -53,7 +53,7 @@ def test_published_sizes_are_shown_without_a_download(name, parameters):
 def test_no_model_is_one_error(tmp_path):
     with pytest.raises(GptmillError, match="there is no model"):
         gptmill("model", "show", tmp_path)
-    with pytest.raises(GptmillError, match="none of the models that gptmill downloads by name"):
+    with pytest.raises(GptmillError, match="nor a model that gptmill downloads by name"):
         gptmill("weights", "import", "gpt5", "--to", tmp_path / "in")
 
 
