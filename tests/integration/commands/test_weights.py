@@ -20,8 +20,8 @@ def gptmill(*words: str | Path) -> str:
 
 
 def test_weights_in_shown_and_out_again(tmp_path):
-    told = gptmill("weights", "import", FIXTURE / "book/model.pth", "--to", tmp_path / "in", "--n-heads", 4)
-    assert "book names" in told and "3 layers, 4 heads" in told and f"written to {tmp_path / 'in'}" in told
+    message = gptmill("weights", "import", FIXTURE / "book/model.pth", "--to", tmp_path / "in", "--n-heads", 4)
+    assert "book names" in message and "3 layers, 4 heads" in message and f"written to {tmp_path / 'in'}" in message
     assert "56,608" in gptmill("model", "show", tmp_path / "in")
     assert '"emb_dim": 32, "n_heads": 4' in gptmill(
         "weights", "export", tmp_path / "in", "--format", "book", "--to", tmp_path / "out.pth"

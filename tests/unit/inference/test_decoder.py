@@ -1,4 +1,4 @@
-"""The model while it writes, against the model as it learns: the same logits in float32, nearly the same in bf16."""
+"""The decoder against the model in training: the same logits in float32, close ones in bf16."""
 
 import pytest
 import torch
@@ -14,14 +14,14 @@ KINDS = [{}, {"tie_weights": False, "qkv_bias": False}, {"n_heads": 4, "n_layers
 
 
 @torch.inference_mode()
-def read(decoder: Decoder, rows: list[list[int]], more: list[list[int]]) -> torch.Tensor:
+def decode(decoder: Decoder, rows: list[list[int]], more: list[list[int]]) -> torch.Tensor:
     """(steps, B, V) logits after the rows, and after each step."""
     state, logits = decoder.prefill(rows, len(more))
     return torch.stack([logits, *(state.decode_step(tokens) for tokens in more)])
 
 
 @torch.inference_mode()
-def plainly(model, rows: list[list[int]], more: list[list[int]]) -> torch.Tensor:
+def uncached(model, rows: list[list[int]], more: list[list[int]]) -> torch.Tensor:
     return torch.stack([
         torch.stack([model(torch.tensor([[*row, *(tokens[i] for tokens in more[:step])]]))[0, -1] for i, row in enumerate(rows)])
         for step in range(len(more) + 1)
@@ -31,7 +31,7 @@ def plainly(model, rows: list[list[int]], more: list[list[int]]) -> torch.Tensor
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_it_reads_as_the_model_does(make_gpt, kind):
     model = make_gpt(**kind)
-    torch.testing.assert_close(read(Decoder(model), ROWS, MORE), plainly(model, ROWS, MORE), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(decode(Decoder(model), ROWS, MORE), uncached(model, ROWS, MORE), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("packed", [True, False])  # False: as on a GPU, and on CPUs that oneDNN has no bf16 for
@@ -42,7 +42,7 @@ def test_in_bf16_it_reads_nearly_so(make_gpt, kind, rows, packed, monkeypatch):
         monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     model = make_gpt(**kind)
     more = [tokens[: len(rows)] for tokens in MORE]
-    bf16, full = read(Decoder(model, bf16=True), rows, more), plainly(model, rows, more)
+    bf16, full = decode(Decoder(model, bf16=True), rows, more), uncached(model, rows, more)
     assert bf16.dtype == torch.float32
     assert 0 < float((bf16 - full).norm() / full.norm()) < 0.02
 
@@ -54,7 +54,7 @@ def test_adapters_count_in_bf16_too(make_gpt):
         for name, weight in model.named_parameters():
             if name.endswith(".B"):
                 weight.normal_(std=0.4)
-    bf16, full = read(Decoder(model, bf16=True), ROWS, MORE), plainly(model, ROWS, MORE)
+    bf16, full = decode(Decoder(model, bf16=True), ROWS, MORE), uncached(model, ROWS, MORE)
     assert float((bf16 - full).norm() / full.norm()) < 0.02
 
 
@@ -65,9 +65,9 @@ def test_logits_that_lie_far_from_zero_together_keep_their_differences(make_gpt)
         model.backbone.final_norm.bias[0] += 10
         model.head.weight *= 0.1
         model.head.weight[:, 0] -= 10
-    full = plainly(model, ROWS, [])[0]
+    full = uncached(model, ROWS, [])[0]
     assert full.max() < -50
-    bf16 = read(Decoder(model, bf16=True), ROWS, [])[0]
+    bf16 = decode(Decoder(model, bf16=True), ROWS, [])[0]
     assert float((bf16 - full).abs().max()) < 0.15
     gaps = (bf16 - bf16.mean(1, keepdim=True)) - (full - full.mean(1, keepdim=True))
     assert float(gaps.abs().max()) < 0.05
@@ -82,8 +82,8 @@ def test_rows_that_stay_are_not_moved_by_those_that_go(make_gpt):
         both = state.decode_step([7, 2])
         state.select_rows([0])  # of the rows that are left, none is padded any more
         last = state.decode_step([1])
-    torch.testing.assert_close(both, read(decoder, [ROWS[0], ROWS[2]], [[7, 2]])[1], rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(last, read(decoder, [ROWS[0]], [[7], [1]])[2], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(both, decode(decoder, [ROWS[0], ROWS[2]], [[7, 2]])[1], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(last, decode(decoder, [ROWS[0]], [[7], [1]])[2], rtol=1e-5, atol=1e-5)
 
 
 def test_a_row_that_does_not_fit_into_the_context_is_an_error(make_gpt):

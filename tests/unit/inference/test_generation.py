@@ -8,17 +8,17 @@ CONTEXT = 16
 
 
 @torch.inference_mode()
-def plain(model, prompt: list[int], new: int, choose=lambda logits, said: int(logits.argmax())) -> list[int]:
-    """Without a cache and without a batch: everything is read again for every token. Past the context the older half is forgotten."""
+def uncached(model, prompt: list[int], new: int, choose=lambda logits, history: int(logits.argmax())) -> list[int]:
+    """Without a cache or a batch: all is read again for each token. Past the context the older half is dropped."""
     context = model.config.context_length
-    said, seen = list(prompt), list(prompt[-context:])
+    history, window = list(prompt), list(prompt[-context:])
     for _ in range(new):
-        token = choose(model(torch.tensor([seen]))[0, -1], said)
-        said.append(token)
-        seen.append(token)
-        if len(seen) > context:
-            seen = seen[-(context // 2) :]
-    return said[len(prompt) :]
+        token = choose(model(torch.tensor([window]))[0, -1], history)
+        history.append(token)
+        window.append(token)
+        if len(window) > context:
+            window = window[-(context // 2) :]
+    return history[len(prompt) :]
 
 
 def tokens(model, prompts, sampling) -> list[list[int]]:
@@ -29,19 +29,19 @@ def tokens(model, prompts, sampling) -> list[list[int]]:
 def test_the_cache_changes_nothing(make_gpt, seed):
     model = make_gpt(seed)
     for prompt in PROMPTS:
-        assert tokens(model, [prompt], SamplingParams(6)) == [plain(model, prompt, 6)]
+        assert tokens(model, [prompt], SamplingParams(6)) == [uncached(model, prompt, 6)]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_prompt_gives_in_company_what_it_gives_alone(make_gpt, seed):
     model = make_gpt(seed)
-    assert tokens(model, PROMPTS, SamplingParams(6)) == [plain(model, prompt, 6) for prompt in PROMPTS]
+    assert tokens(model, PROMPTS, SamplingParams(6)) == [uncached(model, prompt, 6) for prompt in PROMPTS]
 
 
 @pytest.mark.parametrize("new", [16, 50])
 def test_a_text_goes_on_beyond_the_context_alone_and_in_company(make_gpt, new):
     model = make_gpt()
-    alone = [plain(model, prompt, new) for prompt in PROMPTS]
+    alone = [uncached(model, prompt, new) for prompt in PROMPTS]
     assert [tokens(model, [prompt], SamplingParams(new))[0] for prompt in PROMPTS] == alone
     assert tokens(model, PROMPTS, SamplingParams(new)) == alone
 
@@ -50,17 +50,17 @@ def test_a_text_goes_on_beyond_the_context_alone_and_in_company(make_gpt, new):
 def test_a_prompt_that_fills_the_context_is_read_from_its_end(make_gpt, length):
     model = make_gpt()
     prompt = [i * 7 % 40 for i in range(length)]
-    assert tokens(model, [prompt], SamplingParams(5)) == [plain(model, prompt, 5)]
-    assert tokens(model, [prompt, [9]], SamplingParams(5)) == [plain(model, prompt, 5), plain(model, [9], 5)]
+    assert tokens(model, [prompt], SamplingParams(5)) == [uncached(model, prompt, 5)]
+    assert tokens(model, [prompt, [9]], SamplingParams(5)) == [uncached(model, prompt, 5), uncached(model, [9], 5)]
     assert tokens(model, [prompt], SamplingParams(1)) == tokens(model, [prompt[-CONTEXT:]], SamplingParams(1))
 
 
 def test_the_smallest_context_works(make_gpt):
     model = make_gpt(context_length=8, n_layers=1)
-    assert tokens(model, PROMPTS, SamplingParams(20)) == [plain(model, prompt, 20) for prompt in PROMPTS]
+    assert tokens(model, PROMPTS, SamplingParams(20)) == [uncached(model, prompt, 20) for prompt in PROMPTS]
 
 
-def test_sampling_among_one_is_the_likeliest(make_gpt):
+def test_sampling_among_one_is_greedy(make_gpt):
     model = make_gpt()
     assert tokens(model, PROMPTS, SamplingParams(8, temperature=1.5, top_k=1, seed=3)) == tokens(
         model, PROMPTS, SamplingParams(8)
@@ -82,19 +82,19 @@ def test_a_row_draws_the_same_whatever_stands_beside_it(make_gpt):
     assert tokens(model, PROMPTS[:1], sampling)[0] == tokens(model, PROMPTS, sampling)[0]
 
 
-def test_top_k_keeps_to_the_k_likeliest(make_gpt):
+def test_top_k_draws_from_the_top_k(make_gpt):
     model = make_gpt()
-    likeliest = set(model(torch.tensor([PROMPTS[0]]))[0, -1].topk(3).indices.tolist())
+    top = set(model(torch.tensor([PROMPTS[0]]))[0, -1].topk(3).indices.tolist())
     drawn = {
         tokens(model, PROMPTS[:1], SamplingParams(1, temperature=5.0, top_k=3, seed=seed))[0][0] for seed in range(60)
     }
-    assert drawn == likeliest
+    assert drawn == top
 
 
 def test_top_p_keeps_to_the_smallest_set_that_reaches_it(make_gpt):
     model = make_gpt()
     probabilities, order = model(torch.tensor([PROMPTS[0]]))[0, -1].softmax(0).sort(descending=True)
-    p = float(probabilities[:2].sum().detach()) - 1e-4  # the likeliest alone does not reach it, the two likeliest do
+    p = float(probabilities[:2].sum().detach()) - 1e-4  # the top-1 token does not reach it, the top 2 do
     drawn = {
         tokens(model, PROMPTS[:1], SamplingParams(1, temperature=1.0, top_p=p, seed=seed))[0][0] for seed in range(80)
     }
@@ -140,14 +140,14 @@ def test_no_row_stops_before_its_smallest_length(make_gpt):
 def test_repetition_is_penalised_as_ctrl_does_it(make_gpt):
     model = make_gpt()
 
-    def penalised(logits, said):
+    def penalised(logits, history):
         logits = logits.clone()
-        for token in set(said):
+        for token in set(history):
             logits[token] = logits[token] / 1.8 if logits[token] > 0 else logits[token] * 1.8
         return int(logits.argmax())
 
     sampling = SamplingParams(25, repetition_penalty=1.8)
-    assert tokens(model, PROMPTS, sampling) == [plain(model, prompt, 25, penalised) for prompt in PROMPTS]
+    assert tokens(model, PROMPTS, sampling) == [uncached(model, prompt, 25, penalised) for prompt in PROMPTS]
     assert tokens(model, PROMPTS, sampling) != tokens(model, PROMPTS, SamplingParams(25))
 
 
@@ -180,7 +180,7 @@ def test_a_stream_yields_what_generate_collects(make_gpt):
 
 def test_untied_and_biasless_models_generate_too(make_gpt):
     model = make_gpt(tie_weights=False, qkv_bias=False, n_heads=4)
-    assert tokens(model, PROMPTS, SamplingParams(6)) == [plain(model, prompt, 6) for prompt in PROMPTS]
+    assert tokens(model, PROMPTS, SamplingParams(6)) == [uncached(model, prompt, 6) for prompt in PROMPTS]
 
 
 def test_decoding_in_half_precision_works(make_gpt):
@@ -210,7 +210,7 @@ def test_other_numbers_at_the_edge_give_tokens(make_gpt, settings):
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"max_new_tokens": 100_000_000}, "max_new_tokens is 100,000,000.*10.0 GB of memory"),
         ({"repetition_penalty": 1e-320}, "repetition_penalty must be from"),
@@ -218,6 +218,6 @@ def test_other_numbers_at_the_edge_give_tokens(make_gpt, settings):
         ({"temperature": float("nan")}, "temperature must be 0 or more"),
     ],
 )
-def test_numbers_that_cannot_be_used_are_refused(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_numbers_that_cannot_be_used_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
         SamplingParams(**{"max_new_tokens": 8} | settings)

@@ -1,4 +1,4 @@
-"""Decoding, held against the plainest way to do it: the whole text through the model for each token, one prompt at a time, no cache."""
+"""Decoding against its plainest form: one prompt at a time, the whole text through the model for each token, no cache."""
 
 import pytest
 import torch
@@ -22,18 +22,18 @@ def model_of(layers: int, heads: int, d_head: int, context: int, vocab: int, see
 
 
 @torch.no_grad()
-def plainly(model: GPT, prompt: list[int], sampling: SamplingParams, row: int) -> list[int]:
+def uncached(model: GPT, prompt: list[int], sampling: SamplingParams, row: int) -> list[int]:
     context, generator = model.config.context_length, torch.Generator().manual_seed(sampling.seed + row)
-    said, seen, new = list(prompt), list(prompt[-context:]), []
+    history, window, new = list(prompt), list(prompt[-context:]), []
     while len(new) < sampling.max_new_tokens:
-        [token] = _next_tokens(model(torch.tensor([seen]))[:, -1], [said], sampling, len(new), [generator])
+        [token] = _next_tokens(model(torch.tensor([window]))[:, -1], [history], sampling, len(new), [generator])
         if token == sampling.stop:
             break
         new.append(token)
-        said.append(token)
-        seen.append(token)
-        if len(seen) > context:
-            seen = seen[-(context // 2) :]
+        history.append(token)
+        window.append(token)
+        if len(window) > context:
+            window = window[-(context // 2) :]
     return new
 
 
@@ -70,7 +70,7 @@ def cases(draw):
 def test_cached_batches_say_what_each_prompt_says_alone_and_uncached(case):
     model, prompts, sampling = case
     together = [completion.tokens for completion in generate(model, prompts, sampling)]
-    assert together == [plainly(model, prompt, sampling, row) for row, prompt in enumerate(prompts)]
+    assert together == [uncached(model, prompt, sampling, row) for row, prompt in enumerate(prompts)]
 
 
 def test_a_prompt_says_the_same_alone_and_among_16_others():
@@ -102,7 +102,7 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 
 
 def feed(text: str, stops: list[str]) -> tuple[str, bool]:
-    """What is shown of a text whose tokens are single bytes, and whether it was stopped."""
+    """The text shown for single-byte tokens, and whether a stop string came."""
     stream = IncrementalDetokenizer(TOKENIZER, stops)
     shown = "".join(stream.feed(TOKENIZER.ranks[bytes([byte])]) for byte in text.encode())
     return shown + stream.finish(), stream.stopped
@@ -113,12 +113,12 @@ def test_text_ends_before_the_first_stop_string(text, stops):
     shown, stopped = feed(text, stops)
     completed = min((text.find(stop) + len(stop) for stop in stops if stop in text), default=None)
     assert stopped == (completed is not None)
-    wanted = (
+    expected = (
         text
         if completed is None
         else text[: min(text[:completed].find(stop) for stop in stops if stop in text[:completed])]
     )
-    assert shown == wanted
+    assert shown == expected
 
 
 @given(st.lists(st.integers(0, TOKENIZER.vocab_size - 1), max_size=40))
@@ -139,7 +139,7 @@ def test_nothing_that_may_become_a_stop_string_is_shown():
 def completed(
     model: GPT, prompts: list[list[int]], sampling: SamplingParams, stops: list[str]
 ) -> list[tuple[str, int, bool]]:
-    """Of each prompt: what is shown, how many tokens were chosen, and whether a stop string came."""
+    """Per prompt: the text shown, the number of tokens, and whether a stop string came."""
     texts, shown, counts = (
         [IncrementalDetokenizer(TOKENIZER, stops) for _ in prompts],
         ["" for _ in prompts],
@@ -148,7 +148,10 @@ def completed(
     for row, token in stream(model, prompts, sampling, should_stop=lambda row: texts[row].stopped):
         shown[row] += texts[row].feed(token)
         counts[row] += 1
-    return [(said + text.finish(), count, text.stopped) for said, count, text in zip(shown, counts, texts, strict=True)]
+    return [
+        (history + text.finish(), count, text.stopped)
+        for history, count, text in zip(shown, counts, texts, strict=True)
+    ]
 
 
 def test_rows_stop_at_stop_strings_each_for_itself():

@@ -1,4 +1,4 @@
-"""The style that a model was tuned in goes with its folder: into answers, exports and imports."""
+"""A tuned model keeps its prompt template: in answers, exports and imports."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from gptmill.text.prompts import TEMPLATES
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory, tokenizer):
-    """A folder of the same model for each style, and one that names none, as those that were made before."""
+    """A folder of the same model per template, and one without, as older versions wrote."""
     import torch
 
     from gptmill.model.gpt import GPT, GPTConfig
@@ -22,30 +22,30 @@ def folders(tmp_path_factory, tokenizer):
     with torch.no_grad():
         for weight in model.parameters():
             weight.normal_(std=0.4)
-    made = {}
+    paths = {}
     for name, template in {**TEMPLATES, "none": None}.items():
-        made[name] = tmp_path_factory.mktemp("styles") / name
-        ModelFolder(made[name]).save(model, tokenizer, template=template)
-    return made
+        paths[name] = tmp_path_factory.mktemp("templates") / name
+        ModelFolder(paths[name]).save(model, tokenizer, template=template)
+    return paths
 
 
 @pytest.fixture
-def given(monkeypatch):
-    """The prompts, as text, that the model is asked."""
+def asked(monkeypatch):
+    """The prompts that the model gets, as text."""
     seen = []
 
-    def noted(model, tokenizer, template, encoded, sampling):
+    def recorded(model, tokenizer, template, encoded, sampling):
         seen.extend(tokenizer.decode(ids) for ids in encoded)
         return complete(model, tokenizer, template, encoded, sampling)
 
-    monkeypatch.setattr("gptmill.inference.models.complete", noted)
+    monkeypatch.setattr("gptmill.inference.models.complete", recorded)
     return seen
 
 
 @pytest.mark.parametrize("name", [*TEMPLATES, "none"])
-def test_an_assistant_asks_in_the_style_that_its_folder_names(folders, given, name):
+def test_an_assistant_uses_the_template_that_its_folder_names(folders, asked, name):
     Assistant(folders[name]).answer("Name the cat.", "meow", 3)
-    assert given == [TEMPLATES["alpaca" if name == "none" else name].prompt("Name the cat.", "meow")]
+    assert asked == [TEMPLATES["alpaca" if name == "none" else name].prompt("Name the cat.", "meow")]
 
 
 def test_answers_to_many_are_the_answers_to_each(folders, monkeypatch):
@@ -58,7 +58,7 @@ def test_answers_to_many_are_the_answers_to_each(folders, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [*TEMPLATES, "none"])
-def test_a_style_goes_out_and_comes_back_with_the_weights(folders, tmp_path, name):
+def test_a_template_is_exported_and_imported_with_the_weights(folders, tmp_path, name):
     convert.export_weights(folders[name], tmp_path / "out", "huggingface")
     convert.import_weights(str(tmp_path / "out"), tmp_path / "back")
     for folder in ("out", "back"):

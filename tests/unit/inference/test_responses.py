@@ -27,7 +27,7 @@ def model(make_gpt, tokenizer):
 
 @pytest.fixture
 def ask(model, tokenizer, cpu, tmp_path):
-    """`ask(seed=1, batch_size=2, …)`: the answers to the prompts, each time with nothing finished before."""
+    """`ask(seed=1, batch_size=2, …)`: the answers to the prompts, without finished batches."""
     places: Iterator[int] = iter(range(99))
 
     def ask(seed: int = 1, **changes: object) -> list[Answer]:
@@ -83,7 +83,7 @@ def test_batches_that_are_finished_are_not_made_again(model, tokenizer, cpu, tmp
 
 
 class Scripted:
-    """In place of a model: writes these texts, one a row, a token at a time, then the end of text."""
+    """In place of a model: writes these texts, one per row, token by token, then the end of text."""
 
     def __init__(self, monkeypatch, tokenizer, *texts: str) -> None:
         def stream(model, prompts, sampling, should_stop):

@@ -1,4 +1,4 @@
-"""Weights in from Hugging Face, OpenAI and the book: the same model whatever the source, and nothing written when a source is not whole."""
+"""Import from Hugging Face, OpenAI and the book: the same model from every source; nothing written for a broken one."""
 
 import json
 import shutil
@@ -46,7 +46,7 @@ def refused(source: Path, tmp_path: Path, heads: int | None = None) -> str:
 
 
 def rewrite(path: Path, change) -> None:
-    """Have `change` edit the dict in a JSON or safetensors file."""
+    """Edit the dict in a JSON or safetensors file by `change`."""
     content = json.loads(path.read_text()) if path.suffix == ".json" else load_file(path)
     change(content)
     path.write_text(json.dumps(content)) if path.suffix == ".json" else save_file(
@@ -84,7 +84,7 @@ def test_an_import_opens_in_transformers(tmp_path):
 
 
 def test_what_was_found_is_told(tmp_path):
-    told = convert.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
+    message = convert.import_weights(str(FIXTURE / "huggingface"), tmp_path / "model")
     for fact in (
         "Hugging Face",
         "safetensors",
@@ -95,7 +95,7 @@ def test_what_was_found_is_told(tmp_path):
         "3 causal masks",
         "tokenizer   none",
     ):
-        assert fact in told
+        assert fact in message
 
 
 def test_the_prefix_of_the_whole_model_changes_nothing(broken, tmp_path):
@@ -168,8 +168,8 @@ def test_out_to_the_book_and_back_is_the_same_model(tmp_path, tie, bias):
     torch.manual_seed(0)
     model = GPT(GPTConfig(90, 24, 2, 3, 12, tie_weights=tie, qkv_bias=bias))
     export.to_book(model, tmp_path / "model.pth")
-    found = detect.detect_format(tmp_path / "model.pth", n_heads=3)
-    found.write(tmp_path)
+    checkpoint = detect.detect_format(tmp_path / "model.pth", n_heads=3)
+    checkpoint.write(tmp_path)
     again = ModelFolder(tmp_path).load_gpt()
     assert again.config.tie_weights == tie and again.config.qkv_bias == bias
     for (name, left), right in zip(model.named_parameters(), again.parameters(), strict=True):
@@ -256,8 +256,8 @@ def test_heads_that_nothing_speaks_for_are_asked_for(tmp_path):
 def test_heads_are_assumed_of_a_published_size_alone_and_said(tmp_path, monkeypatch):
     torch.manual_seed(0)
     export.to_book(GPT(GPTConfig(20, 8, 2, 3, 48)), tmp_path / "model.pth")
-    told = refused(tmp_path / "model.pth", tmp_path)
-    assert "--n-heads" in told and "possible are 1, 2, 3, 4, 6, 8, 12, 16, 24, 48" in told
+    message = refused(tmp_path / "model.pth", tmp_path)
+    assert "--n-heads" in message and "possible are 1, 2, 3, 4, 6, 8, 12, 16, 24, 48" in message
     monkeypatch.setattr(infer_config, "GPT2_SIZES", {"gpt2-tiny": (2, 3, 48)})
     assert "3 heads assumed, as gpt2-tiny has" in convert.import_weights(
         str(tmp_path / "model.pth"), tmp_path / "model"
@@ -326,7 +326,7 @@ def test_everything_that_is_wrong_is_listed_at_once(broken, tmp_path):
         state["score.weight"] = torch.zeros(2, 32)
 
     rewrite(broken / "huggingface/model.safetensors", damage)
-    told = refused(broken / "huggingface", tmp_path)
+    message = refused(broken / "huggingface", tmp_path)
     for problem in (
         "h.1.ln_1.weight is missing",
         "wpe.weight is missing",
@@ -334,7 +334,7 @@ def test_everything_that_is_wrong_is_listed_at_once(broken, tmp_path):
         "h.2.attn.c_attn.bias holds torch.int32",
         "score.weight is surplus",
     ):
-        assert problem in told
+        assert problem in message
 
 
 @pytest.mark.parametrize("layers", [0, 10**9, "3"])
@@ -365,13 +365,13 @@ def test_names_of_nothing_known_are_refused(tmp_path):
 
 def test_a_published_name_is_fetched_checked_and_imported(tmp_path, monkeypatch):
     path = tmp_path / "weights.safetensors"
-    monkeypatch.setattr(sources, "fetch", lambda source: asked.append(source) or path)
-    asked: list[sources.Source] = []
+    monkeypatch.setattr(sources, "fetch", lambda source: fetched.append(source) or path)
+    fetched: list[sources.Source] = []
     save_file(load_file(FIXTURE / "huggingface/model.safetensors"), path)
     monkeypatch.setattr(convert, "gpt2_config", lambda size: GPTConfig(512, 64, 3, 4, 32))
     for name in ("gpt2", "openai-community/gpt2", "gpt2-124M"):
         convert.import_weights(name, tmp_path / name)
-    assert asked == [sources.GPT2_WEIGHTS["gpt2-124M"]] * 3
+    assert fetched == [sources.GPT2_WEIGHTS["gpt2-124M"]] * 3
     assert [convert.gpt2_size(f"gpt2-{size}") for size in ("medium", "large", "xl")] == [
         "gpt2-355M",
         "gpt2-774M",
@@ -389,9 +389,10 @@ def test_a_tokenizer_beside_the_weights_comes_along(broken, tmp_path):
 
     tokenizer = Tokenizer.train(["the quick brown fox jumps over the lazy dog " * 20], 300)
     tokenizer.save(broken / "huggingface")
-    told = convert.import_weights(str(broken / "huggingface"), tmp_path / "model")
+    message = convert.import_weights(str(broken / "huggingface"), tmp_path / "model")
     assert (
-        f"tokenizer.json from the weights' folder; {512 - tokenizer.vocab_size} ids of the model have no token" in told
+        f"tokenizer.json from the weights' folder; {512 - tokenizer.vocab_size} ids of the model have no token"
+        in message
     )
     assert Tokenizer.load(tmp_path / "model").encode("the fox") == tokenizer.encode("the fox")
     assert json.loads((tmp_path / "model/config.json").read_text())["eos_token_id"] == tokenizer.end_of_text

@@ -25,10 +25,10 @@ def by_the_bit(data: bytes) -> int:
 
 
 @pytest.mark.parametrize(
-    "data, wanted", [(b"123456789", 0xE3069283), (bytes(32), 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43)]
+    "data, expected", [(b"123456789", 0xE3069283), (bytes(32), 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43)]
 )
-def test_crc32c_of_the_published_examples(data, wanted):
-    assert crc32c(np.frombuffer(data, dtype=np.uint8)) == wanted  # RFC 3720, appendix B.4
+def test_crc32c_of_the_published_examples(data, expected):
+    assert crc32c(np.frombuffer(data, dtype=np.uint8)) == expected  # RFC 3720, appendix B.4
 
 
 @given(st.integers(0, 9000), st.integers(0, 2**32 - 1))

@@ -43,9 +43,9 @@ def test_words_of_mixed_texts_are_words_and_characters():
 
 @given(st.text(st.sampled_from("我去ที่ ab"), max_size=20), st.integers(1, 3))
 def test_ngrams_are_all_runs_of_characters(text, n):
-    found = list(scripts.ngrams(text, n))
-    assert "".join(found[::n])[: len("".join(text.split()))] in "".join(text.split())
-    assert found == list(scripts.ngrams(text.replace(" ", ""), n)), "white space decides nothing"
+    ngrams = list(scripts.ngrams(text, n))
+    assert "".join(ngrams[::n])[: len("".join(text.split()))] in "".join(text.split())
+    assert ngrams == list(scripts.ngrams(text.replace(" ", ""), n)), "white space decides nothing"
 
 
 # --- near-duplicates ---

@@ -184,11 +184,11 @@ def test_checkpointed_activations_change_no_gradient(dropout):
 def test_checkpointing_keeps_less_for_the_way_back():
     model = GPT(GPTConfig(64, 64, 4, 2, 32))
     rows = torch.randint(64, (2, 64))
-    kept = []
+    saved = []
     for on in (False, True):
         model.backbone.checkpoint_activations = on
         sizes = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t, sizes=sizes: sizes.append(t.nbytes) or t, lambda t: t):
             model.backbone(rows)
-        kept.append(sum(sizes))
-    assert kept[1] < kept[0] / 3
+        saved.append(sum(sizes))
+    assert saved[1] < saved[0] / 3

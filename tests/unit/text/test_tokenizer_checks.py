@@ -1,4 +1,4 @@
-"""Tokenizers as other tools write them: what is accepted gives transformers' ids, anything else is refused by name; its files travel."""
+"""Foreign tokenizers: an accepted one gives transformers' ids, any other is refused with what differs."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ ODD = st.text(alphabet=st.sampled_from("theT quickFOX 0123'’.,!?;:\n\t £é猫
 
 
 def trained(special: list[str], vocab_size: int = 400, steps: Callable = lambda hub: None) -> object:
-    """A tokenizer of the `tokenizers` library, in which `steps` may change any step; special tokens come first, as it leaves them."""
+    """A tokenizer of the `tokenizers` library, special tokens first as it has them; `steps` may change any step."""
     from tokenizers import Tokenizer as Hub
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
@@ -47,7 +47,7 @@ def trained(special: list[str], vocab_size: int = 400, steps: Callable = lambda 
 def folder_of(
     path: Path, hub: object, eos: str = END_OF_TEXT, more: list[str] | None = None, padding: int = 0, **settings: object
 ) -> Path:
-    """A Hugging Face folder as transformers saves it: that tokenizer, and a tiny GPT-2 with `padding` more rows than it has tokens."""
+    """A folder as transformers saves it: that tokenizer, and a tiny GPT-2 with `padding` more rows than tokens."""
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
     fast = PreTrainedTokenizerFast(tokenizer_object=hub, eos_token=eos, bos_token=eos, **settings)
@@ -75,7 +75,7 @@ def change(folder: Path, name: str, **values: object) -> None:
 
 
 def refused(folder: Path, to: Path) -> str:
-    """The one error that importing the folder, and generating from it as it is, ends in."""
+    """The error of both importing the folder and generating from it."""
     with pytest.raises(GptmillError) as error:
         convert.import_weights(str(folder), to)
     assert not to.exists()
@@ -96,7 +96,7 @@ ACCEPTED = {
 
 @pytest.fixture(scope="module", params=ACCEPTED)
 def accepted(request, tmp_path_factory, tokenizer):
-    """A folder with a tokenizer that gptmill has, what transformers makes of it, and what gptmill does once it is imported."""
+    """A folder with an accepted tokenizer, that of transformers, and ours after an import."""
     from transformers import AutoTokenizer
 
     path = tmp_path_factory.mktemp("accepted")
@@ -247,10 +247,10 @@ def test_everything_that_differs_is_one_error(tmp_path):
 
     folder = with_step(normalizer=normalizers.Lowercase())(tmp_path / "there")
     change(folder, "tokenizer_config.json", add_bos_token=True, pad_token="[PAD]")
-    told = refused(folder, tmp_path / "here")
+    message = refused(folder, tmp_path / "here")
     assert (
-        all(reason in told for reason in ("Lowercase", "add_bos_token", "pad_token '[PAD]'"))
-        and "Weights alone can be imported" in told
+        all(reason in message for reason in ("Lowercase", "add_bos_token", "pad_token '[PAD]'"))
+        and "Weights alone can be imported" in message
     )
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()

@@ -1,4 +1,4 @@
-"""Weights as other tools leave them: each file is imported as the model that it is, or refused with its reason."""
+"""Weights as other tools write them: each file is imported as the model that it is, or refused with its reason."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ TOKENS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6], [300, 0, 7, 7, 303, 8, 2, 1]])
 
 @pytest.fixture(autouse=True)
 def ends_in_time():
-    """What waits for a pipe would wait forever."""
+    """A read of a named pipe would wait forever."""
 
     def late(*_: object) -> None:
         raise TimeoutError("it still waits after a minute")
@@ -50,10 +50,10 @@ def folder(make_gpt, tokenizer, tmp_path) -> Path:
 
 @torch.inference_mode()
 def imported(source: object, tmp_path: Path, heads: int | None = HEADS) -> tuple[torch.Tensor, str]:
-    """The logits of what `torch.save` wrote, once it is imported, and what was said of it."""
+    """The logits of an imported `torch.save` file, and the import's message."""
     torch.save(source, tmp_path / "model.pth")
-    told = convert.import_weights(str(tmp_path / "model.pth"), tmp_path / "in", heads)
-    return ModelFolder(tmp_path / "in").load_gpt().eval()(TOKENS), told
+    message = convert.import_weights(str(tmp_path / "model.pth"), tmp_path / "in", heads)
+    return ModelFolder(tmp_path / "in").load_gpt().eval()(TOKENS), message
 
 
 def refused(source: object, tmp_path: Path, heads: int | None = HEADS) -> str:
@@ -90,9 +90,9 @@ def refused(source: object, tmp_path: Path, heads: int | None = HEADS) -> str:
 @torch.inference_mode()
 def test_wrappers_in_names_change_nothing(model, tmp_path, wrap):
     state = {wrap(name): tensor for name, tensor in export.book_state_dict(model).items()}
-    logits, told = imported({"model_state_dict": state, "epoch": 3}, tmp_path)
+    logits, message = imported({"model_state_dict": state, "epoch": 3}, tmp_path)
     torch.testing.assert_close(logits, model(TOKENS))
-    assert "names of wrappers" in told
+    assert "names of wrappers" in message
 
 
 def test_a_name_with_and_without_its_wrapper_is_refused(model, tmp_path):
@@ -113,7 +113,7 @@ def test_query_key_and_value_of_the_book_in_one_matrix(model, tmp_path):
 
 
 def nanogpt(bias: bool) -> dict[str, torch.Tensor]:
-    """A state dict as nanoGPT's model.py has it: torch's layout, no biases at all with `bias=False`, the output tied and saved."""
+    """A state dict of nanoGPT's model.py: torch's layout, no biases with `bias=False`, the tied output saved too."""
     torch.manual_seed(0)
     state = {"transformer.wte.weight": torch.randn(VOCAB, D), "transformer.wpe.weight": torch.randn(CONTEXT, D)}
     shapes = {
@@ -133,7 +133,7 @@ def nanogpt(bias: bool) -> dict[str, torch.Tensor]:
 
 
 def nanogpt_logits(state: dict[str, torch.Tensor]) -> torch.Tensor:
-    """What nanoGPT computes of it."""
+    """nanoGPT's logits."""
 
     def part(name: str) -> tuple[torch.Tensor, torch.Tensor | None]:
         return state[f"transformer.{name}.weight"], state.get(f"transformer.{name}.bias")
@@ -172,9 +172,9 @@ def test_nanogpt_computes_here_what_it_computes_there(tmp_path, bias, checkpoint
         "optimizer": {"state": {}},
         "model_args": ARGUMENTS | {"bias": bias},
     }
-    logits, told = imported(source if checkpoint else state, tmp_path, None if checkpoint else HEADS)
+    logits, message = imported(source if checkpoint else state, tmp_path, None if checkpoint else HEADS)
     torch.testing.assert_close(logits, nanogpt_logits(state), rtol=1e-4, atol=1e-4)
-    assert "nanoGPT" in told and "GELU" in told and f"{HEADS} heads" in told
+    assert "nanoGPT" in message and "GELU" in message and f"{HEADS} heads" in message
 
 
 def test_nanogpts_model_opens_in_transformers_and_not_in_the_book(tmp_path):
@@ -208,8 +208,8 @@ def test_a_nanogpt_without_some_of_its_biases_is_not_whole(tmp_path):
     "change", [{"n_head": 5}, {"n_layer": 100_000}, {"n_embd": "32"}, {"dropout": 7}, {"vocab_size": 10**30}]
 )
 def test_nanogpts_arguments_that_no_model_has_are_refused(tmp_path, change):
-    told = refused({"model": nanogpt(bias=False), "model_args": ARGUMENTS | change}, tmp_path, None)
-    assert "heads do not divide" in told or "model_args" in told
+    message = refused({"model": nanogpt(bias=False), "model_args": ARGUMENTS | change}, tmp_path, None)
+    assert "heads do not divide" in message or "model_args" in message
 
 
 # --- what is no language model ---
