@@ -57,11 +57,6 @@ def assert_same_curve(found: list[dict], wanted: list[dict]) -> None:
             assert one[key] == pytest.approx(other[key], abs=1e-3), key
 
 
-def start(stage: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "gptmill", "stage", stage]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def last_step() -> int:
     return max((int(path.name.removeprefix("step-")) for path in paths.CHECKPOINTS.glob("*/*/step-*")), default=0)
 
@@ -96,9 +91,9 @@ def longer(copy_of_built) -> list[dict[str, float]]:
     return whole
 
 
-def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch):
+def test_a_training_goes_on_with_another_number_of_processes(longer, start_stage, monkeypatch):
     set_params(launcher=TWO, checkpoint_minutes=0.0)
-    process = start("pretrain")
+    process = start_stage(Path(), "pretrain")
     wait_for(lambda: last_step() > 0, process)
     ranks = [child.pid for child in psutil.Process(process.pid).children()]
     process.terminate()
@@ -132,7 +127,7 @@ def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch
 
     monkeypatch.chdir(here.with_name("two"))
     set_params(launcher=TWO)
-    process = start("pretrain")
+    process = start_stage(Path(), "pretrain")
     printed, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert printed.count(f"resumes from step {stop_at} of") == printed.count("pretrain: validation loss") == 1
@@ -143,11 +138,11 @@ def test_a_training_goes_on_with_another_number_of_processes(longer, monkeypatch
 @pytest.mark.parametrize(
     ("stage", "name", "line"), [("pretrain", "pretrain", "loss"), ("finetune_instruct", "instruct", "loss")]
 )
-def test_two_processes_have_the_loss_curve_of_one(copy_of_built, stage, name, line):
+def test_two_processes_have_the_loss_curve_of_one(copy_of_built, start_stage, stage, name, line):
     one = curve(name)
     (paths.PLOTS / f"{name}.csv").unlink()
     set_params(launcher=TWO)
-    process = start(stage)
+    process = start_stage(Path(), stage)
     printed, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert printed.count(f"validation {line}") == 1
@@ -173,13 +168,13 @@ CASES = [
 def results() -> Iterator[dict]:
     """What each case comes to, in this process or in this one and others."""
     import torch
-    from conftest import _make
 
     from gptmill.runtime.device import Runtime
     from gptmill.training import trainer
+    from tasks import make_task
 
     for case in CASES:
-        task = _make(case["name"], dropout=0.0)
+        task = make_task(case["name"], dropout=0.0)
         objective = dataclasses.replace(task.objective, batch_size=case["batch_size"])
         settings = dict(
             epochs=3,
@@ -218,13 +213,16 @@ def write_results(folder: Path) -> None:
     distributed.destroy_process_group()
 
 
+SUPPORT = {"PYTHONPATH": str(Path(__file__).parents[2] / "support")}
+
+
 def run_here(mode: str, folder: Path) -> subprocess.CompletedProcess:
     """This file as a program that starts two processes of itself."""
-    return subprocess.run([sys.executable, __file__, mode, str(folder)], capture_output=True, text=True, timeout=300)
+    command = [sys.executable, __file__, mode, str(folder)]
+    return subprocess.run(command, env=os.environ | SUPPORT, capture_output=True, text=True, timeout=300)
 
 
-def test_two_processes_learn_what_one_learns_whatever_the_objective(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parent)
+def test_two_processes_learn_what_one_learns_whatever_the_objective(tmp_path):
     done = run_here("results", tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "nan-0").exists() and (tmp_path / "nan-1").exists()
@@ -253,7 +251,7 @@ def test_what_goes_wrong_in_one_process_ends_all_with_one_message(tmp_path, mode
 
 
 def test_processes_whose_stage_was_killed_end_too(tmp_path):
-    process = subprocess.Popen([sys.executable, __file__, "hang", str(tmp_path)])
+    process = subprocess.Popen([sys.executable, __file__, "hang", str(tmp_path)], env=os.environ | SUPPORT)
     wait_for(lambda: len(list(tmp_path.glob("[0-9]*"))) == 2, process)
     ranks = [int(path.name) for path in tmp_path.glob("[0-9]*")]
     assert all(alive(pid) for pid in ranks)
@@ -276,14 +274,14 @@ def test_options_that_torchrun_does_not_have_are_named(monkeypatch, command, sai
 def go_wrong(mode: str) -> None:
     """Train with a process that fails on the way, while the other waits for it."""
     import torch
-    from conftest import _make
 
     from gptmill.model.gpt import LossSums
     from gptmill.runtime import torchrun
     from gptmill.runtime.device import Runtime
     from gptmill.training import trainer
+    from tasks import make_task
 
-    task = _make("next_token", dropout=0.0)
+    task = make_task("next_token", dropout=0.0)
 
     class Wrong:
         steps, seen = 4, 0

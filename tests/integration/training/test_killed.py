@@ -6,8 +6,8 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from ruamel.yaml import YAML
 from gptmill import config, stages
 from gptmill.core import paths
 
-KILLS = 4  # of each stage
 OUTPUTS = {
     "pretrain": ["models/base", "plots/pretrain.csv", "metrics/pretrain.json"],
     "finetune_classifier": ["models/classifier", "plots/classifier.csv", "metrics/finetune_classifier.json"],
@@ -34,6 +33,7 @@ CHANGES = {
     },
     "compute": {"checkpoint_minutes": 0},
 }
+Start = Callable[[Path, str], subprocess.Popen]
 
 
 def outputs(folder: Path, stage: str) -> dict[str, bytes]:
@@ -57,24 +57,9 @@ def reached(folder: Path, stage: str) -> int:
     return max((int(match[1]) for match in found if match), default=0)
 
 
-def start(folder: Path, stage: str) -> subprocess.Popen:
-    """A training process as DVC starts it, but for MLflow, which takes longer to load than the training takes."""
-    shadow = folder / "shadow"
-    shadow.mkdir(exist_ok=True)
-    (shadow / "mlflow.py").write_text("raise ImportError('not in this test')\n")
-    path = os.pathsep.join([str(shadow), str(Path(stages.__file__).parents[2])])
-    command = [sys.executable, "-m", "gptmill", "stage", stage]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def stop_at(folder: Path, stage: str, step: int, wait: float, number: signal.Signals) -> tuple[int, str, str]:
+def stop_at(
+    start: Start, folder: Path, stage: str, step: int, wait: float, number: signal.Signals
+) -> tuple[int, str, str]:
     """Run the stage until its checkpoints reach a step and a moment more, then send a signal: exit code, and what it printed."""
     process = start(folder, stage)
     while reached(folder, stage) < step and process.poll() is None:
@@ -89,16 +74,16 @@ def steps_of(folder: Path, plot: str) -> int:
     return int((folder / plot).read_text().splitlines()[-1].split(",")[0])
 
 
-def survive(folder: Path, stage: str, steps: int, seed: int) -> None:
+def survive(start: Start, folder: Path, stage: str, steps: int, kills: int, seed: int) -> None:
     """Kill a stage at random moments, ask it to stop once, then let it finish."""
     draw = random.Random(seed)
     remove_outputs(folder, stage)
-    moments = sorted(draw.sample(range(1, steps - 3), KILLS + 1))
-    asked = draw.randrange(KILLS + 1)
+    moments = sorted(draw.sample(range(1, steps - 3), kills + 1))
+    asked = draw.randrange(kills + 1)
     for i, step in enumerate(moments):
         number = signal.SIGKILL if i != asked else draw.choice([signal.SIGINT, signal.SIGTERM])
         before = reached(folder, stage)
-        code, out, err = stop_at(folder, stage, step, draw.uniform(0, 0.01), number)
+        code, out, err = stop_at(start, folder, stage, step, draw.uniform(0, 0.01), number)
         assert (f"{stage}: resumes from step {before} of {steps}\n" in out) == (before > 0), (out, err)
         if number == signal.SIGKILL:
             assert code == -signal.SIGKILL, (code, out, err)
@@ -125,7 +110,8 @@ def mini(copy_of_built) -> Path:
     return copy_of_built
 
 
-def test_trainings_that_are_killed_end_with_the_bytes_of_those_that_are_not(mini, tmp_path):
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.long)])  # of each stage
+def test_trainings_that_are_killed_end_with_the_bytes_of_those_that_are_not(mini, start_stage, tmp_path, kills):
     folders = {}
     for stage in OUTPUTS:  # each in a project of its own: the fine-tunings read what the pretraining writes
         folders[stage] = tmp_path / stage
@@ -139,7 +125,7 @@ def test_trainings_that_are_killed_end_with_the_bytes_of_those_that_are_not(mini
     os.chdir(mini)
     with ThreadPoolExecutor() as pool:
         chains = [
-            pool.submit(survive, folder, stage, steps_of(folder, OUTPUTS[stage][1]), seed)
+            pool.submit(survive, start_stage, folder, stage, steps_of(folder, OUTPUTS[stage][1]), kills, seed)
             for seed, (stage, folder) in enumerate(folders.items())
         ]
         for chain in chains:
