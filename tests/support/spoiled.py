@@ -287,11 +287,11 @@ INPUTS: dict[str, Spoiled] = {
         json.dumps(RECORDS).encode()[:-30], "topics.json is not JSON: ", name="topics.json", params=JSON
     ),
     "JSON of one object": Spoiled(
-        json.dumps({"data": RECORDS}).encode(), "no list: .*Its key data holds a list", name="topics.json", params=JSON
+        json.dumps({"data": RECORDS}).encode(), "not a list: .*Its key data holds a list", name="topics.json", params=JSON
     ),
     "JSON of strings": Spoiled(b'["a", "b"]', "none of its 2 items is a record", name="topics.json", params=JSON),
     "JSON of columns": Spoiled(
-        b'{"body": {"0": "a"}, "topic": {"0": "b"}}', "is JSON, but no list", name="topics.json", params=JSON
+        b'{"body": {"0": "a"}, "topic": {"0": "b"}}', "is JSON, but not a list", name="topics.json", params=JSON
     ),
     "an empty JSON list": Spoiled(b"[]", "topics.json is an empty list", name="topics.json", params=JSON),
     "JSON without the key": Spoiled(
@@ -306,8 +306,8 @@ INPUTS: dict[str, Spoiled] = {
         name="topics.json",
         params=JSON,
         quarantined={
-            41: "text is missing or no string",
-            42: "text is missing or no string",
+            41: "text is missing or not a string",
+            42: "text is missing or not a string",
             43: "text is missing",
             44: "undecodable",
             45: "label is missing",

@@ -10,8 +10,8 @@ from gptmill.config.section import Section
 # Options that neither start another program nor write files, as --log-dir and --rdzv-conf (store_type=file) do.
 TORCHRUN_OPTIONS = (
     "--standalone", "--nproc-per-node", "--nnodes", "--node-rank", "--master-addr", "--master-port", "--local-addr",
-    "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id", "--max-restarts", "--monitor-interval", "--start-method", "--role",
-    "--numa-binding",
+    "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id", "--max-restarts", "--monitor-interval", "--start-method",
+    "--role", "--numa-binding",
 )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ class JudgeModelParams(Section):
             raise ValueError(f"{addresses.redact_url(url)} is not a valid address: {error}") from None
         if parts.username or parts.password or parts.query:
             raise ValueError(
-                f"{addresses.redact_url(url)} holds more than an address: a key belongs in the environment (api_key_env)"
+                f"{addresses.redact_url(url)} is more than an address: a key belongs in the environment (api_key_env)"
             )
         path = parts.path.rstrip("/")
         if path.endswith(OLLAMA_ENDPOINTS):

@@ -1,6 +1,8 @@
-"""Atomic writes: a file or folder is written under a temporary name next to it, then renamed. Nothing half-written looks done.
+"""Atomic writes: a file or folder is written under a temporary name next to it, then renamed. Nothing half-written
+looks done.
 
-`read_snapshot` reads a folder that other processes may replace. The JSON readers raise `Unreadable`, which names the file.
+`read_snapshot` reads a folder that other processes may replace. The JSON readers raise `Unreadable`, which names the
+file.
 """
 
 import ctypes

@@ -1,1 +1,1 @@
-"""Data: where it comes from, how its files are read, what is expected of it, how it is divided."""
+"""Data sets: file formats, validation, duplicates, splits, leakage."""

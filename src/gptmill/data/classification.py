@@ -1,4 +1,4 @@
-"""The labelled texts: SMS messages by default, one a line as `label<TAB>text` (the SMS Spam Collection, Almeida et al. 2011)."""
+"""Labelled texts: by default SMS messages, `label<TAB>text` per line (SMS Spam Collection, Almeida et al. 2011)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ from gptmill.data import book_splits, formats, splits
 
 
 def read(path: Path, params: SpamParams) -> pd.DataFrame:
-    """One row a record: `row`, `label`, `text`; null where a record lacks one. Raises `GptmillError` when nothing can be read."""
+    """`row`, `label` and `text` of each record; null for missing values. Raises `GptmillError` if nothing can be read."""
     frame = formats.read(path, formats.layout("data.spam", params))
-    if params.columns and not params.quotes:  # a line without a separator is a label or, more likely, a text
+    if params.columns and not params.quotes:  # a line without a separator is a text, unless it is a label
         alone = frame["text"].isna() & frame["label"].notna() & ~frame["label"].isin(params.labels)
         frame.loc[alone, "text"] = frame.loc[alone, "label"].replace("", None)
         frame.loc[alone, "label"] = None
@@ -21,10 +21,10 @@ def read(path: Path, params: SpamParams) -> pd.DataFrame:
 
 
 def split(frame: pd.DataFrame, labels: Sequence[str], params: SpamSplitParams, seed: int) -> dict[str, pd.DataFrame]:
-    """Train, validation, test and natural frames of `label` and `text`; `natural` is the test split as the classes really are spread.
+    """Train, validation, test and natural frames of `label` and `text`; `natural` is the test split with all its rows.
 
-    The rows are first divided by their `group`, stratified by label; `balance: undersample` then takes, within each split, as many rows of
-    each class as its rarest has. Raises `GptmillError` when a split would be empty or lack a class that it needs.
+    Rows are split by `group`, stratified by label; `balance: undersample` then takes as many rows of each class as the
+    rarest class of the split has. Raises `GptmillError` when a split would be empty or lack a class that it needs.
     """
     if params.method == "book":
         parts = book_splits.messages(frame, labels, params, seed)

@@ -7,14 +7,14 @@ import pandas as pd
 from gptmill.config.data import InstructionSplitParams
 from gptmill.config.sources import InstructionsParams
 from gptmill.core import files
-from gptmill.core.errors import GptmillError
-from gptmill.data import book_splits, formats, splits
+from gptmill.data import book_splits, formats, splits, text_files
 
 FIELDS = ("instruction", "input", "output")
 
 
 def read(path: Path, params: InstructionsParams) -> pd.DataFrame:
-    """One row a record: `row`, `instruction`, `input`, `output`; null for what is no string. A record without an input has an empty one.
+    """`row`, `instruction`, `input` and `output` of each record; null for values that are not strings, "" for a missing
+    input.
 
     Raises `GptmillError` when nothing can be read.
     """
@@ -22,22 +22,22 @@ def read(path: Path, params: InstructionsParams) -> pd.DataFrame:
 
 
 def read_clean(path: Path) -> pd.DataFrame:
-    """What the validate stage kept."""
-    if not path.exists():
-        raise GptmillError(f"{path} is not here. The stage before this one writes it: dvc repro")
+    """The valid records, as the validate stage wrote them."""
+    text_files.require_file(path)
     return pd.DataFrame(files.read_jsonl(path), columns=["row", *FIELDS, splits.GROUP])
 
 
 def questions(frame: pd.DataFrame) -> pd.Series:
-    """What each record asks, instruction and input together, whatever the answer; null where it has no instruction."""
+    """Instruction and input of each record as one text; null without an instruction."""
     return frame["instruction"] + " " + frame["input"].fillna("")
 
 
 def split(frame: pd.DataFrame, params: InstructionSplitParams, seed: int) -> dict[str, pd.DataFrame]:
-    """Train, validation and test frames of `instruction`, `input` and `output`. Raises `GptmillError` when a split would be empty.
+    """Train, validation and test frames of `instruction`, `input` and `output`. Raises `GptmillError` when a split
+    would be empty.
 
-    Records of a `group`, those that ask the same or nearly the same, stay together. `method: book` keeps the order of the file, as the
-    book does (chapter 7.2): first the training split, then the test split, and what is left validates.
+    Records of a `group`, which ask the same or nearly the same, stay together. `method: book` keeps the order of the
+    file (chapter 7.2): train, then test, and the rest is validation.
     """
     if params.method == "book":
         parts = book_splits.records(frame[list(FIELDS)], params)

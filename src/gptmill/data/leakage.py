@@ -1,4 +1,4 @@
-"""Leakage: how many pairs of texts that say the same, or nearly, stand in different splits, counted from the texts alone."""
+"""Leakage: pairs of duplicates or near-duplicates in different splits, counted from the texts alone."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,18 +15,18 @@ SHOWN = 100  # characters
 
 @dataclass(frozen=True)
 class Leakage:
-    exact: int  # pairs with the same grouping key
+    exact: int  # pairs with the same `grouping_key`
     near: int  # pairs of near-duplicates
-    example: str | None = None  # a pair, in words
+    example: str | None = None  # a pair, for a message
 
     def report(self) -> dict[str, int]:
         return {"exact": self.exact, "near": self.near}
 
 
 def measure(texts: Mapping[str, pd.Series], threshold: float) -> Leakage:
-    """Pairs of rows in two of the splits `texts`. Near-duplicates have a Jaccard similarity of `threshold` or more; see `near_duplicates`.
+    """Counts pairs of rows in two splits. Near-duplicates have a Jaccard similarity of at least `threshold`.
 
-    What `groups` did plays no part, nor do the hashes that made them: `near_duplicates.cross_split_pairs` misses nothing.
+    Independent of the groups and of MinHash: `near_duplicates.cross_split_pairs` is exact.
     """
     keys = {split: part.map(text_files.grouping_key) for split, part in texts.items()}
     counts = {split: Counter(part) for split, part in keys.items()}
@@ -45,9 +45,9 @@ def raise_for_leakage(leakage: Leakage, name: str) -> None:
     """Raises `GptmillError`, with a pair, when there is any."""
     if leakage.example:
         raise GptmillError(
-            f"{name}: {leakage.exact:,} pairs of texts that say the same and {leakage.near:,} near-duplicates stand in different splits, "
-            f"which measures would not survive: {leakage.example}. The groups of the rows are wrong, a fault of gptmill's and not of the "
-            f"data: please report it. Until it is mended, another data.expectations.near_duplicate_similarity may help."
+            f"{name}: {leakage.exact:,} pairs of duplicates and {leakage.near:,} of near-duplicates stand in different "
+            f"splits, which would spoil all metrics: {leakage.example}. The groups are wrong, a bug of gptmill: "
+            f"please report it. Until it is fixed, another data.expectations.near_duplicate_similarity may help."
         )
 
 

@@ -1,12 +1,13 @@
-"""Texts that say nearly the same: found by MinHash, counted by Jaccard, and put into groups that no split may part.
+"""Near-duplicates: candidates by MinHash, confirmed by Jaccard similarity, joined to groups that no split divides.
 
-A text is the set of the runs of five characters (shingles) in its `rawtext.grouping_key`: letters and digits alone, so that case, spacing
-and punctuation decide nothing. Of ideographs and kana, two say as much as five letters. Two texts are near-duplicates when the Jaccard
-similarity of their sets is at least a threshold.
+A text is the set of 5-character shingles of its `text_files.grouping_key`: letters and digits alone, so case, spacing
+and punctuation are ignored. Of ideographs and kana, shingles have 2 characters. Two texts are near-duplicates when the
+Jaccard similarity of their sets is at least a threshold.
 
-Digits count as any character does: a long message with another phone number is the same message. Not so in a short text, whose number is
-what it is about, and often ends it: there a changed digit touches one shingle and not five, "the square root of 16" would be as good as
-that "of 169", and chains of such pairs would make one group of all texts of a template. So the digits of a short text must be the same.
+Digits are characters like others: a long message with another phone number is a near-duplicate. In a short text the
+number is the content, and often its end, where a changed digit touches one shingle and not five: "the square root of
+16" would match that "of 169", and chains of such pairs would join all texts of a template. So short texts must have
+equal digits.
 """
 
 import hashlib
@@ -21,21 +22,19 @@ from gptmill.data import text_files
 from gptmill.text import scripts
 
 SHINGLE, DENSE_SHINGLE = 5, 2  # characters
-SHORT, DENSE_SHORT = (
-    50,
-    20,
-)  # characters of a key: in a shorter one, a changed character in the middle leaves a similarity below 0.8
+# Characters of a key: in a shorter one, a changed character in the middle leaves a similarity below 0.8.
+SHORT, DENSE_SHORT = 50, 20
 BANDS, ROWS = 32, 4  # of a signature of 128 permutations
 
 
 def shingles(key: str) -> frozenset[str]:
-    """The runs of five characters in a grouping key, or of two; a shorter key is its own and only one."""
+    """Shingles of 5 characters, or 2 of dense scripts; a shorter key is its only shingle."""
     size = DENSE_SHINGLE if scripts.is_dense(key) else SHINGLE
     return frozenset(key[start : start + size] for start in range(max(1, len(key) - size + 1)))
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Jaccard: how much two sets share, from 0 to 1."""
+    """Jaccard similarity, from 0 to 1."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)
 
@@ -53,14 +52,15 @@ class _Text:
 
 
 def group(texts: pd.Series, threshold: float) -> pd.Series:
-    """The group of each text, a hash; null where there is no text. Which groups there are does not depend on the order of the texts.
+    """The group of each text, as a hash; null for missing texts. Groups do not depend on the order of the texts.
 
-    Texts with the same grouping key are one group, and so are those that a chain of near-duplicates joins.
+    Texts with equal grouping keys, and those joined by a chain of near-duplicates, are one group.
 
-    Candidates come from locality-sensitive hashing of MinHash signatures (Broder 1997; Leskovec, Rajaraman & Ullman 2020, section 3.4): two
-    texts are compared when one of 32 bands of 4 rows agrees. Their similarity s makes a row agree with probability s, so that a pair
-    is missed with probability (1 - s^4)^32: 5 in 10^8 at 0.8, 5 in 10^6 at 0.75, the lowest threshold that the parameters allow. What is
-    found is then compared exactly: no pair is joined by chance. `leakage` counts without hashes, and would see a pair missed.
+    Candidates come from locality-sensitive hashing of MinHash signatures (Broder 1997; Leskovec, Rajaraman & Ullman
+    2020, section 3.4): two texts are compared when one of 32 bands of 4 rows agrees. A row agrees with probability s,
+    the similarity, so a pair is missed with probability (1 - s^4)^32: 5 in 10^8 at 0.8, 5 in 10^6 at 0.75, the lowest
+    threshold that params allow. Candidates are then compared exactly. `leakage` counts without hashes, and would see a
+    missed pair.
     """
     keys = texts.map(text_files.grouping_key, na_action="ignore")
     distinct = sorted(set(keys.dropna()))
@@ -72,63 +72,63 @@ def group(texts: pd.Series, threshold: float) -> pd.Series:
 
 
 def _chains(texts: Sequence[_Text], threshold: float) -> Iterable[set[int]]:
-    """The places of the texts, those together that a chain of near-duplicates joins."""
+    """Indices of the texts, in sets joined by chains of near-duplicates."""
     from datasketch import MinHash, sha1_hash64
     from networkx.utils import UnionFind
 
     hashed = cache(lambda shingle: sha1_hash64(shingle.encode()))
-    # Seed and scheme of the permutations are fixed: what is a near-duplicate is no random choice of a run's.
+    # Seed and scheme of the permutations are fixed, so that groups do not depend on the run's seed.
     signatures = MinHash.generator(
         (text.shingles for text in texts), num_perm=BANDS * ROWS, seed=1, hashfunc=hashed, scheme="affine64"
     )
     chains, rarest = UnionFind(range(len(texts))), _rarest(texts, threshold)
     buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    for place, signature in enumerate(signatures):
+    for i, signature in enumerate(signatures):
         mine = [buckets[band, signature.hashvalues[band * ROWS : (band + 1) * ROWS].tobytes()] for band in range(BANDS)]
-        # datasketch's own index gives the same candidates; here those that can't be near are passed over before anything is compared,
-        # of which there are millions when thousands of texts are made by one template.
+        # datasketch's index gives the same candidates; here impossible ones are skipped before they are compared:
+        # thousands of texts of one template have millions of them.
         for other in set().union(*mine):
-            if rarest[place].isdisjoint(rarest[other]) or chains[place] == chains[other]:
+            if rarest[i].isdisjoint(rarest[other]) or chains[i] == chains[other]:
                 continue
-            if texts[place].is_near(texts[other], threshold):
-                chains.union(place, other)
+            if texts[i].is_near(texts[other], threshold):
+                chains.union(i, other)
         for bucket in mine:
-            bucket.append(place)
+            bucket.append(i)
     return chains.to_sets()
 
 
 def _rarest(texts: Sequence[_Text], threshold: float) -> list[frozenset[str]]:
-    """The rarest shingles of each text, so many that near-duplicates have one of them in common.
+    """The rarest shingles of each text, enough for near-duplicates to share one of them (prefix filtering).
 
-    Of n, these are the first n - ⌈threshold · n⌉ + 1 in an order that is the same for all texts (prefix filtering: Chaudhuri, Ganti &
-    Kaushik 2006; Bayardo, Ma & Srikant 2007).
+    Of n, the first n - ⌈threshold · n⌉ + 1 in an order common to all texts (Chaudhuri, Ganti & Kaushik 2006; Bayardo,
+    Ma & Srikant 2007).
     """
     counts = Counter(shingle for text in texts for shingle in text.shingles)
-    found = []
+    rarest = []
     for text in texts:
         size = len(text.shingles)
-        # A little less than the threshold, so that rounding can only make it more of them.
+        # Slightly below the threshold, so that rounding can only add shingles.
         many = size - math.ceil((threshold - 1e-9) * size) + 1
-        found.append(frozenset(sorted(text.shingles, key=lambda shingle: (counts[shingle], shingle))[:many]))
-    return found
+        rarest.append(frozenset(sorted(text.shingles, key=lambda shingle: (counts[shingle], shingle))[:many]))
+    return rarest
 
 
 def cross_split_pairs(
-    sides: Mapping[str, Iterable[str]], threshold: float
+    splits: Mapping[str, Iterable[str]], threshold: float
 ) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    """Every pair of near-duplicates, not the same, of which one is on one of the `sides` and one on another: none missed and none twice.
+    """All pairs of different near-duplicates in two splits, each once, exactly.
 
-    `sides`: the grouping keys on each. Yields ((side, key), (other side, other key)).
+    `splits`: name -> grouping keys. Yields ((split, key), (other split, other key)).
     """
-    texts = {key: _Text(key) for keys in sides.values() for key in keys}
+    texts = {key: _Text(key) for keys in splits.values() for key in keys}
     rarest = dict(zip(texts, _rarest(list(texts.values()), threshold), strict=True))
-    seen: dict[str, list[tuple[str, str]]] = defaultdict(list)  # by shingle, what stands on the sides before
-    for side, keys in sides.items():
+    seen: dict[str, list[tuple[str, str]]] = defaultdict(list)  # shingle -> (split, key) of earlier splits
+    for split, keys in splits.items():
         here = [(key, rarest[key]) for key in sorted(set(keys))]
         for key, shared in here:
-            for before, other in sorted({place for shingle in shared for place in seen[shingle]}):
+            for earlier, other in sorted({pair for shingle in shared for pair in seen[shingle]}):
                 if other != key and texts[key].is_near(texts[other], threshold):
-                    yield (before, other), (side, key)
+                    yield (earlier, other), (split, key)
         for key, shared in here:
             for shingle in shared:
-                seen[shingle].append((side, key))
+                seen[shingle].append((split, key))

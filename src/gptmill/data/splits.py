@@ -1,7 +1,6 @@
-"""Splits without leaks: rows that say the same, or nearly, stay together, and the order of the input decides nothing.
+"""Splits without leakage: duplicates and near-duplicates stay together, and the order of the input does not matter.
 
-The stage validate gave each row its group. Groups stand in the order of a hash of the seed and the group, and are dealt to the splits along
-that order.
+The stage validate gave each row its group. Groups are ordered by a hash of seed and group, and assigned in that order.
 """
 
 import hashlib
@@ -16,23 +15,24 @@ GROUP = "group"
 
 
 def sort_by_hash(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The rows in the hash order of their groups, which becomes the column `group`. Rows of a group are ordered by their columns."""
+    """The rows sorted by the hash of their group, which replaces the column `group`, then by the other columns."""
     hashed = frame[GROUP].map(lambda group: hashlib.blake2b(f"{seed}:{group}".encode(), digest_size=16).hexdigest())
     texts = [name for name in frame.columns if name != GROUP]
     return frame.assign(**{GROUP: hashed}).sort_values([GROUP, *texts], ignore_index=True)
 
 
 def assign_groups(arranged: pd.DataFrame, shares: SharesParams, stratum: str | None) -> dict[str, pd.DataFrame]:
-    """Deals the groups of each stratum; a split's share is kept to within one group. Input is what `arrange` returned.
+    """Train, validation and test. A split's share of each stratum is exact to within one group. Input: `sort_by_hash`'s
+    result.
 
-    A group of mixed labels counts as the label that most of its rows have, the first in the alphabet where two are as frequent.
+    A group of mixed labels counts as its most frequent label, the first in the alphabet of several.
     """
     sizes = arranged.groupby(GROUP).size()  # sorted by group, which is the hash order
     strata = pd.Series("all", index=sizes.index)
     if stratum:
         strata = arranged.groupby([GROUP, stratum]).size().unstack(fill_value=0).idxmax(axis="columns")
     within = sizes.groupby(strata)
-    # A group goes where its middle falls on the line of all rows of its stratum.
+    # A group belongs to the split where its middle falls, with all rows of its stratum in a line.
     middle = (within.cumsum() - sizes / 2) / within.transform("sum")
     chosen = pd.Series("test", index=sizes.index)
     chosen[middle < shares.train + shares.validation] = "validation"
@@ -45,7 +45,7 @@ def assign_groups(arranged: pd.DataFrame, shares: SharesParams, stratum: str | N
 
 
 def undersample(part: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """As many rows of each class as the rarest has: the first ones of a split, which stands in hash order, so that chance draws them."""
+    """As many rows of each class as the rarest has: the first ones, which are random as splits are in hash order."""
     rarest = min((part["label"] == label).sum() for label in labels)
     return part.groupby("label", sort=False).head(rarest).reset_index(drop=True)
 
@@ -55,8 +55,9 @@ def require_nonempty(parts: dict[str, pd.DataFrame], rows: int, name: str) -> No
     for split, part in parts.items():
         if part.empty:
             raise GptmillError(
-                f"{name}: the {split} split would be empty: {rows:,} rows are too few, or too many of them are nearly the same. "
-                f"Change the shares of split.{name} or data.expectations.near_duplicate_similarity in params.yaml, or use more data."
+                f"{name}: the {split} split would be empty: {rows:,} rows are too few or too similar. "
+                f"Change the shares of split.{name} or data.expectations.near_duplicate_similarity in params.yaml, "
+                "or use more data."
             )
 
 
@@ -66,8 +67,8 @@ def require_all_classes(parts: dict[str, pd.DataFrame], labels: Sequence[str], n
         missing = [label for label in labels if label not in set(part["label"])]
         if missing:
             raise GptmillError(
-                f"{name}: the {split} split would have no row of class {missing[0]}. Change the shares or the balance of split.{name} in "
-                "params.yaml, or use more data of that class."
+                f"{name}: the {split} split would have no row of class {missing[0]}. Change the shares or balance of "
+                f"split.{name} in params.yaml, or use more data of that class."
             )
 
 

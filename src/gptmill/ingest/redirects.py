@@ -1,13 +1,13 @@
 """HTTP GET that follows redirects, but not from the public network into a private one (server-side request forgery).
 
 The user chooses the addresses in params.yaml, a server chooses its `Location` headers: followed blindly, they would
-make this machine train on what only it can reach (cloud metadata, an intranet, its own ports). So a public server may not
-redirect to addresses that are not globally routed (loopback, link-local, private, shared, …). Every hop counts. From a
-private address (an intranet mirror) redirects may lead anywhere, until one of them has led outside.
+make this machine train on what only it can reach (cloud metadata, an intranet, its own ports). So a public server may
+not redirect to addresses that are not globally routed (loopback, link-local, private, shared, …). Every hop counts.
+From a private address (an intranet mirror) redirects may lead anywhere, until one of them has led outside.
 
-The check is of the address that the socket is connected to, before a byte is sent: a name that resolves differently each
-time (DNS rebinding) gains a TCP handshake at most. A proxy (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`) resolves names
-itself: then only numeric addresses are checked here, the rest is up to the proxy's rules.
+The check is of the address that the socket is connected to, before a byte is sent: a name that resolves differently
+each time (DNS rebinding) gains a TCP handshake at most. A proxy (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`) resolves
+names itself: then only numeric addresses are checked here, the rest is up to the proxy's rules.
 """
 
 import ipaddress

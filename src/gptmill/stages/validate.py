@@ -34,7 +34,7 @@ def run(params: Params) -> None:
     found = quarantine.validate(data_sets, paths.DATA_DOCS)
     quarantine.raise_for_failures(found, paths.DATA_DOCS)
     texts_found, *others_found = found
-    messages_kept, records_kept = (findings.kept for findings in others_found)
+    messages_kept, records_kept = (findings.clean for findings in others_found)
 
     # The splits are made here as their stages will make them, to see whether anything stands on two sides.
     spam_parts = classification.split(messages_kept, labels, params.split.spam, params.seed)

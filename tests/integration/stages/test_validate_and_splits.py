@@ -217,7 +217,7 @@ def test_an_unreadable_file_leaves_nothing():
     [(split_spam, SPAM, paths.CLEAN_SPAM), (split_instructions, INSTRUCTIONS, paths.CLEAN_INSTRUCTIONS)],
 )
 def test_a_split_without_clean_data_says_what_is_missing(stage, params, needed):
-    with pytest.raises(GptmillError, match=f"{needed} is not here"):
+    with pytest.raises(GptmillError, match=f"{needed} not found"):
         stage.run(params)
 
 

@@ -80,7 +80,7 @@ def test_documents_on_one_line_have_one_row_and_go_to_quarantine_one_by_one(tmp_
 )
 def test_white_space_beyond_what_goes_with_a_marker_stays_wherever_chunks_end(space):
     text = f"One.{space}{END_OF_TEXT}{space}Two."
-    found = [list(corpus._divided(in_chunks(text, size))) for size in (1, 7, 600, 10_000)]
+    found = [list(corpus._split_documents(in_chunks(text, size))) for size in (1, 7, 600, 10_000)]
     for parts in found:
         texts = "".join(part + "|" * ends for _, part, ends in parts)
         assert texts == "".join(part + "|" * ends for _, part, ends in found[-1])
@@ -121,7 +121,7 @@ LINES = [
 @given(st.lists(st.sampled_from(LINES), max_size=14).map("".join).filter(str.strip), st.integers(1, 30))
 def test_chunks_are_divided_as_the_whole_is(text, size):
     documents, parts = [], ""
-    for row, part, ends in corpus._divided(in_chunks(text, size)):
+    for row, part, ends in corpus._split_documents(in_chunks(text, size)):
         parts += part
         if ends:
             documents.append((row, parts))
@@ -271,7 +271,7 @@ def test_chunks_of_bytes_are_the_whole_text(tmp_path_factory, text, bom, size):
 
 
 def test_a_missing_file_or_a_folder_says_how_to_bring_it(tmp_path):
-    with pytest.raises(GptmillError, match="is not here.*dvc repro"):
+    with pytest.raises(GptmillError, match="not found.*dvc repro"):
         list(corpus.read(tmp_path / "corpus.txt"))
     with pytest.raises(GptmillError, match="is a folder"):
         list(corpus.read(tmp_path))

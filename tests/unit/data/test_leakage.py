@@ -26,7 +26,7 @@ def test_pairs_across_splits_are_counted_each_once():
 
 def test_a_leak_stops_with_a_pair_that_shows_it():
     with pytest.raises(
-        GptmillError, match="spam: 0 pairs .* 1 near-duplicates .*'the miller .* in train and 'the miller .* in test"
+        GptmillError, match="spam: 0 pairs .* 1 of near-duplicates .*'the miller .* in train and 'the miller .* in test"
     ):
         leakage.raise_for_leakage(measure(train=[LONG], validation=["a"], test=[f"{LONG}s"]), "spam")
 

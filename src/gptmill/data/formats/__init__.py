@@ -1,7 +1,7 @@
-"""One reader for labelled texts, records and documents, whatever their file: csv, tsv, jsonl, json or Parquet.
+"""One reader of records for csv, tsv, jsonl, json and Parquet; all but json are streamed.
 
-A record becomes its number, from 1, and its wanted fields as strings. What is no string, or not there, is null: the expectations find it
-and put the record into quarantine. Only a file of which nothing can be read as wanted is an error. All but json are read as a stream.
+A record becomes its number, from 1, and its fields as strings. Missing values and those that are not strings are null:
+the expectations put such records into quarantine. Only a file without any readable record is an error.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _READERS = {
 
 
 def layout(section: str, params: SourceParams) -> Layout:
-    """What params.yaml says of a data set's file; `section` is where: data.spam."""
+    """The layout of a data set's file by params.yaml; `section` is its key: data.spam."""
     fields = tuple(
         Field(name, column, f"{section}.{name}", is_label=name == "label", may_be_missing=name == "input")
         for name, column in params.columns_by_field().items()
@@ -37,46 +37,33 @@ def layout(section: str, params: SourceParams) -> Layout:
 
 
 def records(path: Path, layout: Layout) -> Iterator[Row]:
-    """Each record of the file: its number and its wanted fields, in their order.
+    """The number of each record and its fields, in the order of the layout.
 
-    Raises `GptmillError` when the file is not there, can't be read, is empty, or has no such columns.
+    Raises `GptmillError` when the file is missing, unreadable or empty, or lacks a column.
     """
-    if not path.exists():
-        raise GptmillError(f"{path} is not here. The whole pipeline brings it: dvc repro")
-    if path.is_dir():
-        raise GptmillError(f"{path} is a folder where a file should be. Remove it, then: dvc repro")
-    some = False
-    for row in _READERS[layout.extension](path, layout):
-        some = True
-        if any(value is not None and len(value) > LONGEST_RECORD for value in row[1]):
-            raise GptmillError(
-                f"{path}: record {row[0]} has a text of more than {LONGEST_RECORD:,} characters: that is no record."
-            )
-        yield row
-    if not some:
-        raise GptmillError(
-            f"{path} has no records, only a header or nothing: {layout.expected} are expected. Fetch it again, or fill it."
-        )
+    row = None
+    for row, values in _READERS[layout.extension](path, layout):
+        if any(value is not None and len(value) > LONGEST_RECORD for value in values):
+            raise GptmillError(f"{path}: record {row} has a text of more than {LONGEST_RECORD:,} characters.")
+        yield row, values
+    if row is None:
+        problem = f"{path} has no records, only a header or nothing: {layout.expected} are expected"
+        raise GptmillError(f"{problem}. Fetch it again, or fill it.")
 
 
 def texts(path: Path, layout: Layout, name: str = "text") -> Iterator[tuple[int, str | None]]:
-    """One field of each record, with the record's number."""
-    place = [field.name for field in layout.fields].index(name)
+    """(number, one field) of each record."""
+    index = [field.name for field in layout.fields].index(name)
     for row, values in records(path, layout):
-        yield row, values[place]
+        yield row, values[index]
 
 
 def read(path: Path, layout: Layout) -> "pd.DataFrame":
-    """The whole file: `row` and the wanted fields, in the file's order."""
+    """The whole file: `row` and the fields, in the file's order."""
     import pandas as pd
 
     from gptmill.data import tables
 
     rows, values = zip(*records(path, layout), strict=True)
-    columns = zip(*values, strict=True)
-    return pd.DataFrame(
-        {
-            "row": rows,
-            **{field.name: tables.strings(list(column)) for field, column in zip(layout.fields, columns, strict=True)},
-        }
-    )
+    columns = zip(layout.fields, zip(*values, strict=True), strict=True)
+    return pd.DataFrame({"row": rows} | {field.name: tables.strings(list(column)) for field, column in columns})

@@ -1,4 +1,4 @@
-"""json (a list of records) and jsonl (a record a line)."""
+"""json (a list of records) and jsonl (a record per line)."""
 
 import json
 from collections.abc import Iterator
@@ -7,76 +7,60 @@ from typing import Any
 
 from gptmill.core.errors import GptmillError
 from gptmill.data import text_files
-from gptmill.data.formats.schema import LONGEST_RECORD, Layout, Row, as_text, missing_column, printable
+from gptmill.data.formats.schema import Layout, Row, as_text, bounded_lines, missing_column, printable
 
-KEYS_SEEN = 1000  # records whose keys are looked at to say what there is
+KEYS_SEEN = 1000  # records whose keys are listed in a message
 
 
 def array(path: Path, layout: Layout) -> Iterator[Row]:
-    """Raises `GptmillError` when the file is not JSON, not a list, an empty list, or has no record with the wanted keys."""
+    """Raises `GptmillError` when the file is not a JSON list, or has no record with the keys of the layout."""
     expected = f"a list of records with {layout.expected} is expected"
     text_files.check_text(path)
-    found = _parse(path, text_files.read(path), expected)
-    if not isinstance(found, list):
-        within = (
-            [printable(key) for key, value in found.items() if isinstance(value, list)]
-            if isinstance(found, dict)
-            else []
-        )
-        hint = (
-            f" Its key {within[0]} holds a list: put that alone into the file."
-            if within
-            else f" {text_files.FETCH_AGAIN}"
-        )
-        raise GptmillError(f"{path} is JSON, but no list: {expected}.{hint}")
-    if not found:
+    values = _parse(path, text_files.read(path), expected)
+    if not isinstance(values, list):
+        items = values.items() if isinstance(values, dict) else ()
+        key = next((printable(key) for key, value in items if isinstance(value, list)), None)
+        hint = f"Its key {key} holds a list: put that alone into the file." if key else text_files.FETCH_AGAIN
+        raise GptmillError(f"{path} is JSON, but not a list: {expected}. {hint}")
+    if not values:
         raise GptmillError(f"{path} is an empty list: {expected}. {text_files.FETCH_AGAIN}")
     checks = _Keys(path, layout)
-    for number, record in enumerate(found, start=1):
+    for number, record in enumerate(values, start=1):
         yield number, checks.values(record)
-    checks.finish(
-        f"{path} is a list, but none of its {len(found):,} items is a record: {expected}. {text_files.FETCH_AGAIN}"
-    )
+    problem = f"{path} is a list, but none of its {len(values):,} items is a record: {expected}"
+    checks.finish(f"{problem}. {text_files.FETCH_AGAIN}")
 
 
 def lines(path: Path, layout: Layout) -> Iterator[Row]:
-    """A line that is no JSON is null throughout. Raises `GptmillError` when no line is a record."""
+    """A line that is not JSON is a null record. Raises `GptmillError` when no line is a record."""
     text_files.check_text(path)
     checks = _Keys(path, layout)
     number, first = 0, ""
     with path.open(encoding="utf-8-sig", newline="\n") as file:
         blank: list[int] = []
-        while line := file.readline(LONGEST_RECORD):
-            number += 1
-            if len(line) == LONGEST_RECORD:
-                raise GptmillError(
-                    f"{path}: line {number} has more than {LONGEST_RECORD - 1:,} characters: that is no record."
-                )
+        for number, line in enumerate(bounded_lines(path, file), start=1):
             if not line.strip():
-                blank.append(number)  # at the end of the file they are nothing
+                blank.append(number)  # ignored at the end of the file
                 continue
             for empty in blank:
                 yield empty, checks.values(None)
             blank = []
             record, problem = _parse_line(line)
-            first = first or (f"line {number}: {problem}" if problem else f"line {number} is JSON, but no record")
+            first = first or (f"line {number}: {problem}" if problem else f"line {number} is JSON, but not a record")
             if number == 1 and (isinstance(record, list) or line.strip() == "["):
-                raise GptmillError(
-                    f"{path} is a JSON list, not a record a line: call it .json in {layout.section}.file."
-                )
+                raise GptmillError(f"{path} is a JSON list, not jsonl: call it .json in {layout.section}.file.")
             yield number, checks.values(record)
-    checks.finish(
-        f"{path} has no record in any of its {number:,} lines ({first}); JSON with {layout.expected} in each line is expected."
-    )
+    problem = f"{path} has no record in any of its {number:,} lines ({first})"
+    checks.finish(f"{problem}; JSON with {layout.expected} in each line is expected.")
 
 
 class _Keys:
-    """Takes the wanted values out of records, and sees to it that each wanted key is there at all."""
+    """Takes the fields out of records, and checks that each key occurs at all."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self.path, self.layout = path, layout
         self.missing = [field for field in layout.fields if not field.may_be_missing]
-        self.there: dict[str, None] = {}  # a set that keeps its order
+        self.present: dict[str, None] = {}  # an ordered set
         self.records = 0
 
     def values(self, record: Any) -> tuple[str | None, ...]:
@@ -86,18 +70,18 @@ class _Keys:
         if self.missing:
             self.missing = [field for field in self.missing if field.column not in record]
             if self.records <= KEYS_SEEN:
-                self.there |= dict.fromkeys(record)
+                self.present |= dict.fromkeys(record)
         return tuple(as_text(record.get(field.column), field) for field in self.layout.fields)
 
     def finish(self, without_records: str) -> None:
         if not self.records:
             raise GptmillError(without_records)
         if self.missing:
-            raise missing_column(self.path, self.missing[0], self.there)
+            raise missing_column(self.path, self.missing[0], self.present)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
-    """A record in which a key stands twice is none: which of the two would be meant?"""
+    """None for a record with a duplicate key, which is ambiguous."""
     record = dict(pairs)
     return record if len(record) == len(pairs) else None
 
@@ -107,16 +91,12 @@ def _parse(path: Path, content: str, expected: str) -> Any:
         return json.loads(content, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        hint = (
-            "It looks like one record a line; put them into one list."
-            if error.msg == "Extra data"
-            else text_files.FETCH_AGAIN
-        )
+        is_jsonl = error.msg == "Extra data"
+        hint = "It looks like jsonl; put the records into one list." if is_jsonl else text_files.FETCH_AGAIN
         raise GptmillError(f"{path} is not JSON: {error.msg} at {where}; {expected}. {hint}") from None
     except (RecursionError, ValueError) as error:
-        raise GptmillError(
-            f"{path} is JSON that can't be read ({_too_much(error)}); {expected}. {text_files.FETCH_AGAIN}"
-        ) from None
+        problem = f"{path} is JSON that can't be read ({_limit(error)}); {expected}"
+        raise GptmillError(f"{problem}. {text_files.FETCH_AGAIN}") from None
 
 
 def _parse_line(line: str) -> tuple[Any, str]:
@@ -125,8 +105,8 @@ def _parse_line(line: str) -> tuple[Any, str]:
     except json.JSONDecodeError as error:
         return None, f"{error.msg} at column {error.colno}"
     except (RecursionError, ValueError) as error:
-        return None, _too_much(error)
+        return None, _limit(error)
 
 
-def _too_much(error: Exception) -> str:
+def _limit(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else "a number has more than 4,300 digits"

@@ -1,7 +1,4 @@
-"""What the documents of a corpus are like, in numbers: one pass over its pieces, with no text left in memory.
-
-A document takes 100 bytes, whatever its length. What is expected of a corpus is checked on these numbers.
-"""
+"""Statistics of a corpus' documents, for its expectations, in one pass over its pieces: 100 bytes per document."""
 
 from array import array
 from collections import Counter
@@ -14,22 +11,22 @@ from gptmill.data import text_files
 from gptmill.data.corpus import Piece
 from gptmill.text import scripts
 
-SHORTEST_LINE = 20  # characters: shorter lines, such as names and headings, may come back as often as they like
+SHORTEST_LINE = 20  # characters: shorter lines, such as names and headings, may repeat
 LINES_REMEMBERED = 1 << 18
 
 _BYTES_OF_TEXT = bytes(byte for byte in range(256) if byte > 127 or not text_files.CONTROL_CHARACTERS.match(chr(byte)))
 
 
 def measure(pieces: Iterable[Piece], markers: Counter[str] | None = None) -> pd.DataFrame:
-    """One row a document, the whole of a missing one null: its `document` number, from 0, `row`, and
+    """One row per document: its `document` number from 0, `row`, and (null for a missing document)
 
     - `text_characters`, `text_visible_characters` (without outer white space), `text_bytes` (in UTF-8), `words`;
     - `text_control_characters`, U+FFFD included;
-    - `text_unbroken_characters`: the longest run without white space, or characters of scripts that put none between words;
-    - `text_hash`: the same for texts that `rawtext.normalise` makes the same (but for two in 10^19);
-    - `repeated_line_share`: lines that stood before, in this document or another one, as a share of all lines of the corpus, so that the
-      column's sum is the corpus' share. Lines that are blank or short don't count. With more than LINES_REMEMBERED different lines it is an
-      estimate: lines are remembered when their hash is a multiple of a number that grows, and each then stands for that many.
+    - `text_unbroken_characters`: longest run without white space or characters of scripts without spaces between words;
+    - `text_hash`: equal for texts with the same `text_files.normalise` (false matches: 1 pair in 10^19);
+    - `repeated_line_share`: lines repeated from here or another document, as a share of the corpus' lines (the column
+      sums to the corpus' share). Blank and short lines don't count. Beyond LINES_REMEMBERED different lines an
+      estimate: lines whose hash is a multiple of a growing number are remembered, and each stands for that many.
 
     Special tokens' names are counted in `markers`.
     """
@@ -58,17 +55,17 @@ def _frame(columns: dict[str, array], lines: array, new_lines: array) -> pd.Data
     frame.insert(0, "document", np.arange(len(frame)))
     missing = frame["text_characters"] < 0
     if missing.any():
-        frame["text_characters"] = frame["text_characters"].astype("float64").mask(missing)
-        frame["text_visible_characters"] = frame["text_visible_characters"].astype("float64").mask(missing)
+        for name in ("text_characters", "text_visible_characters"):
+            frame[name] = frame[name].astype("float64").mask(missing)
     total = sum(lines)
     repeated = np.frombuffer(lines, dtype=np.int64) - np.frombuffer(new_lines, dtype=np.int64)
-    # An estimate may come out a little below nothing.
+    # An estimate may be slightly below 0.
     share = repeated / total if total and repeated.sum() > 0 else np.zeros(len(frame))
     return frame.assign(repeated_line_share=share)
 
 
 def describe(frame: pd.DataFrame) -> dict[str, int]:
-    """What validation.json says of a corpus. Duplicates are documents whose text has stood before, whatever its case and spacing."""
+    """A corpus' entry of validation.json. Duplicates repeat an earlier document but for case and spacing."""
     return {
         "characters": int(frame["text_characters"].sum()),
         "words": int(frame["words"].sum()),
@@ -78,14 +75,14 @@ def describe(frame: pd.DataFrame) -> dict[str, int]:
 
 
 class _Lines:
-    """The lines that were seen, or an even part of them: enough to tell how many different ones there are."""
+    """Estimates the number of different lines from a sample by hash."""
 
     def __init__(self) -> None:
         self._seen: set[bytes] = set()
         self._every = 1  # those whose hash is a multiple of this are remembered
 
     def weigh(self, digest: bytes) -> int:
-        """0 for a line that stood before or is not looked at, else the number of new lines that this one stands for."""
+        """0 for a repeated or unsampled line, else the number of new lines that this one stands for."""
         if int.from_bytes(digest, "little") % self._every or digest in self._seen:
             return 0
         self._seen.add(digest)
@@ -98,24 +95,19 @@ class _Lines:
 
 class _Document:
     COLUMNS = (
-        "text_characters",
-        "text_visible_characters",
-        "text_bytes",
-        "text_control_characters",
-        "text_unbroken_characters",
-        "text_hash",
-        "words",
-    )
+        "text_characters", "text_visible_characters", "text_bytes", "text_control_characters",
+        "text_unbroken_characters", "text_hash", "words",
+    )  # fmt: skip
 
     def __init__(self, row: int, seen: _Lines) -> None:
         self.row, self._seen = row, seen
         self.characters = self.bytes = self.control = self.unbroken = self.words = 0
         self.lines = self.new_lines = 0
-        self._first = self._end = 0  # where the first visible character is, and where the last one ends
-        self._in_word = False  # whether the last piece ended in one
-        self._run = 0  # characters without white space that it ended with
+        self._first = self._end = 0  # of visible characters
+        self._in_word = False  # whether the last piece ended in a word
+        self._run = 0  # characters without white space at its end
         self._hash = blake2b(digest_size=8)
-        self._line = blake2b(digest_size=8)  # the line that the last piece ended in
+        self._line = blake2b(digest_size=8)  # the unfinished line
         self._line_length, self._line_is_blank = 0, True
 
     def add(self, text: str) -> None:
@@ -123,10 +115,10 @@ class _Document:
             return
         words = text.split()
         encoded = text.encode()
-        goes_on = self._in_word and not text[0].isspace()  # a word was cut by force
+        continues = self._in_word and not text[0].isspace()  # a forced cut within a word
         self._in_word = not text[-1].isspace()
         if words:
-            self._add_words(text, words, goes_on)
+            self._add_words(text, words, continues)
         else:
             self._run = 0
         self.bytes += len(encoded)
@@ -134,13 +126,13 @@ class _Document:
         self._add_lines(text)
         self.characters += len(text)
 
-    def _add_words(self, text: str, words: list[str], goes_on: bool) -> None:
+    def _add_words(self, text: str, words: list[str], continues: bool) -> None:
         if not self._end:
             self._first = self.characters + len(text) - len(text.lstrip())
         self._end = self.characters + len(text.rstrip())
         normalised = " ".join(words).lower() if text.isascii() else text_files.normalise(text)
-        self._hash.update((normalised if goes_on or not self.words else " " + normalised).encode())
-        self.words += len(words) - goes_on
+        self._hash.update((normalised if continues or not self.words else " " + normalised).encode())
+        self.words += len(words) - continues
         self._measure_runs(text, words)
 
     def _measure_runs(self, text: str, words: list[str]) -> None:

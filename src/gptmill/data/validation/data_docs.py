@@ -1,8 +1,9 @@
-"""Data Docs that stand on their own: Great Expectations' pages without scripts, style sheets and pictures from other people's servers.
+"""Self-contained Data Docs: Great Expectations' pages without scripts, style sheets and images from third-party
+servers.
 
-As they come, the pages ask eight servers for Bootstrap, jQuery, Vega and a logo whose address carries an id of the project; without a
-network the index stays blank. Here the pages keep what they say and get a style sheet of a few lines; the index is written anew. What a
-data set says is escaped in them, and should something slip through, no browser runs it.
+The original pages ask eight servers for Bootstrap, jQuery, Vega and a logo whose address carries an id of the project;
+offline, the index is blank. Here the pages keep their content and get a short style sheet, and the index is rewritten.
+Text of the data is escaped, and the content security policy blocks all scripts.
 """
 
 import html
@@ -16,7 +17,7 @@ FOREIGN = re.compile(
     r"<style\b.*?</style>|<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>|<footer\b.*?</footer>",
     re.DOTALL | re.IGNORECASE,
 )
-POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""  # nothing runs
+POLICY = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
 TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
 STYLE = """
 :root { color-scheme: light dark; --line: #8886; --good: #1a8f4a; --bad: #d33a2c; }
@@ -44,12 +45,11 @@ td:first-child { min-width: 3rem; }
 
 
 def rewrite_site(site: Path, reports: Iterable[tuple[str, dict[str, Any]]]) -> None:
-    """Cleans the pages that Great Expectations built in `site`, puts the results at `<suite>.html`, and writes `index.html`."""
+    """Cleans Great Expectations' pages in `site`, moves results to `<suite>.html`, and writes `index.html`."""
     for page in site.glob("validations/*/*/*/*.html"):
         suite = page.relative_to(site).parts[1]
-        (site / f"{suite}.html").write_text(
-            _clean(page.read_text(encoding="utf-8").replace("../../../../", ""), suite), encoding="utf-8"
-        )
+        text = page.read_text(encoding="utf-8").replace("../../../../", "")
+        (site / f"{suite}.html").write_text(_clean(text, suite), encoding="utf-8")
     for page in site.glob("expectations/*.html"):
         page.write_text(_clean(page.read_text(encoding="utf-8"), f"{page.stem}: expectations"), encoding="utf-8")
     for folder in ("validations", "static"):
@@ -58,7 +58,7 @@ def rewrite_site(site: Path, reports: Iterable[tuple[str, dict[str, Any]]]) -> N
 
 
 def observed(check: dict[str, Any]) -> str:
-    """What was observed, for people: row-level expectations count the rows that break them."""
+    """The observed value as text: of row-level expectations, the number of failed rows."""
     value = check["observed"]
     if check["level"] == "row":
         return "1 bad row" if value == 1 else f"{value:,} bad rows"

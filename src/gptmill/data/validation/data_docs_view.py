@@ -1,4 +1,4 @@
-"""Great Expectations' pages with what a data set says in them escaped. Imported late: Great Expectations takes 5 s to import."""
+"""Great Expectations' pages with text of the data escaped. Imported late: Great Expectations takes 5 s to import."""
 
 import html
 from typing import Any
@@ -8,11 +8,11 @@ from jinja2 import pass_context
 
 
 class EscapedPageView(DefaultJinjaPageView):
-    """The usual page, in which a value that breaks an expectation is text, whatever it looks like."""
+    """The usual page, in which values of the data are text, not markup."""
 
     @pass_context
     def render_content_block(self, jinja_context: Any, content_block: Any, *args: Any, **options: Any) -> Any:
-        """Markup of Great Expectations' own comes in blocks that name a template; a bare string is a value out of the data."""
+        """Great Expectations' own markup is in blocks that name a template; a bare string is a value of the data."""
         if isinstance(content_block, str):
             return html.escape(content_block)
         return super().render_content_block(jinja_context, content_block, *args, **options)

@@ -1,7 +1,7 @@
-"""Great Expectations at work: rows that break an expectation go to quarantine with every reason, and Data Docs show what was checked.
+"""Runs Great Expectations: rows that fail an expectation go to quarantine with all reasons, and Data Docs show the
+checks.
 
-The checks are stock expectations over the columns that `expectations` computes; version 1 has no custom ones worth having. Great
-Expectations' own project lives in a temporary folder, and nothing but the Data Docs stays. These hold times, so they are no tracked output.
+Its project is in a temporary folder, of which only the Data Docs are saved. These hold times, so they are untracked.
 """
 
 import html
@@ -21,69 +21,63 @@ from gptmill.data.validation import data_docs
 from gptmill.data.validation.expectations import DataSet, Rule
 
 ROWS_SHOWN = 5
-SECTIONS = ("expectations", "validations")  # of the Data Docs: what is expected, and what was found
+SECTIONS = ("expectations", "validations")  # of the Data Docs: expectations and results
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """What was found out about one data set. `kept` and `quarantine` are its rows as read, the latter with `reasons`, joined by "; "."""
+    """`clean` and `quarantine` are rows of one data set as read, the latter with `reasons`, joined by "; "."""
 
     name: str
-    kept: pd.DataFrame
+    clean: pd.DataFrame
     quarantine: pd.DataFrame
-    checks: list[dict[str, Any]]  # for each expectation what validation.json says of it
+    checks: list[dict[str, Any]]  # entries of validation.json, one per expectation
 
     @property
     def success(self) -> bool:
         return all(check["success"] for check in self.checks)
 
     def report(self) -> dict[str, Any]:
-        return {
-            "kept": len(self.kept),
-            "quarantined": len(self.quarantine),
-            "success": self.success,
-            "expectations": self.checks,
-        }
+        rows = {"kept": len(self.clean), "quarantined": len(self.quarantine)}
+        return {**rows, "success": self.success, "expectations": self.checks}
 
 
 def validate(data_sets: Iterable[DataSet], docs: Path) -> list[ValidationResult]:
-    """Checks each data set and writes the Data Docs of all to the folder `docs`, whatever comes out. The import alone takes 5 s."""
+    """Checks each data set and writes the Data Docs of all to the folder `docs`. The import alone takes 5 s."""
     with tempfile.TemporaryDirectory() as project, files.atomic(docs) as site, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         context = _context(Path(project), site.absolute())
-        found = [_examine_one(context, data_set) for data_set in data_sets]
+        results = [_validate_one(context, data_set) for data_set in data_sets]
         context.build_data_docs()
-        data_docs.rewrite_site(site, [(findings.name, findings.report()) for findings in found])
-    return found
+        data_docs.rewrite_site(site, [(result.name, result.report()) for result in results])
+    return results
 
 
-def raise_for_failures(found: Iterable[ValidationResult], docs: Path) -> None:
-    """Raises `GptmillError` that names each expectation that is not met, what was observed, and where to look."""
-    problems = [line for findings in found if not findings.success for line in _complain(findings)]
+def raise_for_failures(results: Iterable[ValidationResult], docs: Path) -> None:
+    """Raises `GptmillError` with each failed expectation, what was observed, and where to look."""
+    problems = [line for result in results if not result.success for line in _problem_lines(result)]
     if problems:
-        where = (
-            f"{docs / 'index.html'} shows all of it. Put the data right, or change data.expectations in params.yaml."
-        )
-        raise GptmillError("\n".join(["the data is not what is expected of it.", *problems, where]))
+        where = f"{docs / 'index.html'} shows everything. Fix the data, or change data.expectations in params.yaml."
+        raise GptmillError("\n".join(["the data does not meet its expectations.", *problems, where]))
 
 
-def _complain(findings: ValidationResult) -> list[str]:
-    failed = [check for check in findings.checks if not check["success"]]
+def _problem_lines(result: ValidationResult) -> list[str]:
+    failed = [check for check in result.checks if not check["success"]]
     count = "1 expectation is" if len(failed) == 1 else f"{len(failed)} expectations are"
-    problems = [f"{findings.name}: {count} not met:"]
+    problems = [f"{result.name}: {count} not met:"]
     problems += [
         f"  {check['expectation']}: observed {data_docs.observed(check)}, allowed {check['allowed']}"
         for check in failed
     ]
-    bad = findings.quarantine.head(ROWS_SHOWN)
+    bad = result.quarantine.head(ROWS_SHOWN)
     problems += [f"  row {row}: {reasons}" for row, reasons in zip(bad["row"], bad["reasons"], strict=True)]
-    if len(findings.quarantine) > ROWS_SHOWN:
-        problems.append(f"  and {len(findings.quarantine) - ROWS_SHOWN:,} more bad rows")
+    if (more := len(result.quarantine) - ROWS_SHOWN) > 0:
+        problems.append(f"  and {more:,} more bad rows")
     return problems
 
 
 def _context(project: Path, site: Path):
-    # Great Expectations tells of its progress on stderr, and warns of what we can't change.
+    # Great Expectations logs its progress to stderr, with warnings that we can't act on.
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -95,18 +89,15 @@ def _context(project: Path, site: Path):
     for name in context.get_site_names():
         context.delete_data_docs_site(name)
     store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(site)}
-    sections = {
-        name: {"view": {"module_name": EscapedPageView.__module__, "class_name": EscapedPageView.__name__}}
-        for name in SECTIONS
-    }
-    context.add_data_docs_site(
-        "data", {"class_name": "SiteBuilder", "store_backend": store, "site_section_builders": sections}
-    )
+    view = {"module_name": EscapedPageView.__module__, "class_name": EscapedPageView.__name__}
+    sections = {name: {"view": view} for name in SECTIONS}
+    site_config = {"class_name": "SiteBuilder", "store_backend": store, "site_section_builders": sections}
+    context.add_data_docs_site("data", site_config)
     return context
 
 
-def _examine_one(context, data_set: DataSet) -> ValidationResult:
-    """Two passes: the row-level expectations say which rows go, then the whole suite runs, with the table-level ones on what is kept."""
+def _validate_one(context, data_set: DataSet) -> ValidationResult:
+    """Two passes: row-level expectations select rows for quarantine, then all run, table-level ones on valid rows."""
     import great_expectations as gx
 
     source = context.data_sources.add_pandas(data_set.name)
@@ -123,20 +114,16 @@ def _examine_one(context, data_set: DataSet) -> ValidationResult:
     bad = pd.Series([bool(reason) for reason in reasons])
     suite = context.suites.add(gx.ExpectationSuite(name=data_set.name, expectations=_expectations(data_set.rules)))
     definition = gx.ValidationDefinition(name=data_set.name, data=batch, suite=suite)
-    parameters = {"dataframe": _with_kept(data_set, bad)}
-    run_id = gx.RunIdentifier(run_name="validate")
-    results = (
-        context.validation_definitions.add(definition)
-        .run(batch_parameters=parameters, result_format="COMPLETE", run_id=run_id)
-        .results
-    )
+    options = {"result_format": "COMPLETE", "run_id": gx.RunIdentifier(run_name="validate")}
+    definition = context.validation_definitions.add(definition)
+    results = definition.run(batch_parameters={"dataframe": _with_kept(data_set, bad)}, **options).results
     checks = [_check(rule, result) for rule, result in zip(data_set.rules, _in_order(results), strict=True)]
 
     rows = data_set.frame[[*data_set.columns, *data_set.kept_columns]]
     joined = pd.Series(["; ".join(reason) for reason in reasons], dtype="str")
     return ValidationResult(
         data_set.name,
-        kept=rows[~bad].reset_index(drop=True),
+        clean=rows[~bad].reset_index(drop=True),
         quarantine=rows[data_set.columns].assign(reasons=joined)[bad].reset_index(drop=True),
         checks=checks,
     )
@@ -145,22 +132,22 @@ def _examine_one(context, data_set: DataSet) -> ValidationResult:
 def _expectations(rules: list[Rule]) -> list:
     import great_expectations.expectations as stock
 
-    # The Data Docs show a description as it is.
+    # The Data Docs do not escape descriptions.
     return [
-        getattr(stock, rule.check)(**rule.arguments, description=html.escape(rule.says), meta={"place": n})
+        getattr(stock, rule.check)(**rule.arguments, description=html.escape(rule.description), meta={"place": n})
         for n, rule in enumerate(rules)
     ]
 
 
 def _in_order(results: list) -> list:
-    """Great Expectations returns results column by column; the rules' order is easier to read."""
+    """Great Expectations returns results by column; the order of the rules is easier to read."""
     return sorted(results, key=lambda result: result.expectation_config.meta["place"])
 
 
 def _with_kept(data_set: DataSet, bad: pd.Series) -> pd.DataFrame:
     frame = data_set.frame.assign(is_kept=(~bad).astype(int), is_quarantined=bad.astype(int))
-    wanted = {rule.arguments.get("column", "") for rule in data_set.rules}
-    for name in sorted(column for column in wanted if column.startswith("kept_")):
+    columns = {rule.arguments.get("column", "") for rule in data_set.rules}
+    for name in sorted(column for column in columns if column.startswith("kept_")):
         frame[name] = frame[name.removeprefix("kept_")].where(~bad)
     return frame
 
@@ -170,19 +157,14 @@ def _check(rule: Rule, result: Any) -> dict[str, Any]:
         level, observed = "row", int(result.result["unexpected_count"])
     else:
         level, observed = "table", _observed(rule, result.result)
-    return {
-        "expectation": rule.says,
-        "level": level,
-        "success": bool(result.success),
-        "observed": observed,
-        "allowed": rule.allowed,
-    }
+    check = {"expectation": rule.description, "level": level, "success": bool(result.success)}
+    return {**check, "observed": observed, "allowed": rule.allowed}
 
 
 def _observed(rule: Rule, result: dict[str, Any]) -> Any:
     if "value_set" in rule.arguments:
-        there = set(rule.arguments["value_set"]) - set(result["partial_missing_list"])
-        return sorted(map(str, there | set(result["partial_unexpected_list"])))
+        present = set(rule.arguments["value_set"]) - set(result["partial_missing_list"])
+        return sorted(map(str, present | set(result["partial_unexpected_list"])))
     value = result.get("observed_value")
     if value is None or pd.isna(value):
         return None

@@ -128,7 +128,7 @@ def test_each_row_of_a_corpus_is_a_document_and_rows_come_as_a_stream(tmp_path, 
 
 
 def test_a_missing_file_and_a_folder_say_what_to_do(tmp_path):
-    with pytest.raises(GptmillError, match=r"a\.csv is not here.*dvc repro"):
+    with pytest.raises(GptmillError, match=r"a\.csv not found.*dvc repro"):
         classification.read(tmp_path / "a.csv", labelled(file="a.csv"))
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(GptmillError, match=r"a\.csv is a folder"):

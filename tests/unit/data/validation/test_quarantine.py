@@ -46,7 +46,7 @@ def failed(findings: quarantine.ValidationResult) -> list[str]:
 
 def test_sound_rows_are_all_kept(tmp_path):
     findings = examine(tmp_path, SOUND)
-    assert findings.success and len(findings.kept) == 6 and findings.quarantine.empty
+    assert findings.success and len(findings.clean) == 6 and findings.quarantine.empty
     assert list(findings.quarantine.columns) == ["row", "label", "text", "reasons"]
 
 
@@ -57,14 +57,14 @@ def test_each_bad_row_goes_to_quarantine_with_every_reason(tmp_path):
     findings = examine(tmp_path, SOUND + bad, max_quarantined_share=0.9)
     control = "text has control characters or undecodable ones"
     assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
-        7: "text is missing or no string",
-        8: "label is missing; text is missing or no string",
+        7: "text is missing or not a string",
+        8: "label is missing; text is missing or not a string",
         9: "label is unknown; text is empty",
         10: control,
         11: f"label is unknown; {control}",
         12: "text is longer than 20,000 characters",
     }
-    assert findings.success and list(findings.kept["row"]) == [1, 2, 3, 4, 5, 6]
+    assert findings.success and list(findings.clean["row"]) == [1, 2, 3, 4, 5, 6]
     assert findings.report()["kept"] + findings.report()["quarantined"] == 12
 
 
@@ -105,7 +105,7 @@ def test_rows_of_one_text_under_two_labels_go_to_quarantine_and_say_which(tmp_pa
         1: "text has another label elsewhere: spam (row 7)",
         7: "text has another label elsewhere: ham (row 1)",
     }
-    assert findings.success and len(findings.kept) == 6
+    assert findings.success and len(findings.clean) == 6
 
 
 def test_too_many_repetitions_fail(tmp_path):
@@ -120,8 +120,8 @@ def test_too_many_repetitions_fail(tmp_path):
 
 def test_the_kept_rows_have_their_group_and_the_quarantined_ones_their_reasons(tmp_path):
     findings = examine(tmp_path, [*SOUND, ("ham", "SEE YOU!"), ("ham", "")])
-    assert list(findings.kept.columns) == ["row", "label", "text", "group"]
-    groups = dict(zip(findings.kept["row"], findings.kept["group"], strict=True))
+    assert list(findings.clean.columns) == ["row", "label", "text", "group"]
+    groups = dict(zip(findings.clean["row"], findings.clean["group"], strict=True))
     assert groups[1] == groups[7] and len(set(groups.values())) == 6
 
 
@@ -160,7 +160,7 @@ def test_documents_may_be_long_but_not_empty_and_the_corpus_not_short(tmp_path):
     short = expectations.corpus(documents("", "a\x07"), WANTED, 8, 0.1)
     long = expectations.corpus(frame, lenient, 8, 0.1)
     long, short = (quarantine.validate([data_set], tmp_path / "docs")[0] for data_set in (long, short))
-    assert long.success and list(long.kept["row"]) == [1]
+    assert long.success and list(long.clean["row"]) == [1]
     assert "the corpus has 20 characters or more" in failed(short)
 
 
@@ -172,13 +172,13 @@ def test_each_bad_document_goes_to_quarantine_with_every_reason(tmp_path):
     findings = quarantine.validate([expectations.corpus(frame, wanted, 8, 0.1)], tmp_path / "docs")[0]
     long = "text has more than 40,000 characters without white space"
     assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
-        2: "text is missing or no string",
+        2: "text is missing or not a string",
         3: "text is empty",
         4: "text has control characters or undecodable ones",
         5: long,
         7: long,
     }
-    assert list(findings.kept["row"]) == [1, 6, 6], "a marker divides the text of a row"
+    assert list(findings.clean["row"]) == [1, 6, 6], "a marker divides the text of a row"
 
 
 def test_records_need_instruction_and_output_but_no_input(tmp_path):
@@ -190,11 +190,11 @@ def test_records_need_instruction_and_output_but_no_input(tmp_path):
         tmp_path / "d",
     )[0]
     assert list(findings.quarantine["reasons"]) == [
-        "instruction is missing or no string",
-        "input is missing or no string; output is empty",
+        "instruction is missing or not a string",
+        "input is missing or not a string; output is empty",
         "instruction is empty; input has control characters or undecodable ones",
     ]
-    assert findings.success and list(findings.kept["row"]) == [1, 2]
+    assert findings.success and list(findings.clean["row"]) == [1, 2]
 
 
 def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine(tmp_path, tokenizer):
