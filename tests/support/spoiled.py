@@ -287,7 +287,10 @@ INPUTS: dict[str, Spoiled] = {
         json.dumps(RECORDS).encode()[:-30], "topics.json is not JSON: ", name="topics.json", params=JSON
     ),
     "JSON of one object": Spoiled(
-        json.dumps({"data": RECORDS}).encode(), "not a list: .*Its key data holds a list", name="topics.json", params=JSON
+        json.dumps({"data": RECORDS}).encode(),
+        "not a list: .*Its key data holds a list",
+        name="topics.json",
+        params=JSON,
     ),
     "JSON of strings": Spoiled(b'["a", "b"]', "none of its 2 items is a record", name="topics.json", params=JSON),
     "JSON of columns": Spoiled(

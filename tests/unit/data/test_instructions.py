@@ -47,7 +47,10 @@ def test_half_a_surrogate_pair_becomes_the_mark_for_undecodable(tmp_path):
     [
         (b"", "is empty"),
         (b'[{"instruction": "a"},\n {"inst', "is not JSON: Unterminated string starting at at line 2, column 3"),
-        (b'{"instruction": "a"}\n{"instruction": "b"}\n', "Extra data at line 2, column 1.*put the records into one list"),
+        (
+            b'{"instruction": "a"}\n{"instruction": "b"}\n',
+            "Extra data at line 2, column 1.*put the records into one list",
+        ),
         (b'{"data": []}', "is JSON, but not a list: a list of records"),
         (b"[]", "is an empty list"),
         (b"[" * 100_000, "is JSON that can't be read"),
