@@ -30,8 +30,6 @@ _SIZES = {
     "n_embd": "d_model",
 }
 _MOST = 1 << 31  # larger sizes can only come from a damaged file
-NO_SIZE = "which no model has"
-NO_DROPOUT = "no share from 0 to below 1"
 
 
 def is_size(key: str, value: Any) -> bool:
@@ -45,8 +43,16 @@ def odd(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def is_dropout(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < 1
+def size_problems(sizes: Mapping[str, Any]) -> list[str]:
+    return [f"{key} is {odd(value)}, which no model has" for key, value in sizes.items() if not is_size(key, value)]
+
+
+def dropout_problems(dropouts: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{key} is {odd(value)}, not a share from 0 to below 1"
+        for key, value in dropouts.items()
+        if type(value) not in (int, float) or not 0 <= value < 1
+    ]
 
 
 def is_classifier(settings: Mapping[str, Any]) -> bool:
@@ -113,7 +119,7 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     if not isinstance(settings, dict):
         raise GptmillError(f"{path} is not a GPT-2 config: it is not a JSON object")
     sizes = {key: settings.get(key) for key in _SIZES}
-    problems = [f"{key} is {odd(value)}, {NO_SIZE}" for key, value in sizes.items() if not is_size(key, value)]
+    problems = size_problems(sizes)
     if not problems and sizes["n_embd"] % sizes["n_head"]:
         problems.append(f"n_embd ({sizes['n_embd']}) is not a multiple of n_head ({sizes['n_head']})")
     problems += [
@@ -129,8 +135,7 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
         if type(settings.get(key, True)) is not bool
     ]
     dropout = settings.get("resid_pdrop", 0.1)
-    if not is_dropout(dropout):
-        problems.append(f"resid_pdrop is {odd(dropout)}, {NO_DROPOUT}")
+    problems += dropout_problems({"resid_pdrop": dropout})
     if problems:
         raise GptmillError(f"{path} is not a GPT-2 config that gptmill can build:\n" + listing(problems))
     config = GPTConfig(

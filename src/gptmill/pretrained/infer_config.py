@@ -50,17 +50,8 @@ def read_config(folder: Path, convention: Convention) -> tuple[dict[str, Any], d
 def stated_sizes(settings: Mapping[str, Any], where: str) -> dict[str, int]:
     """The sizes in a config, under our names. Raises `GptmillError` that lists those that no model has."""
     sizes = {ours: settings[key] for ours, keys in _KEYS.items() for key in keys if key in settings}
-    problems = [
-        f"{key} is {hf_config.odd(size)}, {hf_config.NO_SIZE}"
-        for key, size in sizes.items()
-        if not hf_config.is_size(key, size)
-    ]
-    problems += [
-        f"{key} is {hf_config.odd(settings[key])}, {hf_config.NO_DROPOUT}"
-        for key in _DROPOUT
-        if key in settings and not hf_config.is_dropout(settings[key])
-    ]
-    if problems:
+    dropouts = {key: settings[key] for key in _DROPOUT if key in settings}
+    if problems := hf_config.size_problems(sizes) + hf_config.dropout_problems(dropouts):
         raise GptmillError(f"{where} is not valid:\n" + listing(problems))
     return sizes
 

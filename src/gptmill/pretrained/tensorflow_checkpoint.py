@@ -44,12 +44,13 @@ class TensorFlowCheckpoint:
         self._index = find_index(path) if path.is_dir() else path
         try:
             files.refuse_special(self._index)
-            entries = dict(_table(self._index.read_bytes(), self._index))
-            shards, self._entries = _bundle(entries, self._index)
+            shards, self._entries = _bundle(dict(_table(self._index.read_bytes())))
         except (OSError, ValueError, IndexError, struct.error, OverflowError) as error:
             raise GptmillError(
-                f"{self._index} is no TensorFlow checkpoint index, or it is cut ({error}): get it again"
+                f"{self._index} is not a TensorFlow checkpoint index, or it is cut ({error}): get it again"
             ) from None
+        except GptmillError as error:
+            raise GptmillError(f"{self._index}: {error}") from None
         prefix = self._index.name.removesuffix(".index")
         self._shards = [self._index.with_name(f"{prefix}.data-{i:05d}-of-{shards:05d}") for i in range(shards)]
         self.specs = {name: entry.spec for name, entry in self._entries.items()}
@@ -94,29 +95,27 @@ def find_index(folder: Path) -> Path:
     return indices[0]
 
 
-def _table(data: bytes, where: Path) -> Iterator[tuple[bytes, bytes]]:
+def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of a LevelDB table, in order."""
     footer = data[-_FOOTER:]
     if len(footer) < _FOOTER or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
-        raise GptmillError(f"{where} is no TensorFlow checkpoint index, or it is cut: get it again")
-    list(_block(data, footer, 0, where))  # the meta index, for its checksum alone
+        raise ValueError("it has no footer")
+    list(_block(data, footer, 0))  # the meta index, for its checksum alone
     at = _varint(footer, _varint(footer, 0)[1])[1]
-    for _, handle in _block(data, footer, at, where):
-        yield from _block(data, handle, 0, where)
+    for _, handle in _block(data, footer, at):
+        yield from _block(data, handle, 0)
 
 
-def _block(data: bytes, handle: bytes, at: int, where: Path) -> Iterator[tuple[bytes, bytes]]:
+def _block(data: bytes, handle: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
     """Entries of the block at a handle (offset and size, as varints)."""
     offset, at = _varint(handle, at)
     size, _ = _varint(handle, at)
     block, trailer = data[offset : offset + size], data[offset + size : offset + size + _TRAILER]
     compression, crc = struct.unpack("<BI", trailer)
     if _masked(crc32c(np.frombuffer(block + trailer[:1], dtype=np.uint8))) != crc:
-        raise GptmillError(f"{where}: a checksum is wrong, so the index was damaged. Get the file again.")
+        raise GptmillError("a checksum is wrong, so the index was damaged. Get the file again.")
     if compression:
-        raise GptmillError(
-            f"{where} is compressed (kind {compression}), not TensorFlow's default: save the checkpoint anew"
-        )
+        raise GptmillError(f"it is compressed (kind {compression}), not TensorFlow's default: save the checkpoint anew")
     (restarts,) = struct.unpack("<I", block[-4:])
     end = len(block) - 4 * (restarts + 1)
     at, key = 0, b""
@@ -129,32 +128,28 @@ def _block(data: bytes, handle: bytes, at: int, where: Path) -> Iterator[tuple[b
         at += own + length
 
 
-def _bundle(entries: dict[bytes, bytes], where: Path) -> tuple[int, dict[str, _Entry]]:
+def _bundle(entries: dict[bytes, bytes]) -> tuple[int, dict[str, _Entry]]:
     """Number of shards, and the tensors by name, from `BundleHeaderProto` (the empty key) and `BundleEntryProto`s."""
     header = dict(_fields(entries.pop(b"", b"")))
     if header.get(2):
-        raise GptmillError(f"{where} was written on a big-endian machine, whose checkpoints gptmill does not read")
+        raise GptmillError("it was written on a big-endian machine, whose checkpoints gptmill does not read")
     tensors = {}
     for key, value in entries.items():
         name = key.decode("utf-8", errors="replace")
         fields = list(_fields(value))
         entry = dict(fields)
         if any(number == 7 for number, _ in fields):
-            raise GptmillError(
-                f"{where}: {name} is saved in slices, which gptmill does not read: save the checkpoint unpartitioned"
-            )
+            raise GptmillError(f"{name} is saved in slices, which gptmill does not read: save it unpartitioned")
         if entry.get(1) not in _DTYPES:
-            raise GptmillError(
-                f"{where}: {name} is of TensorFlow's type {entry.get(1)}, which is no number that gptmill reads"
-            )
+            raise GptmillError(f"{name} is of TensorFlow's type {entry.get(1)}, which gptmill does not read")
         sizes = [dict(_fields(dimension)).get(1, 0) for number, dimension in _fields(entry.get(2, b"")) if number == 2]
         spec = TensorSpec(tuple(sizes), _DTYPES[entry[1]])
         if entry.get(5, 0) != int(np.prod(sizes, dtype=np.int64)) * spec.dtype.itemsize:
-            raise GptmillError(f"{where}: {name} has {entry.get(5, 0)} bytes, which do not make the shape {spec.shape}")
+            raise GptmillError(f"{name} has {entry.get(5, 0)} bytes, which do not make the shape {spec.shape}")
         tensors[name] = _Entry(spec, entry.get(3, 0), entry.get(4, 0), entry.get(5, 0), entry.get(6, 0))
     shards = header.get(1, 1)
     if any(entry.shard >= shards for entry in tensors.values()):
-        raise GptmillError(f"{where} names a shard that it does not have: get the file again")
+        raise GptmillError("it names a shard that it does not have: get the file again")
     return shards, tensors
 
 

@@ -289,7 +289,7 @@ def test_a_config_that_we_do_not_build_is_refused(broken, tmp_path, change):
 @pytest.mark.parametrize("name", ["huggingface/config.json", "openai/hparams.json"])
 def test_a_dropout_that_is_no_share_is_refused(broken, tmp_path, dropout, name):
     rewrite(broken / name, lambda config: config.update(resid_pdrop=dropout))
-    assert f"resid_pdrop is {dropout!r}, no share" in refused((broken / name).parent, tmp_path)
+    assert f"resid_pdrop is {dropout!r}, not a share" in refused((broken / name).parent, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[]", "7", '["n_head"]'])
