@@ -1,1 +1,1 @@
-"""How fast gptmill trains, beside transformers and beside the code of a textbook, as ratios measured in one run: `make bench`."""
+"""Speed and memory of training and generation, as ratios to transformers and to a textbook's code: `make bench`."""

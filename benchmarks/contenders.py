@@ -1,6 +1,6 @@
-"""One contender at one piece of work, in a process of its own: python -m benchmarks.contenders WORK-FILE WHO WHAT
+"""One contender on one task, in a process of its own: python -m benchmarks.contenders WORK-FILE CONTENDER TASK
 
-Prints one line of JSON: what it measured, and the most memory that the process ever held. Whoever is not gptmill imports nothing of it.
+Prints one line of JSON with the measurements and the peak memory of the process. The peers import nothing of gptmill's model.
 """
 
 import itertools
@@ -16,18 +16,18 @@ import numpy as np
 
 from gptmill.config import schema
 
-WARM_UP = 2  # steps that are not counted: memory is asked for, kernels are made
+WARM_UP = 2  # steps that are not counted: memory is allocated, kernels are built
 RATE = 1e-4
 
 
 def seconds_of(steps: Iterable[Callable[[], object]], warm_up: int = WARM_UP) -> list[float]:
-    """How long each takes, the first `warm_up` left out."""
-    taken = []
+    """Seconds of each step, without the first `warm_up`."""
+    times = []
     for step in steps:
         started = time.perf_counter()
         step()
-        taken.append(time.perf_counter() - started)
-    return taken[warm_up:]
+        times.append(time.perf_counter() - started)
+    return times[warm_up:]
 
 
 # --- ours ---
@@ -348,9 +348,9 @@ def machine_peak(work: SimpleNamespace) -> dict[str, object]:
 
 def main(path: str, who: str, what: str) -> None:
     work = SimpleNamespace(**json.loads(Path(path).read_text(encoding="utf-8")))
-    found = globals()[f"{who}_{what}"](work)
-    found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(found))
+    result = globals()[f"{who}_{what}"](work)
+    result["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What Prefect costs on top of DVC: the same stages as a flow against a running server, and by `dvc repro`.
+"""The overhead of Prefect over DVC: the same stages as a flow with a running server, and by `dvc repro`.
 
 python -m benchmarks.orchestration       # these rows alone, on the last commit; two to three minutes on two cores
 """
@@ -30,7 +30,7 @@ class Overhead:
     whole_repro: float
 
     def rows(self) -> list[Row]:
-        """A ratio above one says that the flow took less than it may."""
+        """The ratio is above one when the flow took less than its limit."""
         idle, whole = self.idle_repro + ALLOWED_SECONDS, self.whole_repro * (1 + ALLOWED_SHARE)
         return [
             Row(

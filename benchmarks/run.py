@@ -1,7 +1,7 @@
-"""Measure everything, and write benchmarks/RESULTS.md: python -m benchmarks.run [--rounds 1] [--out FILE]
+"""Run all benchmarks and write benchmarks/RESULTS.md: python -m benchmarks.run [--rounds 1] [--out FILE]
 
-Each contender runs in a fresh process, so that threads, memory and settings are its own. Contenders take turns, round after round, because
-a machine is faster in one minute than in the next: a ratio is one of medians over the rounds. Less than twenty minutes on two cores.
+Each contender runs in a fresh process with its own threads, memory and settings. Contenders take turns over several rounds,
+for the speed of a machine varies: ratios are of medians over the rounds. Less than twenty minutes on two cores.
 """
 
 import argparse
@@ -28,8 +28,8 @@ PLAN = [  # who does what in each round, and in how many of them
 
 
 def measure(work: Work, rounds: int) -> dict[tuple[str, str], Measured]:
-    """Every contender's figures, by (who, what)."""
-    found: dict[tuple[str, str], Measured] = {}
+    """The measurements by (contender, task)."""
+    results: dict[tuple[str, str], Measured] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "work.json"
         work.write(path)
@@ -42,17 +42,17 @@ def measure(work: Work, rounds: int) -> dict[tuple[str, str], Measured]:
                 done = subprocess.run(command, check=False, capture_output=True, text=True, env=_environment(who))
                 if done.returncode:
                     sys.exit(f"{who} {what} failed:\n{done.stderr}")
-                found.setdefault((who, what), Measured()).runs.append(json.loads(done.stdout.splitlines()[-1]))
+                results.setdefault((who, what), Measured()).runs.append(json.loads(done.stdout.splitlines()[-1]))
                 print(
                     f"round {turn + 1}: {who} {what} ({time.perf_counter() - started:.0f} s)",
                     file=sys.stderr,
                     flush=True,
                 )
-    return found
+    return results
 
 
 def _environment(who: str) -> dict[str, str]:
-    """What gptmill sets before torch starts is gptmill's alone: importing it here set it for the processes to come."""
+    """Peers run without the variables that importing gptmill has set in this process."""
     own = {"GOMP_SPINCOUNT"} if who != "ours" else set()
     return {name: value for name, value in os.environ.items() if name not in own} | {
         "HF_HUB_OFFLINE": "1",
@@ -62,19 +62,17 @@ def _environment(who: str) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.run", description="Measure speed beside transformers and a textbook."
+        prog="python -m benchmarks.run", description="Measure speed against transformers and a textbook."
     )
-    parser.add_argument(
-        "--small", action="store_true", help="a miniature that says nothing about speed: to see that everything runs"
-    )
+    parser.add_argument("--small", action="store_true", help="a miniature for tests, whose speed is meaningless")
     parser.add_argument("--out", type=Path, default=OUT, help="the file to write")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="fewer take less time and say less")
-    given = parser.parse_args()
-    work = prepare(small=given.small)
-    rounds = 1 if given.small else given.rounds
-    overhead = [] if given.small else orchestration.measure(Path.cwd()).rows()
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="fewer are faster and less precise")
+    options = parser.parse_args()
+    work = prepare(small=options.small)
+    rounds = 1 if options.small else options.rounds
+    overhead = [] if options.small else orchestration.measure(Path.cwd()).rows()
     text = report(work, measure(work, rounds), rounds, overhead)
-    given.out.write_text(text, encoding="utf-8")
+    options.out.write_text(text, encoding="utf-8")
     print(text)
 
 

@@ -1,4 +1,4 @@
-"""RESULTS.md: what the rounds of `benchmarks.run` came to, as a table of ratios and how they were measured."""
+"""RESULTS.md: a table of ratios, and how they were measured."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ IDLE_ROUNDS = 3  # of a flow with nothing to do
 
 @dataclass
 class Measured:
-    """What the rounds of one contender at one piece of work came to."""
+    """The measurements of one contender on one task, over all rounds."""
 
     runs: list[dict] = field(default_factory=list)
 
@@ -45,7 +45,7 @@ class Measured:
 
 
 class Row(NamedTuple):
-    """Of the table: a ratio above its target is what was promised."""
+    """A row of the table. The ratio should exceed the target."""
 
     what: str
     ours: str
@@ -65,14 +65,14 @@ def flops_per_token(model: dict[str, int], tokens: int) -> float:
     return 6 * (12 * L * C * C + V * C) + 12 * L * C * tokens
 
 
-def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, overhead: list[Row]) -> str:
+def report(work: Work, results: dict[tuple[str, str], Measured], rounds: int, overhead: list[Row]) -> str:
     """RESULTS.md. `overhead`: the rows of what Prefect costs, if that was measured."""
     per_step = work.rows * work.tokens
-    ours, theirs, textbook = (found[who, "pretrain"] for who in ("ours", "transformers", "textbook"))
+    ours, theirs, textbook = (results[who, "pretrain"] for who in ("ours", "transformers", "textbook"))
     done = flops_per_token(work.model, work.tokens) * per_step / ours.seconds / 1e9
-    best, square = (found["machine", "peak"].figure(name) for name in ("best", "square"))
-    mine, hub, book = (found[who, "instruct"] for who in ("ours", "transformers", "textbook"))
-    whole, scaled = found["ours", "classifier"], found["textbook", "classifier"]
+    best, square = (results["machine", "peak"].figure(name) for name in ("best", "square"))
+    mine, hub, book = (results[who, "instruct"] for who in ("ours", "transformers", "textbook"))
+    whole, scaled = results["ours", "classifier"], results["textbook", "classifier"]
     steps = scaled.runs[0]["scaled"]
     step = _speed(per_step / ours.seconds)
     answers = _speed(mine.tokens_per_second)
@@ -98,10 +98,10 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, over
             mine.tokens_per_second / hub.tokens_per_second, 1.5,
         ),
         _memory(mine, hub),
-        *_generation(work, found),
+        *_generation(work, results),
     ]  # fmt: skip
     notes = []
-    if shakespeare := found.get(("ours", "shakespeare")):
+    if shakespeare := results.get(("ours", "shakespeare")):
         loss = shakespeare.figure("loss")
         reached = "" if loss <= SHAKESPEARE_LOSS else f" **{SHAKESPEARE_LOSS} was not reached.**"
         notes.append(
@@ -148,7 +148,7 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, over
         "",
         f"- Model: {size}, random weights, no dropout, gradients clipped to 1, AdamW.",
         f"- Pretraining: {work.rows}×{work.tokens} tokens a step, forward to optimizer; ours is a whole turn of",
-        "  `training/loop.py`, with the batches and the bookkeeping.",
+        "  `training/trainer.py`, with the batches and the bookkeeping.",
         f"- Every contender runs in a fresh process; they take turns over {rounds} {'round' if rounds == 1 else 'rounds'}, and the",
         "  medians are compared. Peak memory is the largest resident size of the process.",
         f"- Operations: {flops_per_token(work.model, work.tokens) / 1e6:,.0f} million a token, counted matrix product by matrix product:",
@@ -170,8 +170,8 @@ def report(work: Work, found: dict[tuple[str, str], Measured], rounds: int, over
     return "\n".join(text)
 
 
-def _generation(work: Work, found: dict[tuple[str, str], Measured]) -> list[Row]:
-    ours, theirs, textbook = (found[who, "generation"] for who in ("ours", "transformers", "textbook"))
+def _generation(work: Work, results: dict[tuple[str, str], Measured]) -> list[Row]:
+    ours, theirs, textbook = (results[who, "generation"] for who in ("ours", "transformers", "textbook"))
     rows, together, alone = (
         len(work.prompts),
         len(work.prompts) * work.new / ours.seconds,
@@ -207,7 +207,7 @@ def _speed(value: float) -> str:
 
 
 def _machine() -> list[str]:
-    """What was measured on; nothing that names the machine."""
+    """CPU, memory and versions, without the machine's name."""
     import torch
 
     names = [line.split(":", 1)[1].strip() for line in _read("/proc/cpuinfo") if line.startswith("model name")]

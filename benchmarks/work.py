@@ -1,7 +1,7 @@
-"""What every contender is given: sizes, and texts as token ids. Written to one file that each contender's process reads.
+"""The input of all contenders: model sizes, and texts as token ids, in one file that each contender's process reads.
 
-Real texts come from the mirror (`GPTMILL_MIRROR`, see docs); without one they are the sample's, as many of them, cut into as many tokens by
-a tokenizer of the corpus' own. Weights are random: speed does not depend on them.
+Real texts come from the mirror (`GPTMILL_MIRROR`, see docs); without one, as many of the sample's texts, with a tokenizer
+trained on the sample's corpus. Weights are random: speed does not depend on them.
 """
 
 import json
@@ -22,9 +22,8 @@ MESSAGES = (1045, 149, 300)  # training, validation, test: 747 of each class, sp
 INSTRUCTIONS = 935
 LENGTH = 120  # of a padded message
 
-Texts = tuple[
-    "Tokenizer", list[list[str]], list[dict[str, str]]
-]  # a tokenizer, [label, message] pairs, instruction records
+# Tokenizer, [label, message] pairs, instruction records.
+Texts = tuple["Tokenizer", list[list[str]], list[dict[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,17 @@ class Work:
     labels: list[list[int]]
     epochs: int
     instructions: list[tuple[list[int], list[int]]]  # prompt and answer
-    prompts: list[list[int]]  # to be gone on with, and by how many tokens
-    new: int
+    prompts: list[list[int]]  # for generation,
+    new: int  # and new tokens of each
     real: bool  # whether messages and instructions are the public ones
-    shakespeare: str  # the file; empty when there is none
+    shakespeare: str  # path; "" if there is none
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def prepare(*, small: bool = False) -> Work:
-    """The work of a run; `small`: a miniature of it, which says nothing about speed and takes seconds."""
+    """The input of a run. `small`: a miniature for tests, whose speed is meaningless."""
     from gptmill.text import prompts
 
     mirror = Path(os.environ["GPTMILL_MIRROR"]) if os.environ.get("GPTMILL_MIRROR") else None
@@ -55,17 +54,17 @@ def prepare(*, small: bool = False) -> Work:
     random = np.random.default_rng(1)
     classes = [[text for label, text in messages if label == name] for name in ("ham", "spam")]
     fewest = min(map(len, classes))
-    chosen = [
-        (text, label) for label, texts in enumerate(classes) for text in random.permutation(texts)[:fewest].tolist()
+    balanced = [
+        (tokenizer.encode(text)[:LENGTH], label)
+        for label, texts in enumerate(classes)
+        for text in random.permutation(texts)[:fewest].tolist()
     ]
-    chosen = [(tokenizer.encode(text)[:LENGTH], label) for text, label in chosen]
-    chosen = [chosen[i] for i in random.permutation(len(chosen))]
+    balanced = [balanced[i] for i in random.permutation(len(balanced))]
     sizes = (12, 6, 6) if small else MESSAGES
     ends = np.cumsum(sizes)
-    splits = [chosen[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-    records = random.permutation(np.array(records, dtype=object))[
-        : 60 if small else INSTRUCTIONS
-    ]  # shuffled, as a training's loader does
+    splits = [balanced[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    shuffled = random.permutation(np.array(records, dtype=object))  # as in a training
+    records = shuffled[: 60 if small else INSTRUCTIONS]
     alpaca = prompts.TEMPLATES["alpaca"]
     instructions = [
         (tokenizer.encode(alpaca.prompt(r["instruction"], r["input"])), [*tokenizer.encode(r["output"]), 50256])
@@ -89,18 +88,17 @@ def prepare(*, small: bool = False) -> Work:
 
 
 def _public(mirror: Path) -> Texts:
+    from gptmill.text.tokenizer import Tokenizer
 
     lines = (mirror / "SMSSpamCollection").read_text(encoding="utf-8").splitlines()
     records = json.loads((mirror / "instruction-data.json").read_text(encoding="utf-8"))
-    return (
-        Tokenizer.from_gpt2_files(mirror / "gpt2" / "encoder.json"),
-        [line.split("\t", 1) for line in lines if line],
-        records,
-    )
+    tokenizer = Tokenizer.from_gpt2_files(mirror / "gpt2" / "encoder.json")
+    return tokenizer, [line.split("\t", 1) for line in lines if line], records
 
 
 def _sample() -> Texts:
     from gptmill.ingest import sample
+    from gptmill.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.train([sample.corpus(200_000)], 4096)
     lines = sample.messages(5574).splitlines()
