@@ -47,21 +47,18 @@ def log_to_run(
 
     Raises `OSError` (ENOSPC) before it writes anything when there is no room.
     """
-    import mlflow
-
     experiment_id = client.get_run(run_id).info.experiment_id
     if _is_logged(client, experiment_id, run_id, folder.name):
         return
     _require_room(folder, client.get_experiment(experiment_id).artifact_location)
     card = model_card.of_folder(folder, task, metrics, labels)
     try:
-        with mlflow.start_run(run_id=run_id, log_system_metrics=False):
-            log_model(folder, task, card)
+        log_model(run_id, folder, task, card)
     except Exception:
         with suppress(Exception):  # the next try does it again
             _is_logged(client, experiment_id, run_id, folder.name)
         raise
-    client.update_run(run_id, status="RUNNING")  # `start_run` has ended it
+    client.update_run(run_id, status="RUNNING")  # `log_model` has ended it
 
 
 def _is_logged(client: "MlflowClient", experiment_id: str, run_id: str, name: str) -> bool:
@@ -76,8 +73,8 @@ def _is_logged(client: "MlflowClient", experiment_id: str, run_id: str, name: st
     return complete
 
 
-def log_model(folder: Path, task: Task, card: str) -> "ModelInfo":
-    """Log a model folder, its card, code, requirements and schema of inputs and outputs to the active run."""
+def log_model(run_id: str, folder: Path, task: Task, card: str) -> "ModelInfo":
+    """Log a model folder, its card, code, requirements and schema of inputs and outputs to a run, which ends."""
     import mlflow
     import pandas as pd
     from mlflow.models import ModelSignature
@@ -91,7 +88,8 @@ def log_model(folder: Path, task: Task, card: str) -> "ModelInfo":
         ColSpec(Map(DataType.double), "probabilities"),
     ]
     package = Path(__file__).parents[1]
-    with tempfile.TemporaryDirectory(prefix="gptmill-") as temporary:
+    run = mlflow.start_run(run_id=run_id, log_system_metrics=False)
+    with run, tempfile.TemporaryDirectory(prefix="gptmill-") as temporary:
         page = Path(temporary, model_card.NAME)
         page.write_text(card, encoding="utf-8")
         return mlflow.pyfunc.log_model(

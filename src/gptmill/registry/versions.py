@@ -96,14 +96,18 @@ def register(client: "MlflowClient", kind: ModelKind, content: str, run: "Run") 
     """
     version = newest(client, kind.registered, content)
     if version is None:
-        logged = logged_model(client, content) or _log(kind, run)
+        card = model_card.of_workspace(kind)
+        logged = logged_model(client, content)
+        if logged is None:
+            info = log_model.log_model(run.info.run_id, kind.folder, kind.task, card)
+            logged = client.get_logged_model(info.model_id)
         _create_registered(client, kind.registered)
         version = client.create_model_version(
             kind.registered,
             source=logged.artifact_location,
             run_id=logged.source_run_id,
             model_id=logged.model_id,
-            description=_description(model_card.of_workspace(kind)),
+            description=_description(card),
             tags={log_model.CONTENT: content},
         )
     point(client, kind.registered, CHALLENGER, version.version)
@@ -136,14 +140,6 @@ def logged_model(client: "MlflowClient", content: str) -> Any:
                 if dvc_hash(folder) == content:  # the registered bytes are those that were measured
                     return model
     return None
-
-
-def _log(kind: ModelKind, run: "Run") -> Any:
-    import mlflow
-
-    with mlflow.start_run(run_id=run.info.run_id, log_system_metrics=False):
-        info = log_model.log_model(kind.folder, kind.task, model_card.of_workspace(kind))
-    return mlflow.MlflowClient().get_logged_model(info.model_id)
 
 
 def _create_registered(client: "MlflowClient", name: str) -> None:

@@ -10,13 +10,7 @@ from gptmill.tracking.outbox import Outbox
 
 SAMPLE_EVERY = 10.0  # seconds, unless MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL says otherwise
 PREFIX = "system/"
-_MONITORS = (
-    "cpu_monitor:CPUMonitor",
-    "disk_monitor:DiskMonitor",
-    "network_monitor:NetworkMonitor",
-    "gpu_monitor:GPUMonitor",
-    "rocm_monitor:ROCMMonitor",
-)
+_MONITORS = ("CPU", "Disk", "Network", "GPU", "ROCM")
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +58,7 @@ def _monitors() -> list[Any]:
     monitors = []
     for name in _MONITORS:
         try:
-            monitors.append(resolve_name(f"mlflow.system_metrics.metrics.{name}")())
+            monitors.append(resolve_name(f"mlflow.system_metrics.metrics.{name.lower()}_monitor:{name}Monitor")())
         except Exception as error:  # noqa: BLE001 - whatever an import or a driver raises
-            log.debug("no %s: %s", name, error)
+            log.debug("no %s metrics: %s", name, error)
     return monitors

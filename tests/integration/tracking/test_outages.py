@@ -109,13 +109,11 @@ def log_model(client, run_id: str, folder: Path, *, half: bool) -> None:
 def test_a_model_that_does_not_fit_leaves_nothing_and_is_sent_when_there_is_room(
     store, weights, outboxes, monkeypatch, caplog
 ):
-    import mlflow
-
     full = [True]
     monkeypatch.setattr(
         registry,
         "log_model",
-        lambda folder, *_: log_model(store.client, mlflow.active_run().info.run_id, folder, half=full[0]),
+        lambda run_id, folder, *_: log_model(store.client, run_id, folder, half=full[0]),
     )
     with tracking.run("pretrain", {"seed": 1}, [], log_model=log_to_run) as run:
         run.model(weights, "generate", {})
@@ -131,7 +129,7 @@ def test_a_model_that_does_not_fit_leaves_nothing_and_is_sent_when_there_is_room
 
 def test_without_room_an_upload_is_not_begun(store, weights, outboxes, monkeypatch, caplog):
     begun: list[Path] = []
-    monkeypatch.setattr(registry, "log_model", lambda folder, *_: begun.append(folder))
+    monkeypatch.setattr(registry, "log_model", lambda run_id, folder, *_: begun.append(folder))
     with monkeypatch.context() as patch:
         patch.setattr(registry.shutil, "disk_usage", lambda _: SimpleNamespace(free=1500))  # two copies are made
         with tracking.run("pretrain", {"seed": 1}, [], log_model=log_to_run) as run:
