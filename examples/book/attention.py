@@ -20,7 +20,7 @@ class SimilarityAttention(nn.Module):
 class SelfAttention(nn.Module):
     """Rung 2, weights: what a token looks for (query), is found by (key) and gives (value) are learnt, and differ.
 
-    Scores are divided by the root of their width, so that the softmax stays soft for long vectors (Vaswani et al. 2017, section 3.2.1).
+    Scores are divided by the root of their width, which keeps the softmax soft (Vaswani et al. 2017, section 3.2.1).
     """
 
     def __init__(self, d_in: int, d_out: int, qkv_bias: bool = False) -> None:
@@ -53,7 +53,7 @@ class CausalAttention(SelfAttention):
 
 
 class StackedHeads(nn.Module):
-    """Rung 4, several views: H small attentions side by side, each with weights of its own, their outputs one after the other."""
+    """Rung 4, several views: H small attentions in parallel, each with its own weights, their outputs concatenated."""
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, qkv_bias: bool = False) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class StackedHeads(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """Rung 5, one product in place of H: wide queries, keys and values are cut into heads, and a projection mixes what the heads found."""
+    """Rung 5, one product in place of H: wide queries, keys and values are split into heads; a projection mixes them."""
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, qkv_bias: bool = False) -> None:
         super().__init__()
@@ -82,9 +82,8 @@ class MultiHeadAttention(nn.Module):
         """(B, T, C) -> (B, T, C)."""
         B, T, C = x.shape
         split = (B, T, self.n_heads, C // self.n_heads)
-        q, k, v = (
-            layer(x).view(split).transpose(1, 2) for layer in (self.query, self.key, self.value)
-        )  # each (B, H, T, D)
+        layers = (self.query, self.key, self.value)
+        q, k, v = (layer(x).view(split).transpose(1, 2) for layer in layers)  # each (B, H, T, D)
         scores = q @ k.mT / k.shape[-1] ** 0.5  # (B, H, T, T)
         weights = self.dropout(scores.masked_fill(future(T, x.device), -torch.inf).softmax(dim=-1))
         heads = (weights @ v).transpose(1, 2).reshape(B, T, C)

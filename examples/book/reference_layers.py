@@ -1,4 +1,4 @@
-"""What torch does in one call, written out step by step. The model uses torch's; tests hold torch's against these."""
+"""Torch's layers written out step by step. The model uses torch's; tests compare the two."""
 
 import math
 
@@ -11,7 +11,7 @@ class LayerNorm(nn.Module):
 
     def __init__(self, d_model: int, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.epsilon = epsilon  # keeps a token whose channels are all alike from a division by nothing
+        self.epsilon = epsilon  # no division by zero for a token whose channels are equal
         self.weight = nn.Parameter(torch.ones(d_model))
         self.bias = nn.Parameter(torch.zeros(d_model))
 
@@ -23,7 +23,7 @@ class LayerNorm(nn.Module):
 
 
 class GELU(nn.Module):
-    """x times the chance that a standard normal number is below x, in the tanh form (Hendrycks & Gimpel 2016, section 2)."""
+    """x times the normal distribution's probability below x, in the tanh form (Hendrycks & Gimpel 2016, section 2)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape, element by element."""
