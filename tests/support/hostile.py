@@ -1,7 +1,7 @@
 """Pages' inputs with texts that try to break them: markup, words without end, what turns the line round. test_browser.py looks at them."""
 
 from gptmill.report import inputs
-from gptmill.report.card_inputs import Card, Contents, Example, Findings, Limit, Quarantine, Row
+from gptmill.report.card_inputs import Card, Contents, Example, Limit, Quarantine, Row, ValidationResult
 from gptmill.report.card_inputs import Source as CardSource
 from gptmill.report.external import Agreement, External, Promotion
 from gptmill.report.lengths import Lengths
@@ -44,7 +44,7 @@ def samples() -> list[inputs.Sample]:
     return [inputs.Sample(step=123456 + place, prompt=HOSTILE[place], text=text) for place, text in enumerate(HOSTILE)]
 
 
-def findings(kind: type = inputs.Findings, **more: object) -> inputs.Findings:
+def validation(kind: type = inputs.ValidationResult, **more: object) -> inputs.ValidationResult:
     checks = [
         {
             "expectation": text or "none",
@@ -85,7 +85,7 @@ def report(classes: int = 2) -> inputs.Inputs:
     }
     return inputs.Inputs(
         sources=sources,
-        validation=inputs.Validation(**dict.fromkeys(inputs.DATA_SETS, findings())),
+        validation=inputs.Validation(**dict.fromkeys(inputs.DATA_SETS, validation())),
         pretrain=inputs.PretrainMetrics(
             parameters=1557611200, tokens_trained_on=123456789012,
         ),
@@ -143,5 +143,5 @@ def card() -> Card:
     source = CardSource(
         name=HOSTILE[0], origin=HOSTILE[2], licence=HOSTILE[3], sha256="c" * 64, bytes=10**12, files=HOSTILE
     )
-    found = findings(Findings, leakage={"exact": 1, "near": 2})
-    return Card("spam", source, found, contents, Quarantine([(text or "none", 9) for text in HOSTILE], examples))
+    result = validation(ValidationResult, leakage={"exact": 1, "near": 2})
+    return Card("spam", source, result, contents, Quarantine([(text or "none", 9) for text in HOSTILE], examples))

@@ -13,25 +13,25 @@ class Bin:
     low: float
     high: float
     count: int
-    sure: float  # mean probability
-    right: float  # accuracy
+    confidence: float  # mean probability
+    accuracy: float
 
     @property
     def gap(self) -> float:
         """Positive where overconfident."""
-        return self.sure - self.right
+        return self.confidence - self.accuracy
 
 
-def bins(probabilities: Sequence[float], right: Sequence[bool], number: int = BINS) -> list[Bin]:
+def bins(probabilities: Sequence[float], correct: Sequence[bool], number: int = BINS) -> list[Bin]:
     """Non-empty bins of equal width from 0 to 1. `probabilities`: of each text's predicted class."""
-    predictions = list(zip(probabilities, right, strict=True))
+    predictions = list(zip(probabilities, correct, strict=True))
     result = []
     for place in range(number):
         low, high = place / number, (place + 1) / number
         within = [each for each in predictions if low < each[0] <= high or each[0] == low == 0]
         if within:
-            sure, hits = zip(*within, strict=True)
-            result.append(Bin(low, high, len(within), sum(sure) / len(within), sum(hits) / len(within)))
+            confidence, hits = zip(*within, strict=True)
+            result.append(Bin(low, high, len(within), sum(confidence) / len(within), sum(hits) / len(within)))
     return result
 
 

@@ -1,1 +1,1 @@
-"""The page that a team shows to defend its models: `inputs` reads what the stages left, `page` makes one self-contained HTML file of it."""
+"""The report: `inputs` reads the stages' outputs, `page` renders one self-contained HTML file; `cards` the data cards."""

@@ -1,4 +1,4 @@
-"""The page about a judge's agreement with given scores: reports/agreement.html."""
+"""reports/agreement.html: a judge's agreement with given scores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,19 +7,16 @@ from gptmill.report import templates
 from gptmill.report.external import MEASURES
 
 
-def render(found: Mapping[str, Any]) -> str:
-    """The page for what `evaluation.agreement.measure` gives. All that a file or a judge said is escaped."""
+def render(result: Mapping[str, Any]) -> str:
+    """The page for the result of `evaluation.agreement.measure`. Texts of files and judges are escaped."""
     rows = [
-        (title, *(_written(found[f"{name}{end}"]) for end in ("", "_low", "_high"))) for name, title in MEASURES.items()
+        (title, *(_format(result[f"{name}{end}"]) for end in ("", "_low", "_high"))) for name, title in MEASURES.items()
     ]
-    in_sample = found["in_sample"]
-    return templates.render(
-        "agreement.html.jinja",
-        found=found,
-        rows=rows,
-        in_sample=[(title, _written(in_sample[name])) for name, title in MEASURES.items()] if in_sample else [],
-    )
+    in_sample = result["in_sample"] and [
+        (title, _format(result["in_sample"][name])) for name, title in MEASURES.items()
+    ]
+    return templates.render("agreement.html.jinja", result=result, rows=rows, in_sample=in_sample)
 
 
-def _written(value: float | None) -> str:
+def _format(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.3f}"

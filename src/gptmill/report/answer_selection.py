@@ -1,4 +1,4 @@
-"""Which answers to show: the best, the worst, some in between, those over which there is dispute, and those that tuning made worse."""
+"""Selects the answers that the report shows: best, worst, in between, most disputed, and worse than before tuning."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,61 +7,52 @@ from rapidfuzz import fuzz
 
 from gptmill.report.inputs import Judgement
 
-SHOWN = 3  # of each kind
-DISPUTED = 15  # points apart, at least
+SHOWN = 3  # per group
+DISPUTED = 15  # least difference in points
 
 
 @dataclass(frozen=True)
-class Shown:
+class AnswerGroup:
     title: str
-    why: str  # "" where the title says it
+    why: str  # "" where the title is enough
     records: list[Judgement]
 
 
-def choose(judgements: Sequence[Judgement]) -> list[Shown]:
-    """No answer twice, except among those that are disputed or worse than the base model's. Kinds without answers are left out."""
+def select(judgements: Sequence[Judgement]) -> list[AnswerGroup]:
+    """Non-empty groups. An answer is in one of the first three at most, and may be in the last two as well."""
     ranked = sorted((record for record in judgements if record.score is not None), key=lambda record: -record.score)
     best, rest = ranked[:SHOWN], ranked[SHOWN:]
     worst = rest[-SHOWN:]
     between = rest[: len(rest) - len(worst)]
     shown = min(SHOWN, len(between))
     middle = [between[(2 * i + 1) * len(between) // (2 * shown)] for i in range(shown)]
-    kinds = [
-        Shown("Best", "", best),
-        Shown("In between", "", middle),
-        Shown("Worst", "", worst),
+    worsened = _most(ranked, lambda record: -(record.gain or 0))
+    groups = [
+        AnswerGroup("Best", "", best),
+        AnswerGroup("In between", "", middle),
+        AnswerGroup("Worst", "", worst),
         _disputed(ranked),
-        _worsened(ranked),
+        AnswerGroup("Worse than before tuning", "The base model's answer has the higher score.", worsened),
     ]
-    return [kind for kind in kinds if kind.records]
+    return [group for group in groups if group.records]
 
 
-def _disputed(ranked: Sequence[Judgement]) -> Shown:
-    """Of several judges, where they differ most; of one, where its score is furthest from the likeness of answer and reference."""
+def _disputed(ranked: Sequence[Judgement]) -> AnswerGroup:
+    """Largest spread of several judges; of one judge, largest difference between score and similarity to the reference."""
     if any(len(record.scores) > 1 for record in ranked):
-        return Shown(
-            "Most disputed", "The judges are furthest apart here.", _most(ranked, lambda record: record.spread)
-        )
+        spread = _most(ranked, lambda record: record.spread)
+        return AnswerGroup("Most disputed", "The judges differ most here.", spread)
     why = (
-        "There is one judge, so the dispute is with the letters: its score is furthest from how alike answer and reference are, "
-        "character by character (of 100)."
+        "There is one judge: its score differs most from the similarity of answer and reference by characters (of 100)."
     )
-    return Shown("Most disputed", why, _most(ranked, lambda record: abs(record.score - likeness(record))))
+    return AnswerGroup("Most disputed", why, _most(ranked, lambda record: abs(record.score - similarity(record))))
 
 
-def _worsened(ranked: Sequence[Judgement]) -> Shown:
-    why = "The base model's answer scored higher than the tuned model's."
-    return Shown("Worse than before tuning", why, _most(ranked, lambda record: -(record.gain or 0)))
-
-
-def likeness(record: Judgement) -> float:
-    """0 to 100: characters that answer and reference have in common, in order (rapidfuzz's `fuzz.ratio`)."""
+def similarity(record: Judgement) -> float:
+    """0 to 100: normalised indel similarity of answer and reference (rapidfuzz's `fuzz.ratio`)."""
     return fuzz.ratio(record.response.strip(), record.output.strip())
 
 
 def _most(ranked: Sequence[Judgement], points: Callable[[Judgement], float]) -> list[Judgement]:
-    found = sorted(
-        ((points(record), place, record) for place, record in enumerate(ranked)),
-        key=lambda entry: (-entry[0], entry[1]),
-    )
-    return [record for apart, _, record in found[:SHOWN] if apart >= DISPUTED]
+    most = sorted(ranked, key=lambda record: -points(record))[:SHOWN]
+    return [record for record in most if points(record) >= DISPUTED]

@@ -1,6 +1,6 @@
-"""What the data cards are made of: where each data set came from, what validation found, and what became of its rows.
+"""Inputs of the data cards: source, validation result, splits, lengths and examples of each data set.
 
-Messages and records are read whole. Of the corpus, only the token files are read, slice by slice, and a few documents decoded to be shown.
+Messages and records are read whole; of the corpus only the token files, slice by slice, and a few documents are decoded.
 """
 
 from collections import Counter, defaultdict
@@ -19,20 +19,20 @@ from gptmill.report.lengths import Lengths
 from gptmill.text import prompts, token_files
 from gptmill.text.tokenizer import Tokenizer
 
-KEPT_SHOWN, MOST_SHOWN, QUARANTINED_SHOWN = 4, 12, 12
-DOCUMENT_TOKENS = 160  # as many of a document are shown
+EXAMPLES, MOST_EXAMPLES, QUARANTINE_EXAMPLES = 4, 12, 12
+DOCUMENT_TOKENS = 160  # shown per document
 SPLITS = ("train", "validation", "test", "natural")
 
 
 class Source(inputs.Source):
-    """What else is known of the source (a member of an archive, how many files, …) is kept under its own name."""
+    """Further fields (a member of an archive, files, …) are kept under their names."""
 
     model_config = ConfigDict(extra="allow")
 
     licence: str
 
 
-class Findings(inputs.Findings):
+class ValidationResult(inputs.ValidationResult):
     """None: not measured."""
 
     near_duplicates: Count | None = None
@@ -41,13 +41,13 @@ class Findings(inputs.Findings):
 
 
 class Validation(schemas.Record):
-    corpus: Findings
-    spam: Findings
-    instructions: Findings
+    corpus: ValidationResult
+    spam: ValidationResult
+    instructions: ValidationResult
 
 
 class Instruction(schemas.Record):
-    row: Count = 0  # the splits have none
+    row: Count = 0  # not in the splits
     instruction: str
     input: str
     output: str
@@ -55,7 +55,7 @@ class Instruction(schemas.Record):
 
 @dataclass(frozen=True)
 class Limit:
-    """What cuts texts: the parameter's name, and its value in tokens."""
+    """A parameter that cuts texts, in tokens."""
 
     name: str
     tokens: int
@@ -63,7 +63,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table of splits: a count for each column. `part`: its counts are part of the first row's."""
+    """A row of the table of splits, a count per column. `part`: a part of the first row's counts."""
 
     title: str
     counts: list[int]
@@ -72,7 +72,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Example:
-    """A row of the data set and what it holds; None stands for what is missing."""
+    """A row of the data set. Missing values are None."""
 
     row: int
     fields: dict[str, str | int | None]
@@ -82,28 +82,28 @@ class Example:
 
 @dataclass(frozen=True)
 class Quarantine:
-    reasons: list[tuple[str, int]]  # each with the number of its rows, the most frequent first
+    reasons: list[tuple[str, int]]  # and rows, most frequent first
     examples: list[Example]
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What became of the rows that were kept."""
+    """The valid rows."""
 
     limit: Limit
     lengths: Lengths
     columns: list[str]  # of the table of splits
     rows: list[Row]
     examples: list[Example]
-    classes: int = 0  # so many of the rows are about a class, those after the first
-    lost: int = 0  # records of which the limit leaves no answer
+    classes: int = 0  # rows of the table that are about a class, after the first
+    lost: int = 0  # records whose answer is cut off whole
 
 
 @dataclass(frozen=True)
 class Card:
     name: str
     source: Source
-    findings: Findings
+    validation: ValidationResult
     contents: Contents
     quarantine: Quarantine
 
@@ -111,11 +111,9 @@ class Card:
 def read(
     context_length: int, message_length: int, record_length: int, template: prompts.PromptTemplate
 ) -> Iterator[Card]:
-    """The three cards. What limits the lengths that the models read, in tokens: a window, a message, an instruction with its answer.
+    """The three cards. Lengths limit, in tokens, a window, a message, and a prompt with its answer.
 
-    `template`: what instructions and answers become.
-
-    Raises `GptmillError` when an input is missing, is not what its stage writes, or belongs to another run.
+    Raises `GptmillError` for an input that is missing, invalid or from another run.
     """
     tokenizer = Tokenizer.load(paths.TOKENIZER)
     validation = schemas.read_json(paths.VALIDATION, Validation, "validate")
@@ -124,44 +122,41 @@ def read(
         ("spam", _messages(tokenizer, Limit("classifier.max_length", message_length))),
         ("instructions", _records(tokenizer, Limit("instruct.max_length", record_length), template)),
     ):
-        path, findings = paths.RAW / f"{name}.source.json", getattr(validation, name)
+        path, result = paths.RAW / f"{name}.source.json", getattr(validation, name)
         source = schemas.read_json(path, Source, f"download@{name}")
-        if source.sha256 != findings.sha256:
+        if source.sha256 != result.sha256:
             raise schemas.different_runs(path, paths.VALIDATION)
-        yield Card(name, source, findings, contents, _quarantine(paths.QUARANTINE / f"{name}.parquet"))
+        yield Card(name, source, result, contents, _quarantine(paths.QUARANTINE / f"{name}.parquet"))
 
 
 def _corpus(tokenizer: Tokenizer, limit: Limit) -> Contents:
     splits = {split: token_files.read(paths.TOKENS, split) for split in SPLITS[:2]}
-    found = documents.measure(splits, tokenizer.end_of_text, KEPT_SHOWN)
+    corpus = documents.measure(splits, tokenizer.end_of_text, EXAMPLES)
     sizes = [len(ids) for ids in splits.values()]
     examples = []
-    for document in found.chosen:
+    for document in corpus.chosen:
         size = document.stop - document.start
-        text = tokenizer.decode(
-            documents.cut_out(splits, document.start, min(document.stop, document.start + DOCUMENT_TOKENS))
-        )
+        stop = min(document.stop, document.start + DOCUMENT_TOKENS)
+        text = tokenizer.decode(documents.cut_out(splits, document.start, stop))
         if size > DOCUMENT_TOKENS:
-            text = text.rstrip("\ufffd") + " …"  # the cut may go through a character
+            text = text.rstrip("\ufffd") + " …"  # the cut may split a character
         examples.append(Example(document.place, {"text": text}, size))
     rows = [
-        Row("Documents that end there", [found.lengths.texts, *found.ends.values()], part=False),
+        Row("Documents that end there", [corpus.lengths.texts, *corpus.ends.values()], part=False),
         Row("Tokens, ends of text included", [sum(sizes), *sizes], part=False),
     ]
-    return Contents(limit, found.lengths, ["kept", *splits], rows, examples)
+    return Contents(limit, corpus.lengths, ["kept", *splits], rows, examples)
 
 
 def _messages(tokenizer: Tokenizer, limit: Limit) -> Contents:
     kept = _read_parquet(paths.CLEAN_SPAM, "validate", ["row", "label", "text"])
-    parts = {"kept": kept} | {
-        split: _read_parquet(path, "split_spam", ["label", "text"])
-        for split in SPLITS
-        if split != "natural" or (paths.SPAM_SPLITS / "natural.parquet").exists()
-        for path in [paths.SPAM_SPLITS / f"{split}.parquet"]
-    }
-    sizes = {
-        text: len(tokenizer.encode(text)) for text in {message["text"] for part in parts.values() for message in part}
-    }
+    parts = {"kept": kept}
+    for split in SPLITS:
+        path = paths.SPAM_SPLITS / f"{split}.parquet"
+        if split != "natural" or path.exists():
+            parts[split] = _read_parquet(path, "split_spam", ["label", "text"])
+    texts = {message["text"] for part in parts.values() for message in part}
+    sizes = {text: len(tokenizer.encode(text)) for text in texts}
     counts = {name: Counter(message["label"] for message in part) for name, part in parts.items()}
     classes = sorted(counts["kept"], key=lambda label: (-counts["kept"][label], label))
     rows = [
@@ -169,20 +164,14 @@ def _messages(tokenizer: Tokenizer, limit: Limit) -> Contents:
         *(Row(label, [of_split[label] for of_split in counts.values()]) for label in classes),
         _longer(limit, [[sizes[message["text"]] for message in part] for part in parts.values()]),
     ]
-    of_class = [[message for message in kept if message["label"] == label] for label in classes]
-    shown = [
-        message
-        for n in range(KEPT_SHOWN)
-        for messages in of_class
-        for message in _evenly(messages, KEPT_SHOWN)[n : n + 1]
-    ]
+    of_class = [_evenly([message for message in kept if message["label"] == label], EXAMPLES) for label in classes]
+    in_turn = [messages[n] for n in range(EXAMPLES) for messages in of_class if n < len(messages)]
     examples = [
         Example(message["row"], {"label": message["label"], "text": message["text"]}, sizes[message["text"]])
-        for message in shown[: max(KEPT_SHOWN, min(len(classes), MOST_SHOWN))]
+        for message in in_turn[: max(EXAMPLES, min(len(classes), MOST_EXAMPLES))]
     ]
-    return Contents(
-        limit, Lengths(sizes[message["text"]] for message in kept), list(parts), rows, examples, len(classes)
-    )
+    lengths = Lengths(sizes[message["text"]] for message in kept)
+    return Contents(limit, lengths, list(parts), rows, examples, len(classes))
 
 
 def _records(tokenizer: Tokenizer, limit: Limit, template: prompts.PromptTemplate) -> Contents:
@@ -192,7 +181,7 @@ def _records(tokenizer: Tokenizer, limit: Limit, template: prompts.PromptTemplat
     }
 
     def size(record: Instruction) -> tuple[int, int]:
-        """Tokens that the model reads of the prompt, and of prompt and answer: the end of the text is predicted, and not read."""
+        """Tokens of the prompt, and of prompt and answer, without the end of text: it is predicted, not read."""
         prompt = len(tokenizer.encode(template.prompt(record.instruction, record.input)))
         return prompt, prompt + len(tokenizer.encode(template.target(record.output)))
 
@@ -204,12 +193,10 @@ def _records(tokenizer: Tokenizer, limit: Limit, template: prompts.PromptTemplat
         _longer(limit, [[whole for _, whole in part] for part in sizes.values()]),
         Row("Answer cut off whole", lost),
     ]
-    examples = [
-        Example(
-            record.row, {name: value for name, value in record if name != "row" and (value or name != "input")}, whole
-        )
-        for record, (_, whole) in _evenly(list(zip(parts["kept"], sizes["kept"], strict=True)), KEPT_SHOWN)
-    ]
+    examples = []
+    for record, (_, whole) in _evenly(list(zip(parts["kept"], sizes["kept"], strict=True)), EXAMPLES):
+        fields = {name: value for name, value in record if name != "row" and (value or name != "input")}
+        examples.append(Example(record.row, fields, whole))
     return Contents(limit, Lengths(whole for _, whole in sizes["kept"]), list(parts), rows, examples, lost=lost[0])
 
 
@@ -218,27 +205,25 @@ def _longer(limit: Limit, sizes: list[list[int]]) -> Row:
 
 
 def _quarantine(path: Path) -> Quarantine:
-    """All rows are counted, some are shown: of each reason, as far as there is room."""
+    """Counts all rows by reason, and picks examples from the reasons in turn."""
     of_reason: dict[str, list[int]] = defaultdict(list)
     every = _read_parquet(path, "validate", ["row", "reasons"])
     for place, row in enumerate(every):
         for reason in row["reasons"].split("; "):
             of_reason[reason].append(place)
-    reasons = sorted(
-        ((reason, len(places)) for reason, places in of_reason.items()), key=lambda pair: (-pair[1], pair[0])
-    )
-    turns = [of_reason[reason][turn] for turn in range(QUARANTINED_SHOWN) for reason, rows in reasons if turn < rows]
-    chosen = sorted(list(dict.fromkeys(turns))[:QUARANTINED_SHOWN])
-    return Quarantine(reasons, [_quarantined(row) for row in _rows(path, chosen)])
-
-
-def _quarantined(row: dict[str, Any]) -> Example:
-    fields = {name: value for name, value in row.items() if name not in ("row", "reasons")}
-    return Example(row["row"], fields, reasons=row["reasons"].split("; "))
+    counts = ((reason, len(places)) for reason, places in of_reason.items())
+    reasons = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
+    turns = [of_reason[reason][turn] for turn in range(QUARANTINE_EXAMPLES) for reason, rows in reasons if turn < rows]
+    chosen = sorted(list(dict.fromkeys(turns))[:QUARANTINE_EXAMPLES])
+    examples = []
+    for row in _rows(path, chosen):
+        number, why = row.pop("row"), row.pop("reasons")
+        examples.append(Example(number, row, reasons=why.split("; ")))
+    return Quarantine(reasons, examples)
 
 
 def _rows(path: Path, places: list[int]) -> Iterator[dict[str, Any]]:
-    """The rows at these places, which are in order; no more than a batch of the file is in memory."""
+    """The rows at these sorted places, with one batch of the file in memory."""
     with schemas.reading(path, "validate"), pq.ParquetFile(path) as file:
         before = 0
         for batch in file.iter_batches(batch_size=256):
@@ -254,6 +239,6 @@ def _read_parquet(path: Path, stage: str, columns: list[str]) -> list[dict[str, 
 
 
 def _evenly(rows: Sequence[Any], choose: int) -> list[Any]:
-    """So many of the rows, evenly spaced; all of them when they are fewer."""
+    """`choose` of the rows, evenly spaced; all where they are fewer."""
     choose = min(choose, len(rows))
     return [rows[(2 * n + 1) * len(rows) // (2 * choose)] for n in range(choose)]

@@ -1,4 +1,4 @@
-"""Charts of how a training went, of scores and of lengths, as inline SVG."""
+"""Charts of training curves, scores and lengths, as inline SVG."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,18 +11,18 @@ from gptmill.report import svg
 from gptmill.report.inputs import Point
 from gptmill.report.lengths import Bar
 
-MOST_TICKS = 7  # labels below a chart, so that they do not touch
+MOST_TICKS = 7  # labels below a chart without overlap
 VALIDATION, TRAIN = svg.FIRST, svg.SECOND
 
 
 def loss(curve: Sequence[Point], name: str, title: str, reference: tuple[str, float] | None = None) -> Markup:
-    """Training and validation loss by step, the kept weights as a dot. `reference`: the name and the loss of a simpler model."""
+    """Training and validation loss by step; a dot marks the saved weights. `reference`: name and loss of a baseline."""
     lines = {"train": [point.train_loss for point in curve], "validation": [point.validation_loss for point in curve]}
     return _curve(curve, lines, name, title, lambda value, _: f"{value:g}", reference)
 
 
 def accuracy(curve: Sequence[Point], name: str, title: str) -> Markup:
-    """Training and validation accuracy by step, the kept weights as a dot."""
+    """Training and validation accuracy by step; a dot marks the saved weights."""
     lines = {
         "train": [point.train_accuracy for point in curve],
         "validation": [point.validation_accuracy for point in curve],
@@ -30,14 +30,14 @@ def accuracy(curve: Sequence[Point], name: str, title: str) -> Markup:
     return _curve(curve, lines, name, title, lambda value, _: f"{value * 100:g}%")
 
 
-def scores(values: Sequence[float], name: str, title: str, beside: Sequence[float] = ()) -> Markup:
-    """How many answers got which score: a bar for ten points each, and one for exactly 100. `beside`: those of the base model's answers."""
-    bars, others = _by_tens(values), _by_tens(beside)
+def scores(values: Sequence[float], name: str, title: str, base: Sequence[float] = ()) -> Markup:
+    """Histogram of scores: a bar per ten points, and one for 100. `base`: the base model's scores."""
+    bars, others = _by_tens(values), _by_tens(base)
     with matplotlib.rc_context():
-        figure, axes = svg.axes(name, left=30 if beside else 0, right=0)
-        wide = 0.41 if beside else 0.82
-        axes.bar([place - wide / 2 for place in range(11)] if beside else range(11), bars, width=wide, color=VALIDATION)
-        if beside:
+        figure, axes = svg.axes(name, left=30 if base else 0, right=0)
+        wide = 0.41 if base else 0.82
+        axes.bar([place - wide / 2 for place in range(11)] if base else range(11), bars, width=wide, color=VALIDATION)
+        if base:
             axes.bar([place + wide / 2 for place in range(11)], others, width=wide, color=TRAIN)
             axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
             axes.yaxis.set_major_formatter(FuncFormatter(svg.short))
@@ -64,16 +64,16 @@ def _by_tens(values: Sequence[float]) -> list[int]:
 
 
 def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) -> Markup:
-    """How many texts have how many tokens. `limit`: what cuts longer ones, and where; their bars have a colour of their own."""
+    """Histogram of lengths in tokens. `limit`: name and tokens of the limit that cuts longer texts, in another colour."""
     label, cut = limit
     edges = [bars[0].above, *(bar.up_to for bar in bars if bar.up_to is not None)]
     with matplotlib.rc_context():
         longer = bars[-1].up_to is None
         figure, axes = svg.axes(name, left=38, right=24, top=24)
         highest = max(bar.texts for bar in bars)
-        # A bar that stands for something is seen, however small it is beside the highest.
+        # Any count is visible, however small beside the highest.
         heights = [max(bar.texts, highest * 0.009) if bar.texts else 0 for bar in bars]
-        # What is longer stands apart: it has no place on the scale.
+        # The last, open bar stands apart: it is not to scale.
         places = [place + (0.5 if bar.up_to is not None else 1.0) for place, bar in enumerate(bars)]
         axes.bar(places, heights, width=0.86, color=[TRAIN if bar.above >= cut else VALIDATION for bar in bars])
         axes.set_xlim(0, places[-1] + 0.5)
@@ -81,9 +81,8 @@ def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) 
         step = -(-len(edges) // MOST_TICKS)
         ticks = [(place, svg.short(edges[place])) for place in range(0, len(edges), step)]
         if longer:
-            ticks = [tick for tick in ticks if tick[0] < len(edges) - step] + [
-                (places[-1], f"> {svg.short(edges[-1])}")
-            ]
+            ticks = [tick for tick in ticks if tick[0] < len(edges) - step]
+            ticks.append((places[-1], f"> {svg.short(edges[-1])}"))
         axes.set_xticks(*zip(*ticks, strict=True))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(svg.short))

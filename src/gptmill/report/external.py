@@ -1,10 +1,9 @@
-"""What the extended report shows besides: it lies outside the graph, in the registry and in what a person measured, and may change any day.
+"""External inputs of the extended report: promotion decisions and the judge's agreement with given scores.
 
-Each file is optional. A tracked report that read them would not be the same bytes for the same inputs.
+They are outside the graph and may change at any time, so the tracked report does not read them. Each file is optional.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydantic import ConfigDict
 
@@ -12,7 +11,7 @@ from gptmill.core import paths
 from gptmill.report import schemas
 from gptmill.report.schemas import Record
 
-MEASURES = {  # name in the file: title
+MEASURES = {  # name: title
     "pearson": "Pearson",
     "spearman": "Spearman",
     "kendall": "Kendall's tau-b",
@@ -22,18 +21,18 @@ MEASURES = {  # name in the file: title
 
 
 class Promotion(Record):
-    """`.gptmill/promotion/<model>.json`, the last decision about a model: `gptmill promote` writes it.
+    """`.gptmill/promotion/<model>.json`, the last decision about a model, by `gptmill promote`.
 
-    `figures`: what was measured, by name. `difference` among them is challenger less champion on the same test data, and `difference low`
-    and `difference high` bound its paired interval.
+    `figures`: measurements by name. `difference`: challenger minus champion on the same test data; `difference low` and
+    `difference high`: its paired interval.
     """
 
     model: str
     decision: str  # promoted, not promoted or refused
     reasons: list[str]
     figures: dict[str, float] = {}
-    version: str = ""  # the challenger's; "" when it was a dry run
-    champion: str = ""  # the version that it was compared with; "" when there was none
+    version: str = ""  # the challenger's; "" for a dry run
+    champion: str = ""  # the version compared with; "" without one
 
     @property
     def tone(self) -> str:
@@ -41,9 +40,9 @@ class Promotion(Record):
 
 
 class Agreement(Record):
-    """`reports/agreement.json`, how the judge agrees with scores that were given: `gptmill judge agreement` writes it.
+    """`reports/agreement.json`, by `gptmill judge agreement`.
 
-    Each measure stands under its name, the ends of its 95% interval under that with `_low` and `_high`; None: not defined.
+    Each measure under its name, its 95% interval under `_low` and `_high`; None: not defined.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -57,12 +56,12 @@ class Agreement(Record):
 
     @property
     def measures(self) -> list[tuple[str, float | None, float | None, float | None]]:
-        """(title, value, low, high) of what was measured."""
-        found = self.model_extra or {}
+        """(title, value, low, high) of each measure."""
+        values = self.model_extra or {}
         return [
-            (title, found[name], found.get(f"{name}_low"), found.get(f"{name}_high"))
+            (title, values[name], values.get(f"{name}_low"), values.get(f"{name}_high"))
             for name, title in MEASURES.items()
-            if name in found
+            if name in values
         ]
 
 
@@ -73,13 +72,10 @@ class External:
 
 
 def read() -> External:
-    """What there is of it. Raises `GptmillError` when a file is there and is not what it should be."""
-    promotions = [_decision(path) for path in sorted(paths.PROMOTIONS.glob("*.json"))]
-    agreement = (
-        schemas.read_json(paths.AGREEMENT, Agreement, "gptmill judge agreement") if paths.AGREEMENT.exists() else None
-    )
-    return External(promotions, agreement)
-
-
-def _decision(path: Path) -> Promotion:
-    return schemas.read_json(path, Promotion, "gptmill promote")
+    """The files that exist. Raises `GptmillError` for an invalid one."""
+    promotions = [
+        schemas.read_json(path, Promotion, "gptmill promote") for path in sorted(paths.PROMOTIONS.glob("*.json"))
+    ]
+    if not paths.AGREEMENT.exists():
+        return External(promotions)
+    return External(promotions, schemas.read_json(paths.AGREEMENT, Agreement, "gptmill judge agreement"))

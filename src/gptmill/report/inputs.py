@@ -1,4 +1,4 @@
-"""What the report is made of: every file that it reads, as checked types. Numbers that do not belong together are worse than none."""
+"""Inputs of the report: every file that it reads, as validated types, all from one run."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from gptmill.core import paths
 from gptmill.report import schemas
 from gptmill.report.schemas import Record
 
-DATA_SETS = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}  # and their titles
+DATA_SETS = {"corpus": "Corpus", "spam": "Classified texts", "instructions": "Instructions"}  # titles
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -35,14 +35,14 @@ class Expectation(Record):
 
 
 class Leakage(Record):
-    """Pairs of texts that say the same, or nearly, in different splits."""
+    """Pairs of the same or nearly the same text in different splits."""
 
     exact: Count
     near: Count
 
 
-class Findings(Record):
-    """What validation found out about one data set. What else it counted (messages, words, near-duplicates, …) is in `counts`."""
+class ValidationResult(Record):
+    """Of one data set. Further counts (messages, words, near-duplicates, …) are in `counts`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -50,8 +50,8 @@ class Findings(Record):
     kept: Count
     quarantined: Count
     duplicates: Count
-    classes: dict[str, Count] = {}  # rows of each class, where there are classes
-    leakage: Leakage | None = None  # of a data set that is divided by rows
+    classes: dict[str, Count] = {}  # rows per class
+    leakage: Leakage | None = None  # of data sets that are split by rows
     expectations: list[Expectation]
 
     @property
@@ -60,9 +60,9 @@ class Findings(Record):
 
 
 class Validation(Record):
-    corpus: Findings
-    spam: Findings
-    instructions: Findings
+    corpus: ValidationResult
+    spam: ValidationResult
+    instructions: ValidationResult
 
 
 class BaseMetrics(Record):
@@ -78,7 +78,7 @@ class PretrainMetrics(Record):
 
     @property
     def loaded(self) -> bool:
-        """The base model came with its weights, and was not trained here."""
+        """Pretrained weights, not trained here."""
         return self.tokens_trained_on == 0
 
 
@@ -88,23 +88,21 @@ class Scores(Record):
     recall: Share
     f1: Share
     rows: Annotated[int, Field(ge=1)]
-    per_class: dict[str, Share] = {}  # F1 of each of more than two classes
+    per_class: dict[str, Share] = {}  # F1, of more than two classes
 
 
 class ClassifierMetrics(Record):
     test: Scores
     tfidf: Scores
-    natural: Scores  # of the test split as the classes really are spread
+    natural: Scores  # of the test split with the natural class distribution
     natural_tfidf: Scores
     scores_of: str  # what precision, recall and F1 are about
     tfidf_of: Literal["words", "characters"] = "words"
 
 
 class TuningMetrics(Record):
-    """What a fine-tuning knows of itself."""
-
     parameters_trained: Count | None = None
-    tokens_read: Count | None = None  # in training, padding left out
+    tokens_read: Count | None = None  # in training, without padding
 
 
 class InstructMetrics(TuningMetrics):
@@ -114,7 +112,7 @@ class InstructMetrics(TuningMetrics):
 
 
 class Group(Record):
-    """Answers of one kind, or of like length: their mean score with its interval."""
+    """Mean score with its interval, of answers of one kind or length."""
 
     mean: float
     low: float
@@ -123,7 +121,7 @@ class Group(Record):
 
 
 class JudgeMetrics(Record):
-    """What is None was not measured. `low` and `high` bound a 95% bootstrap interval; a gain is tuned less base, answer by answer."""
+    """None: not measured. `low` and `high`: 95% bootstrap interval. `gain`: tuned minus base, paired."""
 
     judge: str
     mean_score: float
@@ -141,8 +139,8 @@ class JudgeMetrics(Record):
     win_rate: Share | None = None
     by_kind: dict[str, Group] = {}
     by_length: dict[str, Group] = {}
-    judges: dict[str, float | None] = {}  # the mean of each, where there are several
-    judges_agreement: float | None = None  # mean Spearman correlation of each two
+    judges: dict[str, float | None] = {}  # mean of each, of several
+    judges_agreement: float | None = None  # mean pairwise Spearman correlation
 
 
 class Point(Record):
@@ -154,11 +152,11 @@ class Point(Record):
     validation_loss: float
     train_accuracy: Share
     validation_accuracy: Share
-    kept: bool = False  # the model has the weights of this moment
+    kept: bool = False  # the model has the weights of this step
 
 
 class Sample(Record):
-    """A prompt, continued by the finished model."""
+    """A prompt, continued by the trained model."""
 
     prompt: str
     text: str
@@ -168,7 +166,7 @@ class Prediction(Record):
     actual: str
     predicted: str
     probability: Share
-    probabilities: dict[str, Share] = {}  # of every class; {} when the file is older than this column
+    probabilities: dict[str, Share] = {}  # by class; {} in older files
     text: str
 
     @field_validator("probabilities", mode="before")
@@ -177,7 +175,7 @@ class Prediction(Record):
         return json.loads(value) if isinstance(value, str) else value
 
     @property
-    def right(self) -> bool:
+    def correct(self) -> bool:
         return self.actual == self.predicted
 
 
@@ -190,17 +188,17 @@ class Judgement(Record):
     stopped: str
     score: Score | None
     failure: str | None
-    reason: str = ""  # what the judge said
-    scores: dict[str, Score | None] = {}  # each judge's
-    base_response: str | None = None  # the base model's answer, where it was asked too
+    reason: str = ""  # by the judge
+    scores: dict[str, Score | None] = {}  # by judge
+    base_response: str | None = None  # the base model's answer
     base_tokens: Count = 0
     base_score: Score | None = None
 
     @property
     def spread(self) -> float:
-        """How far apart the judges are, in points; 0 with one judge."""
-        given = [score for score in self.scores.values() if score is not None]
-        return max(given) - min(given) if given else 0.0
+        """Largest difference between judges, in points; 0 with one judge."""
+        scores = [score for score in self.scores.values() if score is not None]
+        return max(scores) - min(scores) if scores else 0.0
 
     @property
     def gain(self) -> float | None:
@@ -230,46 +228,41 @@ class Inputs:
 
 
 def read() -> Inputs:
-    """Every input of the report. Raises `GptmillError` when one is missing, is not what its stage writes, or belongs to another run."""
+    """Raises `GptmillError` for an input that is missing, invalid or from another run."""
+    metrics, plots = paths.METRICS, paths.PLOTS
+    tuning = schemas.read_json(metrics / "finetune_classifier.json", TuningMetrics, "finetune_classifier")
     inputs = Inputs(
         sources={
             name: schemas.read_json(paths.RAW / f"{name}.source.json", Source, f"download@{name}") for name in DATA_SETS
         },
         validation=schemas.read_json(paths.VALIDATION, Validation, "validate"),
-        pretrain=schemas.read_json(paths.METRICS / "pretrain.json", PretrainMetrics, "pretrain"),
-        pretrain_curve=schemas.read_csv(paths.PLOTS / "pretrain.csv", Point, "pretrain"),
-        base=schemas.read_json(paths.METRICS / "base.json", BaseMetrics, "evaluate_base"),
+        pretrain=schemas.read_json(metrics / "pretrain.json", PretrainMetrics, "pretrain"),
+        pretrain_curve=schemas.read_csv(plots / "pretrain.csv", Point, "pretrain"),
+        base=schemas.read_json(metrics / "base.json", BaseMetrics, "evaluate_base"),
         base_samples=schemas.read_jsonl(paths.BASE_SAMPLES, Sample, "evaluate_base"),
-        classifier_training=schemas.read_json(
-            paths.METRICS / "finetune_classifier.json", TuningMetrics, "finetune_classifier"
-        ),
-        classifier=schemas.read_json(paths.METRICS / "classifier.json", ClassifierMetrics, "evaluate_classifier"),
-        classifier_curve=schemas.read_csv(paths.PLOTS / "classifier.csv", Point, "finetune_classifier"),
-        predictions=schemas.read_csv(paths.PLOTS / "classifier_predictions.csv", Prediction, "evaluate_classifier"),
-        instruct=schemas.read_json(paths.METRICS / "instruct.json", InstructMetrics, "finetune_instruct"),
-        instruct_curve=schemas.read_csv(paths.PLOTS / "instruct.csv", Point, "finetune_instruct"),
-        judge=schemas.read_json(paths.METRICS / "judge.json", JudgeMetrics, "judge_responses"),
+        classifier_training=tuning,
+        classifier=schemas.read_json(metrics / "classifier.json", ClassifierMetrics, "evaluate_classifier"),
+        classifier_curve=schemas.read_csv(plots / "classifier.csv", Point, "finetune_classifier"),
+        predictions=schemas.read_csv(plots / "classifier_predictions.csv", Prediction, "evaluate_classifier"),
+        instruct=schemas.read_json(metrics / "instruct.json", InstructMetrics, "finetune_instruct"),
+        instruct_curve=schemas.read_csv(plots / "instruct.csv", Point, "finetune_instruct"),
+        judge=schemas.read_json(metrics / "judge.json", JudgeMetrics, "judge_responses"),
         judgements=schemas.read_jsonl(paths.JUDGEMENTS, Judgement, "judge_responses"),
     )
-    _belong_together(inputs)
+    _require_one_run(inputs)
     return inputs
 
 
-def _belong_together(inputs: Inputs) -> None:
-    sources = [
+def _require_one_run(inputs: Inputs) -> None:
+    failed = sum(record.score is None for record in inputs.judgements)
+    judged = (len(inputs.judgements) - failed, failed) == (inputs.judge.judged, inputs.judge.failed)
+    predicted = len(inputs.predictions) == inputs.classifier.test.rows
+    pairs = [
         (paths.RAW / f"{name}.source.json", paths.VALIDATION, source.sha256 == getattr(inputs.validation, name).sha256)
         for name, source in inputs.sources.items()
     ]
-    failed = sum(record.score is None for record in inputs.judgements)
-    judged = (len(inputs.judgements) - failed, failed) == (inputs.judge.judged, inputs.judge.failed)
-    for one, other, agree in [
-        *sources,
-        (
-            paths.METRICS / "classifier.json",
-            paths.PLOTS / "classifier_predictions.csv",
-            len(inputs.predictions) == inputs.classifier.test.rows,
-        ),
-        (paths.METRICS / "judge.json", paths.JUDGEMENTS, judged),
-    ]:
+    pairs.append((paths.METRICS / "classifier.json", paths.PLOTS / "classifier_predictions.csv", predicted))
+    pairs.append((paths.METRICS / "judge.json", paths.JUDGEMENTS, judged))
+    for one, other, agree in pairs:
         if not agree:
             raise schemas.different_runs(one, other)

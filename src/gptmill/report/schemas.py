@@ -1,4 +1,4 @@
-"""Files that stages wrote, read as checked types. Whatever is wrong with one becomes one message that names the file and its stage."""
+"""Reads stages' outputs as validated types. Every error becomes one message that names the file and its stage."""
 
 import csv
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from gptmill.core.errors import GptmillError
 
 
 class Record(BaseModel):
-    """Strangers are welcome: a stage may measure more than the page shows."""
+    """Unknown fields are ignored: a stage may write more than the page shows."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -22,7 +22,7 @@ R = TypeVar("R", bound=Record)
 
 
 def read_json(path: Path, kind: type[R], stage: str) -> R:
-    """`stage`: the one that writes the file. Raises `GptmillError` when the file is missing or is not a `kind`."""
+    """`stage`: the one that writes the file. Raises `GptmillError` for a missing or invalid file."""
     with reading(path, stage):
         return kind.model_validate(files.read_json(path))
 
@@ -35,35 +35,31 @@ def read_jsonl(path: Path, kind: type[R], stage: str) -> list[R]:
 def read_csv(path: Path, kind: type[R], stage: str) -> list[R]:
     with reading(path, stage), path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        # A header alone is what an untrained model leaves; no header at all is a broken file.
-        missing = [
-            name
-            for name, field in kind.model_fields.items()
-            if field.is_required() and name not in (reader.fieldnames or [])
-        ]
-        if missing:
-            raise ValueError(f"it has no column {missing[0]}")
+        # A header alone is valid (an untrained model), no header is not.
+        for name, field in kind.model_fields.items():
+            if field.is_required() and name not in (reader.fieldnames or []):
+                raise ValueError(f"it has no column {name}")
         return [kind.model_validate(row) for row in reader]
 
 
 def different_runs(one: Path, other: Path) -> GptmillError:
-    return GptmillError(f"{one} and {other} are from different runs. `dvc repro` makes anew what is out of date.")
+    return GptmillError(f"{one} and {other} are from different runs. `dvc repro` rebuilds what is out of date.")
 
 
 @contextmanager
 def reading(path: Path, stage: str) -> Iterator[None]:
-    """Whatever is wrong with the file that is read meanwhile becomes a `GptmillError` that says what to run."""
+    """Turns errors of reading the file into a `GptmillError` that says what to run."""
     try:
         yield
     except FileNotFoundError:
-        raise GptmillError(f"{path} is not here. `dvc repro {stage}` makes it.") from None
+        raise GptmillError(f"{path} not found. `dvc repro {stage}` makes it.") from None
     except ValidationError as error:
         first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc'])) or 'the whole of it'}: {first['msg']}"
+        reason = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
     except (ValueError, csv.Error) as error:  # broken JSON and broken UTF-8 are ValueErrors
         reason = str(error)
     else:
         return
     raise GptmillError(
-        f"{path} is not what {stage} writes ({reason}). Delete it and run `dvc repro {stage}`, which makes it anew."
+        f"{path} is not what {stage} writes ({reason}). Delete it and run `dvc repro {stage}`, which rebuilds it."
     )

@@ -1,12 +1,12 @@
-"""What the report and the data cards share: jinja2 that escapes whatever comes from data or a model, and how values are written."""
+"""Renders Jinja templates with autoescape, and formats their values."""
 
 import unicodedata
 from typing import Any
 
 import jinja2
 
-LONGEST_TEXT, MOST_LINES = 1200, 30  # characters and lines; one endless text must not become the page
-# What is not to be seen and yet works: the other way round, nothing where something is, a line's end that is none.
+LONGEST_TEXT, MOST_LINES = 1200, 30  # characters and lines per text
+# Invisible characters that reorder or hide text.
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 INVISIBLE = "\u00ad\u200b\u2028\u2029\u2060\u2061\u2062\u2063\u2064\ufeff"
 TAGS = map(chr, range(0xE0000, 0xE0080))
@@ -14,7 +14,7 @@ HIDDEN = frozenset([*BIDI_CONTROLS, *INVISIBLE, *TAGS])
 
 
 def render(template: str, **values: Any) -> str:
-    """The whole page. The same values give the same bytes."""
+    """The same values give the same bytes."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gptmill.report", "."),
         autoescape=True,
@@ -25,7 +25,7 @@ def render(template: str, **values: Any) -> str:
     environment.filters |= {
         "visible": visible,
         "percent": percent,
-        "sure": sure,
+        "confidence": confidence,
         "number": number,
         "observed": observed,
         "operations": operations,
@@ -34,7 +34,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def visible(text: str, longest: int = LONGEST_TEXT) -> str:
-    """`text` with nothing in it that hides, reorders or breaks: control characters as pictures of themselves, an endless text cut."""
+    """`text`, cut, with control and hidden characters replaced by visible symbols."""
     shown = "\n".join(text[:longest].split("\n")[:MOST_LINES])
     more = len(text) - len(shown)
     shown = shown.replace("\r\n", "\n")
@@ -54,13 +54,13 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def sure(probability: float) -> str:
-    """A probability as it was written, with four decimals: nobody is 100% sure."""
+def confidence(probability: float) -> str:
+    """A probability with four decimals, never 100%."""
     return f"{probability:.2%}" if probability < 1 else "> 99.99%"
 
 
 def number(value: float) -> str:
-    """Thousands apart; of what is no whole number, the digits that matter."""
+    """With thousands separators; of a fraction, the significant digits."""
     if float(value).is_integer():
         return f"{int(value):,}"
     size = abs(value)
@@ -69,7 +69,7 @@ def number(value: float) -> str:
 
 
 def operations(value: float) -> str:
-    """Floating point operations, in the unit that leaves one to three digits before the point."""
+    """FLOPs with a unit prefix."""
     for size, unit in ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP")):
         if value >= size:
             return f"{value / size:.3g} {unit}"

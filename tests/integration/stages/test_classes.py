@@ -99,7 +99,7 @@ def test_predictions_and_the_model_know_the_four_classes(trained):
 
 def test_the_report_speaks_of_these_classes_and_of_no_others(trained):
     page = re.sub(r"<(style|svg).*?</\1>", " ", paths.REPORT.read_text(), flags=re.DOTALL)
-    assert all("Taken for" in page and label in page for label in SHARES)
+    assert all("Predicted" in page and label in page for label in SHARES)
     assert not re.search(r"\b(spam|ham)\b", re.sub(r"<[^>]*>", " ", page).casefold())
     assert ("As classes are spread" in page) == (trained == "undersample")
 

@@ -146,8 +146,8 @@ def said(html: str) -> str:
 def test_a_card_says_what_the_data_is_and_what_became_of_it(card):
     text = said(card("spam"))
     for part in ("the spam", "4 texts kept", "Read 4", "Origin a file", "Licence MIT", f"SHA-256 {'spam' * 9}", "Bytes 900",
-                 "1 of 1 are met", "no text is empty 2 rows break it at most 2% of the rows", "3 exact duplicates",
-                 "Nothing: all that was read is kept"):  # fmt: skip
+                 "1 of 1 are met", "no text is empty 2 rows fail at most 2% of the rows", "3 exact duplicates",
+                 "None: every row is valid"):  # fmt: skip
         assert part in text
 
 
@@ -160,7 +160,7 @@ def test_classes_are_counted_in_every_split(card):
     put_messages(MESSAGES, natural=True)
     text = said(card("spam"))
     assert "Test Natural Texts 4 2 1 1 2 ham 3 75.0% 2 100.0% 1 100.0% 0 0.0% 1 50.0%" in text
-    assert "with its classes as they were found" in text
+    assert "with the natural class distribution" in text
 
 
 def test_there_may_be_any_number_of_classes(card):
@@ -218,7 +218,7 @@ def test_quarantined_rows_are_shown_with_their_number_and_every_reason(card):
         ["label", "text"],
     )
     text = said(card("spam"))
-    assert "2 of 6 texts were set aside" in text
+    assert "2 of 6 texts were quarantined" in text
     assert "row 17 Reason label is missing Label (missing) Text no label" in text
     assert "row 23 Reasons label is unknown text is empty Label eggs Text (empty)" in text
     assert text.index("label is unknown 1 row") < text.index("row 17")
@@ -318,7 +318,7 @@ def test_a_missing_or_malformed_input_says_what_to_run(card, path, stage):
     with pytest.raises(GptmillError, match=f"{path} is not what {stage} writes .*dvc repro {stage}"):
         card("spam")
     path.unlink()
-    with pytest.raises(GptmillError, match=f"{path} is not here.*dvc repro {stage}"):
+    with pytest.raises(GptmillError, match=f"{path} not found.*dvc repro {stage}"):
         card("spam")
     assert not paths.DATA_CARDS.exists()
 

@@ -72,7 +72,7 @@ def test_agreement_is_told_and_written(elsewhere):
     )
     assert json.loads((elsewhere / "reports/agreement.json").read_text()) == found
     page = (elsewhere / "reports/agreement.html").read_text()
-    assert "Pearson" in page and "The judge is no LLM" in page and found["sha256"] in page
+    assert "Pearson" in page and "The judge is not an LLM" in page and found["sha256"] in page
     result = run("agreement", "answers.json", "--against", "points")
     for said in (
         "Pearson",

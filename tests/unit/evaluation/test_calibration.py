@@ -17,7 +17,7 @@ def test_the_error_is_the_mean_gap_each_bin_weighing_as_much_as_it_has_texts():
 def test_every_text_is_in_one_bin_and_the_error_is_a_share(texts):
     found = calibration.bins(*zip(*texts, strict=True))
     assert sum(part.count for part in found) == len(texts)
-    assert all(part.low - 1e-9 <= part.sure <= part.high + 1e-9 for part in found)
+    assert all(part.low - 1e-9 <= part.confidence <= part.high + 1e-9 for part in found)
     assert 0 <= calibration.error(found) <= 1 + 1e-9
 
 

@@ -16,7 +16,7 @@ def judgement(score: float | None, response: str = "No.", **more: object) -> Jud
 
 
 def chosen(*judgements: Judgement) -> dict[str, list[float]]:
-    return {kind.title: [record.score for record in kind.records] for kind in answer_selection.choose(judgements)}
+    return {group.title: [record.score for record in group.records] for group in answer_selection.select(judgements)}
 
 
 def test_the_best_the_worst_and_some_in_between_are_shown():

@@ -18,12 +18,12 @@ def test_the_confusion_matrix_counts_every_prediction_once():
     ]
 
 
-def test_the_surest_mistakes_come_first():
+def test_the_most_confident_mistakes_come_first():
     predictions = [prediction("ham", "spam", 0.6), prediction("ham", "ham", 1.0), prediction("spam", "ham", 0.9)]
-    assert [p.probability for p in classifier_section.surest_mistakes(predictions)] == [0.9, 0.6]
+    assert [p.probability for p in classifier_section.most_confident_mistakes(predictions)] == [0.9, 0.6]
 
 
-@pytest.mark.parametrize(("right", "says"), [(4, "more often right"), (2, "surer than"), (3, "as sure as")])
+@pytest.mark.parametrize(("right", "says"), [(4, "underconfident"), (2, "overconfident"), (3, "well calibrated")])
 def test_calibration_says_which_way_it_is_off(right, says):
     found = classifier_section.calibrate(
         [prediction("a", "a", 0.75)] * right + [prediction("b", "a", 0.75)] * (4 - right)
@@ -33,25 +33,32 @@ def test_calibration_says_which_way_it_is_off(right, says):
 
 
 def test_of_two_classes_the_other_ones_probability_follows():
-    found = classifier_section.sweep(
+    found = classifier_section.precision_recall_curves(
         [prediction("spam", "spam", 0.9), prediction("spam", "ham", 0.6), prediction("ham", "ham", 0.8)], "spam"
     )
     assert [curve.label for curve in found.curves] == ["spam"]
     assert found.average == 1  # at 0.4, a threshold finds both and no other
-    assert found.chosen == (0.5, 1.0)
+    assert found.operating_point == (0.5, 1.0)
 
 
 def test_of_more_classes_each_has_a_curve_and_without_its_probabilities_none():
     rows = [("a", "a", 0.5), ("b", "b", 0.6), ("c", "b", 0.7)]
-    assert classifier_section.sweep([prediction(*row) for row in rows], "3 classes, averaged") is None
-    found = classifier_section.sweep([prediction(*row, a=0.2, b=0.3, c=0.5) for row in rows], "3 classes, averaged")
+    assert classifier_section.precision_recall_curves([prediction(*row) for row in rows], "3 classes, averaged") is None
+    found = classifier_section.precision_recall_curves(
+        [prediction(*row, a=0.2, b=0.3, c=0.5) for row in rows], "3 classes, averaged"
+    )
     assert [(curve.label, round(curve.average, 3)) for curve in found.curves] == [
         ("a", 0.333),
         ("b", 0.333),
         ("c", 0.333),
     ]
-    assert found.chosen is None
+    assert found.operating_point is None
 
 
 def test_where_every_text_is_of_one_class_there_is_no_curve():
-    assert classifier_section.sweep([prediction("spam", "spam", 0.9), prediction("spam", "ham", 0.9)], "spam") is None
+    assert (
+        classifier_section.precision_recall_curves(
+            [prediction("spam", "spam", 0.9), prediction("spam", "ham", 0.9)], "spam"
+        )
+        is None
+    )

@@ -12,8 +12,8 @@ def test_an_endless_text_is_cut_and_says_so():
 
 
 def test_nobody_is_wholly_sure():
-    assert templates.sure(1.0) == "> 99.99%"
-    assert templates.sure(0.98765) == "98.77%"
+    assert templates.confidence(1.0) == "> 99.99%"
+    assert templates.confidence(0.98765) == "98.77%"
 
 
 def test_numbers_have_the_digits_that_matter():
