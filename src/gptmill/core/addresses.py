@@ -21,12 +21,15 @@ def scheme(address: str) -> str:
     return address.partition("://")[0].lower() if "://" in address else ""
 
 
+def is_remote(address: str) -> bool:
+    return scheme(address) in REMOTE
+
+
 def local_path(address: str) -> Path | None:
     """The local path that an address names; None when it names a server."""
-    kind = scheme(address)
-    if kind in REMOTE:
+    if is_remote(address):
         return None
-    return Path(os.path.expanduser(unquote(address.partition("://")[2]) if kind == "file" else address))
+    return Path(os.path.expanduser(unquote(address.partition("://")[2]) if scheme(address) == "file" else address))
 
 
 def redact_url(address: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gptmill.core.errors import GptmillError
 from gptmill.data import text_files
-from gptmill.ingest.archives import CHUNK, UnpackedFile
+from gptmill.ingest.archives import UnpackedFile
 
 
 def concat_files(parts: Sequence[UnpackedFile], extension: str, to: Path, limit: int) -> None:
@@ -40,7 +40,7 @@ def _copy(path: Path, to) -> bytes:
     with path.open("rb") as file:
         if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
             file.seek(0)
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(text_files.CHUNK):
             to.write(chunk)
             last = chunk[-1:]
     return last

@@ -10,9 +10,10 @@ from typing import Any
 
 from gptmill.config.data import DataParams
 from gptmill.core import addresses, files
+from gptmill.core.addresses import is_remote
 from gptmill.core.errors import GptmillError, Unavailable
 from gptmill.data import text_files
-from gptmill.ingest import archives, concat, download, download_cache, local_files, s3
+from gptmill.ingest import archives, concat, download, download_cache, local_files, s3, sources
 from gptmill.ingest.archives import UnpackedFile
 
 NAMES_SHOWN = 5
@@ -96,22 +97,16 @@ def probe_local(spec: SourceSpec, previous: dict[str, Any] | None) -> FetchResul
     """
     usable, after_server = [], False
     for address in spec.urls:
-        after_server |= not is_local(address)
-        last = (previous or {}).get("origin")
-        if is_local(address) and local_files.exists(address) and (not after_server or address == last):
+        if is_remote(address):
+            after_server = True
+        elif local_files.exists(address) and (not after_server or address == (previous or {}).get("origin")):
             usable.append(address)
     return _fetch(replace(spec, urls=usable, sha256=""), Path()) if usable else None
 
 
 def _record(spec: SourceSpec, fetched: FetchResult, unpacked: list[UnpackedFile], path: Path) -> dict[str, Any]:
-    record = {
-        "name": addresses.file_name(fetched.address),
-        "origin": fetched.origin,
-        "licence": spec.licence,
-        "sha256": files.digest(path),
-        "bytes": path.stat().st_size,
-        "fetched": {"sha256": fetched.sha256, "bytes": fetched.bytes},
-    }
+    record = sources.source_record(addresses.file_name(fetched.address), fetched.origin, spec.licence, path)
+    record["fetched"] = {"sha256": fetched.sha256, "bytes": fetched.bytes}
     if spec.member:
         record["member"] = spec.member
     if len(unpacked) > 1:
@@ -130,14 +125,10 @@ def read_source_record(path: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and isinstance(record.get("fetched"), dict) else None
 
 
-def is_local(address: str) -> bool:
-    return not download.is_remote(address)
-
-
 def _refuse_change(spec: SourceSpec, fetched: FetchResult, previous: dict[str, Any] | None) -> None:
     """A server's file may not change unnoticed. A path is the user's own: its file is taken as it is."""
     old = (previous or {}).get("fetched", {}).get("sha256")
-    if old and not is_local(fetched.address) and previous.get("origin") == fetched.origin and old != fetched.sha256:
+    if old and is_remote(fetched.address) and previous.get("origin") == fetched.origin and old != fetched.sha256:
         raise GptmillError(
             f"{spec.name}: {fetched.origin} has changed: its SHA-256 was {old} and is {fetched.sha256}. "
             f"If that is right, accept it: gptmill data refresh {spec.name}"
@@ -152,11 +143,11 @@ def _fetch(spec: SourceSpec, scratch: Path) -> FetchResult:
     failures, transient = [], False
     for address in spec.urls:
         try:
-            fetched = _fetch_local(spec, address) if is_local(address) else _fetch_remote(spec, address, scratch)
+            fetched = _fetch_remote(spec, address, scratch) if is_remote(address) else _fetch_local(spec, address)
             _refuse_pages(fetched)
         except download.DownloadError as error:
             failures.append(f"{addresses.redact_url(address)}: {error}")
-            transient |= not is_local(address) and error.is_transient
+            transient |= is_remote(address) and error.is_transient
             continue
         except download.ChecksumMismatch as actual:
             raise _mismatch(spec, address, str(actual)) from None
@@ -169,7 +160,7 @@ def _fetch(spec: SourceSpec, scratch: Path) -> FetchResult:
             raise _mismatch(spec, address, fetched.sha256)
         return fetched
     advice = f"Check data.{spec.name}.urls in params.yaml"
-    if not all(map(is_local, spec.urls)):
+    if any(map(is_remote, spec.urls)):
         advice += f" and the network, or point GPTMILL_MIRROR at a folder that has {spec.file}"
     error = Unavailable if transient else GptmillError
     if len(failures) == 1:
@@ -283,7 +274,7 @@ def _listed(names: list[str]) -> str:
 def _refuse_pages(fetched: FetchResult) -> None:
     if any(text_files.is_html_or_xml(part.path) for part in fetched.parts):
         remote = "the server sends an HTML or XML page, not data: is it a log-in or an error page?"
-        raise download.DownloadError("it is an HTML or XML page, not data" if is_local(fetched.address) else remote)
+        raise download.DownloadError(remote if is_remote(fetched.address) else "it is an HTML or XML page, not data")
 
 
 def _unpack(spec: SourceSpec, fetched: FetchResult, scratch: Path) -> list[UnpackedFile]:

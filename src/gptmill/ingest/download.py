@@ -27,7 +27,6 @@ ATTEMPTS = 5
 TIMEOUT_SECONDS = 20  # without a single byte
 STALLED_SECONDS = 60  # without progress over all attempts; or below SLOWEST
 SLOWEST = 100  # bytes a second
-CHUNK = 1 << 20
 ADVICE = "Check the network, or point GPTMILL_MIRROR at a folder that has the file."
 PAGES = ("text/html", "application/xhtml+xml")
 ENCODINGS = ("", "identity", "gzip", "x-gzip", "zstd")  # what archives.py unpacks
@@ -86,10 +85,6 @@ def mirror() -> Path | str | None:
             why = f"it can't be used ({getattr(error, 'strerror', None) or error})"
     advice = "Set it to a folder or an http(s) address that has the files, or unset it."
     raise GptmillError(f"GPTMILL_MIRROR is {addresses.redact_url(value)}: {why}. {advice}")
-
-
-def is_remote(address: str) -> bool:
-    return addresses.scheme(address) in addresses.REMOTE
 
 
 def download(

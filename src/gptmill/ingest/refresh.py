@@ -4,11 +4,12 @@ Only a change writes anything: the new hash goes into params.yaml, and the next 
 """
 
 from collections.abc import Iterator
+from itertools import filterfalse
 
 from gptmill import config as params_file
 from gptmill.config import editing, overlaps
 from gptmill.config.schema import Params
-from gptmill.core import files, paths
+from gptmill.core import addresses, files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.ingest import custom, local_files, sources
 
@@ -85,7 +86,7 @@ def changed_local_sources(params: Params, name: str | None = None) -> dict[str, 
 
 def _is_dependency(fetched: custom.FetchResult, name: str) -> bool:
     files = [part.path for part in fetched.parts]
-    return custom.is_local(fetched.address) and local_files.are_dvc_dependencies(files, name)
+    return not addresses.is_remote(fetched.address) and local_files.are_dvc_dependencies(files, name)
 
 
 def _named(name: str | None) -> tuple[str, ...]:
@@ -102,7 +103,7 @@ def check_local(params: Params) -> None:
             "For large data on another disk, move DVC's cache there: dvc cache dir"
         )
     for name in paths.DATA_SETS if params.data.source == "custom" else ():
-        for address in filter(custom.is_local, getattr(params.data, name).urls):
+        for address in filterfalse(addresses.is_remote, getattr(params.data, name).urls):
             local_files.exists(address)
 
 

@@ -6,6 +6,7 @@ their hash: each file is downloaded once, by one process at a time, and a partia
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gptmill.config.schema import Params
 from gptmill.core import addresses, files
@@ -138,11 +139,11 @@ def _fill_entry(source: Source, mirror: str | None, to: Path) -> None:
 def needs_network(params: Params) -> bool:
     """Whether a run downloads anything."""
     urls = [url for name in BOOK for url in getattr(params.data, name).urls]
-    custom = params.data.source == "custom" and any(map(download.is_remote, urls))
+    custom = params.data.source == "custom" and any(map(addresses.is_remote, urls))
     return custom or params.data.source == "book" or params.tokenizer.ranks == "gpt2" or params.base.init != "scratch"
 
 
-def source_record(name: str, origin: str, licence: str, path: Path) -> dict[str, str | int]:
+def source_record(name: str, origin: str, licence: str, path: Path) -> dict[str, Any]:
     """The content of `data/raw/<name>.source.json` for the file at `path`."""
     size = path.stat().st_size
     return {"name": name, "origin": origin, "licence": licence, "sha256": files.digest(path), "bytes": size}
@@ -182,10 +183,8 @@ def _extract(archive: Path, source: Source, to: Path) -> None:
             [plain] = archives.unpack(archive, source.name, source.member or "", False, source.largest, scratch)
         except GptmillError as error:
             archive.unlink(missing_ok=True)
-            message = (
-                f"the downloaded archive has no readable {source.member}: {error}. Run it again to download it again."
-            )
-            raise GptmillError(message) from None
+            problem = f"the downloaded archive has no readable {source.member}: {error}"
+            raise GptmillError(f"{problem}. Run it again for a new download.") from None
         advice = "The public file has changed: compare it before you trust it"
         _check(plain.path, source.sha256, f"{source.member} of {source.url}", advice)
         plain.path.replace(to)

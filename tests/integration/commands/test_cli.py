@@ -46,7 +46,7 @@ def test_it_runs_as_a_script_and_as_a_module(project):
 def test_params_check(project, gptmill):
     assert gptmill("params", "check") == (0, "params.yaml is valid.\n", "")
     code, out, err = gptmill("params", "check", "nowhere.yaml")
-    assert (code, out) == (1, "") and err.startswith("error: nowhere.yaml is not here")
+    assert (code, out) == (1, "") and err.startswith("error: nowhere.yaml not found")
 
 
 def test_params_show_explains_every_parameter(project, gptmill):

@@ -119,7 +119,8 @@ def test_the_committed_params_are_written_from_the_schema(root):
     ("judge.models", [JUDGE, JUDGE], ["models (llama3, llama3) must name each judge once"]),
     ("judge.models", [JUDGE | {"input_price": -1.0}], ["judge.models.0.input_price: -1.0", "greater than or equal to 0"]),
     *(("judge.models", [JUDGE | {"base_url": url}], ["judge.models.0.base_url: ", said]) for url, said in [
-        ("ftp://host/v1", "not an http or https address"), ("/v1", "not an http or https address"), ("http:///v1", "not an http or https address"),
+        ("ftp://host/v1", "not an http or https address"), ("/v1", "not an http or https address"),
+        ("http:///v1", "not an http or https address"),
         ("http://me:pass@host/v1", "a key belongs in the environment"), ("http://host/v1?key=pass", "a key belongs in the environment"),
         ("http://host:99999/v1", "is not a valid address: Port out of range"),
     ]),

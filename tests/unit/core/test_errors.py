@@ -215,4 +215,4 @@ def test_elsewhere_no_root_is_named(tmp_path, gptmill, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert paths.enclosing_project() is None
     done = gptmill("params", "check")
-    assert done.stderr.startswith("error: params.yaml is not here") and "subfolder" not in done.stderr
+    assert done.stderr.startswith("error: params.yaml not found") and "subfolder" not in done.stderr

@@ -236,7 +236,8 @@ def test_a_file_without_any_end_needs_a_hash(raw, cache):
 
 
 @pytest.mark.parametrize(("said", "why"), [
-    ("ftp://host/files", "ftp:// is not supported"), ("s3://bucket/files", "s3:// is not supported"), ("htps://host", "htps:// is not supported"),
+    ("ftp://host/files", "ftp:// is not supported"), ("s3://bucket/files", "s3:// is not supported"),
+    ("htps://host", "htps:// is not supported"),
     ("http://", "names no server"), ("https:///files", "names no server"), ("nowhere", "no such folder"), ("http:/host", "no such folder"),
     ("file:///nowhere", "no such folder"), ("a-file", "it is not a folder"), ("~nobody-of-this-name/files", "it can't be used"),
     ("x" * 5000, "it can't be used|no such folder"), ("$HOME/files", "no such folder"), ("ftp://me:pass@host/files", "ftp://host/files"),
