@@ -67,7 +67,7 @@ class StackedHeads(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """Rung 5, one product in place of H: wide queries, keys and values are split into heads; a projection mixes them."""
+    """Rung 5, one product in place of H: wide queries, keys, values are split into heads; a projection mixes them."""
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, qkv_bias: bool = False) -> None:
         super().__init__()

@@ -51,7 +51,8 @@ class CheckpointInfo:
             f"{self.path}: {self.tensors.container} with {self.convention.title} names{prefix}",
             f"  model       {size_name(config)}: {config.n_layers} layers, {config.n_heads} heads, "
             f"width {config.d_model}, vocabulary {config.vocab_size:,}, context {config.context_length:,}",
-            f"  parameters  {measure(config).parameters:,} in {dtypes}{'' if dtypes == 'float32' else ', written as float32'}",
+            f"  parameters  {measure(config).parameters:,} in {dtypes}"
+            f"{'' if dtypes == 'float32' else ', written as float32'}",
             f"  output      {'tied to the token embedding' if config.tie_weights else 'a matrix of its own (not tied)'}"
             f"; query, key and value {'with' if config.qkv_bias else 'without'} bias",
         ]

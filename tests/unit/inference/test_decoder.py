@@ -22,10 +22,11 @@ def decode(decoder: Decoder, rows: list[list[int]], more: list[list[int]]) -> to
 
 @torch.inference_mode()
 def uncached(model, rows: list[list[int]], more: list[list[int]]) -> torch.Tensor:
-    return torch.stack([
-        torch.stack([model(torch.tensor([[*row, *(tokens[i] for tokens in more[:step])]]))[0, -1] for i, row in enumerate(rows)])
-        for step in range(len(more) + 1)
-    ])  # fmt: skip
+    def logits(row: list[int], i: int, step: int) -> torch.Tensor:
+        return model(torch.tensor([[*row, *(tokens[i] for tokens in more[:step])]]))[0, -1]
+
+    steps = range(len(more) + 1)
+    return torch.stack([torch.stack([logits(row, i, step) for i, row in enumerate(rows)]) for step in steps])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)

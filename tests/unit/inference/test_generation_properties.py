@@ -1,4 +1,4 @@
-"""Decoding against its plainest form: one prompt at a time, the whole text through the model for each token, no cache."""
+"""Decoding against its plainest form: one prompt at a time, the whole text for each token, no cache."""
 
 import pytest
 import torch

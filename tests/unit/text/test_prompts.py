@@ -51,15 +51,18 @@ def test_what_a_model_learns_to_write_is_read_as_the_answer(template, output):
     ("### Response:\n\n### Response:\n", "", False),
     ("### Instruction:\nName the dog.", "", True), ("\n\n### Input:\n", "", True),
     # the header of the answer, once or twice, in its own spelling or another
-    ("### Response:\nTom.", "Tom.", False), ("\n### Response: Tom.", "Tom.", False), ("### Response:\n### Response:\nTom", "Tom", False),
-    ("###Response:\nTom.", "Tom.", False), ("## Response:\nTom.", "Tom.", False), ("### RESPONSE :\nTom.", "Tom.", False),
+    ("### Response:\nTom.", "Tom.", False), ("\n### Response: Tom.", "Tom.", False),
+    ("### Response:\n### Response:\nTom", "Tom", False),
+    ("###Response:\nTom.", "Tom.", False), ("## Response:\nTom.", "Tom.", False),
+    ("### RESPONSE :\nTom.", "Tom.", False),
     # further sections
     ("Tom.\n\n### Instruction:\nName the dog.", "Tom.", True), ("Tom.\n### Input:\nx", "Tom.", True),
     ("Tom.\n### Response:\nNo, Ann.", "Tom.", True), ("Tom.### Instruction:\nx", "Tom.", True),
     ("Tom.\n#### Instructions:\nx", "Tom.", True),
     ("### Response:\nTom.\n\n### Response:\nNo, Ann.", "Tom.", True),
     # cut within a header
-    ("Tom.\n\n###", "Tom.", False), ("Tom.\n\n### Instr", "Tom.", False), ("Tom.\n### Response", "Tom.", False), ("Tom.\n#", "Tom.", False),
+    ("Tom.\n\n###", "Tom.", False), ("Tom.\n\n### Instr", "Tom.", False), ("Tom.\n### Response", "Tom.", False),
+    ("Tom.\n#", "Tom.", False),
     # what is part of the answer
     ("  Tom.\n", "Tom.", False), ("a\n\nb\n\n### of what\nc", "a\n\nb\n\n### of what\nc", False),
     ("### Ingredients:\nflour\n### Steps:\nmill", "### Ingredients:\nflour\n### Steps:\nmill", False),
@@ -71,9 +74,11 @@ def test_the_answer_is_what_stands_before_the_next_section(written, answer, over
 
 
 @pytest.mark.parametrize(("written", "answer", "over"), [
-    ("\n\n### Response:\nTom.", "Tom.", False), ("### Response:Tom.", "Tom.", False), ("", "", False), ("\n\n### Resp", "", False),
+    ("\n\n### Response:\nTom.", "Tom.", False), ("### Response:Tom.", "Tom.", False), ("", "", False),
+    ("\n\n### Resp", "", False),
     (" of the miller.\n\n### Input:\nx\n\n### Response:\nTom.", "Tom.", False),  # the model goes on with the prompt first
-    ("\n\n### Response:\nTom.\n\n### Instruction:\nx", "Tom.", True), ("\n\n### Response:\n### Response:\nTom.", "Tom.", False),
+    ("\n\n### Response:\nTom.\n\n### Instruction:\nx", "Tom.", True),
+    ("\n\n### Response:\n### Response:\nTom.", "Tom.", False),
     ("Tom.", "Tom.", False), ("Tom.\n\n### Input:\nx", "Tom.", False),  # it never writes the header: it may still
 ])  # fmt: skip
 def test_with_the_header_left_to_the_model_the_answer_comes_after_it(written, answer, over):
@@ -82,7 +87,8 @@ def test_with_the_header_left_to_the_model_the_answer_comes_after_it(written, an
 
 @pytest.mark.parametrize(("written", "answer", "over"), [
     ("Tom.<|end|>", "Tom.", True), ("Tom.\n<|user|>\nAnd?", "Tom.", True), ("<|assistant|>\nTom.", "Tom.", False),
-    ("<|assistant|>:\nTom.<|assistant|>", "Tom.", True), ("Tom.\n<|us", "Tom.", False), ("### Input:\nx", "### Input:\nx", False),
+    ("<|assistant|>:\nTom.<|assistant|>", "Tom.", True), ("Tom.\n<|us", "Tom.", False),
+    ("### Input:\nx", "### Input:\nx", False),
     ("<|end|>", "", True), ("a <| b", "a <| b", False),
 ])  # fmt: skip
 def test_in_phi3s_style_tags_end_the_answer(written, answer, over):
@@ -100,7 +106,8 @@ def test_a_folder_that_says_none_is_alpacas(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ('{"prompt_style": "chatml"}', "'chatml'; there are alpaca"), ("{", "not readable"), ("[]", "not readable"), ("{}", "not readable"),
+    ('{"prompt_style": "chatml"}', "'chatml'; there are alpaca"), ("{", "not readable"), ("[]", "not readable"),
+    ("{}", "not readable"),
     ('{"prompt_style": ["x"]}', "there are alpaca"),
 ])  # fmt: skip
 def test_a_style_that_is_not_known_is_an_error(tmp_path, content, message):

@@ -8,7 +8,8 @@ from gptmill.core.errors import GptmillError
 from gptmill.text.tokenizer import END_OF_TEXT, Tokenizer
 
 TEXTS = [
-    "Hello, world", "don't stop: they'll, I'VE", "  two  spaces \n\n\ttabs\r\n", "£100 naïve 猫🐈 e\u0301", "abc123def 4567", "...!?--",
+    "Hello, world", "don't stop: they'll, I'VE", "  two  spaces \n\n\ttabs\r\n", "£100 naïve 猫🐈 e\u0301",
+    "abc123def 4567", "...!?--",
     "\x00\x1f", "\u3000wide\u00a0space", "", " ", "\n", f"a{END_OF_TEXT}b",
 ]  # fmt: skip
 

@@ -194,11 +194,14 @@ def _refused_cases() -> dict[str, tuple[Callable[[Path], Path], str]]:
     return {
         "lowercase": (with_step(normalizer=normalizers.Lowercase()), "normalizer Lowercase"),
         "NFC": (with_step(normalizer=normalizers.Sequence([normalizers.NFC(), normalizers.Strip()])), "normalizer NFC"),
-        "prefix space": (with_step(pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space=True)), "ByteLevel with add_prefix_space"),
-        "no regex": (with_step(pre_tokenizer=pre_tokenizers.ByteLevel(False, use_regex=False)), "ByteLevel with use_regex false"),
+        "prefix space": (with_step(pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space=True)),
+                         "ByteLevel with add_prefix_space"),
+        "no regex": (with_step(pre_tokenizer=pre_tokenizers.ByteLevel(False, use_regex=False)),
+                     "ByteLevel with use_regex false"),
         "digits": (with_step(pre_tokenizer=digits), "pre_tokenizer Digits, ByteLevel"),
-        "template": (lambda path: folder_of(path, _processed(template)), "post_processor TemplateProcessing, which adds tokens"),
-        "roberta": (lambda path: folder_of(path, _processed(processors.RobertaProcessing(("<|endoftext|>", 0), ("<|endoftext|>", 0)))),
+        "template": (lambda path: folder_of(path, _processed(template)),
+                     "post_processor TemplateProcessing, which adds tokens"),
+        "roberta": (lambda path: folder_of(path, _processed(processors.RobertaProcessing(end, end))),
                     "post_processor RobertaProcessing, which adds tokens"),
         "decoder": (with_step(decoder=decoders.Metaspace()), "decoder Metaspace"),
         "special tokens first": (lambda path: folder_of(path, trained(["<s>", "</s>"]), eos="</s>"), "added token '<s>'"),
@@ -223,7 +226,8 @@ def _refused_cases() -> dict[str, tuple[Callable[[Path], Path], str]]:
         "map: unk": (edited(special, unk_token="<unk>"), "unk_token '<unk>'"),
         "added tokens": (edited(added, **{"<x>": 9}), "added token '<x>'"),
         "config.json: eos": (edited("config.json", eos_token_id=5), "config.json ends a text with id 5, the tokenizer with"),
-        "generation config: eos": (edited("generation_config.json", eos_token_id=[5]), "generation_config.json ends a text with id 5"),
+        "generation config: eos": (edited("generation_config.json", eos_token_id=[5]),
+                                   "generation_config.json ends a text with id 5"),
     }  # fmt: skip
 
 
