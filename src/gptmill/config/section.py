@@ -1,4 +1,4 @@
-"""What every section of `params.yaml` is: strict, frozen, and without keys that nobody knows."""
+"""Base class of all sections of `params.yaml`: strict, frozen, without unknown keys."""
 
 from typing import Annotated
 

@@ -156,7 +156,7 @@ def test_a_bad_document_is_set_aside_with_its_length_and_every_reason():
 
 def test_a_corpus_of_the_same_lines_or_too_short_for_a_window_stops():
     put("This line comes back again and again.\n" * 10)
-    with pytest.raises(GptmillError, match="at most 50% of the lines stood before: observed 0.9, allowed at most 0.5"):
+    with pytest.raises(GptmillError, match="at most 50% of the lines are repeated: observed 0.9, allowed at most 0.5"):
         validate.run(CHECKS)
     put("Once upon a time. " * 20)
     long = SimpleNamespace(**vars(CHECKS) | {"model": SimpleNamespace(context_length=256)})
@@ -199,7 +199,7 @@ def test_a_failed_suite_names_the_data_sets_and_leaves_docs_but_no_outputs():
         in message
     )
     assert "spam: 1 expectation is not met:\n  10% of the messages or more are spam: observed 0.016393" in message
-    assert "instructions: 1 expectation is not met:\n  20 records or more are kept: observed 5" in message
+    assert "instructions: 1 expectation is not met:\n  20 records or more are valid: observed 5" in message
     assert "reports/data_docs/index.html" in message
     assert paths.DATA_DOCS.joinpath("index.html").exists()
     assert not paths.CLEAN.exists() and not paths.QUARANTINE.exists() and not paths.VALIDATION.exists()

@@ -66,7 +66,7 @@ def corpus(frame: pd.DataFrame, params: ExpectationParams, context_length: int, 
         rule(f"no text {too_long}", BETWEEN, "unbroken_characters", too_long, max_value=unbroken),
         _at_least(f"the corpus has {characters:,} characters or more", SUM, "kept_text_characters", characters),
         _at_least(f"the corpus has {window:,} bytes or more, {both_splits}", SUM, "kept_text_bytes", window),
-        _at_most(f"at most {_percent(repeated)} of the lines stood before", SUM, "repeated_line_share", repeated),
+        _at_most(f"at most {_percent(repeated)} of the lines are repeated", SUM, "repeated_line_share", repeated),
         _quarantine_rule("documents", params),
     ]
     return DataSet("corpus", ["document", "row"], frame, rules)
@@ -84,10 +84,10 @@ def messages(frame: pd.DataFrame, labels: Sequence[str], params: ExpectationPara
         _row_rule("every message has a label", NOT_NULL, {"column": "label"}, "label is missing", params),
         _row_rule(f"every label is {first} or {labels[-1]}", IN_SET, known, "label is unknown", params),
         *_text_rules("text", "message", params),
-        _row_rule("no text stands under two labels", IN_SET, no_conflict, conflicting, params, details="conflict"),
-        _at_least(f"{params.min_messages:,} messages or more are kept", SUM, "is_kept", params.min_messages),
+        _row_rule("no text has two labels", IN_SET, no_conflict, conflicting, params, details="conflict"),
+        _at_least(f"{params.min_messages:,} messages or more are valid", SUM, "is_kept", params.min_messages),
         Rule(
-            f"the labels are {first} and {labels[-1]}, and all are there",
+            f"the labels are {first} and {labels[-1]}, and all occur",
             "ExpectColumnDistinctValuesToEqualSet",
             all_labels,
             ", ".join(labels),
@@ -133,7 +133,7 @@ def records(
             f"prompt and output have more than {limit}, the model's context",
             params,
         ),
-        _at_least(f"{params.min_records:,} records or more are kept", SUM, "is_kept", params.min_records),
+        _at_least(f"{params.min_records:,} records or more are valid", SUM, "is_kept", params.min_records),
         *_duplicate_rules("records", params),
         _quarantine_rule("records", params),
     ]
@@ -167,8 +167,8 @@ def _duplicate_counts(measured: pd.DataFrame) -> dict[str, int]:
 
 def _duplicate_rules(rows: str, params: ExpectationParams) -> list[Rule]:
     exact, near = params.max_duplicate_share, params.max_near_duplicate_share
-    repeat = f"at most {_percent(exact)} of the {rows} repeat another but for case and spacing"
-    similar = f"at most {_percent(near)} of the {rows} are nearly the same as another"
+    repeat = f"at most {_percent(exact)} of the {rows} are duplicates, ignoring case and spacing"
+    similar = f"at most {_percent(near)} of the {rows} are near-duplicates"
     return [_at_most(repeat, MEAN, "is_duplicate", exact), _at_most(similar, MEAN, "is_near_duplicate", near)]
 
 

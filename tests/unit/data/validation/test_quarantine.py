@@ -95,7 +95,7 @@ def test_every_class_must_have_its_share(tmp_path):
     assert examine(tmp_path, rows, labels).success
     assert failed(examine(tmp_path, rows, labels, min_class_share=0.2)) == ["20% of the messages or more are jokes"]
     assert failed(examine(tmp_path, rows[:-1], labels)) == [
-        "the labels are ham, spam, news and jokes, and all are there", "10% of the messages or more are jokes",
+        "the labels are ham, spam, news and jokes, and all occur", "10% of the messages or more are jokes",
     ]  # fmt: skip
 
 
@@ -112,8 +112,8 @@ def test_too_many_repetitions_fail(tmp_path):
     rows = [*SOUND, ("ham", "See  you"), ("ham", "see you!!")]
     limits = dict(max_duplicate_share=0.1, max_near_duplicate_share=0.1)
     assert failed(examine(tmp_path, rows, **limits)) == [
-        "at most 10% of the messages repeat another but for case and spacing",
-        "at most 10% of the messages are nearly the same as another",
+        "at most 10% of the messages are duplicates, ignoring case and spacing",
+        "at most 10% of the messages are near-duplicates",
     ]
     assert examine(tmp_path, SOUND, **limits).success
 
@@ -128,13 +128,13 @@ def test_the_kept_rows_have_their_group_and_the_quarantined_ones_their_reasons(t
 def test_a_missing_label_and_too_few_rows_fail(tmp_path):
     findings = examine(tmp_path, SOUND[:3])
     assert failed(findings) == [
-        "5 messages or more are kept", "the labels are ham and spam, and all are there", "10% of the messages or more are spam",
+        "5 messages or more are valid", "the labels are ham and spam, and all occur", "10% of the messages or more are spam",
     ]  # fmt: skip
 
 
 def test_nothing_but_bad_rows_is_a_failure_and_no_crash(tmp_path):
     findings = examine(tmp_path, [(None, None), (None, None)], max_quarantined_share=1.0)
-    assert "the labels are ham and spam, and all are there" in failed(findings)
+    assert "the labels are ham and spam, and all occur" in failed(findings)
     with pytest.raises(GptmillError, match="nothing to measure"):
         quarantine.raise_for_failures([findings], tmp_path)
 
