@@ -63,7 +63,7 @@ def test_a_stage_is_its_file_and_its_entry_in_the_graph(copy):
 
 def test_a_parameter_is_its_field_and_its_use(copy):
     place, name = re.search(r"In `(\S+)`, class `(\w+)`:", PAGE).groups()
-    schema, field = copy / place, block("In `src/gptmill/config/__init__.py`")
+    schema, field = copy / place, block(", class `ExpectationParams`:")
     key = f"data.expectations.{field.strip().partition(':')[0]}"
     text = schema.read_text()
     schema.write_text(text.replace(f"class {name}(Section):\n", f"class {name}(Section):\n{field}"))

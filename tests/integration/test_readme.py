@@ -85,6 +85,11 @@ def test_the_picture_shows_every_stage_of_the_graph():
     assert {stage.name for stage in graph.read(str(ROOT))} <= shown
 
 
+def test_it_names_every_folder_of_the_package():
+    folders = {path.parent.name for path in (ROOT / "src/gptmill").glob("*/__init__.py")}
+    assert folders <= set(re.findall(r"`(\w+)/`", README[README.index("## Where things are") :]))
+
+
 def test_every_place_that_it_names_is_there():
     for name in re.findall(r"^\| `([^|]+)` \|", README, re.MULTILINE):
         for path in re.findall(r"[\w./]+", name):
