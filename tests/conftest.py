@@ -184,6 +184,18 @@ def copy_of_built(built, tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
+def empty_database(once) -> Path:
+    """MLflow's tables, with nothing in them: building them takes long."""
+
+    def make(folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+
+    return once("empty-store", make) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
     """A tokenizer with some merges, and with bytes for everything else."""
     return Tokenizer.train([TEXT] * 4, 300)

@@ -48,16 +48,6 @@ def built_store(built) -> Store:
     return Store(f"sqlite:///{built.folder}/mlflow.db")
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory) -> Path:
-    """MLflow's tables, with nothing in them: building them takes long."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def store(empty_database, tmp_path, monkeypatch) -> Store:
     """The store of the project in the working folder, which has nothing else in it."""
