@@ -13,7 +13,7 @@ from gptmill.model.gpt import GPTConfig
 from gptmill.model.size import measure
 from gptmill.pretrained import detect, export
 from gptmill.text import prompts
-from gptmill.text.tokenizer import OTHER_KINDS, TOKENIZER_FILES, Tokenizer
+from gptmill.text.tokenizer import TOKENIZER_FILES, UNSUPPORTED_FILES, Tokenizer
 
 # GPT-2's sizes by their names on Hugging Face's hub.
 _HUB = {"gpt2": "gpt2-124M", "gpt2-medium": "gpt2-355M", "gpt2-large": "gpt2-774M", "gpt2-xl": "gpt2-1558M"}
@@ -133,10 +133,10 @@ def _tokenizer(folder: Path, config: GPTConfig) -> tuple[Tokenizer | None, list[
         unused = config.vocab_size - tokenizer.vocab_size
         note = f"; {unused:,} ids of the model have no token and are never chosen" if unused else ""
         return tokenizer, own, f"{name} from the weights' folder{note}"
-    if others := [name for name in (*OTHER_KINDS, *own) if (folder / name).exists()]:
+    if unsupported := [name for name in (*UNSUPPORTED_FILES, *own) if (folder / name).exists()]:
         raise GptmillError(
-            f"{folder} has a tokenizer that gptmill can't represent, in {', '.join(others)} without a tokenizer.json. "
-            f"Weights alone can be imported from a folder without {'it' if len(others) == 1 else 'them'}"
+            f"{folder} has a tokenizer that gptmill can't represent, in {', '.join(unsupported)} without a tokenizer.json. "
+            f"Weights alone can be imported from a folder without {'it' if len(unsupported) == 1 else 'them'}"
         )
     if config.vocab_size == GPT2_VOCAB_SIZE:
         try:

@@ -39,7 +39,7 @@ class CheckpointInfo:
     convention: Convention
     tensors: Renamed
     config: GPTConfig
-    settings: Mapping[str, Any]  # all that the config beside the weights says
+    settings: Mapping[str, Any]  # of the config next to the weights
     notes: tuple[str, ...]  # what was assumed or left out
 
     def describe(self) -> str:
@@ -144,4 +144,4 @@ def _convention(checkpoint: Checkpoint, path: Path) -> Convention:
         fused = next((spec.shape for name, spec in specs.items() if name.endswith(".attn.c_attn.weight")), ())
         return NANOGPT if len(fused) == 2 and fused[0] == 3 * fused[1] else HUGGINGFACE
     names = f"its tensors have names like {', '.join(list(specs)[:3]) or 'nothing at all'}"
-    raise GptmillError(f"{path} holds no GPT-2: {infer_config.other_kind(specs) or names}")
+    raise GptmillError(f"{path} holds no GPT-2: {infer_config.unsupported_kind(specs) or names}")

@@ -31,7 +31,7 @@ def sizes_of(config: GPTConfig) -> dict[str, int]:
 
 
 def read_config(folder: Path, convention: Convention) -> tuple[dict[str, Any], dict[str, int]]:
-    """All that the config beside the weights says, and its sizes under our names. Empty when there is none."""
+    """All settings of the config next to the weights, and its sizes under our names. Empty without a config."""
     if convention is HUGGINGFACE and (folder / hf_config.NAME).exists():
         config, settings = hf_config.read(folder / hf_config.NAME)
         return settings, sizes_of(config)
@@ -71,10 +71,10 @@ def infer(
         raise GptmillError(f"{path} has no embedding tables of a valid shape, so {names} are not known: get it again")
     if not hf_config.is_size("n_layers", sizes["n_layers"]):
         raise GptmillError(f"{path} names a block {sizes['n_layers'] - 1:,}: no GPT-2 has so many")
-    other = other_kind(tensors.specs, convention.head, sizes["vocab_size"])
+    unsupported = unsupported_kind(tensors.specs, convention.head, sizes["vocab_size"])
     if "n_heads" not in sizes:
-        if other:
-            raise GptmillError(f"{path} holds no GPT-2: {other}")
+        if unsupported:
+            raise GptmillError(f"{path} holds no GPT-2: {unsupported}")
         sizes["n_heads"] = _assume_heads(sizes["n_layers"], sizes["d_model"], convention, notes, path)
     if sizes["d_model"] % sizes["n_heads"]:
         possible = _possible_heads(sizes["d_model"])
@@ -94,13 +94,13 @@ def infer(
         raise GptmillError(
             f"the weights in {path} make no model of {config.n_layers} layers, width {config.d_model}, "
             f"vocabulary {config.vocab_size:,} and context {config.context_length:,}, as their config or shapes say:\n"
-            + (f"{other}\n" if other else "")
+            + (f"{unsupported}\n" if unsupported else "")
             + listing(problems)
         )
     tied = tensor_names.is_tied(tensors, convention)
     if settings.get("tie_word_embeddings") is True and not tied:
         notes.append(
-            f"{convention.head} is not the token embedding, though the config says that they are tied: both are kept"
+            f"{convention.head} is not the token embedding, though the config says that they are tied: both are saved"
         )
     name, heads = _published(config.n_layers, config.d_model)
     tables = (config.vocab_size, config.context_length)
@@ -111,7 +111,7 @@ def infer(
     return replace(config, tie_weights=tied)
 
 
-def other_kind(specs: Mapping[str, TensorSpec], head: str | None = None, vocab_size: int = 0) -> str:
+def unsupported_kind(specs: Mapping[str, TensorSpec], head: str | None = None, vocab_size: int = 0) -> str:
     """What a file holds instead of a language model, when its names show it, and what to do then."""
     if adapters := [name for name in specs if re.search(r"(^|[._])lora[._]", name)]:
         return (

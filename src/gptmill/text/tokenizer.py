@@ -18,7 +18,12 @@ from gptmill.text import tokenizer_checks
 from gptmill.text.tokenizer_checks import END_OF_TEXT, printable, ranks_of
 
 TOKENIZER_FILES = ("tokenizer.json", *tokenizer_checks.SETTINGS_FILES, "vocab.json", "merges.txt")
-OTHER_KINDS = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt")  # SentencePiece, WordPiece
+UNSUPPORTED_FILES = (
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "vocab.txt",
+)  # SentencePiece, WordPiece
 
 # GPT-2's pre-tokenizer: contractions, words and numbers with the space before them, punctuation, white space.
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""

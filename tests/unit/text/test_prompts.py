@@ -76,7 +76,7 @@ def test_the_answer_is_what_stands_before_the_next_section(written, answer, over
 @pytest.mark.parametrize(("written", "answer", "over"), [
     ("\n\n### Response:\nTom.", "Tom.", False), ("### Response:Tom.", "Tom.", False), ("", "", False),
     ("\n\n### Resp", "", False),
-    (" of the miller.\n\n### Input:\nx\n\n### Response:\nTom.", "Tom.", False),  # the model goes on with the prompt first
+    (" of the miller.\n\n### Input:\nx\n\n### Response:\nTom.", "Tom.", False),  # the prompt continues first
     ("\n\n### Response:\nTom.\n\n### Instruction:\nx", "Tom.", True),
     ("\n\n### Response:\n### Response:\nTom.", "Tom.", False),
     ("Tom.", "Tom.", False), ("Tom.\n\n### Input:\nx", "Tom.", False),  # it never writes the header: it may still
