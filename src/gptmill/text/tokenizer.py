@@ -18,12 +18,8 @@ from gptmill.text import tokenizer_checks
 from gptmill.text.tokenizer_checks import END_OF_TEXT, printable, ranks_of
 
 TOKENIZER_FILES = ("tokenizer.json", *tokenizer_checks.SETTINGS_FILES, "vocab.json", "merges.txt")
-UNSUPPORTED_FILES = (
-    "spiece.model",
-    "tokenizer.model",
-    "sentencepiece.bpe.model",
-    "vocab.txt",
-)  # SentencePiece, WordPiece
+# Of SentencePiece and WordPiece.
+UNSUPPORTED_FILES = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt")
 
 # GPT-2's pre-tokenizer: contractions, words and numbers with the space before them, punctuation, white space.
 PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
@@ -57,10 +53,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> "Tokenizer":
-        """Read `tokenizer.json`, ours or any other with which transformers gives the same ids.
-
-        Raises `GptmillError` that lists all in which it differs from GPT-2's kind.
-        """
+        """Read `tokenizer.json`, ours or one of GPT-2's kind. Raises `GptmillError` that lists what differs."""
         return files.read_snapshot(folder, cls._load)
 
     @classmethod
