@@ -81,7 +81,7 @@ def ours_classifier(work: SimpleNamespace) -> dict[str, object]:
     task = Classification(train, validation, work.model["context_length"], 8, 0)
     trainer.train(
         model,
-        FrozenClassification.of(task, model, runtime, keep=True),
+        FrozenClassification.of(task, model, runtime, cache=True),
         _settings(work.epochs, work.epochs),
         runtime,
         name="classifier",

@@ -1,7 +1,7 @@
-"""Names and layouts of a GPT-2's tensors at Hugging Face, at OpenAI, in nanoGPT and in the book, and how they map to ours.
+"""Names and layouts of GPT-2's tensors in other conventions (Hugging Face, OpenAI, nanoGPT, the book), mapped to ours.
 
-One table has every weight's name in each convention. Matrices are (out, in) here and in the book, as in torch's `Linear`; (in, out) at
-Hugging Face; (1, in, out) at OpenAI. Only the book has separate matrices for query, key and value.
+Matrices are (out, in) here and in the book, as in torch's `Linear`; (in, out) at Hugging Face; (1, in, out) at OpenAI. Only the book has
+separate matrices for query, key and value.
 """
 
 import re
@@ -21,7 +21,7 @@ from gptmill.model.tensor_files import Checkpoint, TensorSpec, demand_finite
 
 @dataclass(frozen=True)
 class Name:
-    """One weight in each convention. `{part}` in the book's stands for query, key and value, which lie below one another in the others."""
+    """A weight's name in each convention. `{part}` is query, key and value, which the others concatenate."""
 
     ours: str
     huggingface: str
@@ -55,18 +55,18 @@ QKV_BIAS, HEAD = "attention.qkv.bias", "head.weight"
 
 @dataclass(frozen=True)
 class Convention:
-    """How one origin names and lays out what is in the table."""
+    """Names and layout of one origin's tensors."""
 
     name: Literal["huggingface", "openai", "book"]
     title: str
-    backbone: str  # stands before the backbone's names
-    block: str  # stands before the names of block {i}
-    head: str | None  # the output matrix, where it may be one of its own
-    prefix: str  # of some files and not of others
-    buffers: tuple[str, ...]  # ends of names of causal masks, which are no weights
-    matrix: Callable[[Tensor], Tensor]  # their layout of our matrix; undone by itself
+    backbone: str  # prefix of the backbone's names
+    block: str  # prefix of block {i}
+    head: str | None  # name of an untied output matrix
+    prefix: str  # that only some files have
+    buffers: tuple[str, ...]  # suffixes of causal masks
+    matrix: Callable[[Tensor], Tensor]  # our layout to theirs; its own inverse
     axes: int = 2  # of a matrix
-    spelling: tuple[tuple[str, str], ...] = ()  # parts of the table's names that this origin spells in another way
+    spelling: tuple[tuple[str, str], ...] = ()  # (in the table, here) parts of names
 
 
 _MASKS = (".attn.bias", ".attn.masked_bias")
@@ -75,43 +75,43 @@ HUGGINGFACE = Convention(
 )
 OPENAI = Convention("openai", "OpenAI", "model/", "model/h{i}/", None, "", (), lambda m: m.mT, axes=3)
 BOOK = Convention("book", "book", "", "trf_blocks.{i}.", "out_head.weight", "", (".att.mask",), lambda m: m)
-# nanoGPT has Hugging Face's names, and torch's layout. The book's bonus chapters have query, key and value in one matrix.
+# nanoGPT has Hugging Face's names and torch's layout. The book's bonus chapters have query, key and value in one matrix.
 NANOGPT = replace(HUGGINGFACE, title="nanoGPT", matrix=lambda m: m)
 BOOK_FUSED = replace(BOOK, spelling=(("att.W_{part}.", "att.qkv."), ("att.out_proj.", "att.proj.")))
 
-# What torch.compile, DDP, FSDP, checkpointing and Lightning put into names.
+# What torch.compile, DDP, FSDP, checkpointing and Lightning add to names.
 _WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_forward_module|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 _PREFIXES = re.compile(r"^((module|model)\.)+")
 
 
 def bare(name: str) -> str:
-    """A tensor's name without the names of wrappers."""
+    """A tensor's name without those of wrappers."""
     return _PREFIXES.sub("", _WRAPPERS.sub("", name))
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one of our backbone's weights is found in a convention."""
+    """A weight of our backbone and its tensors in a convention."""
 
     ours: str
-    theirs: tuple[str, ...]  # three when query, key and value stand apart
+    theirs: tuple[str, ...]  # three for separate query, key and value
     matrix: bool
 
 
 def places(convention: Convention, n_layers: int) -> Iterator[Place]:
-    """Every weight of a backbone, its norms and biases too."""
+    """Every weight of a backbone, with norms and biases."""
     rows = [(name, "", convention.backbone) for name in BACKBONE]
     rows += [(name, f"blocks.{i}.", convention.block.format(i=i)) for i in range(n_layers) for name in BLOCK]
     for name, ours, theirs in rows:
-        spelt = theirs + getattr(name, convention.name)
+        full = theirs + getattr(name, convention.name)
         for usual, other in convention.spelling:
-            spelt = spelt.replace(usual, other)
-        parts = ("query", "key", "value") if "{part}" in spelt else ("",)
-        yield Place(ours + name.ours, tuple(spelt.replace("{part}", part) for part in parts), name.matrix)
+            full = full.replace(usual, other)
+        parts = ("query", "key", "value") if "{part}" in full else ("",)
+        yield Place(ours + name.ours, tuple(full.replace("{part}", part) for part in parts), name.matrix)
 
 
 def shape_there(place: Place, convention: Convention, shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape that each of a place's tensors has in the convention, from the shape of ours."""
+    """The shape of each of a place's tensors in the convention, from the shape of ours."""
     part = (shape[0] // len(place.theirs), *shape[1:])
     if not place.matrix:
         return part
@@ -119,7 +119,7 @@ def shape_there(place: Place, convention: Convention, shape: Sequence[int]) -> t
 
 
 def to_theirs(place: Place, convention: Convention, ours: Tensor) -> list[Tensor]:
-    """Our tensor as the convention has it: one, or query, key and value."""
+    """Our tensor in the convention: one, or query, key and value."""
     parts = list(ours.chunk(len(place.theirs)))
     if not place.matrix:
         return parts
@@ -128,7 +128,7 @@ def to_theirs(place: Place, convention: Convention, ours: Tensor) -> list[Tensor
 
 
 def to_ours(place: Place, convention: Convention, read: Callable[[str], Tensor], out: Tensor | None = None) -> Tensor:
-    """Our tensor, contiguous float32, from theirs; copied into `out` when that is given."""
+    """Our tensor, contiguous float32, from theirs; copied into `out`, if given."""
     parts = [read(name) for name in place.theirs]
     if place.matrix:
         parts = [convention.matrix(part.reshape(part.shape[-2:])) for part in parts]
@@ -137,7 +137,7 @@ def to_ours(place: Place, convention: Convention, read: Callable[[str], Tensor],
 
 
 class Renamed:
-    """A checkpoint without wrappers' names, the prefix that some files of its convention have, and mask buffers."""
+    """A checkpoint without wrappers' names, optional prefixes and mask buffers."""
 
     def __init__(self, checkpoint: Checkpoint, convention: Convention, path: Path) -> None:
         self._checkpoint, self._path = checkpoint, path
@@ -156,7 +156,7 @@ class Renamed:
         self.specs = {short: checkpoint.specs[name] for short, name in self._names.items()}
 
     def add_zeros(self, shapes: Mapping[str, Sequence[int]]) -> None:
-        """Let tensors of zeros stand for those that are left out."""
+        """Add tensors of zeros, for biases that the checkpoint does not have."""
         self.specs |= {name: TensorSpec(tuple(shape), torch.float32) for name, shape in shapes.items()}
 
     def read(self, name: str) -> Tensor:
@@ -179,41 +179,36 @@ def mismatches(
     heads: Mapping[str, tuple[int, ...]],
     optional: Sequence[str] = (),
 ) -> list[str]:
-    """What keeps tensors from being a model of this config: names that are missing, surplus or of a wrong shape, one line each.
+    """Names that are missing, surplus or of a wrong shape in a model of this config, one line each.
 
-    `heads`: names and shapes of what the model has beside its backbone; `optional`: names that may be there or not.
+    `heads`: names and shapes beside the backbone; `optional`: names that may be there.
     """
     shapes = backbone_shapes(config)
-    wanted: dict[str, tuple[int, ...]] = dict(heads)
+    expected: dict[str, tuple[int, ...]] = dict(heads)
     allowed = set(optional)
     for place in places(convention, config.n_layers):
         if place.ours in shapes:
-            wanted |= dict.fromkeys(place.theirs, shape_there(place, convention, shapes[place.ours]))
+            expected |= dict.fromkeys(place.theirs, shape_there(place, convention, shapes[place.ours]))
         else:
             allowed.update(place.theirs)
-    return differences(wanted, specs, allowed)
+    return differences(expected, specs, allowed)
 
 
 def differences(
-    wanted: Mapping[str, Sequence[int]], specs: Mapping[str, TensorSpec], allowed: Container[str] = ()
+    expected: Mapping[str, Sequence[int]], specs: Mapping[str, TensorSpec], allowed: Container[str] = ()
 ) -> list[str]:
-    """How tensors differ from the names and shapes that are wanted, one line each; names that are `allowed` may be there beside them."""
-    there = {name: tuple(shape) for name, shape in wanted.items() if name in specs}
-    problems = [f"{name} is missing" for name in wanted if name not in specs]
-    problems += [
-        f"{name} is {specs[name].shape}, not {shape}" for name, shape in there.items() if specs[name].shape != shape
-    ]
-    problems += [
-        f"{name} holds {specs[name].dtype}, no fractions" for name in there if not specs[name].dtype.is_floating_point
-    ]
-    return problems + [f"{name} is surplus" for name in specs if name not in wanted and name not in allowed]
+    """How tensors differ from the expected names and shapes, one line each. `allowed`: further names that may be there."""
+    common = [(name, specs[name], tuple(shape)) for name, shape in expected.items() if name in specs]
+    problems = [f"{name} is missing" for name in expected if name not in specs]
+    problems += [f"{name} is {spec.shape}, not {shape}" for name, spec, shape in common if spec.shape != shape]
+    problems += [f"{name} is {spec.dtype}, not float" for name, spec, _ in common if not spec.dtype.is_floating_point]
+    return problems + [f"{name} is surplus" for name in specs if name not in expected and name not in allowed]
 
 
-def is_tied(found: Checkpoint, convention: Convention) -> bool:
-    """Whether the output matrix is the token embedding: when there is none of its own, or one with the same values."""
-    embedding = next(places(convention, 0)).theirs[0]
-    if convention.head not in found.specs:
+def is_tied(checkpoint: Checkpoint, convention: Convention) -> bool:
+    """Whether the output matrix is the token embedding: there is no separate one, or one with the same values."""
+    embedding, head = next(places(convention, 0)).theirs[0], convention.head
+    if head not in checkpoint.specs:
         return True
-    return found.specs[embedding].shape == found.specs[convention.head].shape and torch.equal(
-        found.read(embedding), found.read(convention.head)
-    )
+    same_shape = checkpoint.specs[embedding].shape == checkpoint.specs[head].shape
+    return same_shape and torch.equal(checkpoint.read(embedding), checkpoint.read(head))

@@ -1,4 +1,4 @@
-"""finetune_instruct: the base model learns to answer instructions."""
+"""finetune_instruct: fine-tune the base model to answer instructions."""
 
 import math
 
@@ -14,6 +14,8 @@ from gptmill.text import prompts
 from gptmill.text.tokenizer import Tokenizer
 from gptmill.training import callbacks, checkpoints, trainer
 from gptmill.training.objectives import Example, Instruction
+
+STAGE = "finetune_instruct"
 
 
 def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> None:
@@ -31,24 +33,17 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
         ]
 
     settings = params.instruct
-    objective = Instruction(
-        encode("train"),
-        encode("validation"),
-        settings.max_length,
-        settings.batch_size,
-        params.seed,
-        settings.loss_on == "all",
-    )
-    for name, examples in (("train", objective.train), ("validation", objective.validation)):
-        if not objective.loss_on_prompt and all(len(example.prompt) > settings.max_length for example in examples):
+    max_length, loss_on_prompt = settings.max_length, settings.loss_on == "all"
+    train, validation = encode("train"), encode("validation")
+    objective = Instruction(train, validation, max_length, settings.batch_size, params.seed, loss_on_prompt)
+    for name, examples in (("train", train), ("validation", validation)):
+        if not loss_on_prompt and all(len(example.prompt) > max_length for example in examples):
             shortest = min(len(example.prompt) for example in examples)
             raise GptmillError(
-                f"instruct.max_length ({settings.max_length}) cuts off every answer of the {name} split, "
+                f"instruct.max_length ({max_length}) cuts off every answer of the {name} split, "
                 f"whose shortest prompt has {shortest} tokens: raise it"
             )
-    tokens_an_epoch = sum(
-        min(len(example.prompt + example.answer), settings.max_length + 1) - 1 for example in objective.train
-    )
+    tokens_per_epoch = sum(min(len(example.prompt + example.answer), max_length + 1) - 1 for example in train)
     model = ModelFolder(paths.BASE_MODEL).load_base(tokenizer)
     if settings.lora.rank:
         lora.attach(model, settings.lora)
@@ -56,34 +51,28 @@ def run(params: Params, track: Track = untracked, watch: Watch = unwatched) -> N
     parameters_trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     sections = {"seed": params.seed, "instruct": settings, **device.settings(params.compute)}
     inputs = [*files_of.values(), paths.BASE_MODEL, paths.TOKENIZER]
-    saved = checkpoints.of_stage("finetune_instruct", sections, inputs, params.compute.checkpoint_minutes)
-    with track("finetune_instruct", sections, inputs, saved.folder.name) as run:
-        shown = watch(model, tokenizer, objective.validation[0].prompt, runtime, run)
+    saved = checkpoints.of_stage(STAGE, sections, inputs, params.compute.checkpoint_minutes)
+    with track(STAGE, sections, inputs, saved.folder.name) as run:
+        samples = watch(model, tokenizer, validation[0].prompt, runtime, run)
         with callbacks.LiveCurve(run.curve) as live:
-            trained = trainer.train(
-                model,
-                objective,
-                settings,
-                runtime,
-                name="finetune_instruct",
-                checkpoints=saved,
-                on_evaluation=[live, *shown],
+            result = trainer.train(
+                model, objective, settings, runtime, name=STAGE, checkpoints=saved, on_evaluation=[live, *samples]
             )
         if not torchrun.is_main_process():
             return
         metrics = {
-            "validation_loss": round(trained.selected.validation_loss, 4),
-            "validation_perplexity": round(math.exp(trained.selected.validation_loss), 3),
-            "validation_token_accuracy": round(trained.selected.validation_accuracy, 4),
-            "best_epoch": round(trained.selected.epoch, 2),
+            "validation_loss": round(result.selected.validation_loss, 4),
+            "validation_perplexity": round(math.exp(result.selected.validation_loss), 3),
+            "validation_token_accuracy": round(result.selected.validation_accuracy, 4),
+            "best_epoch": round(result.selected.epoch, 2),
             "parameters_trained": parameters_trained,
-            "tokens_read": round(trained.curve[-1].epoch * tokens_an_epoch),
+            "tokens_read": round(result.curve[-1].epoch * tokens_per_epoch),
         }
-        lineage = Lineage.of_stage("finetune_instruct", sections, files_of.values(), ["instructions"], paths.BASE_MODEL)
+        lineage = Lineage.of_stage(STAGE, sections, files_of.values(), ["instructions"], paths.BASE_MODEL)
         adapter = lora.detach(model, str(paths.BASE_MODEL))
         ModelFolder(paths.INSTRUCT_MODEL).save(model, tokenizer, template=template, adapter=adapter, lineage=lineage)
-        callbacks.write_curve(paths.PLOTS / "instruct.csv", trained.curve, trained.selected)
+        callbacks.write_curve(paths.PLOTS / "instruct.csv", result)
         files.write_json(paths.METRICS / "instruct.json", metrics)
-        run.metrics({**metrics, "seconds": trained.seconds})
+        run.metrics({**metrics, "seconds": result.seconds})
     saved.clear()
     print(f"instruct: validation loss {metrics['validation_loss']} in epoch {metrics['best_epoch']:.0f}")

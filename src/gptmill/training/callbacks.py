@@ -1,4 +1,4 @@
-"""What a training leaves to look at: its evaluations as points of a live curve, and as rows of a plot file."""
+"""Training curves: a callback that logs evaluations while a training runs, and the plot file."""
 
 import csv
 import time
@@ -11,10 +11,9 @@ from gptmill.training.trainer import Evaluation, TrainResult
 
 
 class LiveCurve:
-    """For `loop.train`'s `on_evaluation`: hands evaluations to `log` as (step, figures), several at once when they come fast.
+    """A callback of `trainer.train`: passes evaluations to `log` as (step, metrics), several at once when they come fast.
 
-    It looks at the whole curve, so that a training that goes on from a checkpoint shows what was before it too. What is left is handed over
-    when its block ends, with an error as well.
+    A resumed training logs its earlier evaluations too. The rest is logged when the `with` block ends, also after an error.
     """
 
     def __init__(self, log: Callable[[Sequence[tuple[int, dict[str, float]]]], None], seconds: float = 10.0) -> None:
@@ -28,8 +27,8 @@ class LiveCurve:
     def __exit__(self, *error: object) -> None:
         self._flush()
 
-    def __call__(self, trained: TrainResult) -> None:
-        self._curve = trained.curve
+    def __call__(self, result: TrainResult) -> None:
+        self._curve = result.curve
         if time.monotonic() - self._logged_at >= self._seconds:
             self._flush()
 
@@ -39,11 +38,12 @@ class LiveCurve:
         self._logged, self._logged_at = len(self._curve), time.monotonic()
 
 
-def write_curve(path: Path, curve: Sequence[Evaluation], kept: Evaluation | None = None) -> None:
-    """A csv file with one row an evaluation, `kept` 1 where the weights are from; a header alone when nothing was trained."""
-    with files.atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+def write_curve(path: Path, result: TrainResult) -> None:
+    """Write a CSV file with one row per evaluation; `kept` is 1 for the selected one. A header alone when nothing was trained."""
+    selected = result.selected if result.curve else None
+    with files.atomic(path) as tmp, tmp.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*(field.name for field in fields(Evaluation)), "kept"])
-        for evaluation in curve:
+        for evaluation in result.curve:
             values = [f"{value:.6g}" if isinstance(value, float) else value for value in asdict(evaluation).values()]
-            writer.writerow([*values, int(evaluation is kept)])
+            writer.writerow([*values, int(evaluation is selected)])

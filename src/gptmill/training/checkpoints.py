@@ -1,9 +1,9 @@
-"""Checkpoints: where a training stands, on disk, so that one that was killed goes on from there and ends with the same bytes.
+"""Checkpoints on disk: a training that was killed resumes from the last one and ends with the same bytes.
 
-`.gptmill/checkpoints/<stage>/<fingerprint>/step-00001234/` holds every tensor whole in `state.safetensors` and every number in `state.json`
-(JSON keeps floats exactly). It is no output of DVC's, which deletes those before a stage runs. The fingerprint is of all that decides the
-result: parameters, input files, code, torch's version. What was made with others lies in another folder, and is never read. What the
-machine is plays no part in it, so that a training may move: its sums may then differ in their last digits, which is said.
+`.gptmill/checkpoints/<stage>/<cache key>/step-00001234/` has the tensors in `state.safetensors` and the numbers in `state.json` (JSON
+keeps floats exactly). It is not a DVC output: DVC deletes those before a stage runs. The cache key hashes parameters, input files, code
+and torch's version; checkpoints of another key are never read. It leaves out the kind of machine, so that a training may move: the last
+digits of sums may then differ, which the trainer reports.
 """
 
 import json
@@ -26,15 +26,15 @@ from gptmill.model.tensor_files import Safetensors, TensorSpec, write_safetensor
 from gptmill.runtime import cache_key
 
 TENSORS, NUMBERS = "state.safetensors", "state.json"
-KEPT = 2  # the last one, and the one before in case that the last is damaged
-MOST_OF_THE_TIME = 0.02  # share of it that may go into writing
+KEEP = 2  # the last one, and the one before if the last is damaged
+MAX_TIME_SHARE = 0.02  # of the training, for writing checkpoints
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training stood after `step` steps."""
+    """The state of a training after `step` steps."""
 
     step: int
     tensors: Mapping[str, Tensor]
@@ -42,22 +42,22 @@ class Checkpoint:
 
 
 class Checkpoints(Protocol):
-    """Where a training leaves its checkpoints, and when."""
+    """Storage of a training's checkpoints."""
 
     def latest(self) -> Checkpoint | None:
-        """The last one that is in order."""
+        """The last valid checkpoint."""
 
     def due(self) -> bool:
-        """Whether it is time for the next one. Depends on the clock: nothing of a result may depend on it."""
+        """Whether to save one now. Depends on the clock, so no result may depend on it."""
 
     def save(self, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None: ...
 
     def clear(self) -> None:
-        """Remove all of them: the stage has written its outputs."""
+        """Remove all, once the stage has written its outputs."""
 
 
 class NoCheckpoints:
-    """For a training that is over in a moment."""
+    """Saves nothing: for short trainings."""
 
     def latest(self) -> None:
         return None
@@ -71,18 +71,18 @@ class NoCheckpoints:
 
 
 class DiskCheckpoints:
-    """Those of one stage, in a folder that belongs to the stage and the fingerprint."""
+    """Checkpoints in a folder of their stage and cache key."""
 
     def __init__(self, folder: Path, minutes: float) -> None:
         self.folder, self._seconds = folder, minutes * 60
         self._saved_at, self._cost, self._step = time.monotonic(), 0.0, None
 
     def latest(self) -> Checkpoint | None:
-        for path in reversed(self._found()):
+        for path in reversed(self._paths()):
             try:
                 checkpoint = _read(path)
             except (OSError, ValueError, KeyError, TypeError, AttributeError, GptmillError) as error:
-                log.warning("the checkpoint %s is damaged and left out: %s", path, error)
+                log.warning("ignoring the damaged checkpoint %s: %s", path, error)
             else:
                 self._step = checkpoint.step
                 return checkpoint
@@ -91,66 +91,61 @@ class DiskCheckpoints:
     def due(self) -> bool:
         if not self._seconds:
             return True
-        return time.monotonic() - self._saved_at >= max(self._seconds, self._cost / MOST_OF_THE_TIME)
+        return time.monotonic() - self._saved_at >= max(self._seconds, self._cost / MAX_TIME_SHARE)
 
     def save(self, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Write one, whole or not at all, then remove those before the last two. Raises `GptmillError` when there is no room."""
+        """Write a checkpoint atomically, then remove all but the last two. Raises `GptmillError` when the disk is full."""
         started = time.monotonic()
         path = self.folder / f"step-{step:08d}"
         try:
-            with files.atomic(path) as beside:
-                beside.mkdir()
+            with files.atomic(path) as tmp:
+                tmp.mkdir()
                 specs = {name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
-                write_safetensors(beside / TENSORS, specs, tensors.__getitem__)
-                (beside / NUMBERS).write_text(json.dumps({"step": step, **numbers}, indent=1) + "\n", encoding="utf-8")
-                for name in (TENSORS, NUMBERS):
-                    _to_disk(
-                        beside / name
-                    )  # a file that was renamed but not written yet would be one of zeros after a power cut
-            _to_disk(self.folder)
+                write_safetensors(tmp / TENSORS, specs, tensors.__getitem__)
+                (tmp / NUMBERS).write_text(json.dumps({"step": step, **numbers}, indent=1) + "\n", encoding="utf-8")
+                for name in (TENSORS, NUMBERS):  # without fsync, a renamed file may be all zeros after a power cut
+                    _fsync(tmp / name)
+            _fsync(self.folder)
         except OSError as error:
             size = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
-            before = "starts again" if self._step is None else f"resumes from step {self._step}"
+            resume = "starts again" if self._step is None else f"resumes from step {self._step}"
             raise GptmillError(
                 f"the checkpoint at step {step} ({size:,.1f} MB) could not be written to {self.folder}: {error.strerror or error}. "
-                f"Make room there and run it again: it {before}"
+                f"Make room there and run it again: it {resume}"
             ) from error
         self._step = step
-        for old in self._found()[:-KEPT]:
+        for old in self._paths()[:-KEEP]:
             shutil.rmtree(old, ignore_errors=True)
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - started
 
     def clear(self) -> None:
-        files.remove_folder(self.folder.parent, above=2)  # with those of other fingerprints: what they were for is past
+        files.remove_folder(self.folder.parent, above=2)  # with outdated ones of other keys
 
-    def _found(self) -> list[Path]:
-        found = {
-            int(match[1]): path
-            for path in self.folder.glob("step-*")
-            if (match := re.fullmatch(r"step-(\d+)", path.name))
-        }
-        return [found[step] for step in sorted(found)]
+    def _paths(self) -> list[Path]:
+        """Checkpoints in order of their steps."""
+        paths = [path for path in self.folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
+        return sorted(paths, key=lambda path: int(path.name.removeprefix("step-")))
 
 
 def of_stage(stage: str, sections: Sections, inputs: Iterable[Path], minutes: float) -> DiskCheckpoints:
-    """The checkpoints of a stage with those parameters and input files (or folders of them), written every so many minutes.
+    """The checkpoints of a stage with these parameters and input files (or folders of them), saved every so many minutes.
 
-    What a process that was killed while it wrote has left behind is removed.
+    Partly written ones of killed processes are removed.
     """
     folder = paths.CHECKPOINTS / stage / cache_key.of_stage(stage, sections, inputs)
-    for half in folder.glob(".*.part"):
-        shutil.rmtree(half, ignore_errors=True)
+    for partial in folder.glob(".*.part"):
+        shutil.rmtree(partial, ignore_errors=True)
     return DiskCheckpoints(folder, minutes)
 
 
 def _read(path: Path) -> Checkpoint:
     numbers = files.read_json(path / NUMBERS)
-    found = Safetensors(path / TENSORS)
-    return Checkpoint(numbers.pop("step"), {name: found.read(name) for name in found.specs}, numbers)
+    tensors = Safetensors(path / TENSORS)
+    return Checkpoint(numbers.pop("step"), {name: tensors.read(name) for name in tensors.specs}, numbers)
 
 
-def _to_disk(path: Path) -> None:
+def _fsync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,8 +1,7 @@
-"""What a model learns: which batches it sees, what its loss is, and how well it does on the validation split.
+"""Objectives: batches, loss and validation split of pretraining, instruction tuning and classification.
 
-Which rows a step sees depends on the seed, the epoch and the step's place in it alone, and is known before any of them is read: a training
-that goes on in the middle of an epoch skips what was seen, and a batch may be collated in parts. Losses are sums with the number of targets
-that they sum over, so that batches of different sizes weigh by what is in them.
+The rows of a batch depend on seed, epoch and position alone and are known before they are read, so a resumed training skips what was
+seen, and a batch may be collated in parts. Losses are sums with their number of targets: batches weigh by their targets.
 """
 
 import math
@@ -22,9 +21,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Objective(Protocol):
-    by_accuracy: (
-        bool  # whether the best weights are those with the highest validation accuracy, or with the lowest loss
-    )
+    by_accuracy: bool  # the best weights have the highest validation accuracy, or the lowest loss
     seed: int
 
     @property
@@ -32,22 +29,22 @@ class Objective(Protocol):
         """Batches in an epoch."""
 
     def epoch_batches(self, epoch: int) -> Iterable[np.ndarray]:
-        """The rows of each of the epoch's batches, in the order that its seed gives."""
+        """The rows of each batch, shuffled by seed and epoch."""
 
     def collate(self, rows: np.ndarray) -> Batch:
-        """Those rows of the training split as one batch."""
+        """Rows of the training split as one batch."""
 
     def validation_batches(self) -> Iterator[Batch]: ...
 
     def targets(self, batch: Batch) -> int:
-        """How many targets a batch has, known without a model."""
+        """Number of targets in a batch."""
 
     def loss(self, model: nn.Module, batch: Batch) -> LossSums:
-        """Sums, not means: batches weigh by their targets."""
+        """Summed loss, targets and correct targets of a batch."""
 
 
 class _Tokens:
-    """What predicts tokens: a batch is (B, T) inputs and (B, T) targets."""
+    """Token prediction: a batch is (B, T) inputs and (B, T) targets."""
 
     def targets(self, batch: Batch) -> int:
         return int((batch[1] != IGNORE_INDEX).sum())
@@ -58,7 +55,7 @@ class _Tokens:
 
 @dataclass(frozen=True)
 class _Texts(ABC):
-    """What learns from texts, each whole and cut to `max_length` tokens, not from a stream of them."""
+    """Training on single texts, cut to `max_length` tokens, instead of a token stream."""
 
     train: Sequence[Any]
     validation: Sequence[Any]
@@ -84,7 +81,7 @@ class _Texts(ABC):
 
 @dataclass(frozen=True)
 class NextToken(_Tokens):
-    """Predict each token of a long row of them from those before it, in windows of the context's length."""
+    """Next-token prediction on a token stream, in windows of the context length."""
 
     by_accuracy: ClassVar = False
     train: np.ndarray  # (tokens,)
@@ -103,7 +100,7 @@ class NextToken(_Tokens):
 
     def epoch_batches(self, epoch: int) -> Iterable[np.ndarray]:
         random = np.random.default_rng([self.seed, epoch])
-        # Each epoch cuts at other places, so that no token always stands at a window's start.
+        # Each epoch has another offset, so that no token is always the first of a window.
         slack = len(self.train) - 1 - self._windows * self.context_length
         offset = int(random.integers(slack + 1)) if slack > 0 else 0
         starts = offset + random.permutation(self._windows) * self.context_length
@@ -118,14 +115,14 @@ class NextToken(_Tokens):
             yield self._cut(self.validation, starts[i : i + self.batch_size])
 
     def _cut(self, tokens: np.ndarray, starts: np.ndarray) -> Batch:
-        """Windows as (B, T) inputs and (B, T) targets; the last window of a split may be shorter."""
+        """Windows as (B, T) inputs and (B, T) targets; a split's last window may be shorter."""
         rows = [torch.from_numpy(tokens[start : start + self.context_length + 1].astype(np.int64)) for start in starts]
         return _pad([row[:-1] for row in rows], 0), _pad([row[1:] for row in rows], IGNORE_INDEX)
 
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt and the answer to it, in tokens; the answer ends with the end-of-text token."""
+    """Token ids of a prompt and of its answer, which ends with the end-of-text token."""
 
     prompt: list[int]
     answer: list[int]
@@ -133,12 +130,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Instruction(_Tokens, _Texts):
-    """Predict the answer to an instruction; the end-of-text token that ends it counts, what pads a batch does not."""
+    """Predict the answer to an instruction, with its end-of-text token; padding has no targets."""
 
     by_accuracy: ClassVar = False
     train: Sequence[Example]
     validation: Sequence[Example]
-    loss_on_prompt: bool  # whether the prompt's own tokens are predicted too
+    loss_on_prompt: bool  # predict the prompt's tokens too
 
     def epoch_batches(self, epoch: int) -> Iterable[np.ndarray]:
         return _by_length([len(e.prompt) + len(e.answer) for e in self.train], self.batch_size, [self.seed, epoch])
@@ -157,13 +154,14 @@ class Instruction(_Tokens, _Texts):
 
 @dataclass(frozen=True)
 class Classification(_Texts):
-    """Tell the class of a text from the last of its tokens. A batch is (B, T) tokens and (B, 2): length and class of each row."""
+    """Predict a text's class at its last token. A batch is (B, T) tokens and (B, 2): length and class of each row."""
 
-    # A classifier that grows surer of its few mistakes has a rising loss while it still gets more texts right.
-    by_accuracy: ClassVar = True
+    by_accuracy: ClassVar = (
+        True  # its loss may rise, by growing confidence in few mistakes, while accuracy still improves
+    )
     train: Sequence[tuple[list[int], int]]  # tokens and class
     validation: Sequence[tuple[list[int], int]]
-    class_weights: tuple[float, ...] | None = None  # what a text of each class counts in the loss; None: each counts 1
+    class_weights: tuple[float, ...] | None = None  # in the loss; None: each 1
 
     def epoch_batches(self, epoch: int) -> Iterable[np.ndarray]:
         return _by_length([len(tokens) for tokens, _ in self.train], self.batch_size, [self.seed, epoch])
@@ -179,7 +177,7 @@ class Classification(_Texts):
         lengths, labels = batch[1].unbind(1)
         logits = self._logits(model, batch[0], lengths).float()
         correct = (logits.argmax(1) == labels).sum()
-        # The targets stay whole numbers: weights have a mean of 1 over the training split, so that a loss a target stays what it was.
+        # Targets count 1 each: class weights have a mean of 1 over the training split.
         weights = None if self.class_weights is None else torch.tensor(self.class_weights, device=logits.device)
         loss = cross_entropy(logits, labels, weight=weights, reduction="sum")
         return LossSums(loss, torch.tensor(len(labels), device=logits.device), correct)
@@ -189,10 +187,7 @@ class Classification(_Texts):
 
 
 def balancing_weights(labels: Sequence[int], classes: int) -> tuple[float, ...]:
-    """Rows / (classes · rows of the class) for each class, so that all classes weigh the same together (King & Zeng 2001).
-
-    Every class must be among `labels`.
-    """
+    """Rows / (classes * rows of the class) for each class (King & Zeng 2001). `labels` must have every class."""
     counts = np.bincount(labels, minlength=classes)
     return tuple((len(labels) / (classes * counts)).tolist())
 
@@ -202,10 +197,10 @@ def _pad(rows: Sequence[Tensor], value: int) -> Tensor:
 
 
 def _by_length(lengths: Sequence[int], batch_size: int, seed: list[int]) -> list[np.ndarray]:
-    """Batches of rows of like length, in random order: hardly anything is padding. Which rows share a batch varies from epoch to epoch."""
+    """Batches of rows of similar length, with little padding, in random order. The rows of a batch vary between epochs."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(lengths))
-    # Sorting all would make the same batches each time; sorting within pools of a few batches keeps both lengths and company mixed.
+    # Sorted within pools of some batches: sorting all rows would make the same batches in each epoch.
     pool = batch_size * 16
     batches = []
     for i in range(0, len(order), pool):

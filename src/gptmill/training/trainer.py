@@ -42,8 +42,10 @@ class Evaluation:
 
 @dataclass
 class TrainResult:
-    by_accuracy: bool  # the best evaluation has the highest accuracy, then the lowest loss; or the lowest loss alone
-    keep_last: bool  # the weights are those of the last step instead of the best ones
+    by_accuracy: bool = (
+        False  # the best evaluation has the highest accuracy, then the lowest loss; or the lowest loss alone
+    )
+    keep_last: bool = False  # the weights are those of the last step instead of the best ones
     curve: list[Evaluation] = field(default_factory=list)
     seconds: float = 0.0  # for MLflow only: tracked outputs hold no times
 
@@ -130,7 +132,7 @@ class TrainState:
         self.model, self.objective, self.params = model.to(runtime.device).train(), objective, params
         self.runtime, self.distributed = runtime, distributed
         distributed.broadcast_parameters(model)
-        self.optimizer = Optimizer(model, params, half=runtime.bf16)
+        self.optimizer = Optimizer(model, params, bf16=runtime.bf16)
         self.names = [name for name, weight in model.named_parameters() if weight.requires_grad]
         self.steps = objective.steps * params.epochs
         self.evaluation_steps = {

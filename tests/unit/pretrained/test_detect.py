@@ -331,7 +331,7 @@ def test_everything_that_is_wrong_is_listed_at_once(broken, tmp_path):
         "h.1.ln_1.weight is missing",
         "wpe.weight is missing",
         "h.0.mlp.c_fc.weight is (128, 32), not (32, 128)",
-        "h.2.attn.c_attn.bias holds torch.int32",
+        "h.2.attn.c_attn.bias is torch.int32",
         "score.weight is surplus",
     ):
         assert problem in message

@@ -13,7 +13,7 @@ CURVE = [
 
 
 def test_a_curve_is_a_table_with_a_row_an_evaluation(tmp_path):
-    callbacks.write_curve(tmp_path / "plots" / "a.csv", CURVE, CURVE[1])
+    callbacks.write_curve(tmp_path / "plots" / "a.csv", TrainResult(curve=CURVE))
     with (tmp_path / "plots" / "a.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
@@ -36,7 +36,7 @@ def test_a_curve_is_a_table_with_a_row_an_evaluation(tmp_path):
 
 
 def test_no_training_is_a_table_without_rows(tmp_path):
-    callbacks.write_curve(tmp_path / "a.csv", [])
+    callbacks.write_curve(tmp_path / "a.csv", TrainResult())
     assert (tmp_path / "a.csv").read_text().count("\n") == 1
 
 

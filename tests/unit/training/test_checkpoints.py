@@ -80,7 +80,7 @@ def test_checkpoints_are_due_by_the_clock_and_take_little_of_the_time(make_check
 
     monkeypatch.setattr(checkpoints, "write_safetensors", slow)
     kept.save(1, TENSORS, NUMBERS)
-    now += 10 / checkpoints.MOST_OF_THE_TIME - 1
+    now += 10 / checkpoints.MAX_TIME_SHARE - 1
     assert not kept.due()
     now += 1
     assert kept.due()

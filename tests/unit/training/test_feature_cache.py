@@ -33,9 +33,9 @@ def trained(
 def test_what_is_kept_gives_what_working_it_out_again_gives_to_the_last_bit(make_gpt, training, cpu, trainable, bf16):
     runtime = replace(cpu, bf16=bf16)
     found = []
-    for keep in (True, False):
+    for cache in (True, False):
         model = classifier(make_gpt, trainable)
-        found.append(trained(model, FrozenClassification.of(TASK, model, runtime, keep=keep), training, runtime))
+        found.append(trained(model, FrozenClassification.of(TASK, model, runtime, cache=cache), training, runtime))
     (curve, weights), (other_curve, other_weights) = found
     assert curve == other_curve
     assert weights.keys() == other_weights.keys() and all(
@@ -46,12 +46,12 @@ def test_what_is_kept_gives_what_working_it_out_again_gives_to_the_last_bit(make
 @FROZEN
 def test_what_is_kept_in_a_file_is_what_is_kept_in_memory(make_gpt, cpu, trainable, monkeypatch):
     model = classifier(make_gpt, trainable)
-    inside = FrozenClassification.of(TASK, model, cpu, keep=True)
+    inside = FrozenClassification.of(TASK, model, cpu, cache=True)
     monkeypatch.setattr(feature_cache, "IN_MEMORY", 0)
-    outside = FrozenClassification.of(TASK, model, cpu, keep=True)
+    outside = FrozenClassification.of(TASK, model, cpu, cache=True)
     for row in range(20):
-        assert torch.equal(inside.activations[0][row], outside.activations[0][row])
-        assert len(inside.activations[0][row]) == (min(9, len(ROWS[row][0])) if trainable == "last_block" else 1)
+        assert torch.equal(inside.features[0][row], outside.features[0][row])
+        assert len(inside.features[0][row]) == (min(9, len(ROWS[row][0])) if trainable == "last_block" else 1)
 
 
 @FROZEN
@@ -63,14 +63,14 @@ def test_each_text_goes_through_the_frozen_part_once(make_gpt, training, cpu, tr
         "features",
         lambda self, tokens, plain=GPTClassifier.features: calls.append(tokens) or plain(self, tokens),
     )
-    trained(model, FrozenClassification.of(TASK, model, cpu, keep=True), training, cpu)
+    trained(model, FrozenClassification.of(TASK, model, cpu, cache=True), training, cpu)
     assert len(calls) == len(ROWS)
 
 
 @FROZEN
 def test_the_loss_is_that_of_the_whole_model_on_padded_tokens(make_gpt, cpu, trainable):
     model = classifier(make_gpt, trainable)
-    task = FrozenClassification.of(TASK, model, cpu, keep=True)
+    task = FrozenClassification.of(TASK, model, cpu, cache=True)
     assert [len(rows) for rows in task.epoch_batches(0)] == [len(rows) for rows in TASK.epoch_batches(0)]
     pairs = [(task.collate(rows), TASK.collate(rows)) for rows in TASK.epoch_batches(0)]
     pairs += zip(task.validation_batches(), TASK.validation_batches(), strict=True)
@@ -85,7 +85,7 @@ def test_half_precision_learns_from_what_is_kept(make_gpt, training):
     rows = [([5 + n % 2, *[n % 5] * (n % 4)], n % 2) for n in range(40)]
     model = classifier(make_gpt, "last_block", d_model=32)
     runtime = Runtime(torch.device("cpu"), bf16=True)
-    task = FrozenClassification.of(replace(TASK, train=rows, validation=rows), model, runtime, keep=True)
+    task = FrozenClassification.of(replace(TASK, train=rows, validation=rows), model, runtime, cache=True)
     result = trainer.train(model, task, training(epochs=10, learning_rate=0.01), runtime, name="t")
     assert result.best.validation_accuracy == 1
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}

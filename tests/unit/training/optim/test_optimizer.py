@@ -130,9 +130,9 @@ def test_the_steps_are_torchs_own(make_gpt, training, optimizer, clip):
 
 
 def test_large_weights_go_in_pieces_and_small_ones_together_each_exactly_once():
-    sizes = [3, adamw._AT_ONCE, 5, 2 * adamw._AT_ONCE + 7, 1, 0, 9]
-    pieces = list(adamw._pieces(sizes))
-    assert all(sum(part.stop - part.start for _, part in places) <= adamw._AT_ONCE for places in pieces)
+    sizes = [3, adamw._CHUNK, 5, 2 * adamw._CHUNK + 7, 1, 0, 9]
+    pieces = list(adamw._chunks(sizes))
+    assert all(sum(part.stop - part.start for _, part in places) <= adamw._CHUNK for places in pieces)
     for i, size in enumerate(sizes):
         parts = [part for places in pieces for j, part in places if j == i]
         assert all(before.stop == after.start for before, after in pairwise(parts))
@@ -143,10 +143,10 @@ def test_large_weights_go_in_pieces_and_small_ones_together_each_exactly_once():
 @BOTH
 def test_pieces_change_nothing(make_gpt, training, optimizer, monkeypatch):
     finals = []
-    for at_once in (adamw._AT_ONCE, 64):
-        monkeypatch.setattr(adamw, "_AT_ONCE", at_once)
+    for at_once in (adamw._CHUNK, 64):
+        monkeypatch.setattr(adamw, "_CHUNK", at_once)
         model = make_gpt()
-        stepper = Optimizer(model, training(optimizer=optimizer), half=True)
+        stepper = Optimizer(model, training(optimizer=optimizer), bf16=True)
         for _ in range(3):
             for weight in model.parameters():
                 weight.grad = torch.full_like(weight, 0.01)
@@ -161,7 +161,7 @@ def test_pieces_change_nothing(make_gpt, training, optimizer, monkeypatch):
 def test_steps_too_small_for_bf16_add_up_in_the_float32_weights(make_gpt, training, optimizer):
     model = make_gpt()
     before = state(model)
-    stepper = Optimizer(model, training(optimizer=optimizer, weight_decay=0.0), half=True)
+    stepper = Optimizer(model, training(optimizer=optimizer, weight_decay=0.0), bf16=True)
     assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
     for _ in range(5):
         for weight in model.parameters():
@@ -179,8 +179,8 @@ def test_steps_too_small_for_bf16_add_up_in_the_float32_weights(make_gpt, traini
 
 
 @BOTH
-@pytest.mark.parametrize("half", [False, True])
-def test_an_optimizer_that_is_restored_goes_on_with_the_same_bytes(make_gpt, training, optimizer, half):
+@pytest.mark.parametrize("bf16", [False, True])
+def test_an_optimizer_that_is_restored_goes_on_with_the_same_bytes(make_gpt, training, optimizer, bf16):
     def steps(stepper: Optimizer, model, numbers: range) -> None:
         for step in numbers:
             torch.manual_seed(step)
@@ -189,7 +189,7 @@ def test_an_optimizer_that_is_restored_goes_on_with_the_same_bytes(make_gpt, tra
             stepper.step(0.01)
 
     first, second = make_gpt(), make_gpt(seed=1)
-    one, other = (Optimizer(model, training(optimizer=optimizer), half=half) for model in (first, second))
+    one, other = (Optimizer(model, training(optimizer=optimizer), bf16=bf16) for model in (first, second))
     steps(one, first, range(3))
     with torch.no_grad():
         for mine, theirs in zip(other.weights, one.weights, strict=True):
