@@ -31,15 +31,15 @@ def spoilt(folder, tmp_path):
 def test_a_classifiers_scores_are_those_of_its_stage(values, in_built):
     from gptmill.core import files
 
-    found, metrics = (
+    measured, metrics = (
         evaluate(MODEL_KINDS["classifier"], paths.CLASSIFIER_MODEL, values),
         files.read_json(paths.METRICS / "classifier.json"),
     )
     assert (
-        found.mean == pytest.approx(metrics["test"]["accuracy"], abs=1e-4)
-        and len(found.scores) == metrics["test"]["rows"]
+        measured.mean == pytest.approx(metrics["test"]["accuracy"], abs=1e-4)
+        and len(measured.scores) == metrics["test"]["rows"]
     )
-    assert found.figures["recall spam"] == pytest.approx(metrics["natural"]["recall"], abs=1e-4)
+    assert measured.figures["recall spam"] == pytest.approx(metrics["natural"]["recall"], abs=1e-4)
 
 
 def test_a_base_models_score_is_its_loss_in_bits_a_byte_and_noise_has_a_lower_one(values, tmp_path):
@@ -79,9 +79,9 @@ def test_a_base_model_with_another_tokenizer_is_measured_on_the_same_text(values
 def test_an_instruct_models_scores_are_the_judges(values, in_built):
     from gptmill.core import files
 
-    found = evaluate(MODEL_KINDS["instruct"], paths.INSTRUCT_MODEL, values)
+    measured = evaluate(MODEL_KINDS["instruct"], paths.INSTRUCT_MODEL, values)
     answers = files.read_jsonl(paths.RESPONSES)  # what the stage wrote with the same params
-    assert [score * 100 for score in found.scores] == pytest.approx(
+    assert [score * 100 for score in measured.scores] == pytest.approx(
         [j["score"] for j in ReferenceJudge().judge(answers)], abs=1e-6
     )
 

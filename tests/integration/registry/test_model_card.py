@@ -84,5 +84,5 @@ def test_every_model_folder_has_a_lineage_of_its_weights_and_a_card_of_that(in_b
 def test_transformers_reads_a_card(in_built):
     from huggingface_hub import ModelCard
 
-    found = ModelCard(model_card.of_folder(paths.CLASSIFIER_MODEL, "classify", METRICS, ["ham", "spam"]))
-    assert found.data.license == "mit" and found.data.eval_results[0].metric_value is not None
+    card = ModelCard(model_card.of_folder(paths.CLASSIFIER_MODEL, "classify", METRICS, ["ham", "spam"]))
+    assert card.data.license == "mit" and card.data.eval_results[0].metric_value is not None

@@ -37,8 +37,8 @@ def client(arena):
 
 
 def alias(client, name: str) -> str | None:
-    found = versions.at(client, NAME, name)
-    return found and str(found.version)
+    version = versions.at(client, NAME, name)
+    return version and str(version.version)
 
 
 def test_the_first_one_is_promoted_when_the_guards_hold_and_all_that_is_known_stands_in_the_registry(client):
@@ -124,10 +124,10 @@ def spoil_numbers() -> None:
 
 def accept_weights() -> None:
     """As if the weights had been trained like that."""
-    said = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
+    lineage = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
     files.write_json(
         paths.CLASSIFIER_MODEL / Lineage.FILE,
-        said | {"weights": files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)},
+        lineage | {"weights": files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)},
     )
 
 
@@ -206,9 +206,9 @@ def test_a_refused_challenger_is_in_the_registry_with_its_reason_and_the_champio
 def test_a_champion_that_learnt_from_other_data_is_compared_and_it_is_said(client, challenger):
     promoted()
     change_data()
-    said = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
-    said["data"]["data/spam/train.parquet"] = files.digest(paths.SPAM_SPLITS / "train.parquet", "md5")
-    files.write_json(paths.CLASSIFIER_MODEL / Lineage.FILE, said)
+    lineage = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
+    lineage["data"]["data/spam/train.parquet"] = files.digest(paths.SPAM_SPLITS / "train.parquet", "md5")
+    files.write_json(paths.CLASSIFIER_MODEL / Lineage.FILE, lineage)
     challenger("right")
     assert "the champion was trained on other data" in promoted().decision.reasons[1]
 
@@ -273,11 +273,11 @@ def test_what_was_decided_before_something_went_wrong_is_shown(arena, monkeypatc
         raise GptmillError("the disk is full")
 
     monkeypatch.setattr("gptmill.registry.promote.promote", decide)
-    said = CliRunner().invoke(cli.app, ["promote"])
+    result = CliRunner().invoke(cli.app, ["promote"])
     assert (
-        "gptmill-base" in said.output
-        and "the first of its name" in said.output
-        and "the disk is full" in str(said.exception)
+        "gptmill-base" in result.output
+        and "the first of its name" in result.output
+        and "the disk is full" in str(result.exception)
     )
 
 
@@ -304,16 +304,16 @@ def test_the_exit_code_says_whether_one_was_refused(arena, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["gptmill", *words])
         with pytest.raises(SystemExit) as left:
             cli.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, " ".join((said.out + said.err).split())
+        output = capsys.readouterr()
+        return left.value.code or 0, " ".join((output.out + output.err).split())
 
-    code, said = run("promote", "classifier", "instruct", "base")
-    assert code == 0 and said.count("promoted") == 3
+    code, output = run("promote", "classifier", "instruct", "base")
+    assert code == 0 and output.count("promoted") == 3
     change_weights()
-    code, said = run("promote", "--dry-run")
-    assert code == 3 and "would be" in said and "refused" in said and said.count("it is the champion") == 2
-    code, said = run("rollback", "base")
-    assert code == 1 and said.startswith("error: gptmill-base has nothing to roll back to")
+    code, output = run("promote", "--dry-run")
+    assert code == 3 and "would be" in output and "refused" in output and output.count("it is the champion") == 2
+    code, output = run("rollback", "base")
+    assert code == 1 and output.startswith("error: gptmill-base has nothing to roll back to")
 
 
 # --- two at once ---
@@ -355,8 +355,8 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_compared_with_it(cl
         )
     ended = {name: process.communicate(timeout=200) for name, process in both.items()}
     assert all(process.returncode == 0 for process in both.values()), "\n".join(err for _, err in ended.values())
-    said = {name: json.loads(out.splitlines()[-1]) for name, (out, _) in ended.items()}
-    (winner, loser) = sorted(said.values(), key=lambda found: found[0] != "promoted")
+    results = {name: json.loads(out.splitlines()[-1]) for name, (out, _) in ended.items()}
+    (winner, loser) = sorted(results.values(), key=lambda found: found[0] != "promoted")
     assert (winner[0], winner[3], loser[0]) == ("promoted", "1", "not promoted")
     assert loser[3] == winner[2] and loser[1][-1] == "compared again, with another that was promoted meanwhile"
     assert (alias(client, "champion"), alias(client, "previous")) == (winner[2], "1")

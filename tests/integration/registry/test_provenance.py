@@ -46,7 +46,7 @@ def lines_of(address: str, state: str | None = None) -> str:
 
 
 def test_the_lineage_leads_from_the_weights_to_the_run(project_with_history):
-    said = lines_of("classifier")
+    lines = lines_of("classifier")
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     for part in (
         f"weights: SHA-256 {files.digest(paths.CLASSIFIER_MODEL / Lineage.WEIGHTS)}, as they were trained",
@@ -60,11 +60,11 @@ def test_the_lineage_leads_from_the_weights_to_the_run(project_with_history):
         f"git: its receipt is in commit {commit} the receipt",
         "run: finetune_classifier ",
     ):
-        assert part in said
-    assert "compute." not in said
+        assert part in lines
+    assert "compute." not in lines
     assert lines_of("classifier", "changed") == "" and lines_of("classifier", "unknown") == ""
-    assert "Everything is here as it was." in said
-    assert lines_of("models/classifier").splitlines()[1:] == said.splitlines()[1:]
+    assert "Everything is here as it was." in lines
+    assert lines_of("models/classifier").splitlines()[1:] == lines.splitlines()[1:]
 
 
 def test_data_that_changed_since_is_said(project_with_history):
@@ -80,7 +80,7 @@ def test_data_that_changed_since_is_said(project_with_history):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             lambda: paths.PARAMS.write_text(paths.PARAMS.read_text().replace("seed: 123", "seed: 5")),
@@ -97,9 +97,9 @@ def test_data_that_changed_since_is_said(project_with_history):
         ),
     ],
 )
-def test_whatever_else_changed_since_is_said(project_with_history, change, said):
+def test_whatever_else_changed_since_is_said(project_with_history, change, message):
     change()
-    assert said in lines_of("classifier", "changed")
+    assert message in lines_of("classifier", "changed")
 
 
 def test_what_can_not_be_followed_is_said(project_with_history, monkeypatch):
@@ -126,7 +126,7 @@ def test_a_model_from_the_registry_brings_its_lineage_to_another_machine(project
     assert "registered as gptmill-classifier version 1 (champion)" in here and "Everything is here as it was." in here
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    said, unknown = lines_of("models:/gptmill-classifier/1"), lines_of("models:/gptmill-classifier/1", "unknown")
+    lines, unknown = lines_of("models:/gptmill-classifier/1"), lines_of("models:/gptmill-classifier/1", "unknown")
     for part in (
         weights,
         "classifier.epochs: 1",
@@ -134,7 +134,7 @@ def test_a_model_from_the_registry_brings_its_lineage_to_another_machine(project
         "run: finetune_classifier",
         "gptmill-classifier version 1 (champion)",
     ):
-        assert part in said
+        assert part in lines
     for part in ("data/spam/train.parquet: MD5", "dvc.lock not found", "which is not in the repository here"):
         assert part in unknown
     assert lines_of("gptmill-classifier/1", "changed") == ""
@@ -156,8 +156,8 @@ def test_an_address_without_a_model_is_said_so(project_with_history, address, wh
 def test_what_a_source_calls_itself_is_shown_as_it_is(project_with_history, capsys):
     from rich.console import Console
 
-    said = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
-    said["sources"]["spam"]["name"] = "[red]mine[/red] \x1b[2J"
-    files.write_json(paths.CLASSIFIER_MODEL / Lineage.FILE, said)
+    lineage = files.read_json(paths.CLASSIFIER_MODEL / Lineage.FILE)
+    lineage["sources"]["spam"]["name"] = "[red]mine[/red] \x1b[2J"
+    files.write_json(paths.CLASSIFIER_MODEL / Lineage.FILE, lineage)
     Console(width=400).print(provenance.follow("classifier").tree())
     assert "[red]mine[/red] \N{REPLACEMENT CHARACTER}[2J" in capsys.readouterr().out

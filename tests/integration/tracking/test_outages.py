@@ -156,17 +156,17 @@ class Full:
 
 
 def test_what_is_told_while_the_disk_is_full_is_written_when_there_is_room(store, outboxes):
-    told = outbox.create()
-    told.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
-    told._file = Full(told._file, 20)
+    box = outbox.create()
+    box.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
+    box._file = Full(box._file, 20)
     for step in range(2):
         with pytest.raises(OSError, match="No space left"):
-            told.add("metrics", points=[["loss", 1.0, step]])
+            box.add("metrics", points=[["loss", 1.0, step]])
     path = outboxes()[0] / "events.jsonl"
     assert len(path.read_text().splitlines()) == 1 and path.read_text().endswith("\n")
-    told._file.room = 10_000
-    told.add("end", status="FINISHED")
-    told.close()
+    box._file.room = 10_000
+    box.add("end", status="FINISHED")
+    box.close()
     assert [json.loads(line)["do"] for line in path.read_text().splitlines()] == ["start", "metrics", "metrics", "end"]
     assert sync.sync(log_to_run).left == [] and len(store.curve(store.latest(), "loss")) == 2
 
@@ -176,18 +176,18 @@ def test_half_a_copy_is_not_kept(store, weights, outboxes, monkeypatch):
         Path(target).write_bytes(b"x")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    told = outbox.create()
+    box = outbox.create()
     monkeypatch.setattr(shutil, "copyfile", fail)
     with pytest.raises(OSError, match="No space left"):
-        told.attach(weights / "model.safetensors", link=False)
+        box.attach(weights / "model.safetensors", link=False)
     assert list((outboxes()[0] / "files").iterdir()) == []
-    told.close()
+    box.close()
 
 
 def test_an_outbox_that_can_not_be_read_is_left_out_and_named(store, outboxes, caplog):
-    told = outbox.create()
-    told.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
-    told.close()
+    box = outbox.create()
+    box.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
+    box.close()
     (outboxes()[0] / "events.jsonl").write_text("[" * 100_000 + "\n")
     track()
     assert sync.sync(log_to_run).left == [] and len(outboxes()) == 1 and "is nested too deeply" in caplog.text

@@ -64,9 +64,9 @@ def lock() -> None:
 
 
 def run_sync(*options: str) -> str:
-    said = CliRunner().invoke(cli.app, ["sync", *options])
-    assert said.exit_code == 0, said.output
-    return said.output
+    result = CliRunner().invoke(cli.app, ["sync", *options])
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def stages_of(store, run) -> dict[str, tuple[str, str]]:
@@ -147,8 +147,8 @@ def test_it_ends_later_when_there_was_no_server(project, store, monkeypatch):
     monkeypatch.setenv("GPTMILL_RUN", "offline")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     pretrain("a")
-    said = CliRunner().invoke(cli.app, ["sync"])
-    assert said.exit_code == 1 and said.output.count("left") == 2
+    result = CliRunner().invoke(cli.app, ["sync"])
+    assert result.exit_code == 1 and result.output.count("left") == 2
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.delenv("GPTMILL_RUN")
     run_sync()

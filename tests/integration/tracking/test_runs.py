@@ -287,9 +287,11 @@ def test_sections_become_dotted_params(store, project):
     values = config.load(project / "params.yaml")
     with tracking.run("pretrain", {"seed": 5, "judge": values.judge}, []):
         pass
-    found = store.latest().data.params
+    params = store.latest().data.params
     assert (
-        found["seed"] == "5" and found["judge.concurrency"] == "4" and len(found) == 1 + len(values.judge.model_dump())
+        params["seed"] == "5"
+        and params["judge.concurrency"] == "4"
+        and len(params) == 1 + len(values.judge.model_dump())
     )
 
 

@@ -76,7 +76,7 @@ def test_a_run_that_is_sent_later_is_the_run_that_would_have_been(store, offline
     assert seen(store, late) == seen(store, direct)
     assert seen(store, direct)["artifacts"] == {"judged.jsonl": "{}\n", "samples.txt": "first\nsecond\n"}
     assert len(seen(store, direct)["curves"]["loss"]) == 600
-    # Times are those at which it was told, not those at which it was sent.
+    # Times are those of the events, not of sending them.
     assert (late.info.start_time, late.info.end_time) == (events[0]["at"], events[-1]["at"])
     [accuracy] = store.client.get_metric_history(late.info.run_id, "accuracy")
     assert accuracy.timestamp in {event["at"] for event in events}
@@ -126,18 +126,20 @@ def test_a_second_sync_finds_nothing_to_do(store, offline, tmp_path):
 def test_sync_says_what_is_left_and_why_and_ends_with_1(store, offline, tmp_path, outboxes):
     offline()
     track(tmp_path)
-    said = CliRunner().invoke(cli.app, ["sync"])
+    result = CliRunner().invoke(cli.app, ["sync"])
     assert (
-        said.exit_code == 1
-        and "left  pretrain of " in said.output
-        and "127.0.0.1" in said.output
-        and "secret" not in said.output
+        result.exit_code == 1
+        and "left  pretrain of " in result.output
+        and "127.0.0.1" in result.output
+        and "secret" not in result.output
     )
     offline(False)
-    said = CliRunner().invoke(cli.app, ["sync"])
-    assert said.exit_code == 0 and "sent  pretrain of " in said.output and store.latest().info.run_id in said.output
-    said = CliRunner().invoke(cli.app, ["sync"])
-    assert said.exit_code == 0 and said.output == "MLflow has everything.\n"
+    result = CliRunner().invoke(cli.app, ["sync"])
+    assert (
+        result.exit_code == 0 and "sent  pretrain of " in result.output and store.latest().info.run_id in result.output
+    )
+    result = CliRunner().invoke(cli.app, ["sync"])
+    assert result.exit_code == 0 and result.output == "MLflow has everything.\n"
 
 
 def test_what_a_stage_is_still_telling_is_left_to_it(store, outboxes):
@@ -201,10 +203,10 @@ def test_another_stages_outbox_that_can_not_be_settled_costs_this_one_nothing(
 
 
 def test_a_line_that_was_half_written_when_the_process_was_killed_is_left_out(store, outboxes):
-    told = outbox.create()
-    told.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
-    told.add("metrics", points=[["loss", 1.0, 0]])
-    told.close()
+    box = outbox.create()
+    box.add("start", stage="pretrain", training="", experiment="gptmill-base", name="pretrain", tags={}, pipeline="")
+    box.add("metrics", points=[["loss", 1.0, 0]])
+    box.close()
     with (outboxes()[0] / "events.jsonl").open("a") as file:
         file.write('{"do": "metrics", "at": 17')
     done = sync.sync(log_to_run)

@@ -23,11 +23,11 @@ def test_better_is_promoted_equal_and_worse_are_kept():
 
 def test_better_by_chance_is_kept():
     ours, theirs = [1.0] * 20 + [0.0] * 20, [1.0] * 18 + [0.0] * 22
-    found = verdict(ours, theirs)
+    decision = verdict(ours, theirs)
     assert (
-        found.verdict == "not promoted"
-        and found.figures["difference"] == pytest.approx(0.05)
-        and found.figures["difference low"] == 0
+        decision.verdict == "not promoted"
+        and decision.figures["difference"] == pytest.approx(0.05)
+        and decision.figures["difference low"] == 0
     )
 
 
@@ -44,8 +44,8 @@ def test_without_a_champion_the_guards_decide():
 
 @pytest.mark.parametrize(("figure", "value"), [("recall spam", 0.5), ("calibration_error", 0.2)])
 def test_a_guard_that_does_not_hold_refuses_even_a_better_one(figure, value):
-    found = verdict([1.0] * 50, [0.0] * 50, GOOD | {figure: value})
-    assert found.verdict == "refused" and str(value) in found.reasons[0] and len(found.reasons) == 1
+    decision = verdict([1.0] * 50, [0.0] * 50, GOOD | {figure: value})
+    assert decision.verdict == "refused" and str(value) in decision.reasons[0] and len(decision.reasons) == 1
 
 
 def test_the_interval_is_paired():
