@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, listing
 from gptmill.model import hf_config
-from gptmill.model.gpt import GPT, Backbone, GPTClassifier, GPTConfig
+from gptmill.model.gpt import GPT, Backbone, GPTClassifier, GPTConfig, shapes_only
 from gptmill.model.lineage import Lineage
 from gptmill.model.lora import Adapter
 from gptmill.model.tensor_files import Safetensors, TensorSpec, write_safetensors
@@ -192,7 +192,7 @@ def _load_gpt_classifier(path: Path) -> GPTClassifier:
     weights = path / ModelFolder.WEIGHTS
     tensors = Renamed(Safetensors(weights), HUGGINGFACE, weights)
     _refuse(mismatches(HUGGINGFACE, tensors.specs, config, {_CLASSIFIER_HEAD: (len(labels), config.d_model)}), path)
-    with torch.device("meta"):  # shapes only: the tensors that are read take their place, none is held twice
+    with shapes_only():  # the tensors that are read take their place, none is held twice
         model = GPTClassifier(Backbone(config), labels)
     _fill_backbone(model.backbone, tensors)
     model.head.weight = nn.Parameter(tensors.read(_CLASSIFIER_HEAD).float())
@@ -208,7 +208,7 @@ def _build(config: GPTConfig, weights: Path, path: Path) -> GPT:
             "lm_head.weight is not wte.weight, though the config says that they are tied: gptmill weights import keeps both"
         )
     _refuse(problems, path)
-    with torch.device("meta"):
+    with shapes_only():
         model = GPT(config)
     _fill_backbone(model.backbone, tensors)
     tied = model.backbone.token_embedding.weight

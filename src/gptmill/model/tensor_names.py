@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gptmill.config import memory
 from gptmill.core.errors import GptmillError
-from gptmill.model.gpt import Backbone, GPTConfig
+from gptmill.model.gpt import Backbone, GPTConfig, shapes_only
 from gptmill.model.tensor_files import Checkpoint, TensorSpec, demand_finite
 
 
@@ -168,7 +168,7 @@ class Renamed:
 def backbone_shapes(config: GPTConfig) -> dict[str, torch.Size]:
     """Raises `GptmillError` when this machine's memory can't hold the weights."""
     memory.require_memory(config, config.vocab_size)
-    with torch.device("meta"):
+    with shapes_only():
         return {name: parameter.shape for name, parameter in Backbone(config).named_parameters()}
 
 

@@ -36,7 +36,9 @@ def setup(params: ComputeParams, seed: int) -> Runtime:
     if params.threads:
         torch.set_num_threads(params.threads)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode(
+        "error"
+    )  # `use_deterministic_algorithms` but for torch's compiler, which takes a second to load
     # It would write each new tensor twice; nothing here reads what it did not write.
     torch.utils.deterministic.fill_uninitialized_memory = False
     _keep_freed_memory()
