@@ -1,7 +1,7 @@
 """Fits the reference judge's exponents to given scores: `python -m tools.fit_reference_judge FILE --against gpt4`.
 
-FILE is a list of records with `instruction`, `input`, `output`, `response` and a column of scores from 0 to 100. Prints how well the
-scores of held-out answers are predicted (repeated k-fold cross-validation), and writes the exponents to reference.json.
+FILE is a list of records with `instruction`, `input`, `output`, `response` and a column of scores from 0 to 100. Prints
+how well held-out scores are predicted (repeated k-fold cross-validation), and writes the exponents to reference.json.
 """
 
 import argparse

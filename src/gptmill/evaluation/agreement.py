@@ -1,7 +1,7 @@
 """Agreement of a judge's scores with given scores: by people, or by a judge that is trusted more.
 
-Pearson (linear), Spearman and Kendall's tau-b (rank), Cohen's kappa with quadratic weights (1968; scores rounded to tens), and the mean
-absolute error in points. Each with a 95% bootstrap interval over the answers.
+Pearson (linear), Spearman and Kendall's tau-b (rank), Cohen's kappa with quadratic weights (1968; scores rounded to
+tens) and the mean absolute error in points, each with a 95% bootstrap interval over the answers.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ from gptmill.evaluation.statistics import interval
 def measure(judge: Judge, path: Path, column: str) -> dict[str, Any]:
     """reports/agreement.json: the agreement of a judge with the scores under `column` of a file of answers.
 
-    On the file that the reference judge was fitted on, each score is cross-validated: by exponents that were fitted without that answer.
-    The scores of the full fit are then under `in_sample`. Raises `GptmillError` for a file that can't be read so.
+    On the file that the reference judge was fitted on, scores are cross-validated, by exponents fitted without that
+    answer; `in_sample` has those of the full fit. Raises `GptmillError` for an invalid file.
     """
     records = read_answers(path)
     given = given_scores(records, column, path)
@@ -33,22 +33,16 @@ def measure(judge: Judge, path: Path, column: str) -> dict[str, Any]:
     fitted_on = coefficients()["fitted_on"]
     digest = files.digest(path)
     cross_validated = isinstance(judge, ReferenceJudge) and digest == fitted_on["sha256"]
-    result = {
-        "judge": judge.name,
-        "against": column,
-        "file": path.name,
-        "sha256": digest,
-        "cross_validated": cross_validated,
-        "note": "",
-    }
+    source = {"judge": judge.name, "against": column, "file": path.name, "sha256": digest}
     if not cross_validated:
-        return result | agreement(scores, given) | {"in_sample": None}
+        return source | {"cross_validated": False, "note": ""} | agreement(scores, given) | {"in_sample": None}
     held_out = Examples(records, given_scores(records, fitted_on["column"], path)).out_of_fold().tolist()
-    result["note"] = (
-        f"The judge was fitted on this very file ({fitted_on['column']}), so it is cross-validated here: each answer's score is by "
-        f"exponents fitted without it ({FOLDS} folds)."
+    note = (
+        f"The judge was fitted on this very file ({fitted_on['column']}), so it is cross-validated here: each answer's "
+        f"score is by exponents fitted without it ({FOLDS} folds)."
     )
-    return result | agreement(held_out, given) | {"in_sample": agreement(scores, given)}
+    result = source | {"cross_validated": True, "note": note} | agreement(held_out, given)
+    return result | {"in_sample": agreement(scores, given)}
 
 
 def agreement(scores: Sequence[float | None], given: Sequence[float]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _checked(record: Any, where: str) -> dict[str, Any]:
 def same_questions(
     records: list[dict[str, Any]], others: list[dict[str, Any]], path: Path, other_path: Path
 ) -> list[dict[str, Any]]:
-    """The other file's record for each of these. Raises `GptmillError` unless both files have the same questions, in any order."""
+    """The other file's record for each of these, in any order. Raises `GptmillError` where the questions differ."""
     mine, theirs = _by_question(records), _by_question(others)
     missing = next((question for question in mine if question not in theirs), None)
     if missing or len(mine) != len(theirs):

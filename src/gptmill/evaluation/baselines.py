@@ -12,7 +12,7 @@ AT_ONCE = 1_000_000  # tokens per batch
 class TrigramModel:
     """Interpolated Kneser-Ney over token ids (Chen & Goodman 1999, section 2.7, one discount per order).
 
-    Lower orders count contexts, not occurrences. Below the unigrams is the uniform distribution: every token has a probability.
+    Lower orders count contexts, not occurrences. Below the unigrams is the uniform distribution.
     """
 
     def __init__(self, tokens: np.ndarray, vocab_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Calibration of a classifier's top-1 probabilities: reliability bins and expected calibration error (Guo et al. 2017)."""
+"""Calibration of top-1 probabilities: reliability bins and expected calibration error (Guo et al. 2017)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

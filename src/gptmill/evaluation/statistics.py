@@ -1,4 +1,4 @@
-"""Confidence intervals, paired comparison and rank correlation, by scipy. The same values give the same intervals: seeds are fixed."""
+"""Confidence intervals, paired comparison and rank correlation, by scipy, with fixed seeds."""
 
 import math
 import warnings
@@ -23,7 +23,7 @@ def interval(
 ) -> Interval | None:
     """Percentile bootstrap interval (Efron 1979), 95% by default; None where no resample has a finite value.
 
-    `statistic` takes the samples, (rows,) each, resampled together to (resamples, rows), and `axis`; NaN marks an undefined value.
+    `statistic` takes the samples, (rows,) each, resampled in pairs to (resamples, rows), and `axis`. NaN: undefined.
     """
     rows = len(samples[0])
     if rows == 1:  # scipy wants two rows

@@ -18,7 +18,7 @@ def retrying(
 ) -> Retrying:
     """Retries a function on transient errors with exponential backoff, until `stop()`; the last error is raised.
 
-    `also_retry`: further errors that count as transient. `longest_wait`: seconds, unless the server asks for more by `Retry-After`.
+    `also_retry`: further transient errors. `longest_wait`: seconds, unless `Retry-After` asks for more.
     """
     backoff = wait_exponential_jitter(multiplier=0.5, max=longest_wait)
 
@@ -34,7 +34,7 @@ def retrying(
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a retry may succeed: after a broken connection, a time-out, a rate limit (429) or a server error, not after a 404."""
+    """A broken connection, a time-out, a rate limit (429) or a server error: a retry may succeed."""
     if isinstance(error, httpx.HTTPStatusError):
         transient = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT)
         return error.response.status_code in transient or error.response.is_server_error
@@ -42,7 +42,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def retry_after(error: BaseException | None) -> float:
-    """Seconds to wait by the header `Retry-After`, a number or a date (RFC 9110, 10.2.3); 0 where it is absent or malformed."""
+    """Seconds to wait by `Retry-After`, a number or a date (RFC 9110, 10.2.3); 0 where absent or malformed."""
     value = error.response.headers.get("Retry-After", "").strip() if isinstance(error, httpx.HTTPStatusError) else ""
     try:
         if value.isascii() and value.isdigit():

@@ -1,1 +1,1 @@
-"""The report: `inputs` reads the stages' outputs, `page` renders one self-contained HTML file; `cards` the data cards."""
+"""`inputs` reads the stages' outputs, `page` renders the report as one HTML file, `cards` the data cards."""

@@ -38,13 +38,11 @@ def select(judgements: Sequence[Judgement]) -> list[AnswerGroup]:
 
 
 def _disputed(ranked: Sequence[Judgement]) -> AnswerGroup:
-    """Largest spread of several judges; of one judge, largest difference between score and similarity to the reference."""
+    """Largest spread of several judges; of one, largest difference between score and similarity to the reference."""
     if any(len(record.scores) > 1 for record in ranked):
         spread = _most(ranked, lambda record: record.spread)
         return AnswerGroup("Most disputed", "The judges differ most here.", spread)
-    why = (
-        "There is one judge: its score differs most from the similarity of answer and reference by characters (of 100)."
-    )
+    why = "Its score differs most from the similarity of answer and reference by characters (there is one judge)."
     return AnswerGroup("Most disputed", why, _most(ranked, lambda record: abs(record.score - similarity(record))))
 
 

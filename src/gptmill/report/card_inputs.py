@@ -1,6 +1,6 @@
 """Inputs of the data cards: source, validation result, splits, lengths and examples of each data set.
 
-Messages and records are read whole; of the corpus only the token files, slice by slice, and a few documents are decoded.
+Messages and records are read whole; of the corpus the token files, slice by slice, and a few documents are decoded.
 """
 
 from collections import Counter, defaultdict

@@ -35,8 +35,8 @@ def summary(card: Card) -> str:
     """One line for the terminal."""
     lengths, limit = card.contents.lengths, card.contents.limit
     return (
-        f"kept {card.validation.kept:,}, in quarantine {card.validation.quarantined:,}; median {lengths.quantile(0.5):,} tokens, "
-        f"{lengths.over(limit.tokens):,} longer than {limit.name} ({limit.tokens:,})"
+        f"kept {card.validation.kept:,}, in quarantine {card.validation.quarantined:,}; median "
+        f"{lengths.quantile(0.5):,} tokens, {lengths.over(limit.tokens):,} longer than {limit.name} ({limit.tokens:,})"
     )
 
 
@@ -46,8 +46,8 @@ def _chart(contents: Contents, many: str) -> Any:
     if lengths.texts < 2:
         return None
     title = (
-        f"Lengths of {lengths.texts:,} {many} in tokens: median {lengths.quantile(0.5):,}, longest {lengths.longest:,}; "
-        f"{lengths.over(limit.tokens):,} are longer than {limit.tokens:,}."
+        f"Lengths of {lengths.texts:,} {many} in tokens: median {lengths.quantile(0.5):,}, "
+        f"longest {lengths.longest:,}; {lengths.over(limit.tokens):,} are longer than {limit.tokens:,}."
     )
     label = f"{limit.name.partition('.')[2]} {limit.tokens:,}"
     return charts.lengths(lengths.bars(limit.tokens), (label, limit.tokens), "lengths", title)

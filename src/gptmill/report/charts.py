@@ -64,7 +64,7 @@ def _by_tens(values: Sequence[float]) -> list[int]:
 
 
 def lengths(bars: Sequence[Bar], limit: tuple[str, int], name: str, title: str) -> Markup:
-    """Histogram of lengths in tokens. `limit`: name and tokens of the limit that cuts longer texts, in another colour."""
+    """Histogram of lengths in tokens. `limit`: name and tokens; longer texts are in another colour."""
     label, cut = limit
     edges = [bars[0].above, *(bar.up_to for bar in bars if bar.up_to is not None)]
     with matplotlib.rc_context():

@@ -54,7 +54,7 @@ class PrecisionRecall:
 
 
 def precision_recall_curves(predictions: Sequence[Prediction], scores_of: str) -> PrecisionRecall | None:
-    """None where undefined: only one class has texts, or of more than two classes only the top-1 probability is known."""
+    """None where only one class has texts, or of more than two classes only the top-1 probability is known."""
     labels = _labels(predictions)
     if len(labels) > 2 and not all(p.probabilities for p in predictions):
         return None

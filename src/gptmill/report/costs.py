@@ -1,7 +1,7 @@
 """Cost of each stage in machine-independent units: steps, tokens, parameters and estimated FLOPs.
 
-Training takes about 6 FLOPs per parameter and token: 2 forward, 2 backward for activations, 2 for weights; inference takes 2 (Kaplan et
-al. 2020, section 2.1). Frozen weights save the last 2. Attention and the feature cache are left out.
+Training takes about 6 FLOPs per parameter and token: 2 forward, 2 backward for activations, 2 for weights; inference 2
+(Kaplan et al. 2020, section 2.1). Frozen weights save the last 2. Attention and the feature cache are left out.
 """
 
 from collections.abc import Sequence

@@ -56,8 +56,8 @@ class Lengths:
     def bars(self, limit: int) -> list[Bar]:
         """A histogram up to the 99th percentile or `limit`, in round steps, and a last bar for longer texts.
 
-        Steps are equal, and divide `limit` where possible. Where most texts would fall into one bar, edges grow by a half or a third
-        (1, 2, 3, 4, 6, 8, 12, …).
+        Steps are equal, and divide `limit` where possible. Where most texts would fall into one bar, edges grow by a
+        half or a third (1, 2, 3, 4, 6, 8, 12, …).
         """
         if not self._counts:
             return []

@@ -61,7 +61,8 @@ def _charts(inputs: Inputs, calibration: Calibration, curves: PrecisionRecall | 
         svgs["pretrain"] = charts.loss(inputs.pretrain_curve, "pretrain-loss", title, ("trigram", trigram))
     if curve := inputs.classifier_curve:
         svgs["classifier"] = charts.loss(curve, "classifier-loss", _summary("Loss of the classifier", curve))
-        title = f"Accuracy of the classifier: validation from {curve[0].validation_accuracy:.1%} to {curve[-1].validation_accuracy:.1%}."
+        first, last = curve[0].validation_accuracy, curve[-1].validation_accuracy
+        title = f"Accuracy of the classifier: validation from {first:.1%} to {last:.1%}."
         svgs["accuracy"] = charts.accuracy(curve, "classifier-accuracy", title)
     title = f"Accuracy of the classifier by confidence: expected calibration error {calibration.error:.1%}."
     svgs["reliability"] = quality_charts.reliability(calibration.bins, "reliability", title)

@@ -6,7 +6,7 @@ from typing import Literal
 from gptmill.evaluation.statistics import share_interval
 from gptmill.report.inputs import BaseMetrics, ClassifierMetrics, JudgeMetrics
 
-# The two-sided exact McNemar test reaches p < 0.05 from six discordant texts on (2 / 2^6 = 0.03), if all favour one side.
+# McNemar's exact two-sided test reaches p < 0.05 from six discordant texts on, all for one side (2 / 2^6 = 0.03).
 FEWEST_THAT_CAN_TELL = 6
 
 

@@ -33,7 +33,7 @@ def request_body(model: str, messages: Messages, max_tokens: int, schema: Schema
 
 
 def parse_completion(data: bytes, seconds: float) -> Reply:
-    """Raises `InvalidReply` for anything but a chat completion. One without a text (a refusal) is a reply: it was paid for."""
+    """Raises `InvalidReply` for all but a chat completion. One without text (a refusal) is valid: it was paid for."""
     if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         raise HtmlReply(f"the server's reply is a web page, not JSON: {hints.BASE_URL}")
     try:

@@ -94,13 +94,12 @@ class ChatModel:
         """The parsed reply. One that can't be parsed is requested once more, with the reminder."""
         try:
             verdict = self._ask_once(messages, schema, parse)
-            if verdict.value is None:
-                *before, last = messages
-                messages = [*before, last | {"content": f"{last['content']}\n\n{reminder}"}]
-                verdict = self._ask_once(messages, schema, parse)
+            if verdict.value is not None:
+                return verdict
+            *before, last = messages
+            return self._ask_once([*before, last | {"content": f"{last['content']}\n\n{reminder}"}], schema, parse)
         except NoReply as error:
             return Verdict(None, failure=str(error))
-        return verdict
 
     def _ask_once(self, messages: Messages, schema: Schema, parse: Callable[[str], Verdict]) -> Verdict:
         reply = self.reply(messages, schema)
@@ -235,11 +234,11 @@ class ChatModel:
         return key
 
     def _refusal(self, response: httpx.Response, data: bytes, key: str) -> str:
-        """Why a request was refused. Not of a busy or failing server: failures are tracked, and its text differs each time."""
+        """Why a request was refused; "" of a failing server, whose text would change the tracked failures each time."""
         variable = self.model.api_key_env
         if response.status_code in (401, 403):
-            wanted = "it wants a key: name its environment variable in api_key_env"
-            return f"it does not take the key in {variable}" if variable else wanted
+            missing = "it wants a key: name its environment variable in api_key_env"
+            return f"it does not take the key in {variable}" if variable else missing
         if response.status_code in hints.REFUSALS:
             message = chat_api.error_message(data)
             return message.replace(key, "…") if key else message

@@ -19,25 +19,13 @@ LONGEST = 20_000  # characters of an answer that are read; more could only lower
 FILLER, IN_INSTRUCTION, IN_INPUT, NUMBER = 0.2, 0.1, 0.4, 2.0  # factors of a word's weight
 
 _FILLERS = frozenset((
-    "a", "an", "the", "of", "in", "on", "at", "to", "for", "as", "by", "and", "or", "is", "are", "was", "were", "be", "can", "that", "this",
-    "these", "those", "it", "its", "there", "so", "called", "given", "following", "about", "around", "roughly", "approximately",
-    "typically",
+    "a", "an", "the", "of", "in", "on", "at", "to", "for", "as", "by", "and", "or", "is", "are", "was", "were", "be",
+    "can", "that", "this", "these", "those", "it", "its", "there", "so", "called", "given", "following", "about",
+    "around", "roughly", "approximately", "typically",
 ))  # fmt: skip
-_NUMBER_WORDS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
+_NUMBER_WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
 _DIGITS = {name: str(value) for value, name in enumerate(_NUMBER_WORDS)}
 _ONE_FORM = str.maketrans("‘’`“”「」『』−–×", '\'\'\'""""""--x')
 # A run in a script without spaces is one match, white space included; no word or number continues into it.
@@ -60,7 +48,7 @@ _ABOUT_ORDER = re.compile(
 
 
 def plain(text: str) -> str:
-    """Normalised characters and quotes, no control characters, and only the first of an answer's `###` sections."""
+    """Normalised characters and quotes, no control characters, only the first of an answer's `###` sections."""
     text = unicodedata.normalize("NFKC", text[:LONGEST]).translate(_ONE_FORM)
     text = "".join(
         character if character in "\n\t" or unicodedata.category(character)[0] != "C" else " " for character in text
@@ -71,7 +59,7 @@ def plain(text: str) -> str:
 def words(text: str) -> list[str]:
     """Lower-case words, and numbers in one form (`2.0` and `two` are `2`), without punctuation and list numbering.
 
-    In scripts without spaces, characters (ideographs, kana) or pairs of them (the others). Of punctuation alone, its characters.
+    In scripts without spaces, characters (ideographs, kana) or pairs of them. Of punctuation alone, its characters.
     """
     text = _NUMBERING.sub("", plain(text)).casefold()
     every = [word for match in _TOKEN.finditer(text) for word in _words_of(match)]

@@ -1,7 +1,7 @@
 """Limits of a judge's server: adaptive concurrency, and a rate limit.
 
-A server that handles one request at a time (Ollama's default) queues the others until they time out. So concurrency starts at 1 and
-grows by 1 while latency holds (additive increase). Where latency grows in proportion to the requests in flight, they are only queued.
+A server that handles one request at a time (Ollama's default) queues the others until they time out. So concurrency
+starts at 1 and grows by 1 while latency holds (additive increase); latency in proportion to it means a queue.
 """
 
 import threading
@@ -76,7 +76,7 @@ class AdaptiveConcurrency:
     def _step(self, latency: float) -> None:
         self._latencies[self.limit] = latency
         half = self.limit // 2
-        # Half-way between constant and proportional latency; compared with half the limit, as that is the clearer signal.
+        # Half-way between constant and proportional latency, against half the limit: the clearer signal.
         if half and latency >= self._latencies[half] * (1 + self.limit / half) / 2:
             change, self._hold = -1, HOLD
         elif self._hold:

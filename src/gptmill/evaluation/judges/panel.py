@@ -23,22 +23,19 @@ FEWEST_PAIRS = 3  # of scores in a rank correlation
 class Panel:
     """The models of `judge.models`, asked by one rubric.
 
-    With a rubric that compares, the score is 100, 50 or 0: a win over the base model's answer, a tie or a loss. Each pair is
-    shown in both orders; a winner that depends on the order is a tie (position bias: Zheng et al. 2023, section 3.4).
+    With a rubric that compares, the score is 100, 50 or 0: a win over the base model's answer, a tie or a loss. Each
+    pair is shown in both orders; a winner that depends on the order is a tie (Zheng et al. 2023, section 3.4).
     """
 
     def __init__(self, params: JudgeParams) -> None:
         self.params, self.rubric = params, rubrics.load(params.rubric)
+        self.compares = self.rubric.compares
         self.models = [ChatModel(model, params) for model in params.models]
         names = [model.name for model in self.models]
         what = "LLM" if len(names) == 1 else f"median of {len(names)} LLMs"
         self.name = f"{', '.join(names)} ({what}, rubric {self.rubric.name})"
         self.seconds = 0.0
         self.pairs, self.flips = 0, 0  # pairs judged in both orders; those whose winner changed
-
-    @property
-    def compares(self) -> bool:
-        return self.rubric.compares
 
     @property
     def usage(self) -> Usage:
@@ -60,9 +57,9 @@ class Panel:
         """
         if self.compares and records and not any(record.get("base_response") is not None for record in records):
             raise GptmillError(
-                f"rubric {self.rubric.name} compares each answer with another one, and no record has a base_response: set "
-                "generate.compare_base: true and run generate_responses again (gptmill judge FILE: name the other answers "
-                "with --against-file), or choose another judge.rubric"
+                f"rubric {self.rubric.name} compares each answer with another one, and no record has a base_response: "
+                "set generate.compare_base: true and run generate_responses again (gptmill judge FILE: name the other "
+                "answers with --against-file), or choose another judge.rubric"
             )
         ask = self._compare if self.compares else self._grade
         with ExitStack() as stack:

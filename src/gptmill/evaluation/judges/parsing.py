@@ -1,7 +1,7 @@
 """Parses a judge's reply into a verdict. An ambiguous reply has none.
 
-A score is read from JSON (bare, fenced or within prose), from `Score: 85` and the like, from a line that is a number (`85`, `85/100`),
-and from a number at the start that is followed by its reason. All scores must agree. Numbers in prose don't count, as in "50/100 is 1/2".
+A score is read from JSON (bare, fenced or within prose), from `Score: 85` and the like, from a line that is a number
+(`85`, `85/100`), and from a number at the start with its reason. All must agree. Other numbers in prose don't count.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The reference judge needs no network: it compares an answer with the reference answer, by the shares of `features`.
 
-Score: 100 times the product of the shares, each to an exponent that `reference_fit` fitted to GPT-4's scores (reference.json). A product,
-not a sum: a wrong number, or a copy of the question, costs nearly everything whatever the rest is.
+Score: 100 times the product of the shares, each to an exponent that `reference_fit` fitted to GPT-4's scores
+(reference.json). A product, as a wrong number or a copy of the question costs nearly everything whatever the rest is.
 """
 
 import json
@@ -40,10 +40,9 @@ class ReferenceJudge:
         return {}
 
     def score(self, record: Record) -> int:
-        """100 for the reference's own words, otherwise 0 to 99."""
-        question = Question(*(str(record[part]) for part in ("instruction", "input", "output")))
+        question = Question(*(str(record[name]) for name in ("instruction", "input", "output")))
         answer = str(record["response"])
-        return 100 if question.same(answer) else rounded(nearness(question.features(answer), self.exponents))
+        return score(question.same(answer), question.features(answer), self.exponents)
 
 
 def nearness(shares: Mapping[str, float], exponents: Mapping[str, float]) -> float:
@@ -53,9 +52,9 @@ def nearness(shares: Mapping[str, float], exponents: Mapping[str, float]) -> flo
     return prod(max(shares[name], FLOOR) ** exponents[name] for name in FEATURES)
 
 
-def rounded(share: float) -> int:
-    """Score of a share from 0 to 1; 100 is reserved for the reference's own words."""
-    return min(99, round(100 * share))
+def score(same: bool, shares: Mapping[str, float], exponents: Mapping[str, float]) -> int:
+    """100 for the reference's own words, otherwise 0 to 99."""
+    return 100 if same else min(99, round(100 * nearness(shares, exponents)))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Fits the reference judge's exponents to given scores, and cross-validates them. `tools/fit_reference_judge.py` is its command line."""
+"""Fit of the reference judge's exponents to given scores, with cross-validation (tools/fit_reference_judge.py)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from gptmill.evaluation.judges import Record
 from gptmill.evaluation.judges.features import Question
-from gptmill.evaluation.judges.reference import FEATURES, FLOOR, UNRELATED, nearness, rounded
+from gptmill.evaluation.judges.reference import FEATURES, FLOOR, UNRELATED, score
 
 FOLDS = 10
 # Set, not fitted: the scored answers hold no heaps of keywords to learn this exponent from.
@@ -46,7 +46,7 @@ class Examples:
         return {name: SET[name] if name in SET else round(float(next(best)), 3) for name in FEATURES}
 
     def predict(self, row: int, exponents: Mapping[str, float]) -> int:
-        return 100 if self.same[row] else rounded(nearness(self.shares[row], exponents))
+        return score(self.same[row], self.shares[row], exponents)
 
     def out_of_fold(self, seed: int = 0) -> np.ndarray:
         """Cross-validated scores: each by exponents that were fitted without that answer."""

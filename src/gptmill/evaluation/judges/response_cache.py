@@ -1,7 +1,7 @@
 """Cache of judges' replies on disk, one file per reply, so that no reply is paid for twice.
 
-A file's name is the hash of all that the reply depends on: server, model, messages, seed, limits. After a model has changed
-behind its name, `rm -r .gptmill/judgements` clears the cache.
+A file's name is the hash of all that the reply depends on: server, model, messages, seed, limits. After a model has
+changed behind its name, `rm -r .gptmill/judgements` clears the cache.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class ResponseCache:
         self._lock = threading.Lock()
 
     def get(self, question: dict[str, Any], ask: Callable[[], Reply]) -> tuple[Reply, bool]:
-        """The reply to a question, and whether it was cached; `ask` gets it otherwise. Threads with the same question ask once."""
+        """The reply to a question, from the cache or by `ask`, and whether it was cached. Threads share one `ask`."""
         name = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
         path = self.folder / name[:2] / f"{name[2:]}.json"
         with self._lock:

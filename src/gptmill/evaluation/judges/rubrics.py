@@ -10,7 +10,7 @@ A rubric is a YAML head and two Jinja templates, for the messages:
     # system                (optional: some models have no such message)
     …
     # user
-    {{ instruction }} {{ input }} {{ reference }} {{ answer }}, or {{ first }} {{ second }} in place of the answer; {{ mark }}
+    {{ instruction }} {{ input }} {{ reference }} {{ answer }} (or {{ first }} {{ second }}) {{ mark }}
 
 The texts are delimited and escaped: see `sanitize`. `input` is "" where the task has none.
 """
@@ -84,7 +84,7 @@ class Rubric:
         return int(scaled) if scaled == int(scaled) else scaled
 
     def schema(self) -> dict[str, Any]:
-        """JSON schema of the reply, for structured output. The reason comes first, so that the score follows from it."""
+        """JSON schema for structured output. The reason comes first, so that the score follows from it."""
         worst, best = self.head.scale
         verdict = {
             "score": {"score": {"type": "integer", "minimum": worst, "maximum": best}},

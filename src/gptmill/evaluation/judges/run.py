@@ -10,7 +10,7 @@ from gptmill.evaluation.judges import Judge
 
 
 def judge_all(judge: Judge, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each record with `score`, `failure`, `reason`, `scores` and `base_score` (None without a `base_response`), in order.
+    """Each record with `score`, `failure`, `reason`, `scores` and `base_score` (None without `base_response`).
 
     Raises `GptmillError` without records, and `Unavailable` where no answer got a score.
     """

@@ -1,8 +1,8 @@
 """Escapes text for a judge's prompt, against prompt injection.
 
-A text stands between tags whose names end in a mark: a hash of all texts of the prompt, so that no text can contain its own mark and the
-same texts give the same prompt. Inside, `<`, `>` and `&` are escaped (no tag or chat template token `<|…|>` can be opened or closed), the
-brackets of `[INST]` and the like too, and invisible characters are written as escapes.
+Texts stand between tags whose names end in a mark, the hash of all texts of the prompt: no text can contain it.
+Inside, `<`, `>` and `&` are escaped, so that no tag or chat template token `<|…|>` can be opened or closed; so are
+the brackets of `[INST]` and the like, and invisible characters.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""metrics/judge.json: mean scores with intervals, by kind of task and by length of answer, and the gain over the base model."""
+"""metrics/judge.json: mean scores with intervals, by kind of task and by length; the gain over the base model."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ LONGER = "over 50 words"
 
 
 def summarise(judge: str, judgements: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """metrics/judge.json of judged records, at least one of which has a `score`. A score of None counts as failed and is in no mean.
+    """Of judged records, at least one with a `score`. A score of None counts as failed and is in no mean.
 
     Where records have a `base_score`: the base model's mean and the gain over it as well.
     """
@@ -24,7 +24,7 @@ def summarise(judge: str, judgements: Sequence[dict[str, Any]]) -> dict[str, Any
     scores = [record["score"] for record in scored]
     exact = sum(record["response"].strip() == record["output"].strip() for record in judgements)
     centre, low, high = mean(scores)
-    correlation = rank_correlation(scores, [length(record["response"]) for record in scored])
+    correlation = rank_correlation(scores, [len(scripts.split(record["response"])) for record in scored])
     kinds = task_kinds([record["instruction"] for record in judgements])
     lengths = [length_class(record["response"]) for record in judgements]
     metrics = {
@@ -57,13 +57,9 @@ def task_kinds(instructions: Sequence[str]) -> list[str]:
     return [word if word in common else OTHER for word in first]
 
 
-def length(answer: str) -> int:
-    """In words, or characters of scripts without spaces."""
-    return len(scripts.split(answer))
-
-
 def length_class(answer: str) -> str:
-    words = length(answer)
+    """By words, or characters of scripts without spaces."""
+    words = len(scripts.split(answer))
     return next((name for most, name in LENGTHS.items() if words <= most), LONGER)
 
 
