@@ -63,7 +63,7 @@ def _cut(card: Card, many: str) -> str:
     some = f"{over:,} of {lengths.texts:,} {many} ({over / lengths.texts:.1%}) {'is' if over == 1 else 'are'}"
     longer = f"{'It is' if alone else some} {than}."
     if card.name == "corpus":
-        return f"{longer} Nothing is lost: the model learns from windows of that length, each read by itself."
+        return f"{longer} Nothing is lost: the model learns from windows of that length, each read independently."
     if card.name == "spam":
         return f"{longer} The classifier reads the first {limit.tokens:,} tokens of a text."
     lost = f"of {card.contents.lost:,}, nothing of the answer is left"
