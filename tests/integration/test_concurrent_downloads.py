@@ -31,7 +31,7 @@ try:
         source = sources.Source("the text", url, sha256, "MIT", "text.txt", "text.txt", archive_sha256, size=1 << 24)
         Path(to).write_bytes(sources.fetch(source).read_bytes())
     else:
-        record = custom.bring(custom.Wanted("corpus", "text.txt", (url,), "", sha256, "MIT", 16), Path(to), None)
+        record = custom.fetch(custom.SourceSpec("corpus", "text.txt", (url,), "", sha256, "MIT", 16), Path(to), None)
         print(record["fetched"]["sha256"])
 except GptmillError as error:
     sys.exit(f"error: {error}")
@@ -143,11 +143,11 @@ def fetch(tmp_path, monkeypatch) -> Iterator[Callable]:
 def outcome(process: subprocess.Popen, clone: Path, versions: list[bytes], kind: str) -> str:
     """ "" when the bytes are right, else the error. Wrong bytes fail the test."""
     out, err = process.communicate(timeout=240)
-    said = [line for line in err.replace("\r", "\n").splitlines() if line.startswith("error:")]
+    message = [line for line in err.replace("\r", "\n").splitlines() if line.startswith("error:")]
     assert "Traceback" not in err, err
     if process.returncode:
-        assert said and not (clone / "text.txt").exists(), err
-        return said[0]
+        assert message and not (clone / "text.txt").exists(), err
+        return message[0]
     got = (clone / "text.txt").read_bytes()
     assert got in (versions if kind == "unpinned" else versions[:1]), f"{len(got)} wrong bytes"
     assert kind == "archive" or out.strip() == digest(got)
@@ -206,10 +206,12 @@ def test_eight_processes_killed_at_random_never_end_with_wrong_bytes(fetch, tmp_
                     processes[number].kill()
                     processes[number].communicate()
                     processes[number] = fetch(kind, slow.url, versions[0], number)
-        said = [outcome(process, tmp_path / f"clone-{number}", versions, kind) for number, process in processes.items()]
+        message = [
+            outcome(process, tmp_path / f"clone-{number}", versions, kind) for number, process in processes.items()
+        ]
         if fault in ("", "cuts") or kind == "unpinned":
-            assert said == [""] * 8
-        assert all("SHA-256" in one for one in said if one)
+            assert message == [""] * 8
+        assert all("SHA-256" in one for one in message if one)
 
 
 # --- the parts ---
@@ -281,5 +283,8 @@ def test_a_cache_that_cannot_be_locked_is_one_message(tmp_path, monkeypatch, err
 def test_a_cache_that_is_a_file_is_one_message(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("GPTMILL_CACHE", str(tmp_path / "file"))
-    with pytest.raises(GptmillError, match="set GPTMILL_CACHE to a folder"), download_cache.entry("a", "corpus"):
+    with (
+        pytest.raises(GptmillError, match="set GPTMILL_CACHE to a writable folder"),
+        download_cache.entry("a", "corpus"),
+    ):
         pass

@@ -90,7 +90,7 @@ class World:
 
     def around(self) -> dict[str, tuple]:
         """Everything around the project: its kind and rights, where it leads, what it holds."""
-        found = {}
+        result = {}
         for folder, folders, names in os.walk(self.parent):
             if Path(folder) == self.parent:
                 folders.remove("project")
@@ -103,8 +103,8 @@ class World:
                     if stat.S_ISREG(status.st_mode)
                     else b""
                 )
-                found[str(path.relative_to(self.parent))] = (status.st_mode, held)
-        return found
+                result[str(path.relative_to(self.parent))] = (status.st_mode, held)
+        return result
 
     def holds_what_is_precious(self) -> list[str]:
         made = [path for name in ("data/raw", "data/clean", "reports") for path in (self.project / name).rglob("*")]
@@ -269,11 +269,11 @@ WORST = [
 
 @pytest.mark.parametrize("values", WORST, ids=["deletion", "reading"])
 def test_dvc_repro_touches_nothing_outside(world, values):
-    said = []
+    message = []
     world.clean()
     world.set(values)
-    unharmed(world, values, lambda: said.append(world.run("dvc", "repro", "--single-item", "download@spam")))
-    assert "Running stage 'download@spam'" in said[0].stdout and (world.project / "data/raw/own.csv").exists()
+    unharmed(world, values, lambda: message.append(world.run("dvc", "repro", "--single-item", "download@spam")))
+    assert "Running stage 'download@spam'" in message[0].stdout and (world.project / "data/raw/own.csv").exists()
 
 
 @pytest.mark.parametrize("place", ["data/raw/spam", "data/raw", "models", "models/base", "data/clean", "reports"])

@@ -59,10 +59,10 @@ def test_a_spoiled_input_ends_readably_and_leaves_nothing_half_written(project, 
     if case.error:
         with pytest.raises(GptmillError) as caught:
             run()
-        said = str(caught.value)
-        assert re.search(case.error, said), said
-        assert case.name.rpartition(".")[0] in said and not NOT_FOR_PEOPLE.search(said), said
-        assert "\n" not in said and len(said) < 1000, said
+        message = str(caught.value)
+        assert re.search(case.error, message), message
+        assert case.name.rpartition(".")[0] in message and not NOT_FOR_PEOPLE.search(message), message
+        assert "\n" not in message and len(message) < 1000, message
         assert not paths.CLEAN.exists() and not paths.QUARANTINE.exists() and not paths.VALIDATION.exists()
         assert set(paths.RAW.iterdir()) - before <= {
             paths.raw_folder(case.data_set),

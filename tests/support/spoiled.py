@@ -348,7 +348,7 @@ INPUTS: dict[str, Spoiled] = {
     # Parquet
     "Parquet cut off": Spoiled(
         parquet({"body": ["a"] * 99, "topic": ["food"] * 99})[:-20],
-        "topics.parquet is not Parquet, or it is cut",
+        "topics.parquet is not Parquet, or it is truncated",
         name="topics.parquet",
         params=PARQUET,
     ),

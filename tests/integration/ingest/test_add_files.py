@@ -63,9 +63,9 @@ def add(name: str, *given: Path, **options: bool) -> str:
 def test_a_file_that_was_added_is_there_in_a_fresh_clone_and_nothing_runs_again(repository, tmp_path_factory):
     mine = outside(repository, "topics.csv")
     before = paths.PARAMS.read_text()
-    told = add("spam", mine)
+    output = add("spam", mine)
     copy = paths.SOURCES / "spam/topics.csv"
-    assert copy.read_text() == TABLE and "git gets topics.csv.dvc" in told and 'labels: ["ham", "spam"]' in told
+    assert copy.read_text() == TABLE and "git gets topics.csv.dvc" in output and 'labels: ["ham", "spam"]' in output
     wanted = before.replace("file: spam.tsv", 'file: "topics.csv"').replace(
         "- a.tsv\n    - b.tsv", '- "data/sources/spam/topics.csv"'
     )
@@ -83,8 +83,8 @@ def test_a_file_that_was_added_is_there_in_a_fresh_clone_and_nothing_runs_again(
     git("clone", "-q", ".", str(clone))
     run("dvc", "pull", "download@spam", f"{copy}.dvc", at=clone)
     (clone / paths.SOURCES / "spam/README.md").write_text("reworded")
-    said = run("dvc", "repro", "download@spam", at=clone)
-    assert "Running" not in said and said.count("didn't change") == 2
+    message = run("dvc", "repro", "download@spam", at=clone)
+    assert "Running" not in message and message.count("didn't change") == 2
     (clone / copy).write_text(TABLE + "ham,bye\n")
     assert "Running stage 'download@spam'" in run("dvc", "repro", "download@spam", at=clone)
     assert (clone / paths.raw_file("spam", "topics.csv")).read_text() == TABLE + "ham,bye\n"
@@ -129,7 +129,7 @@ def test_other_bytes_of_the_same_name_are_replaced_only_when_asked(repository):
     assert copy.read_text() == mine.read_text() and files.digest(mine, "md5") in Path(f"{copy}.dvc").read_text()
 
 
-@pytest.mark.parametrize(("name", "given", "said"), [
+@pytest.mark.parametrize(("name", "given", "message"), [
     ("spma", ["a.csv"], "unknown data set spma"),
     ("spam", ["nowhere.csv"], "nowhere.csv does not exist"),
     ("spam", ["."], ". is not a file"),
@@ -141,13 +141,13 @@ def test_other_bytes_of_the_same_name_are_replaced_only_when_asked(repository):
     ("corpus", ["a.csv", "deep/a.csv"], "two of the files have the same name"),
     ("spam", ["a.csv", "b.csv"], "spam is one file"),
 ])  # fmt: skip
-def test_what_can_not_be_added_is_named_and_nothing_is_copied(project, name, given, said):
+def test_what_can_not_be_added_is_named_and_nothing_is_copied(project, name, given, message):
     Path("deep").mkdir()
     for one in given:
         if one not in (".", "nowhere.csv"):
             Path(one).write_text("x")
     before = paths.PARAMS.read_bytes()
-    with pytest.raises(GptmillError, match=said.replace("(", r"\(")):
+    with pytest.raises(GptmillError, match=message.replace("(", r"\(")):
         add(name, *map(Path, given))
     assert [path.name for path in paths.SOURCES.rglob("*") if path.is_file()] == ["README.md"] * 3
     assert paths.PARAMS.read_bytes() == before
@@ -163,9 +163,9 @@ def test_without_dvc_nothing_is_left_behind(project):
 def test_params_that_are_not_in_order_with_the_file_stay_and_what_to_set_is_told(repository):
     text = paths.PARAMS.read_text().replace(NO_COLUMNS, WITH_COLUMNS)
     paths.PARAMS.write_text(text)
-    told = add("spam", outside(repository, "mine.jsonl", '{"label": "ham", "text": "x"}\n'))
-    assert "params.yaml is unchanged: set data.spam.urls:" in told and 'data.spam.file: "mine.jsonl"' in told
-    assert "columns are for a csv or tsv" in told and paths.PARAMS.read_text() == text
+    output = add("spam", outside(repository, "mine.jsonl", '{"label": "ham", "text": "x"}\n'))
+    assert "params.yaml is unchanged: set data.spam.urls:" in output and 'data.spam.file: "mine.jsonl"' in output
+    assert "columns are for a csv or tsv" in output and paths.PARAMS.read_text() == text
 
 
 # --- what is corrected in place, outside data/sources ---
@@ -191,15 +191,15 @@ def test_what_was_corrected_in_place_is_pinned_once(project, kind, monkeypatch):
         text.replace("    file: spam.tsv\n    urls: []", f"    file: mine.csv\n    urls: ['{address}']")
     )
 
-    def told() -> list[str]:
+    def output() -> list[str]:
         return list(refresh.refresh_local(config.load()))
 
     monkeypatch.setattr("gptmill.ingest.download.download", lambda *_, **__: pytest.fail("a server was asked"))
-    assert "pinned as data.spam.sha256" in told()[0] and told() == []
+    assert "pinned as data.spam.sha256" in output()[0] and output() == []
     first = config.load().data.spam.sha256
     mine.write_text(TABLE + "ham,bye\n")
-    [line] = told()
-    assert f"has changed: {first} -> {config.load().data.spam.sha256}" in line and told() == []
+    [line] = output()
+    assert f"has changed: {first} -> {config.load().data.spam.sha256}" in line and output() == []
 
 
 def test_a_server_that_stands_before_a_path_decides(project, monkeypatch):

@@ -14,7 +14,7 @@ from gptmill.ingest import refresh, sources
 TABLE = b"label,text\nham,see you\nspam,WIN\n"
 
 
-def told(name: str | None = None) -> list[str]:
+def refresh_output(name: str | None = None) -> list[str]:
     return list(refresh.refresh(config.load(), name))
 
 
@@ -35,11 +35,11 @@ def use(url: str) -> None:
 
 
 def test_the_sample_has_nothing_upstream(project):
-    assert told() == [
+    assert refresh_output() == [
         f"{name}: the embedded sample; there is nothing upstream." for name in ("corpus", "spam", "instructions")
     ]
     with pytest.raises(GptmillError, match="unknown data set spma; known are corpus, spam, instructions"):
-        told("spma")
+        refresh_output("spma")
 
 
 @pytest.mark.parametrize("kind", ["address", "path"])
@@ -48,10 +48,10 @@ def test_what_has_changed_is_pinned_and_nothing_else_in_the_file(project, serve,
     server = serve(lambda request: (200, {}, content))
     Path("mine.csv").write_bytes(TABLE)
     use(f"{server.url}/mine.csv" if kind == "address" else "mine.csv")
-    assert told("spam") == ["spam: not downloaded yet; `dvc repro` does it."]
+    assert refresh_output("spam") == ["spam: not downloaded yet; `dvc repro` does it."]
     stages.run("download", config.load(), "spam")
     before, record = paths.PARAMS.read_text(), paths.source_record("spam").read_bytes()
-    assert told("spam")[0].startswith(f"spam: unchanged, {sha256(TABLE)} from ")
+    assert refresh_output("spam")[0].startswith(f"spam: unchanged, {sha256(TABLE)} from ")
     assert paths.PARAMS.read_text() == before
 
     content = TABLE + b"ham,bye\n"
@@ -59,7 +59,7 @@ def test_what_has_changed_is_pinned_and_nothing_else_in_the_file(project, serve,
     if kind == "address":
         with pytest.raises(GptmillError, match="has changed.*gptmill data refresh spam"):
             stages.run("download", config.load(), "spam")
-    [line] = told("spam")
+    [line] = refresh_output("spam")
     assert f"has changed: {sha256(TABLE)} -> {sha256(content)}" in line and "dvc repro" in line
     assert config.load().data.spam.sha256 == sha256(content)
     place = before.index("sha256: ''", before.index("  spam:\n"))
@@ -72,7 +72,7 @@ def test_what_has_changed_is_pinned_and_nothing_else_in_the_file(project, serve,
     )
     stages.run("download", config.load(), "spam")
     assert paths.raw_file("spam", "mine.csv").read_bytes() == content
-    assert told("spam")[0].startswith("spam: unchanged")
+    assert refresh_output("spam")[0].startswith("spam: unchanged")
 
 
 def test_an_error_page_is_not_pinned(project, serve):
@@ -83,7 +83,7 @@ def test_an_error_page_is_not_pinned(project, serve):
     before = paths.PARAMS.read_bytes()
     content = b"<html>We are down</html>"
     with pytest.raises(GptmillError, match="HTML or XML page"):
-        told("spam")
+        refresh_output("spam")
     assert paths.PARAMS.read_bytes() == before
 
 
@@ -105,10 +105,13 @@ def test_the_books_files_are_asked_for_again_and_must_not_change(project, serve,
     monkeypatch.setitem(sources.BOOK, "corpus", source)
     paths.PARAMS.write_text(paths.PARAMS.read_text().replace("source: sample", "source: book"))
     stages.run("download", config.load(), "corpus")
-    assert told("corpus") == [f"corpus: unchanged, {sha256(content)} as published."] and len(server.requests) == 2
+    assert (
+        refresh_output("corpus") == [f"corpus: unchanged, {sha256(content)} as published."]
+        and len(server.requests) == 2
+    )
     content = b"changed"
     with pytest.raises(GptmillError, match="SHA-256.*The book's numbers belong to the published bytes"):
-        told("corpus")
+        refresh_output("corpus")
 
 
 def test_dvc_learns_only_of_real_changes(project, root):
@@ -123,10 +126,10 @@ def test_dvc_learns_only_of_real_changes(project, root):
         return subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=True).stdout
 
     dvc("repro", "download@spam")
-    assert told("spam")[0].startswith("spam: unchanged") and "up to date" in dvc("status", "download@spam")
+    assert refresh_output("spam")[0].startswith("spam: unchanged") and "up to date" in dvc("status", "download@spam")
     Path("mine.csv").write_bytes(TABLE + b"ham,bye\n")
     assert "up to date" in dvc("status", "download@spam")
-    told("spam")
+    refresh_output("spam")
     assert "data.spam.sha256" in dvc("status", "download@spam")
     assert sha256(TABLE + b"ham,bye\n") in dvc("repro", "download@spam")
     assert "up to date" in dvc("status", "download@spam")

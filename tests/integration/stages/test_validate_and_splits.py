@@ -83,8 +83,8 @@ def run_all() -> None:
 
 
 def hashes(*folders: Path) -> dict[str, str]:
-    found = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+    result = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in result}
 
 
 def test_the_stages_write_what_the_next_ones_read(capsys):
@@ -103,13 +103,13 @@ def test_the_stages_write_what_the_next_ones_read(capsys):
     ]
     assert list(files.read_jsonl(paths.INSTRUCTION_SPLITS / "train.jsonl")[0]) == ["instruction", "input", "output"]
     assert paths.DATA_DOCS.joinpath("index.html").exists()
-    said = capsys.readouterr().out
+    reason = capsys.readouterr().out
     assert (
         "spam: messages 90, duplicates 0, near_duplicates 0, conflicting_labels 0, kept 90, quarantined 0, ham 60, spam 30"
-        in said
+        in reason
     )
-    assert "spam: 60 messages -> train 36, validation 12, test 12 (50.0% ham, 50.0% spam); natural test 18" in said
-    assert "instructions: 30 records -> train 18, validation 6, test 6" in said
+    assert "spam: 60 messages -> train 36, validation 12, test 12 (50.0% ham, 50.0% spam); natural test 18" in reason
+    assert "instructions: 30 records -> train 18, validation 6, test 6" in reason
 
 
 def test_what_is_quarantined_and_what_is_kept_add_up():
@@ -348,10 +348,10 @@ def test_a_corpus_that_was_joined_by_markers_is_as_many_documents(tokenized, fil
             frame.to_csv(path, index=False)
         case ".parquet":
             frame.to_parquet(path)
-    report, documents, said = tokenized(file, **{"quotes": True} if file.endswith("csv") else {})
-    assert report["documents"] == len(documents) == 60 and "markers" not in report and "warning" not in said
+    report, documents, reason = tokenized(file, **{"quotes": True} if file.endswith("csv") else {})
+    assert report["documents"] == len(documents) == 60 and "markers" not in report and "warning" not in reason
     assert [document.strip() for document in documents] == [story.strip() for story in stories]
-    assert f"corpus: {len(documents)} documents" in said
+    assert f"corpus: {len(documents)} documents" in reason
 
 
 def test_pages_that_form_feeds_divide_are_text(tokenized):
@@ -369,13 +369,13 @@ def test_other_tools_markers_are_a_warning_with_their_counts(tokenized):
     put_records = [{"instruction": f"Count to {n}.", "input": "", "output": "one <|endoftext|> two"} for n in range(30)]
     RAW_INSTRUCTIONS.write_text(json.dumps(put_records))
     RAW_SPAM.write_text("\n".join([*lines(), "ham\t[CLS] hello"]) + "\n")
-    report, documents, said = tokenized()
+    report, documents, reason = tokenized()
     assert report["markers"] == {"<|im_start|>": 40, "<|im_end|>": 40, "<s>": 20, "</s>": 20} and report["success"]
     assert (
         "warning: corpus has names of special tokens, which are learnt as plain text: <|im_start|> 40 times, <|im_end|> 40 times"
-        in said
+        in reason
     )
-    assert "where they should end a document, replace them with <|endoftext|>" in said
+    assert "where they should end a document, replace them with <|endoftext|>" in reason
     whole = files.read_json(paths.VALIDATION)
     assert whole["instructions"]["markers"] == {"<|endoftext|>": 30} and whole["spam"]["markers"] == {"[CLS]": 1}
     assert documents == ["\n".join(stories)], "a warning changes nothing"

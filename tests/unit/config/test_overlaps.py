@@ -44,8 +44,8 @@ def places(project, tmp_path_factory, monkeypatch) -> Path:
     ("data/*.csv", None), ("loop/a.csv", None), ("~nobody-here/a.csv", None), ("http://host/data/raw/a.csv", None), ("s3://data/raw", None),
 ])  # fmt: skip
 def test_an_address_that_an_output_is_in_or_that_is_in_an_output(places, address, output):
-    found = overlaps.overlapping_output(address)
-    assert (str(found) if found else None) == output
+    result = overlaps.overlapping_output(address)
+    assert (str(result) if result else None) == output
 
 
 def use(address: str) -> None:

@@ -42,8 +42,8 @@ def gptmill(monkeypatch, capsys) -> Callable[..., SimpleNamespace]:
 
 @pytest.mark.parametrize("number", [*errors._ADVICE, errno.EBUSY, errno.ETXTBSY])
 def test_an_error_of_the_system_is_one_line_that_names_the_path(number):
-    said = errors.explain(OSError(number, os.strerror(number), "data/raw/a.txt"))
-    assert "data/raw/a.txt" in said and "\n" not in said and "{" not in said
+    expected = errors.explain(OSError(number, os.strerror(number), "data/raw/a.txt"))
+    assert "data/raw/a.txt" in expected and "\n" not in expected and "{" not in expected
     assert "{" not in errors.explain(OSError(number, os.strerror(number)))
 
 
@@ -96,16 +96,16 @@ def test_a_write_that_fails_names_its_file(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("text", "said"), [
+@pytest.mark.parametrize(("text", "expected"), [
     (DEEP, "is nested too deeply"), ("9" * 5000, "can't be read: Exceeds the limit"), ("{", "is not JSON"), (b"\xff", "it is not UTF-8"),
 ], ids=["deep", "digits", "broken", "latin"])  # fmt: skip
-def test_json_that_can_not_be_read_is_one_error_with_its_path(tmp_path, text, said):
+def test_json_that_can_not_be_read_is_one_error_with_its_path(tmp_path, text, expected):
     path = tmp_path / "a.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     for read in (files.read_json, files.read_jsonl):
         with pytest.raises(Unreadable) as caught:
             read(path)
-        assert str(path) in str(caught.value) and said in str(caught.value) and "\n" not in str(caught.value)
+        assert str(path) in str(caught.value) and expected in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("words", [["judge", "file"], ["judge", "agreement", "--against", "x"], ["params", "check"]])
@@ -161,9 +161,9 @@ def test_every_way_to_the_terminal_takes_control_characters_out(capsys):
         print(ESCAPE)
     with pytest.raises(SystemExit), terminal.exit_on_error():
         raise GptmillError(ESCAPE)
-    said = capsys.readouterr()
-    assert not set(said.out + said.err) & set("\x1b\x07\x9b\u202e")
-    assert (said.out + said.err).count("\\u001b]0;title") == 6 and "[/red] [bold]x" in said.out
+    expected = capsys.readouterr()
+    assert not set(expected.out + expected.err) & set("\x1b\x07\x9b\u202e")
+    assert (expected.out + expected.err).count("\\u001b]0;title") == 6 and "[/red] [bold]x" in expected.out
 
 
 def test_warnings_take_control_characters_out():

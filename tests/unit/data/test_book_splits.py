@@ -54,16 +54,16 @@ def test_the_natural_test_split_has_the_classes_as_the_file_has_them_and_nothing
     assert not set(natural["text"]) & (set(parts["train"]["text"]) | set(parts["validation"]["text"]))
 
 
-@pytest.mark.parametrize(("labels", "change", "said"), [
+@pytest.mark.parametrize(("labels", "change", "reason"), [
     (["ham", "spam", "news"], {}, "is for two classes; there are 3"),
     (["spam", "ham"], {}, "as many spam as ham, and there are fewer"),
     (LABELS, {"text": "two\nlines"}, "row 6 holds a line end"),
 ])  # fmt: skip
-def test_what_is_not_the_books_kind_of_file_is_refused(labels, change, said):
+def test_what_is_not_the_books_kind_of_file_is_refused(labels, change, reason):
     frame = messages()
     for column, value in change.items():
         frame.loc[5, column] = value
-    with pytest.raises(GptmillError, match=f"{said}.*method: groups"):
+    with pytest.raises(GptmillError, match=f"{reason}.*method: groups"):
         classification.split(frame, labels, BOOK, seed=123)
 
 

@@ -28,8 +28,8 @@ def divided_at_once(text: str) -> list[tuple[int, str]]:
     """What the streaming reader must give, from the whole text and in the plainest way."""
     markers = list(re.finditer(rf"\n?[^\S\n]*{re.escape(END_OF_TEXT)}[^\S\n]*\n?\ufeff?", text))
     starts, ends = [0, *(marker.end() for marker in markers)], [*(marker.start() for marker in markers), len(text)]
-    found = [(1 + text.count("\n", 0, start), text[start:end]) for start, end in zip(starts, ends, strict=True)]
-    return [(row, document) for row, document in found if document.strip()] or [(1, "")]
+    result = [(1 + text.count("\n", 0, start), text[start:end]) for start, end in zip(starts, ends, strict=True)]
+    return [(row, document) for row, document in result if document.strip()] or [(1, "")]
 
 
 # --- documents ---
@@ -80,10 +80,10 @@ def test_documents_on_one_line_have_one_row_and_go_to_quarantine_one_by_one(tmp_
 )
 def test_white_space_beyond_what_goes_with_a_marker_stays_wherever_chunks_end(space):
     text = f"One.{space}{END_OF_TEXT}{space}Two."
-    found = [list(corpus._split_documents(in_chunks(text, size))) for size in (1, 7, 600, 10_000)]
-    for parts in found:
+    result = [list(corpus._split_documents(in_chunks(text, size))) for size in (1, 7, 600, 10_000)]
+    for parts in result:
         texts = "".join(part + "|" * ends for _, part, ends in parts)
-        assert texts == "".join(part + "|" * ends for _, part, ends in found[-1])
+        assert texts == "".join(part + "|" * ends for _, part, ends in result[-1])
         assert texts.count("|") == 2 and texts.startswith("One.") and texts.endswith("Two.|")
 
 
@@ -154,8 +154,8 @@ def in_pieces(parts: list[tuple[int, str, bool]], size: int) -> list[Piece]:
 
 def is_sound(text: str, place: int) -> bool:
     """Whether tokenization can't tell that the text was cut there."""
-    found = corpus._CUT.match(text, 0, place + 1)
-    return bool(found) and found.end() == place
+    result = corpus._CUT.match(text, 0, place + 1)
+    return bool(result) and result.end() == place
 
 
 @given(text=MIXED | st.text(DENSE, max_size=40) | st.text(max_size=40), size=st.integers(1, 9))

@@ -13,8 +13,8 @@ def frame(rows: list[tuple]) -> pd.DataFrame:
 
 
 def conflicts(*rows: tuple) -> dict[int, str]:
-    found = duplicates.label_conflicts(frame(list(rows)), ["ham", "spam", "news"])
-    return {row: words for row, words in enumerate(found, start=1) if not pd.isna(words)}
+    result = duplicates.label_conflicts(frame(list(rows)), ["ham", "spam", "news"])
+    return {row: words for row, words in enumerate(result, start=1) if not pd.isna(words)}
 
 
 @given(
@@ -33,18 +33,18 @@ def conflicts(*rows: tuple) -> dict[int, str]:
     )
 )
 def test_texts_are_groups_and_duplicates_and_near_duplicates(texts):
-    found = duplicates.mark_duplicates(tables.strings(texts), 0.8)
+    result = duplicates.mark_duplicates(tables.strings(texts), 0.8)
     there = sum(text is not None for text in texts)
-    assert there == found["group"].nunique() + found["is_duplicate"].sum() + found["is_near_duplicate"].sum()
-    assert (found["is_duplicate"] + found["is_near_duplicate"] <= 1).sum() == there
-    assert found.notna().all(axis="columns").sum() == there
+    assert there == result["group"].nunique() + result["is_duplicate"].sum() + result["is_near_duplicate"].sum()
+    assert (result["is_duplicate"] + result["is_near_duplicate"] <= 1).sum() == there
+    assert result.notna().all(axis="columns").sum() == there
 
 
 def test_a_repetition_but_for_case_and_spacing_is_a_duplicate_and_one_but_for_punctuation_is_near():
-    found = duplicates.mark_duplicates(
+    result = duplicates.mark_duplicates(
         tables.strings(["Call me now", "call me  NOW ", "Ｃall me now", "call me, now!", "bye"]), 0.8
     )
-    assert list(found["is_duplicate"]) == [0, 1, 1, 0, 0] and list(found["is_near_duplicate"]) == [0, 0, 0, 1, 0]
+    assert list(result["is_duplicate"]) == [0, 1, 1, 0, 0] and list(result["is_near_duplicate"]) == [0, 0, 0, 1, 0]
 
 
 def test_a_text_under_two_labels_names_the_others_and_their_rows():
@@ -54,11 +54,11 @@ def test_a_text_under_two_labels_names_the_others_and_their_rows():
 
 
 def test_a_text_under_three_labels_names_two_others_and_not_every_row():
-    found = conflicts(("ham", "x"), ("spam", "x"), *[("news", "x")] * 5)
+    result = conflicts(("ham", "x"), ("spam", "x"), *[("news", "x")] * 5)
     assert (
-        found[1] == "spam (row 2), news (rows 3, 4, 5 and 2 more)"
-        and found[3] == "ham (row 1), spam (row 2)"
-        and len(found) == 7
+        result[1] == "spam (row 2), news (rows 3, 4, 5 and 2 more)"
+        and result[3] == "ham (row 1), spam (row 2)"
+        and len(result) == 7
     )
 
 

@@ -13,15 +13,17 @@ def measure(**texts: list[str]) -> leakage.Leakage:
 
 
 def test_what_is_the_same_within_a_split_is_no_leak():
-    found = measure(train=[LONG, LONG.upper(), f"{LONG}s"], validation=["see you"], test=["hello", "bye", "Bye"])
-    assert found == leakage.Leakage(0, 0, None) and found.report() == {"exact": 0, "near": 0}
-    leakage.raise_for_leakage(found, "spam")
+    result = measure(train=[LONG, LONG.upper(), f"{LONG}s"], validation=["see you"], test=["hello", "bye", "Bye"])
+    assert result == leakage.Leakage(0, 0, None) and result.report() == {"exact": 0, "near": 0}
+    leakage.raise_for_leakage(result, "spam")
 
 
 def test_pairs_across_splits_are_counted_each_once():
-    found = measure(train=["ok", "OK!", LONG], validation=["o.k.", f"{LONG}s"], test=["ok", "Ok", f"{LONG}s!", "other"])
+    result = measure(
+        train=["ok", "OK!", LONG], validation=["o.k.", f"{LONG}s"], test=["ok", "Ok", f"{LONG}s!", "other"]
+    )
     # ok: 2 and 1 and 2 rows make 2 + 4 + 2 pairs; the long one with an s: 1; near: the long one and its two variants elsewhere
-    assert found.report() == {"exact": 9, "near": 2}
+    assert result.report() == {"exact": 9, "near": 2}
 
 
 def test_a_leak_stops_with_a_pair_that_shows_it():

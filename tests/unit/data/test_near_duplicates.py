@@ -55,8 +55,8 @@ def test_what_straddles_is_what_a_comparison_of_all_with_all_finds(made, thresho
         for key, its in itertools.product(sides[one], sides[other])
         if key != its and near(key, its, threshold)
     }
-    found = [frozenset(pair) for pair in near_duplicates.cross_split_pairs(sides, threshold)]
-    assert set(found) == expected and len(found) == len(expected)
+    result = [frozenset(pair) for pair in near_duplicates.cross_split_pairs(sides, threshold)]
+    assert set(result) == expected and len(result) == len(expected)
 
 
 @given(texts())

@@ -70,9 +70,9 @@ def before(share, **settings) -> list[str]:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.35, 0.5, 0.99])
 def test_what_comes_before_validation_is_a_prefix_of_that_many_characters(share):
-    found = "".join(before(share))
-    assert "".join(DOCUMENTS).startswith(found)
-    assert len(found) == round(66 * (1 - share))
+    result = "".join(before(share))
+    assert "".join(DOCUMENTS).startswith(result)
+    assert len(result) == round(66 * (1 - share))
 
 
 def test_of_a_huge_corpus_every_nth_piece_is_learnt_from_and_still_none_of_validation(monkeypatch):

@@ -315,16 +315,16 @@ def test_the_next_address_is_asked_when_one_has_nothing_or_a_page(serve):
     Path("data/raw/topics.csv").unlink()
     Path("data/raw").rmdir()
     Path("data").rmdir()
-    said = refusal(source_spec("nowhere.csv", *urls)).splitlines()
-    assert said[1:4] == [
+    message = refusal(source_spec("nowhere.csv", *urls)).splitlines()
+    assert message[1:4] == [
         "  nowhere.csv: there is no such file or folder",
         f"  {urls[0]}: the server answers 404 Not Found",
         f"  {urls[1]}: the server sends a web page (HTML), not data: is it a log-in or an error page?",
     ]
     assert (
-        "xml.csv: the server sends an HTML or XML page" in said[4]
-        and "data.spam.urls" in said[5]
-        and "mozilla" not in "".join(said)
+        "xml.csv: the server sends an HTML or XML page" in message[4]
+        and "data.spam.urls" in message[5]
+        and "mozilla" not in "".join(message)
     )
 
 
@@ -338,8 +338,8 @@ def test_a_pinned_file_that_differs_says_what_was_expected_and_what_came(serve):
     server = serve(lambda request: (200, {}, DATA))
     Path("mine.csv").write_bytes(DATA)
     for url in (f"{server.url}/topics.csv", "mine.csv"):
-        said = refusal(source_spec(url, sha256="0" * 64))
-        assert sha256(DATA) in said and "0" * 64 in said and "gptmill data refresh spam" in said
+        message = refusal(source_spec(url, sha256="0" * 64))
+        assert sha256(DATA) in message and "0" * 64 in message and "gptmill data refresh spam" in message
 
 
 def test_an_address_that_gives_other_bytes_than_before_stops_and_a_path_does_not(serve):
@@ -369,8 +369,8 @@ def test_secrets_in_an_address_are_shown_nowhere(serve, capsys):
         custom.fetch(source_spec(secret.replace("right", "wrong")), Path("data/raw/topics.csv"), None)
     with pytest.raises(GptmillError) as changed:
         custom.fetch(source_spec(secret, sha256="0" * 64), Path("data/raw/topics.csv"), None)
-    said = str(caught.value) + str(changed.value) + json.dumps(record) + "".join(capsys.readouterr())
-    assert not re.search("pass123|abc123|t0ken|frag", said)
+    message = str(caught.value) + str(changed.value) + json.dumps(record) + "".join(capsys.readouterr())
+    assert not re.search("pass123|abc123|t0ken|frag", message)
 
 
 # --- the mirror ---

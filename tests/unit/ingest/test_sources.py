@@ -208,14 +208,14 @@ def test_a_server_that_stays_busy_is_given_up(source, serve, waits):
 def test_without_a_network_the_message_says_what_to_do(source, waits):
     with pytest.raises(Unavailable) as caught:
         fetch(source)
-    for said in (
+    for message in (
         "the data could not be downloaded",
         source.url,
         "no connection",
         "Check the network",
         "GPTMILL_MIRROR",
     ):
-        assert said in str(caught.value)
+        assert message in str(caught.value)
     assert len(waits) == download.ATTEMPTS - 1
 
 

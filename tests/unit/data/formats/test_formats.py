@@ -59,8 +59,8 @@ def test_every_format_gives_the_same_rows(tmp_path):
         == WANTED
     )
     pq.write_table(pa.Table.from_pylist(records * 1000), tmp_path / "a.parquet", row_group_size=700)
-    found = rows(classification.read(tmp_path / "a.parquet", labelled(file="a.parquet")))
-    assert found[:3] == WANTED and found[-1] == (3000, *WANTED[-1][1:])
+    result = rows(classification.read(tmp_path / "a.parquet", labelled(file="a.parquet")))
+    assert result[:3] == WANTED and result[-1] == (3000, *WANTED[-1][1:])
     pq.write_table(
         pa.table({"body": pa.array(["a", "b"]).dictionary_encode(), "topic": ["x", "y"]}), tmp_path / "a.parquet"
     )

@@ -40,23 +40,23 @@ def examine(tmp_path, rows: list[tuple], labels=LABELS, **changes) -> quarantine
     )[0]
 
 
-def failed(findings: quarantine.ValidationResult) -> list[str]:
-    return [check["expectation"] for check in findings.checks if not check["success"]]
+def failed(result: quarantine.ValidationResult) -> list[str]:
+    return [check["expectation"] for check in result.checks if not check["success"]]
 
 
 def test_sound_rows_are_all_kept(tmp_path):
-    findings = examine(tmp_path, SOUND)
-    assert findings.success and len(findings.clean) == 6 and findings.quarantine.empty
-    assert list(findings.quarantine.columns) == ["row", "label", "text", "reasons"]
+    result = examine(tmp_path, SOUND)
+    assert result.success and len(result.clean) == 6 and result.quarantine.empty
+    assert list(result.quarantine.columns) == ["row", "label", "text", "reasons"]
 
 
 def test_each_bad_row_goes_to_quarantine_with_every_reason(tmp_path):
     bad = [
         ("ham", None), (None, None), ("Ham", " \u00a0\t"), ("spam", "a\x00b"), ("hum", "\ufffd"), ("ham", "x" * 20_001),
     ]  # fmt: skip
-    findings = examine(tmp_path, SOUND + bad, max_quarantined_share=0.9)
+    result = examine(tmp_path, SOUND + bad, max_quarantined_share=0.9)
     control = "text has control characters or undecodable ones"
-    assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
+    assert dict(zip(result.quarantine["row"], result.quarantine["reasons"], strict=True)) == {
         7: "text is missing or not a string",
         8: "label is missing; text is missing or not a string",
         9: "label is unknown; text is empty",
@@ -64,8 +64,8 @@ def test_each_bad_row_goes_to_quarantine_with_every_reason(tmp_path):
         11: f"label is unknown; {control}",
         12: "text is longer than 20,000 characters",
     }
-    assert findings.success and list(findings.clean["row"]) == [1, 2, 3, 4, 5, 6]
-    assert findings.report()["kept"] + findings.report()["quarantined"] == 12
+    assert result.success and list(result.clean["row"]) == [1, 2, 3, 4, 5, 6]
+    assert result.report()["kept"] + result.report()["quarantined"] == 12
 
 
 def test_tabs_line_ends_and_windows_quotes_within_a_message_are_sound(tmp_path):
@@ -73,13 +73,13 @@ def test_tabs_line_ends_and_windows_quotes_within_a_message_are_sound(tmp_path):
 
 
 def test_too_many_bad_rows_fail(tmp_path):
-    findings = examine(tmp_path, [*SOUND, ("ham", ""), ("ham", "")], max_quarantined_share=0.2)
-    assert failed(findings) == ["no text is empty", "at most 20% of the messages are in quarantine"]
+    result = examine(tmp_path, [*SOUND, ("ham", ""), ("ham", "")], max_quarantined_share=0.2)
+    assert failed(result) == ["no text is empty", "at most 20% of the messages are in quarantine"]
 
 
 def test_the_table_is_judged_by_what_is_kept(tmp_path):
-    findings = examine(tmp_path, [*SOUND[:5], ("spam", "")], min_class_share=0.3)
-    share = next(check for check in findings.checks if "are spam" in check["expectation"])
+    result = examine(tmp_path, [*SOUND[:5], ("spam", "")], min_class_share=0.3)
+    share = next(check for check in result.checks if "are spam" in check["expectation"])
     assert share == {
         "expectation": "30% of the messages or more are spam",
         "level": "table",
@@ -100,12 +100,12 @@ def test_every_class_must_have_its_share(tmp_path):
 
 
 def test_rows_of_one_text_under_two_labels_go_to_quarantine_and_say_which(tmp_path):
-    findings = examine(tmp_path, [*SOUND, ("spam", "See  you"), ("ham", "fine")])
-    assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
+    result = examine(tmp_path, [*SOUND, ("spam", "See  you"), ("ham", "fine")])
+    assert dict(zip(result.quarantine["row"], result.quarantine["reasons"], strict=True)) == {
         1: "text has another label elsewhere: spam (row 7)",
         7: "text has another label elsewhere: ham (row 1)",
     }
-    assert findings.success and len(findings.clean) == 6
+    assert result.success and len(result.clean) == 6
 
 
 def test_too_many_repetitions_fail(tmp_path):
@@ -119,30 +119,30 @@ def test_too_many_repetitions_fail(tmp_path):
 
 
 def test_the_kept_rows_have_their_group_and_the_quarantined_ones_their_reasons(tmp_path):
-    findings = examine(tmp_path, [*SOUND, ("ham", "SEE YOU!"), ("ham", "")])
-    assert list(findings.clean.columns) == ["row", "label", "text", "group"]
-    groups = dict(zip(findings.clean["row"], findings.clean["group"], strict=True))
+    result = examine(tmp_path, [*SOUND, ("ham", "SEE YOU!"), ("ham", "")])
+    assert list(result.clean.columns) == ["row", "label", "text", "group"]
+    groups = dict(zip(result.clean["row"], result.clean["group"], strict=True))
     assert groups[1] == groups[7] and len(set(groups.values())) == 6
 
 
 def test_a_missing_label_and_too_few_rows_fail(tmp_path):
-    findings = examine(tmp_path, SOUND[:3])
-    assert failed(findings) == [
+    result = examine(tmp_path, SOUND[:3])
+    assert failed(result) == [
         "5 messages or more are valid", "the labels are ham and spam, and all occur", "10% of the messages or more are spam",
     ]  # fmt: skip
 
 
 def test_nothing_but_bad_rows_is_a_failure_and_no_crash(tmp_path):
-    findings = examine(tmp_path, [(None, None), (None, None)], max_quarantined_share=1.0)
-    assert "the labels are ham and spam, and all occur" in failed(findings)
+    result = examine(tmp_path, [(None, None), (None, None)], max_quarantined_share=1.0)
+    assert "the labels are ham and spam, and all occur" in failed(result)
     with pytest.raises(GptmillError, match="nothing to measure"):
-        quarantine.raise_for_failures([findings], tmp_path)
+        quarantine.raise_for_failures([result], tmp_path)
 
 
 def test_the_error_names_data_set_expectation_observed_allowed_rows_and_docs(tmp_path):
-    findings = examine(tmp_path, [*SOUND, *[("ham", "")] * 7], max_quarantined_share=0.2)
+    result = examine(tmp_path, [*SOUND, *[("ham", "")] * 7], max_quarantined_share=0.2)
     with pytest.raises(GptmillError) as refusal:
-        quarantine.raise_for_failures([findings], tmp_path / "docs")
+        quarantine.raise_for_failures([result], tmp_path / "docs")
     lines = str(refusal.value).splitlines()
     assert "spam: 2 expectations are not met:" in lines
     assert "  no text is empty: observed 7 bad rows, allowed at most 20% of the rows" in lines
@@ -169,32 +169,32 @@ def test_each_bad_document_goes_to_quarantine_with_every_reason(tmp_path):
         "fine", None, " \n", "a\nb\ufffd", "x" * 50_000, "a\n<|endoftext|>\nb", f"{'x' * 50_000}\n<|endoftext|>"
     )
     wanted = WANTED.model_copy(update={"max_quarantined_share": 1.0})
-    findings = quarantine.validate([expectations.corpus(frame, wanted, 8, 0.1)], tmp_path / "docs")[0]
+    result = quarantine.validate([expectations.corpus(frame, wanted, 8, 0.1)], tmp_path / "docs")[0]
     long = "text has more than 40,000 characters without white space"
-    assert dict(zip(findings.quarantine["row"], findings.quarantine["reasons"], strict=True)) == {
+    assert dict(zip(result.quarantine["row"], result.quarantine["reasons"], strict=True)) == {
         2: "text is missing or not a string",
         3: "text is empty",
         4: "text has control characters or undecodable ones",
         5: long,
         7: long,
     }
-    assert list(findings.clean["row"]) == [1, 6, 6], "a marker divides the text of a row"
+    assert list(result.clean["row"]) == [1, 6, 6], "a marker divides the text of a row"
 
 
 def test_records_need_instruction_and_output_but_no_input(tmp_path):
     columns = ["row", "instruction", "input", "output"]
     rows = [(1, "a", "", "b"), (2, "a", "x", "b"), (3, None, "", "b"), (4, "a", None, " "), (5, "", "\x01", "b")]
     frame = pd.DataFrame(rows, columns=columns).astype({name: "str" for name in columns[1:]})
-    findings = quarantine.validate(
+    result = quarantine.validate(
         [expectations.records(frame, WANTED.model_copy(update={"max_quarantined_share": 0.7}), 128, ALPACA)],
         tmp_path / "d",
     )[0]
-    assert list(findings.quarantine["reasons"]) == [
+    assert list(result.quarantine["reasons"]) == [
         "instruction is missing or not a string",
         "input is missing or not a string; output is empty",
         "instruction is empty; input has control characters or undecodable ones",
     ]
-    assert findings.success and list(findings.clean["row"]) == [1, 2]
+    assert result.success and list(result.clean["row"]) == [1, 2]
 
 
 def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine(tmp_path, tokenizer):
@@ -205,10 +205,10 @@ def test_records_that_are_certain_to_be_longer_than_the_context_go_to_quarantine
         [(n, text, "", answer) for n, (text, answer) in enumerate(zip(texts, answers, strict=True), 1)], columns=columns
     )
     frame = frame.astype({name: "str" for name in columns[1:]})
-    found = quarantine.validate([expectations.records(frame, WANTED, 120, ALPACA)], tmp_path / "d")[0]
+    results = quarantine.validate([expectations.records(frame, WANTED, 120, ALPACA)], tmp_path / "d")[0]
     reason = "prompt and output have more than 120 tokens, the model's context"
-    assert set(found.quarantine["reasons"]) == {reason} and list(found.quarantine["row"]) == [6, 7, 8]
-    for text, answer in zip(found.quarantine["instruction"], found.quarantine["output"], strict=True):
+    assert set(results.quarantine["reasons"]) == {reason} and list(results.quarantine["row"]) == [6, 7, 8]
+    for text, answer in zip(results.quarantine["instruction"], results.quarantine["output"], strict=True):
         assert len(tokenizer.encode(ALPACA.prompt(text))) + len(tokenizer.encode(answer)) > 120
 
 
