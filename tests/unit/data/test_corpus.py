@@ -1,7 +1,5 @@
 import random
 import re
-import subprocess
-import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -275,37 +273,3 @@ def test_a_missing_file_or_a_folder_says_how_to_bring_it(tmp_path):
         list(corpus.read(tmp_path / "corpus.txt"))
     with pytest.raises(GptmillError, match="is a folder"):
         list(corpus.read(tmp_path))
-
-
-# --- memory ---
-
-PROGRAM = """
-import resource, sys, threading
-from pathlib import Path
-from gptmill.data import corpus, tokenize
-from gptmill.data.validation import corpus_stats
-from gptmill.text.tokenizer import Tokenizer
-
-folder, before = Path(sys.argv[1]), None
-tokenizer = Tokenizer.train(["the cat and the mill, and the miller"] * 3, 270)
-
-def work(name):
-    path = folder / name
-    assert corpus_stats.measure(corpus.read(path))["text_characters"].sum() > 0
-    corpus.write(corpus.read(path), {}, folder / "clean.txt", folder / "bad.parquet")
-    tokenize.write(tokenizer, folder / "clean.txt", folder / "tokens", 0.1, 8, 2)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-small = work("small.txt")
-print(small, work("large.txt"))
-"""
-
-
-def test_a_document_of_60_mb_is_never_whole_in_memory(tmp_path):
-    line = "the miller and his cat went to the mill, and the mill went to sea " * 30
-    for name, count in (("small.txt", 1_000), ("large.txt", 30_000)):  # 2 and 60 MB
-        with (tmp_path / name).open("w") as file:
-            file.writelines(f"{number} {line}\n" for number in range(count))
-    done = subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, check=True)
-    small, large = map(float, done.stdout.split())
-    assert large - small < 40, done.stdout

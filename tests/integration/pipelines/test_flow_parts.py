@@ -61,7 +61,7 @@ def test_a_profile_takes_the_place_of_params_yaml(project):
     ("given", "named"),
     [
         (dict(targets=["pretrian"]), "no stage pretrian; did you mean pretrain"),
-        (dict(profile="nosuch"), "no profile nosuch"),
+        (dict(profile="nosuch"), "unknown profile nosuch"),
         (dict(overrides=["base.epochz=3"]), "base.epochz=3.*Did you mean base.epochs"),
         (dict(overrides=["base=3"]), "base=3 overrides nothing"),
         (dict(overrides=["judge.models.9.model=x"]), "judge.models.9.model=x overrides nothing"),
