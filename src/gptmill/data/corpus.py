@@ -25,8 +25,8 @@ _AFTER_MARKER = re.compile(rf"[^\S\n]{{0,{LONGEST_SPACE}}}\n?\ufeff?")
 
 # A text may be cut before white space that follows another character: token ids can't change. BPE merges pairs only
 # within matches of PATTERN in tokenizer.py, and each match and look-ahead stays on its side of such a cut:
-# - no match crosses it: white space is only at a match's start (a space before letters, numbers or marks), or all of
-#   it;
+# - no match crosses it: white space is only at a match's start (a space before letters, numbers or marks), or all
+#   of it;
 # - no match before it changes: letters, numbers and marks end at white space as at the text's end, and white space that
 #   is followed by more of the part sees the same in `$` and `(?!\S)`;
 # - no match after it changes: there is no look-behind.

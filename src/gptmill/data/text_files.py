@@ -21,8 +21,7 @@ PAGE_STARTS = ("<!doctype html", "<html", "<?xml")
 CHUNK = 1 << 20  # bytes per read
 END_OF_TEXT = "<|endoftext|>"
 SEPARATOR = f"\n{END_OF_TEXT}\n"  # between two documents
-# Special tokens of ours, of other tokenizers and of chat templates (BERT, SentencePiece, Llama, Gemma, T5, DeepSeek,
-# ChatML).
+# Special tokens of other tokenizers, chat templates (BERT, SentencePiece, Llama, Gemma, T5, DeepSeek, ChatML) and ours.
 MARKER = re.compile(
     r"[<\[](?:\|[A-Za-z]\w{0,38}\|>|｜[^\s<>|｜]{1,40}｜>|/?s>"
     r"|(?:pad|unk|mask|bos|eos|sep|cls|start_of_turn|end_of_turn|extra_id_\d{1,3})>|/?INST\]|</?SYS>>|(?:CLS|SEP|PAD|MASK|UNK|BOS|EOS)\])"

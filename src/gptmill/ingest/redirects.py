@@ -35,7 +35,7 @@ class RedirectRefused(Exception):
 def get(url: str, headers: dict[str, str], timeout: float, *, pinned: bool) -> Iterator[httpx.Response]:
     """The response of the last hop, as a stream. `pinned`: a hash protects the file, so https may redirect to http.
 
-    Raises `Refused`, and what httpx raises.
+    Raises `RedirectRefused`, and what httpx raises.
     """
     guard = Guard(pinned=pinned)
     hooks = {"request": [guard.on_request]}

@@ -16,8 +16,7 @@ Record = tuple[int, list[str]]  # its first line, and its fields
 
 def records(path: Path, layout: Layout) -> Iterator[Row]:
     """Without quotes and header, further separators belong to the last column, as in the UCI messages. Otherwise a
-    record
-    with too many or too few fields is null, as its columns are unknown."""
+    record with too many or too few fields is null, as its columns are unknown."""
     text_files.check_text(path)
     separator = SEPARATORS[layout.extension]
     with path.open(encoding="utf-8-sig", newline="" if layout.quotes else "\n") as file:
