@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 KINDS = ("e2e", "integration", "unit")  # the folders of tests; the slowest kind runs first
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Which tests `pytest -n 2 --dist loadgroup --no-loadscope-reorder` gives to one process, and in which order.
 
