@@ -134,8 +134,8 @@ def test_texts_over_one_another_would_be_found(see):
 
 def test_the_page_is_dark_where_the_person_wants_it_dark(see):
     def brightness(scheme: str, selector: str, what: str) -> float:
-        found = see("report", PHONE, scheme=scheme).page.eval_on_selector(selector, f"e => getComputedStyle(e).{what}")
-        return sum(map(float, found.removeprefix("rgb(").rstrip(")").split(",")[:3])) / 3
+        result = see("report", PHONE, scheme=scheme).page.eval_on_selector(selector, f"e => getComputedStyle(e).{what}")
+        return sum(map(float, result.removeprefix("rgb(").rstrip(")").split(",")[:3])) / 3
 
     for selector, what in (("body", "backgroundColor"), ("main", "color"), (".chart text", "fill")):
         light, dark = (brightness(scheme, selector, what) for scheme in ("light", "dark"))

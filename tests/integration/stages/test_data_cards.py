@@ -99,9 +99,9 @@ def put_documents(documents: list[str], tokenizer) -> None:
 def put_quarantine(name: str, rows: list[tuple], columns: list[str]) -> None:
     """`rows`: (row, a value for each of the columns, reasons)."""
     put_parquet(paths.QUARANTINE / f"{name}.parquet", rows, ["row", *columns, "reasons"])
-    found = json.loads(paths.VALIDATION.read_text(encoding="utf-8"))
-    found[name]["quarantined"] = len(rows)
-    files.write_json(paths.VALIDATION, found)
+    result = json.loads(paths.VALIDATION.read_text(encoding="utf-8"))
+    result[name]["quarantined"] = len(rows)
+    files.write_json(paths.VALIDATION, result)
 
 
 def change(path: Path, name: str | None = None, /, **values: object) -> None:
@@ -292,9 +292,9 @@ def test_what_comes_from_data_is_shown_and_not_run(card, tokenizer):
 def test_a_card_is_self_contained_and_leads_back(card, name):
     html = card(name)
     assert "<script" not in html and '<link rel="stylesheet' not in html and "@import" not in html
-    found = re.findall(r"""(?:src|href|action|poster|srcset)\s*=\s*["']([^"']*)|url\(["']?([^"')]*)""", html)
+    result = re.findall(r"""(?:src|href|action|poster|srcset)\s*=\s*["']([^"']*)|url\(["']?([^"')]*)""", html)
     others = {f"{other}.html" for other in ("corpus", "spam", "instructions")} - {f"{name}.html"}
-    targets = {target for pair in found for target in pair if target and not target.startswith("#")}
+    targets = {target for pair in result for target in pair if target and not target.startswith("#")}
     assert targets == {"data:,", "../report.html", "../data_docs/index.html"} | others
     assert "default-src 'none'" in html
     ids = re.findall(r'\bid="([^"]+)"', html)

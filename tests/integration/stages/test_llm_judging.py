@@ -207,9 +207,11 @@ def test_ten_answers_are_judged_by_a_real_language_model(untracked, serve, langu
     scores = [judgement["score"] for judgement in judgements]
     assert all(type(score) is int and 0 <= score <= 100 for score in scores), judgements
     assert len(server.requests) == 10
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     metrics = files.read_json(paths.METRICS / "judge.json")
-    assert (metrics["judged"], metrics["failed"]) == (10, 0) and "10 requests" in said and " 0 tokens sent" not in said
+    assert (
+        (metrics["judged"], metrics["failed"]) == (10, 0) and "10 requests" in output and " 0 tokens sent" not in output
+    )
     judge_answers(server.url, ANSWERS)
     assert len(server.requests) == 10, "a second run costs nothing"
 

@@ -145,12 +145,12 @@ def words(html: str) -> str:
 
 def test_the_page_shows_the_numbers_of_every_stage():
     text = words(page())
-    for said in ("7.389 validation perplexity", "Better than a trigram model. Its perplexity is 0.41 times", "Parameters 1,234,567",
+    for expected in ("7.389 validation perplexity", "Better than a trigram model. Its perplexity is 0.41 times", "Parameters 1,234,567",
                  "Tokens trained on 46,080", "75.0% test accuracy", "F1 66.7% 50.0%", "50.0% exactly right", "Mean score, of 100 56",
                  "Judged / failed 2 / 0", "The judge is not an LLM", "in quarantine 9 / 2", "Class spam 10", "Near duplicates 7",
                  "across splits, exact / near 8 / 12", "Accuracy 87.5% 81.2%", "1,234 texts", "its precision 62.5%",
                  "1 of 1 expectations met", "prompt Once upon a time"):  # fmt: skip
-        assert said in text
+        assert expected in text
 
 
 def test_classes_that_are_not_spam_and_ham_are_called_by_their_names_and_no_other():
@@ -172,22 +172,22 @@ def test_classes_that_are_not_spam_and_ham_are_called_by_their_names_and_no_othe
     )
     text = words(page())
     assert not re.search(r"\b(spam|ham)\b", text.casefold())
-    for said in (
+    for expected in (
         "those of 3 classes, averaged",
         "jokes 25.0% 25.0%",
         "Class poems 9",
         "Predicted news",
         "jokes of 2 1 1 0",
     ):
-        assert said in text
+        assert expected in text
     assert "Natural classes" not in text  # nothing was balanced
 
 
 def test_the_page_is_self_contained():
     html = page()
     assert "<script" not in html and '<link rel="stylesheet' not in html and "@import" not in html
-    found = re.findall(r"""(?:src|href|action|poster|srcset)\s*=\s*["']([^"']*)|url\(["']?([^"')]*)""", html)
-    assert {target for pair in found for target in pair if target and not target.startswith("#")} == {
+    result = re.findall(r"""(?:src|href|action|poster|srcset)\s*=\s*["']([^"']*)|url\(["']?([^"')]*)""", html)
+    assert {target for pair in result for target in pair if target and not target.startswith("#")} == {
         "data:,", "report-extended.html", "data_docs/index.html", "data/corpus.html", "data/spam.html", "data/instructions.html"
     }  # fmt: skip
     assert "default-src 'none'" in html
@@ -242,14 +242,14 @@ def test_models_that_are_worse_than_simple_ones_are_said_to_be():
     put_predictions([("ham", "ham", 0.9, "hi")] * 80 + [("spam", "ham", 0.9, "WIN")] * 20)
     put_answers([answer("yes", "no", 3)])
     text = words(page())
-    for said in (
+    for expected in (
         "Worse than a trigram model",
         "2.47 times",
         "this one ends above it",
         "Worse than TF-IDF",
         "No answer is exactly right",
     ):
-        assert said in text
+        assert expected in text
     assert "Better than" not in text
 
 
@@ -295,11 +295,11 @@ def test_a_page_is_not_made_of_two_runs():
 def test_calibration_and_what_each_stage_cost_are_said():
     change(paths.METRICS / "instruct.json", parameters_trained=1000, tokens_read=2_000_000)
     text = words(page())
-    for said in ("mean confidence is 85.0%, its accuracy 75.0%", "Average precision 0.833; guessing has 0.500",
+    for expected in ("mean confidence is 85.0%, its accuracy 75.0%", "Average precision 0.833; guessing has 0.500",
                  "pretrain 20 46,080 tokens read 1,234,567 341 GFLOP",
                  "finetune classifier 20 – – –",
                  "finetune instruct 20 2,000,000 tokens read 1,000 9.88 TFLOP", "2 tokens written"):  # fmt: skip
-        assert said in text
+        assert expected in text
 
 
 def test_what_newer_judges_measure_is_shown_where_it_is_there():
@@ -315,12 +315,12 @@ def test_what_newer_judges_measure_is_shown_where_it_is_there():
         judges_agreement=0.9,
     )  # fmt: skip
     text = words(page())
-    for said in ("Mean score, of 100 56 (12.0 to 100.0)", "made no significant difference", "-88.0 to +90.0, paired",
+    for expected in ("Mean score, of 100 56 (12.0 to 100.0)", "made no significant difference", "-88.0 to +90.0, paired",
                  "wins 50.0% of the pairs",
                  "agreeing 2 56.0 12 to 100", "score and length: -1.00", "the median of 2 judges", "rank correlation: 0.90",
                  "a 51.0", "Base, 100 no", "Judge It says yes.", "Worse than before tuning", "a 2, b 22"):  # fmt: skip
-        assert said.replace("a 51.0", "a mean 51.0") in text
-        assert said not in plain
+        assert expected.replace("a 51.0", "a mean 51.0") in text
+        assert expected not in plain
 
 
 def test_the_extended_report_shows_what_lies_outside_the_graph_and_the_report_does_not():
@@ -336,11 +336,11 @@ def test_the_extended_report_shows_what_lies_outside_the_graph_and_the_report_do
     assert page() == before
     extended.report()
     text = words(paths.EXTENDED_REPORT.read_text(encoding="utf-8"))
-    for said in ("Not promoted version 4, compared with version 3 The interval reaches below the margin.", "Challenger 0.8750",
+    for expected in ("Not promoted version 4, compared with version 3 The interval reaches below the margin.", "Challenger 0.8750",
                  "Difference low -0.0500",
                  "against the scores GPT4 of 100 answers in scores.json ; 0 failed", "Pearson 0.810 (0.700 to 0.880)",
                  "Mean absolute error, in points not defined"):  # fmt: skip
-        assert said in text
+        assert expected in text
     (paths.PROMOTIONS / "gptmill-base.json").write_text("{}", encoding="utf-8")
     with pytest.raises(GptmillError, match="gptmill promote"):
         extended.report()

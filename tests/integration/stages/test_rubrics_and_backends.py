@@ -35,12 +35,12 @@ def test_every_rubric_is_tried_here():
 
 def says(request) -> tuple[int, dict, bytes]:
     """A verdict of whatever kind is asked for: Tom is right, and Tim is wrong."""
-    wanted = json.loads(request.body)["response_format"]["json_schema"]["schema"]["properties"]
-    if "winner" in wanted:
+    properties = json.loads(request.body)["response_format"]["json_schema"]["schema"]["properties"]
+    if "winner" in properties:
         first, second = asked(request).index("Tom "), asked(request).index("Tim ")
         return reply(json.dumps({"reason": "Tom it is.", "winner": "first" if first < second else "second"}))
-    score = wanted["score"]["maximum" if "Tom " in asked(request) else "minimum"]
-    return reply(json.dumps({"score": score} | ({"reason": "So it is."} if "reason" in wanted else {})))
+    score = properties["score"]["maximum" if "Tom " in asked(request) else "minimum"]
+    return reply(json.dumps({"score": score} | ({"reason": "So it is."} if "reason" in properties else {})))
 
 
 def configure(backend: str, rubric: str, *urls: str) -> None:

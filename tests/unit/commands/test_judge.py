@@ -33,8 +33,8 @@ def told(*words: str) -> dict:
 def test_a_file_of_answers_is_scored(elsewhere):
     result = run("answers.json")
     assert result.exit_code == 0, result.output
-    for said in ("mean score", "reference (no LLM)", "judged 4, failed 0", "name", "1 to 5 words", "95% interval"):
-        assert said in result.stdout
+    for expected in ("mean score", "reference (no LLM)", "judged 4, failed 0", "name", "1 to 5 words", "95% interval"):
+        assert expected in result.stdout
     found = told("--json", "answers.json", "--out", "judged.jsonl")
     assert found["judged"] == 4 and found["by_kind"]["name"]["answers"] == 4
     judged = [json.loads(line) for line in (elsewhere / "judged.jsonl").read_text().splitlines()]
@@ -74,7 +74,7 @@ def test_agreement_is_told_and_written(elsewhere):
     page = (elsewhere / "reports/agreement.html").read_text()
     assert "Pearson" in page and "The judge is not an LLM" in page and found["sha256"] in page
     result = run("agreement", "answers.json", "--against", "points")
-    for said in (
+    for expected in (
         "Pearson",
         "Spearman",
         "Kendall",
@@ -83,7 +83,7 @@ def test_agreement_is_told_and_written(elsewhere):
         "points of answers.json",
         "reports/agreement.html",
     ):
-        assert said in result.stdout
+        assert expected in result.stdout
 
 
 def test_what_a_column_is_called_is_escaped_on_the_page(elsewhere):

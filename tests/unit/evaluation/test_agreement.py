@@ -31,33 +31,33 @@ def test_the_measures_are_scipys_and_sklearns():
     random = np.random.default_rng(5)
     given = random.integers(0, 101, size=60)
     ours = np.clip(given + random.integers(-30, 31, size=60), 0, 100)
-    found = agreement(ours.tolist(), given.tolist())
+    result = agreement(ours.tolist(), given.tolist())
     tens = (np.rint(values / 10).astype(int) for values in (ours, given))
-    assert found["pearson"] == pytest.approx(pearsonr(ours, given).statistic, abs=1e-4)
-    assert found["spearman"] == pytest.approx(spearmanr(ours, given).statistic, abs=1e-4)
-    assert found["kendall"] == pytest.approx(kendalltau(ours, given).statistic, abs=1e-4)
-    assert found["kappa"] == pytest.approx(cohen_kappa_score(*tens, weights="quadratic", labels=range(11)), abs=1e-4)
-    assert found["mae"] == pytest.approx(np.abs(ours - given).mean(), abs=1e-4)
+    assert result["pearson"] == pytest.approx(pearsonr(ours, given).statistic, abs=1e-4)
+    assert result["spearman"] == pytest.approx(spearmanr(ours, given).statistic, abs=1e-4)
+    assert result["kendall"] == pytest.approx(kendalltau(ours, given).statistic, abs=1e-4)
+    assert result["kappa"] == pytest.approx(cohen_kappa_score(*tens, weights="quadratic", labels=range(11)), abs=1e-4)
+    assert result["mae"] == pytest.approx(np.abs(ours - given).mean(), abs=1e-4)
     assert all(
-        found[f"{name}_low"] < found[name] < found[f"{name}_high"]
+        result[f"{name}_low"] < result[name] < result[f"{name}_high"]
         for name in ("pearson", "spearman", "kendall", "kappa", "mae")
     )
-    assert agreement(ours.tolist(), given.tolist()) == found
+    assert agreement(ours.tolist(), given.tolist()) == result
 
 
 def test_what_failed_is_counted_and_left_out():
-    found = agreement([10, None, 50, 90], [10, 100, 50, 90])
-    assert (found["judged"], found["failed"], found["pearson"], found["kappa"], found["mae"]) == (3, 1, 1, 1, 0)
+    result = agreement([10, None, 50, 90], [10, 100, 50, 90])
+    assert (result["judged"], result["failed"], result["pearson"], result["kappa"], result["mae"]) == (3, 1, 1, 1, 0)
     with pytest.raises(GptmillError, match="no answer has a score"):
         agreement([None, None], [1, 2])
 
 
 @pytest.mark.parametrize(("ours", "given"), [([50, 50, 50], [1, 2, 3]), ([1, 2, 3], [0, 0, 0]), ([7], [9])])
 def test_what_is_not_defined_is_none_and_no_number(ours, given):
-    found = agreement(ours, given)
-    assert found["pearson"] is None and found["spearman_low"] is None and found["kendall"] is None
-    assert found["mae"] == pytest.approx(np.abs(np.subtract(ours, given)).mean(), abs=1e-4)
-    json.dumps(found, allow_nan=False)
+    result = agreement(ours, given)
+    assert result["pearson"] is None and result["spearman_low"] is None and result["kendall"] is None
+    assert result["mae"] == pytest.approx(np.abs(np.subtract(ours, given)).mean(), abs=1e-4)
+    json.dumps(result, allow_nan=False)
 
 
 def test_on_what_it_was_fitted_on_the_judge_is_cross_validated(tmp_path, monkeypatch, capsys):
@@ -69,9 +69,9 @@ def test_on_what_it_was_fitted_on_the_judge_is_cross_validated(tmp_path, monkeyp
     mine = json.loads((tmp_path / "mine.json").read_text())
     assert mine["fitted_on"]["records"] == 24 and mine["cross_validated"]["pearson"] > 0.9
     monkeypatch.setattr("gptmill.evaluation.agreement.coefficients", lambda: mine)
-    found = measure(ReferenceJudge(mine["exponents"]), path, "points")
-    assert found["cross_validated"] and "fitted on this very file" in found["note"]
-    assert found["in_sample"]["pearson"] >= found["pearson"] - 0.02 and found["in_sample"]["mae"] <= found["mae"]
+    result = measure(ReferenceJudge(mine["exponents"]), path, "points")
+    assert result["cross_validated"] and "fitted on this very file" in result["note"]
+    assert result["in_sample"]["pearson"] >= result["pearson"] - 0.02 and result["in_sample"]["mae"] <= result["mae"]
 
 
 def test_a_held_out_score_does_not_know_its_own_answers_score():
@@ -88,9 +88,9 @@ def test_a_held_out_score_does_not_know_its_own_answers_score():
 def test_a_fit_finds_the_exponents_that_made_the_scores():
     records = made_up(60)
     examples = Examples(records, [0] * 60)
-    wanted = {"order": 1.4, "numbers": 0.3, "own": 0.7, "pairs": 1.0}
-    examples.scores = np.array([100 * reference.nearness(shares, wanted) for shares in examples.shares])
-    found = examples.fit(np.arange(60))
-    assert [examples.predict(row, found) for row in range(60)] == pytest.approx(
+    expected = {"order": 1.4, "numbers": 0.3, "own": 0.7, "pairs": 1.0}
+    examples.scores = np.array([100 * reference.nearness(shares, expected) for shares in examples.shares])
+    result = examples.fit(np.arange(60))
+    assert [examples.predict(row, result) for row in range(60)] == pytest.approx(
         [100 if same else score for same, score in zip(examples.same, examples.scores, strict=True)], abs=3
     )

@@ -29,8 +29,8 @@ def test_scores_are_those_computed_by_hand():
     (["spam"], ["spam"], (1, 1, 1, 1)),
 ])  # fmt: skip
 def test_scores_of_a_class_that_does_not_occur_are_zero(labels, predicted, expected):
-    found = scores(labels, predicted, ["ham", "spam"])
-    assert (found["accuracy"], found["precision"], found["recall"], found["f1"]) == expected
+    result = scores(labels, predicted, ["ham", "spam"])
+    assert (result["accuracy"], result["precision"], result["recall"], result["f1"]) == expected
 
 
 def test_scores_of_many_classes_are_means_of_the_classes_each_weighing_the_same():

@@ -21,8 +21,8 @@ def test_the_interval_of_a_mean_is_scipys_and_the_same_each_time():
 def test_the_interval_is_that_of_the_normal_distribution_for_many_items():
     values = np.random.default_rng(0).normal(0.3, 2.0, size=2000)
     low, high = statistics.interval(np.mean, values)
-    wanted = 1.96 * values.std() / len(values) ** 0.5
-    assert (high - low) / 2 == pytest.approx(wanted, rel=0.05) and (high + low) / 2 == pytest.approx(
+    expected = 1.96 * values.std() / len(values) ** 0.5
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.05) and (high + low) / 2 == pytest.approx(
         values.mean(), abs=0.01
     )
     assert statistics.interval(np.mean, values) == (low, high)
@@ -44,8 +44,8 @@ def test_many_answers_take_no_more_memory_at_once(monkeypatch):
 
 
 def test_two_runs_are_compared_in_pairs():
-    found = statistics.compare([90, 50, 20, None, 70], [80, 50, 30, 10, None])
-    assert found["gain"] == 0 and found["win_rate"] == 0.5 and found["gain_low"] <= 0 <= found["gain_high"]
+    result = statistics.compare([90, 50, 20, None, 70], [80, 50, 30, 10, None])
+    assert result["gain"] == 0 and result["win_rate"] == 0.5 and result["gain_low"] <= 0 <= result["gain_high"]
     steady = statistics.compare([11, 91, 51], [10, 90, 50])
     assert (steady["gain"], steady["gain_low"], steady["gain_high"], steady["win_rate"]) == (
         1,

@@ -69,8 +69,8 @@ def messages(vocabulary: tuple, between: str = "", besides: str = "") -> tuple[l
 def test_tfidf_of_characters_tells_scripts_without_spaces_apart(vocabulary, besides):
     texts, labels = messages(vocabulary, besides=besides)
     assert tfidf_of(texts[:140]) == "characters"
-    found = tfidf_classifier((texts[:140], labels[:140]), texts[140:], seed=1)
-    assert sum(one == other for one, other in zip(found, labels[140:], strict=True)) >= 58
+    result = tfidf_classifier((texts[:140], labels[:140]), texts[140:], seed=1)
+    assert sum(one == other for one, other in zip(result, labels[140:], strict=True)) >= 58
 
 
 def test_tfidf_is_of_words_where_there_are_spaces_and_says_which():

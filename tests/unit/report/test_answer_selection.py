@@ -20,14 +20,14 @@ def chosen(*judgements: Judgement) -> dict[str, list[float]]:
 
 
 def test_the_best_the_worst_and_some_in_between_are_shown():
-    found = chosen(*map(judgement, [*range(0, 100, 5), None]))
-    assert found["Best"] == [95, 90, 85] and found["In between"] == [70, 45, 25] and found["Worst"] == [10, 5, 0]
+    result = chosen(*map(judgement, [*range(0, 100, 5), None]))
+    assert result["Best"] == [95, 90, 85] and result["In between"] == [70, 45, 25] and result["Worst"] == [10, 5, 0]
 
 
 def test_no_answer_is_shown_twice_as_best_worst_or_in_between():
     for count in range(12):
-        found = chosen(*map(judgement, range(count)))
-        shown = sum((found.get(title, []) for title in ("Best", "In between", "Worst")), [])
+        result = chosen(*map(judgement, range(count)))
+        shown = sum((result.get(title, []) for title in ("Best", "In between", "Worst")), [])
         assert sorted(set(shown)) == sorted(shown)
         assert len(shown) == min(count, 9)
 
@@ -52,10 +52,10 @@ def test_one_judge_is_in_dispute_with_the_letters():
 
 
 def test_answers_that_tuning_made_worse_are_shown_the_worst_first():
-    found = chosen(
+    result = chosen(
         judgement(50, base_score=90.0),
         judgement(40, base_score=45.0),
         judgement(10, base_score=95.0),
         judgement(90, base_score=1.0),
     )
-    assert found["Worse than before tuning"] == [10, 50]
+    assert result["Worse than before tuning"] == [10, 50]

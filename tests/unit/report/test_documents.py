@@ -15,10 +15,10 @@ def ids(*lengths: int) -> np.ndarray:
 @pytest.mark.parametrize("cut", [1, 2, 5, 6, 12, 19])
 def test_documents_are_the_same_wherever_slices_and_splits_cut(slice_size, cut):
     whole = ids(4, 0, 7, 1, 3)
-    found = documents.measure({"train": whole[:cut], "validation": whole[cut:]}, END, 3, slice_size)
-    assert (found.lengths.texts, found.lengths.tokens, found.lengths.longest) == (5, 15, 7)
-    assert found.ends == {"train": sum(whole[:cut] == END), "validation": sum(whole[cut:] == END)}
-    assert found.chosen == [Document(1, 0, 4), Document(3, 6, 13), Document(5, 16, 19)]
+    result = documents.measure({"train": whole[:cut], "validation": whole[cut:]}, END, 3, slice_size)
+    assert (result.lengths.texts, result.lengths.tokens, result.lengths.longest) == (5, 15, 7)
+    assert result.ends == {"train": sum(whole[:cut] == END), "validation": sum(whole[cut:] == END)}
+    assert result.chosen == [Document(1, 0, 4), Document(3, 6, 13), Document(5, 16, 19)]
 
 
 def test_a_document_that_two_splits_share_is_cut_out_whole():
@@ -30,12 +30,12 @@ def test_a_document_that_two_splits_share_is_cut_out_whole():
 
 
 def test_one_document_is_chosen_once():
-    found = documents.measure({"train": ids(50)[:30], "validation": ids(50)[30:]}, END, 4)
-    assert found.chosen == [Document(1, 0, 50)]
-    assert found.ends == {"train": 0, "validation": 1}
+    result = documents.measure({"train": ids(50)[:30], "validation": ids(50)[30:]}, END, 4)
+    assert result.chosen == [Document(1, 0, 50)]
+    assert result.ends == {"train": 0, "validation": 1}
 
 
 def test_a_last_document_without_an_end_counts():
-    found = documents.measure({"train": ids(3), "validation": ids(5)[:-1]}, END, 1)
-    assert (found.lengths.texts, found.lengths.tokens) == (2, 8)
-    assert found.ends == {"train": 1, "validation": 1}
+    result = documents.measure({"train": ids(3), "validation": ids(5)[:-1]}, END, 1)
+    assert (result.lengths.texts, result.lengths.tokens) == (2, 8)
+    assert result.ends == {"train": 1, "validation": 1}

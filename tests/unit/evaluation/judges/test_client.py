@@ -80,11 +80,11 @@ def test_a_server_that_is_busy_is_asked_again(serve, waits, status):
     assert len(server.requests) == 3 and len(waits) == 2
 
 
-@pytest.mark.parametrize(("said", "least"), [("7", 7), (format_datetime, 20)])
-def test_retry_after_is_honoured(serve, waits, said, least):
+@pytest.mark.parametrize(("header", "least"), [("7", 7), (format_datetime, 20)])
+def test_retry_after_is_honoured(serve, waits, header, least):
     from datetime import UTC, datetime, timedelta
 
-    value = said if isinstance(said, str) else said(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    value = header if isinstance(header, str) else header(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     replies = iter([(429, {"Retry-After": value}, b""), reply("70")])
     assert judged(serve(lambda request: next(replies)).url) == [(70, None)]
     assert len(waits) == 1 and waits[0] >= least
@@ -97,14 +97,14 @@ def test_a_server_that_asks_for_too_long_a_pause_is_given_up_and_nonsense_is_no_
     assert len(server.requests) == requests and all(wait < 30 for wait in waits)
 
 
-@pytest.mark.parametrize(("status", "requests", "said"), [
+@pytest.mark.parametrize(("status", "requests", "expected"), [
     (429, 3, "429 Too Many Requests"), (500, 3, "500 Internal Server Error"), (404, 1, "404 Not Found: <no>"),
     (302, 1, "302 Found; it redirects to http://127.0.0.1:1/: let base_url begin as that does"),
     (401, 1, "401 Unauthorized: it wants a key: name its environment variable in api_key_env"),
 ])  # fmt: skip
-def test_a_server_that_stays_away_is_a_failure(serve, waits, status, requests, said):
+def test_a_server_that_stays_away_is_a_failure(serve, waits, status, requests, expected):
     server = serve(lambda request: (status, {"Location": "http://127.0.0.1:1/"}, b'{"error": "<no>"}'))
-    assert judged(server.url) == [(None, f"the server answers {said}")]
+    assert judged(server.url) == [(None, f"the server answers {expected}")]
     assert sum(request.method == "POST" for request in server.requests) == requests
 
 
@@ -200,11 +200,11 @@ class Misbehaving:
     def __call__(self, request):
         if b"response_format" in request.body:
             return 400, {}, b'{"error": {"message": "response_format is not supported"}}'
-        said = self.left[asked(request).split("NAME=")[1].split(";")[0]].pop(0)
-        if said == "slow":
+        answer = self.left[asked(request).split("NAME=")[1].split(";")[0]].pop(0)
+        if answer == "slow":
             time.sleep(3)
             return reply("99")
-        return said
+        return answer
 
 
 def test_every_way_to_misbehave_gives_the_right_score_or_a_failure(serve, waits):
@@ -275,15 +275,15 @@ def test_without_a_variable_no_key_is_sent(serve, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "expected"),
     [(None, "needs its key in the environment variable JUDGE_KEY"), ("a\nb", "JUDGE_KEY holds characters")],
 )
-def test_a_key_that_is_not_there_or_no_key_stops_before_any_request(serve, monkeypatch, key, said):
+def test_a_key_that_is_not_there_or_no_key_stops_before_any_request(serve, monkeypatch, key, expected):
     monkeypatch.delenv("JUDGE_KEY", raising=False)
     if key:
         monkeypatch.setenv("JUDGE_KEY", key)
     server = serve(lambda request: reply("50"))
-    with pytest.raises(GptmillError, match=said) as error:
+    with pytest.raises(GptmillError, match=expected) as error:
         judged(server.url, model={"api_key_env": "JUDGE_KEY"})
     assert server.requests == [] and "a\nb" not in str(error.value)
 

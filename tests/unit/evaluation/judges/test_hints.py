@@ -27,8 +27,8 @@ def failure(base_url: str, model: str = "llama3", records: int = 1, **changes: o
         )
     )
     assert {judgement["score"] for judgement in judgements} == {None}
-    [said] = {judgement["failure"] for judgement in judgements}
-    return said
+    [failure] = {judgement["failure"] for judgement in judgements}
+    return failure
 
 
 def ollama(request, models=("llama3.2:1b", "qwen3:8b")):
@@ -43,43 +43,43 @@ def ollama(request, models=("llama3.2:1b", "qwen3:8b")):
     return 404, {}, b"404 page not found"
 
 
-@pytest.mark.parametrize(("base_url", "said"), [
+@pytest.mark.parametrize(("base_url", "expected"), [
     ("http://127.0.0.1:11434/api/chat", "is Ollama's own API; judges speak its OpenAI-compatible one: http://127.0.0.1:11434/v1"),
     ("http://127.0.0.1:11434/api/generate/", "http://127.0.0.1:11434/v1"),
     ("https://api.openai.com/v1/chat/completions", "leave /chat/completions out"),
     ("https://api.openai.com/v1/models", "leave /models out"),
 ])  # fmt: skip
-def test_addresses_that_can_not_be_right_are_refused_at_once(base_url, said):
-    with pytest.raises(ValidationError, match=said):
+def test_addresses_that_can_not_be_right_are_refused_at_once(base_url, expected):
+    with pytest.raises(ValidationError, match=expected):
         settings("", model={"base_url": base_url})
 
 
 @pytest.mark.parametrize("path", ["", "/", "/api", "/api/v2"])
 def test_a_base_url_without_v1_gets_the_one_that_answers(serve, path):
     server = serve(ollama)
-    said = failure(f"{server.url}{path}", "qwen3:8b", records=5)
-    assert said.startswith("the server answers 404 Not Found")
-    assert said.endswith(f"its OpenAI-compatible API is at {server.url}/v1: set base_url to that")
+    message = failure(f"{server.url}{path}", "qwen3:8b", records=5)
+    assert message.startswith("the server answers 404 Not Found")
+    assert message.endswith(f"its OpenAI-compatible API is at {server.url}/v1: set base_url to that")
     assert sum(request.method == "GET" for request in server.requests) <= 3, "it is asked once, not for each answer"
 
 
 def test_a_wrong_models_name_gets_those_that_there_are_the_nearest_first(serve):
-    said = failure(f"{serve(ollama).url}/v1", "qwen3", records=3)
+    message = failure(f"{serve(ollama).url}/v1", "qwen3", records=3)
     assert (
-        said
+        message
         == "the server answers 404 Not Found: model 'qwen3' not found; it has no model qwen3; it has qwen3:8b, llama3.2:1b"
     )
 
 
-@pytest.mark.parametrize(("models", "said"), [
+@pytest.mark.parametrize(("models", "expected"), [
     ([], "it has no model yet: give it llama3"),
     ([f"model-{n}" for n in range(20)], " and 12 more"),
     (["\x1b[31mred\x07"], "it has \ufffd[31mred\ufffd"),
     (["x" * 5000], f"it has {'x' * 60}"),
 ])  # fmt: skip
-def test_whatever_names_a_server_lists_one_line_comes_of_them(serve, models, said):
+def test_whatever_names_a_server_lists_one_line_comes_of_them(serve, models, expected):
     text = failure(f"{serve(lambda request: ollama(request, models)).url}/v1")
-    assert text.endswith(said) and text.isprintable()
+    assert text.endswith(expected) and text.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,16 @@ def test_where_pages_are_there_is_no_such_method(serve):
 )
 def test_a_redirect_is_not_followed_and_says_where_to(serve, location):
     server = serve(lambda request: (301, {"Location": location}, b""))
-    said = failure(f"{server.url}/v1")
-    assert "it redirects to http" in said and "secret" not in said and len(server.requests) == 1
+    message = failure(f"{server.url}/v1")
+    assert "it redirects to http" in message and "secret" not in message and len(server.requests) == 1
 
 
 # --- http and https ---
 
 
 def test_https_to_a_server_that_speaks_http(serve, waits):
-    said = failure(serve(lambda request: reply("70")).url.replace("http:", "https:") + "/v1")
-    assert said.startswith("no connection") and said.endswith(
+    message = failure(serve(lambda request: reply("70")).url.replace("http:", "https:") + "/v1")
+    assert message.startswith("no connection") and message.endswith(
         "it seems to speak http, not https: let base_url begin with http://"
     )
 
@@ -154,9 +154,9 @@ def test_http_to_a_server_that_speaks_https(waits, answer):
                     return
 
         threading.Thread(target=hang_up, daemon=True).start()
-        said = failure(f"http://127.0.0.1:{listening.getsockname()[1]}/v1")
+        message = failure(f"http://127.0.0.1:{listening.getsockname()[1]}/v1")
         listening.shutdown(socket.SHUT_RDWR)
-    assert "let base_url begin with https://" in said
+    assert "let base_url begin with https://" in message
 
 
 def test_a_certificate_that_is_not_trusted(serve, waits, tmp_path):
@@ -184,10 +184,10 @@ def test_a_certificate_that_is_not_trusted(serve, waits, tmp_path):
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_: None
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    said = failure(f"https://127.0.0.1:{server.server_port}/v1")
+    message = failure(f"https://127.0.0.1:{server.server_port}/v1")
     server.shutdown()
     server.server_close()
-    assert "SSL_CERT_FILE" in said
+    assert "SSL_CERT_FILE" in message
 
 
 # --- proxies ---
@@ -209,8 +209,8 @@ def proxied(monkeypatch):
 def test_a_proxy_that_catches_this_machine_is_named_with_what_to_export(serve, proxied, waits, variable, status):
     proxied(variable, serve(lambda request: (status, {}, b"<html>")).url if status else "http://127.0.0.1:9")
     here = serve(lambda request: reply("70"))
-    said = failure(f"{here.url}/v1")
-    assert said.endswith(f"through the proxy in {variable}: if it should not, export NO_PROXY=127.0.0.1")
+    message = failure(f"{here.url}/v1")
+    assert message.endswith(f"through the proxy in {variable}: if it should not, export NO_PROXY=127.0.0.1")
     assert here.requests == []
 
 

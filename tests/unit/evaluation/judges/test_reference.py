@@ -15,9 +15,9 @@ def ask(instruction: str, given: str, reference: str) -> dict:
 
 
 def score(question: dict, answer: str) -> int:
-    [said] = JUDGE.judge([question | {"response": answer}])
-    assert said["failure"] is None
-    return said["score"]
+    [judgement] = JUDGE.judge([question | {"response": answer}])
+    assert judgement["failure"] is None
+    return judgement["score"]
 
 
 AREA = ask(
@@ -67,9 +67,9 @@ def test_the_reference_gets_all_and_nothing_gets_nothing(question):
     (DEFINE, ["A ferry is a boat that carries people across a river.", "A ferry is a boat.", "A ferry is a kind of cheese."]),
 ], ids=lambda value: value["instruction"] if isinstance(value, dict) else "")  # fmt: skip
 def test_better_answers_get_more(question, answers):
-    found = [100, *(score(question, answer) for answer in answers)]
-    assert found == sorted(found, reverse=True)
-    assert found[1] > found[2]
+    result = [100, *(score(question, answer) for answer in answers)]
+    assert result == sorted(result, reverse=True)
+    assert result[1] > result[2]
 
 
 def test_a_wrong_number_costs_nearly_all():
@@ -147,9 +147,9 @@ UNSPACED = [CHINESE, PAST, WIDE, FERRY, JAPANESE, THAI_PAST, THAI_CAPITAL, KHMER
     (HINDI, ["मेरा भाई दिन में काम करेगा।", "मेरा भाई दान में काम करता था।"]),
 ], ids=lambda value: value["output"] if isinstance(value, dict) else "")  # fmt: skip
 def test_better_answers_get_more_where_words_have_no_spaces_or_vowels_are_marks(question, answers):
-    found = [score(question, question["output"]), *(score(question, answer) for answer in answers)]
-    assert found[0] == 100 and found == sorted(found, reverse=True)
-    assert found[1] >= 35 and found[1] > found[2]
+    result = [score(question, question["output"]), *(score(question, answer) for answer in answers)]
+    assert result[0] == 100 and result == sorted(result, reverse=True)
+    assert result[1] >= 35 and result[1] > result[2]
 
 
 def test_a_nearly_right_answer_gets_about_as_much_in_chinese_as_in_english():
@@ -214,12 +214,12 @@ def test_attacks_get_no_more_than_an_empty_answer_and_change_no_other_score():
     for question in QUESTIONS:
         assert [score(question, attack) for attack in ATTACKS] == [score(question, "")] * 20
     honest = [question | {"response": other["output"]} for question in QUESTIONS for other in (question, SEA, AREA)]
-    alone = [said["score"] for said in JUDGE.judge(honest)]
+    alone = [judgements["score"] for judgements in JUDGE.judge(honest)]
     attacks = [question | {"response": attack} for question in QUESTIONS for attack in ATTACKS]
     mixed = honest + attacks
     order = random.Random(0).sample(range(len(mixed)), len(mixed))
-    said = list(JUDGE.judge([mixed[i] for i in order]))
-    assert [said[order.index(i)]["score"] for i in range(len(honest))] == alone
+    judgements = list(JUDGE.judge([mixed[i] for i in order]))
+    assert [judgements[order.index(i)]["score"] for i in range(len(honest))] == alone
 
 
 def test_padding_and_heaps_of_keywords_do_not_pay():

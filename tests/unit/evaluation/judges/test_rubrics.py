@@ -54,7 +54,7 @@ def test_an_unknown_rubric_names_those_that_there_are(project):
             rubrics.load(name)
 
 
-@pytest.mark.parametrize(("text", "said"), [
+@pytest.mark.parametrize(("text", "expected"), [
     ("", "is not a rubric"), (USER, "is not a rubric"), (HEAD + "{{ answer }}", "is not a rubric"),
     ("---\nreply: [\n---\n" + USER, "not readable YAML"), ("---\n7\n---\n" + USER, "its head: "),
     ("---\nreply: stars\n---\n" + USER, "reply: Input should be 'score' or 'winner'"),
@@ -67,11 +67,11 @@ def test_an_unknown_rubric_names_those_that_there_are(project):
     (HEAD + "# user\n{% if %}", "is not a Jinja template"), (HEAD + "# user\n{{ instruction }}", "does not show the judge {{ answer }}"),
     ("---\nreply: winner\n---\n# user\n{{ first }}", "does not show the judge {{ second }}"),
 ])  # fmt: skip
-def test_a_rubric_that_is_not_in_order_says_what_is_wrong(project, text, said):
+def test_a_rubric_that_is_not_in_order_says_what_is_wrong(project, text, expected):
     (paths.RUBRICS / "mine.md").write_text(text)
     with pytest.raises(GptmillError) as error:
         rubrics.load("mine")
-    assert "prompts/mine.md" in str(error.value) and said in str(error.value)
+    assert "prompts/mine.md" in str(error.value) and expected in str(error.value)
 
 
 def test_a_rubric_may_do_without_a_system_message(project):

@@ -20,20 +20,20 @@ def test_the_summary_counts_every_answer_once_and_none_that_failed():
         record(0, ""),
         record(60, "w " * 60, "Sort them."),
     ]
-    found = summary.summarise("somebody", judgements)
-    assert (found["mean_score"], found["median_score"], found["judged"], found["failed"]) == (50, 50, 4, 1)
-    assert found["mean_score_low"] <= 50 <= found["mean_score_high"] and found["exactly_right"] == 0.2
-    assert found["by_kind"].keys() == {"name", "other"} and found["by_kind"]["name"]["answers"] == 3
-    assert {name: group["answers"] for name, group in found["by_length"].items()} == {
+    result = summary.summarise("somebody", judgements)
+    assert (result["mean_score"], result["median_score"], result["judged"], result["failed"]) == (50, 50, 4, 1)
+    assert result["mean_score_low"] <= 50 <= result["mean_score_high"] and result["exactly_right"] == 0.2
+    assert result["by_kind"].keys() == {"name", "other"} and result["by_kind"]["name"]["answers"] == 3
+    assert {name: group["answers"] for name, group in result["by_length"].items()} == {
         "no words": 1, "1 to 5 words": 1, "6 to 10 words": 1, "over 50 words": 1,
     }  # fmt: skip
-    assert found["by_length"]["6 to 10 words"] == {"mean": 40, "low": 40, "high": 40, "answers": 1}
-    assert "gain" not in found
+    assert result["by_length"]["6 to 10 words"] == {"mean": 40, "low": 40, "high": 40, "answers": 1}
+    assert "gain" not in result
 
 
 def test_the_summary_compares_with_the_base_model_where_there_is_one():
-    found = summary.summarise(
+    result = summary.summarise(
         "somebody", [record(80, base_score=10), record(60, base_score=20), record(None, base_score=90)]
     )
-    assert found["base_mean_score"] == 40 and found["gain"] == 55 and found["win_rate"] == 1
-    assert found["gain_low"] == 40 and found["gain_high"] == 70
+    assert result["base_mean_score"] == 40 and result["gain"] == 55 and result["win_rate"] == 1
+    assert result["gain_low"] == 40 and result["gain_high"] == 70
