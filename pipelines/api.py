@@ -34,8 +34,9 @@ def require_server() -> None:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         where, why = addresses.redact_url(url), addresses.redact(str(error).partition("\n")[0])
         raise GptmillError(
-            f"no Prefect server answers at PREFECT_API_URL={where} ({why}). Is it the API's address, which ends in /api? "
-            "Start a server (`make ui`), unset PREFECT_API_URL to do without, or run the stages without Prefect: dvc repro"
+            f"no Prefect server answers at PREFECT_API_URL={where} ({why}). Is it the API's address, which ends in "
+            "/api? Start a server (`make ui`), unset PREFECT_API_URL to do without, or run the stages without Prefect: "
+            "dvc repro"
         ) from None
 
 
@@ -43,8 +44,8 @@ def require_server() -> None:
 def server() -> Iterator[None]:
     """The server that `PREFECT_API_URL` names, or else a temporary server for this run.
 
-    Not Prefect's own temporary server: Ctrl-C ends that one before it has stored the end of the run, for it shares the
-    terminal's process group, and it has to start within 20 seconds. Raises `GptmillError` when the server does not answer.
+    Not Prefect's own temporary server: that one shares the terminal's process group, so Ctrl-C ends it before it has
+    stored the end of the run, and it has to start within 20 seconds. Raises `GptmillError` when there is no answer.
     """
     require_server()
     if PREFECT_API_URL.value():
@@ -53,7 +54,7 @@ def server() -> Iterator[None]:
     temporary = servers.prefect(servers.free_port(), temporary=True)
     LOGS.mkdir(exist_ok=True)
     log = LOGS / f"prefect-server-{os.getpid()}.log"
-    settings = {PREFECT_API_URL: temporary.settings["PREFECT_API_URL"], PREFECT_UI_URL: ""}  # it has no pages
+    settings = {PREFECT_API_URL: temporary.settings["PREFECT_API_URL"], PREFECT_UI_URL: ""}  # no pages
     try:
         with servers.running(temporary, log=log), temporary_settings(settings):
             yield
@@ -66,8 +67,8 @@ def server() -> Iterator[None]:
 def on_cancel(flow_runs: set[str], cancel: Callable[[], None]) -> Iterator[None]:
     """Call `cancel` once when one of these runs is cancelled on the server.
 
-    Prefect itself ends only runs that a worker or `serve` started, and only their own process. The temporary server that
-    Prefect starts for a flow called from Python is not polled: nobody can cancel there.
+    Prefect itself ends only runs that a worker or `serve` started, and only their own process. The temporary server
+    that Prefect starts for a flow called from Python is not polled: there is no way to cancel on it.
     """
     if not PREFECT_API_URL.value():
         yield

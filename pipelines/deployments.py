@@ -35,7 +35,7 @@ CONCURRENCY = 1  # runs of all deployments: they share a folder
     description="checks the sources for changes and pins new hashes in params.yaml",
 )
 def refresh_sources() -> None:
-    """`gptmill data refresh` as a subprocess whose output is logged. Raises `GptmillError` with its reason when it fails."""
+    """`gptmill data refresh` as a subprocess with logged output. Raises `GptmillError` with the reason if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", "gptmill", "data", "refresh"], capture_output=True, text=True, check=False
     )

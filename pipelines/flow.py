@@ -1,6 +1,6 @@
-"""The Prefect flow: one task run for each stage of dvc.yaml, independent stages in parallel, cached stages shown as cached.
+"""The Prefect flow: a task run for each stage of dvc.yaml, independent stages in parallel, cached ones marked.
 
-python -m pipelines.flow                                     # starts a temporary server, unless PREFECT_API_URL names one
+python -m pipelines.flow                                     # with a temporary server, unless PREFECT_API_URL names one
 python -m pipelines.flow report --force                      # some stages and their dependencies, also cached ones
 python -m pipelines.flow --profile mini --set base.epochs=2  # in a copy, saved as a DVC experiment
 """
@@ -70,7 +70,7 @@ class PipelineRun:
         return task(lambda: self._run_with_retries(stage, delays), **names, cache_policy=NO_CACHE)
 
     def _run_with_retries(self, stage: graph.Stage, delays: Sequence[float]) -> State:
-        """The final state, after a retry for each delay while a server is unavailable. Prefect's own retries sleep through a cancel."""
+        """The final state, after retries while a server is unavailable. Prefect's retries would delay a cancel."""
         for delay in delays:
             state = self._run_stage(stage)
             if state.name != UNAVAILABLE:

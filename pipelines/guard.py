@@ -1,7 +1,7 @@
 """Prefect's server behind a guard that refuses foreign Host and Origin headers.
 
-Prefect itself answers any Host and any Origin. So any web page that is open in the user's browser could start a run with
-a command of its own (cross-site request forgery), or read the server's data by DNS rebinding to 127.0.0.1.
+Prefect itself answers any Host and any Origin. So any web page open in the user's browser could start a run with a
+command of its own (cross-site request forgery), or read the server's data by DNS rebinding to 127.0.0.1.
 
 uvicorn --factory pipelines.guard:prefect --host 127.0.0.1 --port 4200          # what `make ui` and compose.yaml start
 """

@@ -1,5 +1,5 @@
-"""Subprocesses of a flow run. Each leads a process group (DVC, its shell, the stage and its children), which is ended on a time limit,
-when the run is cancelled, and when the flow is killed.
+"""Subprocesses of a flow run, each with a process group: DVC, its shell, the stage and its children. A group is ended
+on its time limit, when the run is cancelled, and when the flow is killed.
 """
 
 import signal
@@ -56,7 +56,7 @@ class Processes:
         log: Callable[[str], None],
         seconds: float | None = None,
     ) -> ProcessResult:
-        """Run a command, at most for `seconds`; `log` gets each line of its output. Background children are ended with it."""
+        """Run a command, at most for `seconds`; `log` gets each line of output. Ends its background children."""
         with self._lock:
             if self.stopped:
                 return ProcessResult(-signal.SIGINT, stopped=True)

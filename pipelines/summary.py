@@ -1,4 +1,4 @@
-"""The summary of a flow run: a line for its state, a table on the terminal, and Prefect artifacts with metrics, links and answers."""
+"""The summary of a flow run: a line for its state, a table, and Prefect artifacts with metrics, links and answers."""
 
 import html
 import json
@@ -113,7 +113,7 @@ def links(reports: Path, experiment: str) -> str:
 
 
 def answers(folder: Path) -> str:
-    """The first answers of the instruct model, with instruction, reference and the judge's score; "" if there are none."""
+    """The first answers of the instruct model, with instruction, reference and score; "" if there are none."""
     judged = folder / paths.JUDGEMENTS
     source = judged if judged.exists() else folder / paths.RESPONSES
     if not source.exists():

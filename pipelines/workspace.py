@@ -1,9 +1,9 @@
 """Where a run works: the workspace itself, or with a profile or overrides a copy of it that becomes a DVC experiment.
 
-As with `dvc exp run --temp`, a copy has the last commit, uncommitted changes of its files, and the run's own params.yaml.
+As with `dvc exp run --temp`, a copy has the last commit, uncommitted changes of its files, and its own params.yaml.
 It is a clone in `.dvc/tmp/exps/` that shares the workspace's DVC cache. A `git worktree` would share all refs, and two
-`dvc exp save` at once would overwrite each other's `refs/exps/exec/`. The experiment is fetched into the workspace, where
-`dvc exp show` lists it and `dvc exp apply` applies it.
+`dvc exp save` at once would overwrite each other's `refs/exps/exec/`. The experiment is fetched into the workspace,
+where `dvc exp show` lists it and `dvc exp apply` applies it.
 
 A copy is named by a hash of its content. A failed or cancelled run keeps its copy: the same run resumes there, with the
 completed stages and the checkpoints of a training.
@@ -73,7 +73,7 @@ class Workspace:
     def save(
         self, stages: Sequence[str], processes: Processes, environment: Mapping[str, str], log: Callable[[str], None]
     ) -> None:
-        """Save the copy as an experiment of the workspace. Raises `GptmillError` if DVC fails, `Stopped` if the run is stopped."""
+        """Save the copy as an experiment of the workspace. Raises `GptmillError`, or `Stopped` if it is stopped."""
         # Named stages, for `dvc exp save` would commit other stages' outputs too, which may be outdated.
         command = [sys.executable, "-m", "dvc", "exp", "save", "--force", "--name", self.experiment, *stages]
         result = processes.run(command, self.folder, environment, lambda _: None)
@@ -88,7 +88,7 @@ class Workspace:
         )
 
     def keep_reports(self) -> Path:
-        """Copy reports and promotion decisions of an experiment to the user's workspace. Returns the folder of the reports."""
+        """Copy reports and promotion decisions to the user's workspace. Returns the folder of the reports."""
         if not self.experiment:
             return self.root / paths.REPORTS
         if (decisions := self.folder / paths.PROMOTIONS).is_dir():
@@ -118,11 +118,12 @@ def in_place(root: Path, processes: Processes, log: Callable[[str], None]) -> It
 
 @contextmanager
 def copy(root: Path, params: str, label: str, processes: Processes, log: Callable[[str], None]) -> Iterator[Workspace]:
-    """A copy with `params` as params.yaml, new or left by the same run. `label` is part of the experiment's name."""
+    """A copy with `params` as params.yaml, new or left by the same run. `label` is part of its experiment's name."""
     head = git("rev-parse", "--verify", "--quiet", "HEAD", cwd=root, default="").strip()
     if not head:
         raise GptmillError(
-            "a run with a profile or overrides is saved as a DVC experiment, which needs a commit to start from: git commit"
+            "a run with a profile or overrides is saved as a DVC experiment, which needs a commit to start from: "
+            "git commit"
         )
     _version_sources(root)
     changes = git(*PATCH, "HEAD", cwd=root)

@@ -27,7 +27,7 @@ MAX_COMMITS = 300  # that are searched, newest first
 
 
 def accept(root: Path) -> list[str]:
-    """Renew dvc.lock; returns the stages concerned. Raises `GptmillError` that lists all other changes: nothing is written."""
+    """Renew dvc.lock; returns its stages. Raises `GptmillError` with all other changes: then nothing is written."""
     with Repo(str(root)) as repo:
         refused = [f"{stage}: {what}" for stage, changes in repo.status().items() for what in _other_changes(changes)]
         renewed: dict[str, list[Dependency]] = {}

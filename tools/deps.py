@@ -46,7 +46,7 @@ def first_party(path: Path) -> set[Path]:
 
 
 def closure(path: Path) -> set[Path]:
-    """Files of the package that a file imports transitively, with itself; without empty ones and the package's `__init__.py`."""
+    """Files of the package that a file needs, with itself; without empty ones and the package's `__init__.py`."""
     seen: set[Path] = set()
     todo = [path]
     while todo:

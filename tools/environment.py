@@ -1,11 +1,11 @@
-"""make's virtual environment: `.venvs/<hash>`, and a link `.venv` to it. Standard library only: nothing is installed yet.
+"""make's virtual environment: `.venvs/<hash>`, and a link `.venv` to it. Standard library only.
 
 python3 tools/environment.py            # create it if it is missing, and link `.venv` to it
 python3 tools/environment.py --name     # print <hash>
 
 The hash is of the locks, pyproject.toml and Python's version. So another lock is another folder, touched files rebuild
-nothing, and an environment in use is never modified. Nothing that make did not create is emptied or replaced: the user's
-own `.venv` (a folder, a link to elsewhere) stays, and make uses `.venvs/<hash>` beside it.
+nothing, and an environment in use is never modified. Nothing that make did not create is emptied or replaced: the
+user's own `.venv` (a folder, a link to elsewhere) stays, and make uses `.venvs/<hash>`.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ def point(folder):
         )
         if os.path.exists(os.path.join(LINK, READY)) and not os.path.islink(LINK):
             print(
-                "It is an earlier version's environment: remove it when nothing uses it, for make to put the link there",
+                "It is an earlier version's environment: remove it when nothing uses it, and make creates the link",
                 file=sys.stderr,
             )
         return

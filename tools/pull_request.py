@@ -67,7 +67,7 @@ def comment(base: str) -> str:
 
 
 def difference(kind: str, base: str) -> str:
-    """`dvc metrics diff` or `dvc params diff` as a table, with the revisions that DVC can't read; "" without a difference."""
+    """`dvc metrics diff` or `dvc params diff` as a table, with revisions that DVC can't read; "" if nothing differs."""
     arguments = [kind, "diff", "--json", base, "HEAD"]
     run = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
     if run.returncode:
@@ -122,12 +122,13 @@ def reproduced(committed: Receipt, run: Receipt) -> str:
     stale = sorted(name for name, inputs in run.inputs.items() if committed.inputs.get(name) != inputs)
     if stale:
         verdict = (
-            f"**`dvc.lock` is outdated**: the code or parameters of {_list(stale)} have changed, so the numbers above may be "
-            "old. Run `dvc repro`, then commit `dvc.lock` and `metrics/`."
+            f"**`dvc.lock` is outdated**: the code or parameters of {_list(stale)} have changed, so the numbers above "
+            "may be old. Run `dvc repro`, then commit `dvc.lock` and `metrics/`."
         )
     elif differing:
         verdict = (
-            f"The run did not reproduce {len(differing)} of the {len(run.outputs)} outputs of `dvc.lock` ({_list(differing)}). "
+            f"The run did not reproduce {len(differing)} of the {len(run.outputs)} outputs of `dvc.lock` "
+            f"({_list(differing)}). "
             "On another type of CPU the last digits of sums may differ; on the same type they must not."
         )
     else:

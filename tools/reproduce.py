@@ -34,7 +34,7 @@ def clone(repository: Path, to: Path) -> None:
 
 
 def run(folder: Path, cache: Path) -> None:
-    """`dvc repro` in a clone, with its own code and an empty download cache. Raises `GptmillError` when a stage fails."""
+    """`dvc repro` in a clone, with its code and an empty download cache. Raises `GptmillError` if a stage fails."""
     own = {"PYTHONPATH": str(folder / "src"), "GPTMILL_CACHE": str(cache)}
     unset = ("MLFLOW_TRACKING_URI", "GPTMILL_RUN", "DVC_ROOT", "DVC_STAGE")
     environment = {name: value for name, value in os.environ.items() if name not in unset} | own

@@ -1,4 +1,4 @@
-"""`gptmill`: registers the verbs of `gptmill.commands`. A verb imports what it needs when it runs, so that `--help` is instant."""
+"""`gptmill`: registers the verbs of `gptmill.commands`, and handles errors. `--help` imports nothing heavy."""
 
 import typer
 

@@ -45,8 +45,8 @@ def run(size: int) -> str:
         free = shutil.disk_usage(folder).free
         if free < size * DISK_SHARE:
             raise GptmillError(
-                f"{folder.parent} has {_bytes(free)} free, and {_bytes(size * DISK_SHARE)} are needed: make room, use a "
-                "smaller --size, or set TMPDIR to another folder"
+                f"{folder.parent} has {_bytes(free)} free, and {_bytes(size * DISK_SHARE)} are needed: make room, use "
+                "a smaller --size, or set TMPDIR to another folder"
             )
         text = folder / "corpus.txt"
         _write_corpus(text, size)
@@ -66,12 +66,12 @@ def run(size: int) -> str:
         [
             f"corpus: {_bytes(size)}, {result['documents']:,} documents, {tokens:,} tokens (vocabulary "
             f"{tokenizer.vocab_size:,}): the sample's stories, repeated and shuffled",
-            f"one core, tiktoken's encode_ordinary: {_bytes(one_core)}/s, median of {len(rates)} slices before and after",
+            f"one core, tiktoken's encode_ordinary: {_bytes(one_core)}/s, median of {len(rates)} slices",
             f"the tokenize stage's code, {workers} workers: {_bytes(rate)}/s, {tokens / seconds / 1e6:.1f} million "
             f"tokens/s, {seconds:.1f} s",
             f"share of {workers} times one core: {rate / (workers * one_core):.0%}",
-            f"it used {cpu_seconds / seconds:.2f} cores, at {size / cpu_seconds / one_core_cpu:.0%} of one core's speed per "
-            "CPU second",
+            f"cores used: {cpu_seconds / seconds:.2f}; speed per CPU second, of one core's: "
+            f"{size / cpu_seconds / one_core_cpu:.0%}",
             f"peak memory: {_bytes(result['peak'])}",
         ]
     )

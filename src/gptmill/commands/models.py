@@ -1,4 +1,4 @@
-"""`gptmill promote`, `rollback`, `lineage` and `model show`: which model is in use, where it came from, and its size."""
+"""`gptmill promote`, `rollback`, `lineage` and `model show`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,9 +19,7 @@ COLOURS = {"promoted": "green", "not promoted": "yellow", "refused": "red"}
 
 @app.command()
 def promote(
-    model: Annotated[
-        list[str] | None, typer.Argument(help="base, classifier or instruct; default: all that are in models/")
-    ] = None,
+    model: Annotated[list[str] | None, typer.Argument(help="base, classifier or instruct; default: all")] = None,
     dry_run: Annotated[bool, typer.Option(help="print the decisions, and leave the registry unchanged")] = False,
 ) -> None:
     """Evaluate the models of models/ against the champions; those that are significantly better become champions.
@@ -60,14 +58,13 @@ def rollback(model: Annotated[str, typer.Argument(help="base, classifier or inst
     terminal.say(rollback(model))
 
 
-FOLDER_OR_NAME = (
-    "a folder (models/classifier), a name (classifier), or a registry version: gptmill-classifier@champion, …/3"
-)
+FOLDER_OR_NAME = "a folder (models/classifier), a name (classifier), or a version: gptmill-classifier@champion, …/3"
+FOLDER_OR_SIZE = "a model folder, or a published size: gpt2, gpt2-xl, gpt2-355M"
 
 
 @app.command()
 def lineage(model: Annotated[str, typer.Argument(help=FOLDER_OR_NAME)]) -> None:
-    """Print a model's lineage: weights, stage, params, data, sources and licences, commit and run, and what is unknown."""
+    """Print a model's lineage: weights, stage, params, data, sources, licences, commit, run, and what is unknown."""
     from gptmill.registry.provenance import follow
 
     paths.require_root()
@@ -75,11 +72,7 @@ def lineage(model: Annotated[str, typer.Argument(help=FOLDER_OR_NAME)]) -> None:
 
 
 @model_app.command()
-def show(
-    model: Annotated[str, typer.Argument(help="a model folder, or a published size: gpt2, gpt2-xl, gpt2-355M")] = str(
-        paths.BASE_MODEL
-    ),
-) -> None:
+def show(model: Annotated[str, typer.Argument(help=FOLDER_OR_SIZE)] = str(paths.BASE_MODEL)) -> None:
     """Print a model's dimensions, parameters and memory."""
     from gptmill.pretrained.convert import show_model
 

@@ -15,9 +15,9 @@ app = typer.Typer()
 def sync(
     failed: Annotated[bool, typer.Option(help="the pipeline run of GPTMILL_RUN has failed")] = False,
 ) -> None:
-    """Upload to MLflow what is still in the outbox, and end finished pipeline runs. Prints what was sent and what is left.
+    """Upload the outbox to MLflow, and end finished pipeline runs. Prints what was sent and what is left.
 
-    With GPTMILL_RUN set, that pipeline run is finished. Exit code 1 when something is left: retry when the server is back.
+    With GPTMILL_RUN set, that pipeline run is finished. Exit code 1 when something is left: retry later.
     """
     from gptmill.registry.log_model import log_to_run
     from gptmill.tracking import parent_runs, sync

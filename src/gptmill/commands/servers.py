@@ -91,7 +91,7 @@ def running(
 ) -> Iterator[list[subprocess.Popen]]:
     """Start servers in parallel, wait until all answer, and stop them at the end.
 
-    Output goes to `log`, or else to this process's stderr. Raises `GptmillError` when a server ends early or does not answer.
+    Output goes to `log`, default stderr. Raises `GptmillError` when a server ends early or does not answer.
     """
     environment = os.environ if environment is None else environment
     processes: list[subprocess.Popen] = []

@@ -20,7 +20,7 @@ app = typer.Typer()
 
 @app.command()
 def stage(name: str, item: Annotated[str | None, typer.Argument(help="data set, for download")] = None) -> None:
-    """Run one stage of dvc.yaml, without its upstream stages. DVC calls this; `dvc repro STAGE` runs upstream stages too."""
+    """Run one stage of dvc.yaml, as DVC does. `dvc repro STAGE` runs its upstream stages too."""
     run(name, item)
 
 

@@ -71,7 +71,7 @@ def _has_ended(process: psutil.Process) -> bool:
 
 
 def _is_reaper(process: psutil.Process) -> bool:
-    """Whether it has adopted this process because `dvc` has ended; `dvc` itself shares its session with its children."""
+    """Whether it has adopted this process after `dvc` ended; `dvc` itself shares its session with its children."""
     try:
         return os.getsid(process.pid) != os.getsid(0) and "dvc" not in " ".join(process.cmdline())
     except (psutil.Error, OSError):

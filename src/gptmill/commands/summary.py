@@ -48,18 +48,17 @@ def _table(base: dict[str, Any], classifier: dict[str, Any], judge: dict[str, An
 
     test, tfidf = classifier["test"], classifier["tfidf"]
     tfidf_name = "TF-IDF" if (of := classifier.get("tfidf_of", "words")) == "words" else f"TF-IDF of {of}"
+    perplexity, trigram = f"{base['validation_perplexity']:.2f}", f"{base['trigram_perplexity']:.2f}, trigram model"
+    answers = judge["judged"] + judge["failed"]
     table = Table("", "this run", "baseline", title="Metrics", title_justify="left", title_style="bold")
-    table.add_row("base: parameters", f"{base['parameters']:,}", "")
-    table.add_row(
-        "base: validation perplexity",
-        f"{base['validation_perplexity']:.2f}",
-        f"{base['trigram_perplexity']:.2f}, trigram model",
-    )
-    table.add_row("classifier: test accuracy", f"{test['accuracy']:.1%}", f"{tfidf['accuracy']:.1%}, {tfidf_name}")
-    table.add_row(
-        f"classifier: F1 of {classifier['scores_of']}", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, {tfidf_name}"
-    )
-    table.add_row("instruct: answers exactly right", f"{judge['exactly_right']:.1%}", "")
-    table.add_row("instruct: mean score", f"{judge['mean_score']:.1f} of 100", f"judge: {judge['judge']}")
-    table.add_row("instruct: answers not judged", f"{judge['failed']} of {judge['judged'] + judge['failed']}", "")
+    for row in (
+        ("base: parameters", f"{base['parameters']:,}", ""),
+        ("base: validation perplexity", perplexity, trigram),
+        ("classifier: test accuracy", f"{test['accuracy']:.1%}", f"{tfidf['accuracy']:.1%}, {tfidf_name}"),
+        (f"classifier: F1 of {classifier['scores_of']}", f"{test['f1']:.3f}", f"{tfidf['f1']:.3f}, {tfidf_name}"),
+        ("instruct: answers exactly right", f"{judge['exactly_right']:.1%}", ""),
+        ("instruct: mean score", f"{judge['mean_score']:.1f} of 100", f"judge: {judge['judge']}"),
+        ("instruct: answers not judged", f"{judge['failed']} of {answers}", ""),
+    ):
+        table.add_row(*row)
     return table

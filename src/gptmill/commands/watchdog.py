@@ -1,6 +1,6 @@
 """Watchdog: a subprocess that ends process groups when its parent is gone, killed or with its terminal.
 
-It is this file run as a script, with the standard library alone, so that it runs before the first process that it watches.
+It is this file run as a script, with the standard library alone, so that it runs before the processes that it watches.
 A group gets SIGINT, as from Ctrl-C, so that a training writes a checkpoint and DVC releases its locks; SIGKILL `GRACE`
 seconds later.
 """
@@ -75,7 +75,7 @@ def interrupt_on_signals() -> Iterator[list[int]]:
 
 
 def end(groups: Iterable[int] | Mapping[int, float]) -> None:
-    """SIGINT to process groups, and SIGKILL after `GRACE` seconds, or after each group's own. Returns when all are gone."""
+    """SIGINT to process groups, and SIGKILL after `GRACE` seconds, or each group's own. Returns when all are gone."""
     started = time.monotonic()
     grace = groups if isinstance(groups, Mapping) else dict.fromkeys(groups, GRACE)
     left = {group for group in grace if signal_group(group, signal.SIGINT)}
@@ -97,7 +97,7 @@ def signal_group(group: int, number: int) -> bool:
 
 
 def watch(commands: Iterable[str]) -> None:
-    """The subprocess: `12 5.0` adds a group with its grace, `12` removes it. At the end of input, the parent is gone."""
+    """The subprocess: `12 5.0` adds a group with its grace, `12` removes it. End of input: the parent is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: dict[int, float] = {}
