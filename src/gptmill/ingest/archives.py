@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gptmill.core.errors import GptmillError
-from gptmill.data.text_files import CHUNK
 
+CHUNK = 1 << 20  # bytes per read
 ZSTD_CHUNK = 1 << 10  # packed bytes per read: Zstandard expands each to up to 32 kB
 MOST_LAYERS = 4  # a csv in a gz in a zip has two
 NAMES_SHOWN = 10

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gptmill.core import addresses
-from gptmill.data.text_files import CHUNK
+from gptmill.ingest.archives import CHUNK
 from gptmill.ingest.download import DownloadError, NotFound, SizeLimitExceeded
 
 
