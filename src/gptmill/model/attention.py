@@ -13,7 +13,7 @@ SHORT_ROW = 512  # tokens: up to here a row's (T, T) attention weights take litt
 
 
 class Attention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017, section 3.2): one product for q, k and v, then torch's fused kernel."""
+    """Multi-head attention (Vaswani et al. 2017, section 3.2): one product for q, k and v, then a fused kernel."""
 
     def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, qkv_bias: bool = True) -> None:
         super().__init__()

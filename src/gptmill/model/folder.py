@@ -1,4 +1,4 @@
-"""Model folders: Hugging Face's `config.json`, `model.safetensors` and tokenizer, with a prompt template, an adapter and a lineage.
+"""Model folders: Hugging Face's config, weights and tokenizer; prompt template, adapter and lineage.
 
 ModelFolder(path).save(model, tokenizer, lineage=lineage)
 model, tokenizer = ModelFolder(path).load()
@@ -40,9 +40,9 @@ _LM_HEAD, _CLASSIFIER_HEAD = "lm_head.weight", "score.weight"
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """One model folder. It is replaced in one step, and each `load` reads one version of it, also while another process replaces it.
+    """One model folder. It is replaced in one step; `load` methods read one version, also during a replacement.
 
-    All `load` methods raise `GptmillError` when the folder has another kind of model, or its parts do not fit each other.
+    They raise `GptmillError` when the folder has another kind of model, or its parts do not fit each other.
     """
 
     WEIGHTS: ClassVar = Lineage.WEIGHTS
@@ -63,7 +63,7 @@ class ModelFolder:
         adapter: Adapter | None = None,
         lineage: Lineage | None = None,
     ) -> None:
-        """Write all of it, or nothing. `max_length`: tokens of a text that the model was trained to read, if not its whole context."""
+        """Write the folder atomically. `max_length`: tokens of a text that the model reads; None: its context."""
         state = {**model.backbone.state_dict(), HEAD: model.head.weight}
         labels = model.labels if isinstance(model, GPTClassifier) else ()
         with files.atomic(self.path) as tmp:
@@ -96,12 +96,13 @@ class ModelFolder:
         return files.read_snapshot(self.path, read)
 
     def load_base(self, tokenizer: Tokenizer) -> GPT:
-        """A language model to be tuned on the ids of a tokenizer. Raises `GptmillError` when it was trained on those of another one."""
+        """A language model to fine-tune. Raises `GptmillError` when it was trained with another tokenizer."""
         model, own = self.load()
         if not own.is_equivalent(tokenizer):
             raise GptmillError(
-                f"{self.path} was trained with another tokenizer ({own.vocab_size:,} tokens) than the one that encodes the data "
-                f"here ({tokenizer.vocab_size:,} tokens): run `dvc repro pretrain`, or set params.yaml to the tokenizer of this base"
+                f"{self.path} was trained with another tokenizer ({own.vocab_size:,} tokens) than the one that "
+                f"encodes the data here ({tokenizer.vocab_size:,} tokens): run `dvc repro pretrain`, or set "
+                "params.yaml to the tokenizer of this base"
             )
         return model
 
@@ -147,7 +148,7 @@ def load_gpt2(path: Path, config: GPTConfig) -> GPT:
 
 
 def demand_fitting(tokenizer: Tokenizer, config: GPTConfig, folder: Path) -> None:
-    """Raises `GptmillError` when the tokenizer has ids that the model lacks, or another end of text than the folder's configs."""
+    """Raises `GptmillError` when the tokenizer has more ids than the model, or another end of text than the configs."""
     problems = []
     if tokenizer.vocab_size > config.vocab_size:
         problems.append(
@@ -205,7 +206,7 @@ def _build(config: GPTConfig, weights: Path, path: Path) -> GPT:
     problems = mismatches(HUGGINGFACE, tensors.specs, config, head, optional=[_LM_HEAD])
     if not problems and config.tie_weights and _LM_HEAD in tensors.specs and not is_tied(tensors, HUGGINGFACE):
         problems.append(
-            "lm_head.weight is not wte.weight, though the config says that they are tied: gptmill weights import keeps both"
+            "lm_head.weight is not wte.weight, but the config says they are tied: gptmill weights import keeps both"
         )
     _refuse(problems, path)
     with shapes_only():

@@ -1,6 +1,7 @@
 """GPT-2 (Radford et al. 2019): embeddings, pre-norm blocks of attention and feed-forward, a final norm, and a head.
 
-The head predicts the next token (`GPT`) or a class (`GPTClassifier`). Shapes: B rows, T tokens, C channels, V vocabulary.
+The head predicts the next token (`GPT`) or a class (`GPTClassifier`).
+Shapes: B rows, T tokens, C channels, V tokens in the vocabulary.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +36,7 @@ class GPTConfig:
 
 
 class LossSums(NamedTuple):
-    """Sums over the targets of a batch, each a scalar: loss in nats, number of targets, number of targets that are top-1."""
+    """Sums over a batch, each a scalar: loss in nats, number of targets, number of targets that are top-1."""
 
     loss: Tensor
     targets: Tensor
@@ -86,10 +87,10 @@ class Backbone(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.final_norm = nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
-        # In training, store only each block's input and recompute the rest in the backward pass (Chen et al. 2016): a third slower.
+        # Store only each block's input and recompute the rest in the backward pass (Chen et al. 2016): a third slower.
         self.checkpoint_activations = False
         self.apply(_initialise)
-        # Each block adds to the residual stream twice: scaled so that its variance does not grow with depth (GPT-2, section 2.3).
+        # Each block adds to the residual stream twice: scaled to keep its variance at any depth (GPT-2, section 2.3).
         for block in self.blocks:
             for layer in (block.attention.out_proj, block.feed_forward.down_proj):
                 nn.init.normal_(layer.weight, std=INIT_STD / (2 * config.n_layers) ** 0.5)
@@ -99,7 +100,7 @@ class Backbone(nn.Module):
         return self.final_norm(self.apply_blocks(self.embed(tokens), self.blocks))
 
     def embed(self, tokens: Tensor, tied: TiedGradient | None = None) -> Tensor:
-        """(B, T) token ids -> (B, T, C), the first block's input. `tied`: of a head with the same weights, when they learn."""
+        """(B, T) token ids -> (B, T, C), the first block's input. `tied`: of a head with the same weights."""
         T = tokens.shape[1]
         if self.config.context_length < T:
             raise ValueError(f"{T} tokens do not fit into a context of {self.config.context_length}")
@@ -150,7 +151,7 @@ class GPT(nn.Module):
 
 
 class GPTClassifier(nn.Module):
-    """Classifier: the backbone, and one logit per class at each row's last real token, which attends to the whole text."""
+    """Classifier: the backbone, and a logit per class at each row's last token, which attends to the whole text."""
 
     def __init__(self, backbone: Backbone, labels: Sequence[str]) -> None:
         super().__init__()
@@ -165,7 +166,7 @@ class GPTClassifier(nn.Module):
         return self.head(self._last(self._before_last_block(tokens), lengths))
 
     def features(self, tokens: Tensor) -> Tensor:
-        """(1, T) token ids of one text -> input of the trainable part: (T, C) for the last block, (1, C) for the head."""
+        """(1, T) token ids -> input of the trainable part: (T, C) for the last block, (1, C) for the head."""
         x = self._before_last_block(tokens)
         if self.trainable_from() == "last_block":
             return x[0]
@@ -177,7 +178,7 @@ class GPTClassifier(nn.Module):
         return self.head(self._last(features, lengths) if self.trainable_from() == "last_block" else features[:, 0])
 
     def trainable_from(self) -> Literal["head", "last_block", "all"]:
-        """The first part that learns: the head, the last block, or an earlier one, which leaves nothing frozen to compute once."""
+        """The first part that learns: the head, the last block, or an earlier one."""
         late = {id(w) for part in (self.backbone.blocks[-1], self.backbone.final_norm) for w in part.parameters()}
         learning = {id(w) for w in self.backbone.parameters() if w.requires_grad}
         if not learning <= late:

@@ -62,7 +62,7 @@ def is_classifier(settings: Mapping[str, Any]) -> bool:
 
 
 def labels(settings: Mapping[str, Any], path: Path) -> list[str]:
-    """A classifier's classes, in the order of its outputs. Raises `GptmillError` when `id2label` does not name all of them."""
+    """A classifier's classes, in the order of its outputs. Raises `GptmillError` when `id2label` lacks one."""
     names = settings.get("id2label")
     labels = [names.get(str(i)) for i in range(len(names))] if isinstance(names, dict) else []
     if not labels or not all(isinstance(label, str) for label in labels):
@@ -73,7 +73,7 @@ def labels(settings: Mapping[str, Any], path: Path) -> list[str]:
 
 
 def write(path: Path, config: GPTConfig, end_of_text: int | None, labels: Sequence[str] = ()) -> None:
-    """Write the config of a language model, or of a classifier when there are labels. `end_of_text`: the token's id, if known."""
+    """Write the config of a language model, or with labels of a classifier. `end_of_text`: the token's id, if known."""
     settings: dict[str, Any] = {
         "architectures": [CLASSIFIER if labels else "GPT2LMHeadModel"],
         "model_type": "gpt2",
@@ -109,7 +109,7 @@ def ends_of_text(path: Path) -> set[int]:
 
 
 def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
-    """A GPT-2's config, and all settings of its file. Raises `GptmillError` that lists what is missing, invalid or not supported."""
+    """A GPT-2's config and its file's settings. Raises `GptmillError` with all that is invalid or unsupported."""
     try:
         settings = files.read_json(path)
     except FileNotFoundError:

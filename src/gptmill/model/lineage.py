@@ -1,7 +1,7 @@
 """`lineage.json`, in every model folder: the data and params that its weights were trained from.
 
-It has nothing that a second run would change: no time, host, path, commit or run. Nor a hash of the code: an edited comment would make a
-different model folder, and all later stages would run again. `registry/provenance.py` finds those from dvc.lock, git and MLflow.
+It has nothing that a second run would change: no time, host, path, commit or run. Nor a hash of the code: after an
+edited comment all later stages would run again. `registry/provenance.py` finds those in dvc.lock, git and MLflow.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,8 +48,8 @@ class Lineage:
     ) -> "Lineage":
         """The lineage of a stage's model, without the hash of its weights.
 
-        `inputs`: files, or folders of them; `data_sets`: names in data/raw/<name>.source.json; `base`: the base model's folder;
-        `downloaded`: source records of downloaded weights.
+        `inputs`: files, or folders of them; `data_sets`: names of data/raw/<name>.source.json; `base`: the base model's
+        folder; `downloaded`: source records of downloaded weights.
         """
         sources = {name: files.read_json(paths.source_record(name)) for name in data_sets}
         return cls(

@@ -2,7 +2,7 @@
 
     attach(model, settings)           freeze the model and add adapters to its layers
     merge(model)                      add the adapters to the weights; the model is a plain one again
-    Adapter.of(model).write(folder)   adapters alone, in PEFT's format: `PeftModel.from_pretrained(base, folder)` reads them
+    Adapter.of(model).write(folder)   adapters alone, for `PeftModel.from_pretrained(base, folder)`
 
 An adapter changes a matrix W (out, in) by alpha / rank * B A, with A (rank, in) and B (out, rank). B starts at zero.
 """
@@ -123,7 +123,7 @@ class Adapter:
 
 
 def load(model: GPT | GPTClassifier, folder: Path) -> None:
-    """Attach the adapters of a folder by `Adapter.write` or PEFT. Raises `GptmillError` when they do not fit the model."""
+    """Attach the adapters that `Adapter.write` or PEFT wrote. Raises `GptmillError` when they do not fit the model."""
     config, tensors = files.read_snapshot(folder, _read)
     try:
         rank, alpha, targets = config["r"], config["lora_alpha"], set(config["target_modules"])
@@ -132,15 +132,12 @@ def load(model: GPT | GPTClassifier, folder: Path) -> None:
         settings = LoRAParams(rank=rank, alpha=float(alpha), dropout=dropout, target_modules=modules)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise _no_adapter(folder, error) from None
-    if unsupported := [key for key in _UNSUPPORTED if config.get(key)]:
-        raise GptmillError(
-            f"{folder / CONFIG} uses {', '.join(unsupported)}, which gptmill does not: merge the adapter with PEFT first"
-        )
+    if keys := ", ".join(key for key in _UNSUPPORTED if config.get(key)):
+        raise GptmillError(f"{folder / CONFIG} uses {keys}, which gptmill does not: merge the adapter with PEFT first")
     ranks = {tensor.shape[0] for name, tensor in tensors.items() if name.endswith(".lora_A.weight")}
     if ranks - {rank}:  # before memory is allocated
-        raise GptmillError(
-            f"{folder / CONFIG} says r is {rank}, the weights {', '.join(map(str, sorted(ranks)))}: get the adapter again"
-        )
+        shown = ", ".join(map(str, sorted(ranks)))
+        raise GptmillError(f"{folder / CONFIG} says r is {rank}, the weights {shown}: get the adapter again")
     attach(model, settings)
     adapted = _by_hub_name(model).items()
     own = {f"{_PREFIX}{name}.lora_{part}.weight": getattr(layer, part) for name, layer in adapted for part in "AB"}

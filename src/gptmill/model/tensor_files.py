@@ -1,6 +1,6 @@
 """Files of named tensors, read one tensor at a time: safetensors and torch's own, single or sharded.
 
-Safetensors are read, not mapped: a mapped file's pages count as the process's, so a loader that transposes would hold the weights twice.
+Safetensors are read, not mapped: a mapped file's pages count as the process's memory, beside the tensors made of them.
 """
 
 import json
@@ -63,14 +63,14 @@ class Safetensors:
                 header = json.loads(file.read(length))
         except (OSError, ValueError, SafetensorError) as error:
             raise GptmillError(
-                f"{shard} has no readable weights ({error}): run the stage that makes it again, or download the file again"
+                f"{shard} has no readable weights ({error}): run the stage that makes it again, or download it again"
             ) from None
         for name, entry in header.items():
             if name == "__metadata__":
                 continue
             if entry["dtype"] not in _DTYPES:
                 raise GptmillError(
-                    f"{shard}: {name} is of type {entry['dtype']}, which gptmill does not read: convert it to float32 first"
+                    f"{shard}: {name} has type {entry['dtype']}, which gptmill can't read: convert it to float32 first"
                 )
             if name in self._places:
                 raise GptmillError(f"{name} stands in two shards, {self._places[name][0].name} and {shard.name}")
@@ -86,9 +86,9 @@ class Safetensors:
 
 
 class TorchFile:
-    """A `.pth`, `.pt` or `.bin` of `torch.save`: a dict of tensors, or one under a key of `_NESTED`. Files are memory-mapped.
+    """A `.pth`, `.pt` or `.bin` of `torch.save`: a dict of tensors, or one under a key of `_NESTED`. Memory-mapped.
 
-    `settings`: the model's arguments, if the file has them (nanoGPT). Only tensors are unpickled (`weights_only`): no code can run.
+    `settings`: the model's arguments, if the file has them (nanoGPT). Only tensors are unpickled: no code can run.
     """
 
     container = "torch file"
@@ -121,8 +121,9 @@ class TorchFile:
         except Exception as error:  # noqa: BLE001 - a damaged file may raise anything
             reason = str(error).strip().split("\n")[0]
             raise GptmillError(
-                f"{path} is no whole file of tensors ({type(error).__name__}: {reason}). It may be cut, or hold objects beside tensors, "
-                "which gptmill does not load: get it again, or save it with torch.save(model.state_dict(), ...)"
+                f"{path} is not a complete file of tensors ({type(error).__name__}: {reason}). It may be cut, or hold "
+                "other objects, which gptmill does not load: get it again, or save it with "
+                "torch.save(model.state_dict(), ...)"
             ) from None
         for key in self._NESTED:
             if isinstance(content, dict) and isinstance(content.get(key), dict):

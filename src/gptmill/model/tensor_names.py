@@ -1,7 +1,7 @@
 """Names and layouts of GPT-2's tensors in other conventions (Hugging Face, OpenAI, nanoGPT, the book), mapped to ours.
 
-Matrices are (out, in) here and in the book, as in torch's `Linear`; (in, out) at Hugging Face; (1, in, out) at OpenAI. Only the book has
-separate matrices for query, key and value.
+Matrices are (out, in) here and in the book, as in torch's `Linear`; (in, out) at Hugging Face; (1, in, out) at OpenAI.
+Only the book has separate matrices for query, key and value.
 """
 
 import re
@@ -75,7 +75,7 @@ HUGGINGFACE = Convention(
 )
 OPENAI = Convention("openai", "OpenAI", "model/", "model/h{i}/", None, "", (), lambda m: m.mT, axes=3)
 BOOK = Convention("book", "book", "", "trf_blocks.{i}.", "out_head.weight", "", (".att.mask",), lambda m: m)
-# nanoGPT has Hugging Face's names and torch's layout. The book's bonus chapters have query, key and value in one matrix.
+# nanoGPT has Hugging Face's names and torch's layout. The book's bonus chapters have one qkv matrix.
 NANOGPT = replace(HUGGINGFACE, title="nanoGPT", matrix=lambda m: m)
 BOOK_FUSED = replace(BOOK, spelling=(("att.W_{part}.", "att.qkv."), ("att.out_proj.", "att.proj.")))
 
@@ -197,7 +197,7 @@ def mismatches(
 def differences(
     expected: Mapping[str, Sequence[int]], specs: Mapping[str, TensorSpec], allowed: Container[str] = ()
 ) -> list[str]:
-    """How tensors differ from the expected names and shapes, one line each. `allowed`: further names that may be there."""
+    """How tensors differ from the expected names and shapes, one line each. `allowed`: optional names."""
     common = [(name, specs[name], tuple(shape)) for name, shape in expected.items() if name in specs]
     problems = [f"{name} is missing" for name in expected if name not in specs]
     problems += [f"{name} is {spec.shape}, not {shape}" for name, spec, shape in common if spec.shape != shape]

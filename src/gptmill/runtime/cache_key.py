@@ -1,4 +1,4 @@
-"""Cache key of partial results: a hash of params, inputs, code and torch's version. Work with another key is never resumed."""
+"""Cache key of partial results: a hash of params, inputs, code and torch's version. Never reused under another key."""
 
 import hashlib
 import json
@@ -11,18 +11,16 @@ from pydantic import BaseModel
 from gptmill.core import files, paths
 from gptmill.core.run import Sections
 
-_WITHOUT_INFLUENCE = {
-    "compute.threads"
-}  # on more than the last digits of sums: a training may be resumed with another number
+_IGNORED = {"compute.threads"}  # changes only the last digits of sums: a training may resume with another number
 PACKAGE = Path(__file__).parents[1]
 
 
 def of_stage(stage: str, sections: Sections, inputs: Iterable[Path]) -> str:
-    """16 hex digits of parameters, input files (or folders of them), torch's version, and the code that dvc.yaml names for the stage."""
+    """16 hex digits of parameters, input files or folders, torch's version, and the stage's code by dvc.yaml."""
     values = {
         name: section.model_dump() if isinstance(section, BaseModel) else section
         for name, section in sections.items()
-        if name not in _WITHOUT_INFLUENCE
+        if name not in _IGNORED
     }
     sources = [path for place in code(stage) for path in files.list_files(PACKAGE / place)]
     key = {
@@ -35,7 +33,7 @@ def of_stage(stage: str, sections: Sections, inputs: Iterable[Path]) -> str:
 
 
 def code(stage: str) -> list[str]:
-    """Files and folders of the package that a stage depends on, relative to it: dvc.yaml is the one list."""
+    """Files and folders of the package, relative to it, that dvc.yaml names for a stage."""
     from ruamel.yaml import YAML
 
     graph = YAML(typ="safe").load(paths.GRAPH.read_text(encoding="utf-8"))["stages"]

@@ -1,4 +1,4 @@
-"""Where and how exactly torch computes: device, precision, threads, and the same bytes each time."""
+"""Runtime of torch: device, precision, threads, determinism."""
 
 import ctypes
 import sys
@@ -17,29 +17,27 @@ class Runtime:
     bf16: bool
 
     def autocast(self) -> AbstractContextManager:
-        """Matrix products in bf16 within, when that is the precision; weights and sums stay float32."""
+        """Context with matrix products in bf16, if that is the precision; weights and sums stay float32."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext()
 
     def description(self) -> str:
-        """What the last digits of sums depend on: where they differ between two machines, so may results."""
-        threads = (
-            f", {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
-            if self.device.type == "cpu"
-            else ""
-        )
-        processes = f", {torchrun.world_size()} processes" if torchrun.world_size() > 1 else ""
-        return f"{self.device.type}, {'bf16' if self.bf16 else 'float32'}{threads}{processes}"
+        """Device, precision, threads and processes: all that the last digits of sums depend on."""
+        parts = [self.device.type, "bf16" if self.bf16 else "float32"]
+        if self.device.type == "cpu":
+            parts += [f"{torch.get_num_threads()} threads", torch.backends.cpu.get_cpu_capability()]
+        if torchrun.world_size() > 1:
+            parts.append(f"{torchrun.world_size()} processes")
+        return ", ".join(parts)
 
 
 def setup(params: ComputeParams, seed: int) -> Runtime:
-    """Set torch up for the whole process, and seed it."""
+    """Set up torch for the process: device, precision, threads, determinism, seed."""
     if params.threads:
         torch.set_num_threads(params.threads)
     torch.manual_seed(seed)
-    torch.set_deterministic_debug_mode(
-        "error"
-    )  # `use_deterministic_algorithms` but for torch's compiler, which takes a second to load
-    # It would write each new tensor twice; nothing here reads what it did not write.
+    # As `use_deterministic_algorithms`, without loading torch's compiler, which takes a second.
+    torch.set_deterministic_debug_mode("error")
+    # It would fill each new tensor first; nothing here reads uninitialized memory.
     torch.utils.deterministic.fill_uninitialized_memory = False
     _keep_freed_memory()
     device = torch.device(_fastest_device() if params.device == "auto" else params.device)
@@ -50,7 +48,7 @@ def setup(params: ComputeParams, seed: int) -> Runtime:
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep what a step frees for the next one, instead of handing pages of zeros back and forth with the kernel."""
+    """Let glibc reuse a step's freed memory in the next step, instead of returning pages to the kernel."""
     if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return
     M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # from malloc.h
@@ -65,15 +63,15 @@ def _fastest_device() -> str:
 
 
 def _fast_at_bf16(device: torch.device) -> bool:
-    """Known, not hoped: CPUs with bf16 dot products, and GPUs from Ampere on."""
+    """CPUs with bf16 dot products, and GPUs from Ampere on."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        has = torch.cpu.get_capabilities()
-        return has.get("avx512_bf16", False) or has.get("amx_bf16", False)
+        capabilities = torch.cpu.get_capabilities()
+        return capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
     return False
 
 
 def settings(params: ComputeParams) -> dict[str, str | int]:
-    """What of the section belongs into a lineage, a cache key and a run in MLflow, by its dotted keys."""
+    """The section's settings for a lineage, a cache key and a run in MLflow, by their dotted keys."""
     return {f"compute.{key}": getattr(params, key) for key in ("device", "precision", "threads")}

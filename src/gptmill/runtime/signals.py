@@ -1,4 +1,4 @@
-"""Being asked to stop: Ctrl-C and SIGTERM are remembered until a training is at a place where it can stop."""
+"""Trap for SIGINT and SIGTERM: a training stops at its next step instead of at once."""
 
 import signal
 import threading
@@ -8,10 +8,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class SignalTrap:
-    """While this is entered, the first of those signals only sets `came`. A Ctrl-C after it ends the process, as a Ctrl-C always does; a
-    SIGTERM after it does nothing: it may come from a process that saw the first one end another, and must not cost the checkpoint.
+    """Inside, the first signal only sets `received`. A later SIGINT (Ctrl-C) has its usual effect. A later SIGTERM does
+    nothing: torchrun sends one when another process ends, and it must not cost the checkpoint.
 
-    Only a process's main thread can listen to signals; anywhere else this hears nothing.
+    Works only in the main thread; in other threads it receives nothing.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class SignalTrap:
 
     def __enter__(self) -> "SignalTrap":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -29,9 +29,9 @@ class SignalTrap:
         for number in self._before:
             self._restore(number)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = self.received or signal.Signals(number)
         self._restore(signal.SIGINT)
 
     def _restore(self, number: signal.Signals) -> None:
-        signal.signal(number, self._before[number] or signal.SIG_DFL)  # none: set by something that is not Python
+        signal.signal(number, self._before[number] or signal.SIG_DFL)  # None: a handler that was not set from Python

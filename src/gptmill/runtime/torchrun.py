@@ -1,10 +1,10 @@
-"""Which of the processes that torchrun started this one is. A process that it did not start is the first of one."""
+"""Rank, local rank and world size under torchrun; without torchrun, rank 0 of 1. Does not import torch."""
 
 import os
 
 
 def is_torchrun() -> bool:
-    """Whether torchrun started this process, as one of several that work on the same training."""
+    """Whether torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
@@ -13,7 +13,7 @@ def rank() -> int:
 
 
 def local_rank() -> int:
-    """This process' number on its machine: which GPU is its own."""
+    """Rank on this machine, which is the index of the process' GPU."""
     return int(os.environ["LOCAL_RANK"]) if is_torchrun() else 0
 
 
@@ -26,5 +26,5 @@ def is_single_node() -> bool:
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes files, tracks and prints; the others only help it to train."""
+    """Whether this process writes files, tracks and prints. The others only train."""
     return rank() == 0

@@ -1,4 +1,4 @@
-"""The stages of `dvc.yaml`, one file each: read, call the library, write, say what was done."""
+"""The stages of `dvc.yaml`, one file each: read inputs, call the library, write outputs, print a summary."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -12,9 +12,9 @@ from gptmill.runtime import launcher, torchrun
 
 
 def run(name: str, params: Params, item: str | None = None, **tools: Any) -> None:
-    """Run the stage in the file of that name; `item` is what comes after the @ of a stage that DVC runs for each of several items.
+    """Run a stage by its name; `item` is what follows the @ of a `foreach` stage.
 
-    `tools` (`track`, `watch`: see `core.run`) go to those stages that have a parameter of that name.
+    `tools` (`track`, `watch`: see `core.run`) are passed to stages with a parameter of that name.
     """
     known = sorted(module.name for module in iter_modules(__path__))
     if name not in known:
@@ -28,18 +28,16 @@ def run(name: str, params: Params, item: str | None = None, **tools: Any) -> Non
 
 
 def _trains(name: str, params: Params) -> bool:
-    """Whether there is something that several processes can do."""
-    return name in ("finetune_classifier", "finetune_instruct") or (
-        name == "pretrain" and params.base.init == "scratch"
-    )
+    """Whether a stage trains, so that several processes can share its work."""
+    return name.startswith("finetune_") or (name == "pretrain" and params.base.init == "scratch")
 
 
 def _run(name: str, params: Params, item: str | None, tools: Mapping[str, Any]) -> None:
     stage = import_module(f"{__name__}.{name}").run
-    given = {tool: value for tool, value in tools.items() if tool in signature(stage).parameters}
+    tools = {tool: value for tool, value in tools.items() if tool in signature(stage).parameters}
     try:
-        stage(params, *([item] if item else []), **given)
+        stage(params, *([item] if item else []), **tools)
     except FileNotFoundError as error:
         raise GptmillError(
-            f"{error.filename} is not here. `dvc repro {name}` also runs the stages that make it."
+            f"{error.filename} not found. `dvc repro {name}` also runs the stages that make it."
         ) from error

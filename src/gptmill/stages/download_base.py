@@ -1,4 +1,4 @@
-"""download_base: the weights and the vocabulary that the base model begins with; an empty folder when both are made here."""
+"""download_base: GPT-2's weights and vocabulary for the base model; an empty folder when neither is used."""
 
 import shutil
 
@@ -8,18 +8,18 @@ from gptmill.ingest import sources
 
 
 def run(params: Params) -> None:
-    wanted = {}
+    downloads = {}
     if params.tokenizer.ranks == "gpt2":
-        wanted[paths.BASE_VOCABULARY] = sources.GPT2_VOCABULARY
+        downloads[paths.BASE_VOCABULARY] = sources.GPT2_VOCABULARY
     if params.base.init != "scratch":
-        wanted[paths.BASE_WEIGHTS] = sources.GPT2_WEIGHTS[params.base.init]
+        downloads[paths.BASE_WEIGHTS] = sources.GPT2_WEIGHTS[params.base.init]
     with files.atomic(paths.RAW / "base") as folder:
         folder.mkdir()
-        for path, source in wanted.items():
+        for path, source in downloads.items():
             shutil.copyfile(sources.fetch(source), folder / path.name)
     records = {
         path.name: sources.source_record(source.name, source.origin, source.licence, path)
-        for path, source in wanted.items()
+        for path, source in downloads.items()
     }
     files.write_json(paths.source_record("base"), records)
     print(f"base: {', '.join(str(record['name']) for record in records.values()) or 'nothing to download'}")

@@ -1,4 +1,4 @@
-"""evaluate_base: the base model's perplexity on the validation split, a trigram model's on the same tokens, and sampled text."""
+"""evaluate_base: validation perplexity of the base model and of a trigram model, and sampled text."""
 
 import math
 
@@ -31,7 +31,7 @@ def run(params: Params, track: Track = untracked) -> None:
             "trigram_perplexity": round(trigram, 3),
             "perplexity_to_trigram": round(math.exp(loss) / trigram, 4),
         }
-        prompts = [validation[start : start + PROMPT_TOKENS].tolist() for start in _spaced(len(validation))]
+        prompts = [validation[start : start + PROMPT_TOKENS].tolist() for start in _prompt_starts(len(validation))]
         samples = [
             {"prompt": tokenizer.decode(prompt), "text": continuation(model, tokenizer, prompt, runtime)}
             for prompt in prompts
@@ -41,11 +41,10 @@ def run(params: Params, track: Track = untracked) -> None:
         run.metrics(metrics)
         run.model(paths.BASE_MODEL, "generate", metrics)
     of_what = f" of the last {LONGEST_TRIGRAM_TEXT:,} training tokens" if len(train) > LONGEST_TRIGRAM_TEXT else ""
-    print(
-        f"base: validation perplexity {metrics['validation_perplexity']} (a trigram model's{of_what}: {metrics['trigram_perplexity']})"
-    )
+    ours, baseline = metrics["validation_perplexity"], metrics["trigram_perplexity"]
+    print(f"base: validation perplexity {ours} (a trigram model's{of_what}: {baseline})")
 
 
-def _spaced(length: int) -> list[int]:
-    """Where the prompts start; a split that is too short for all of them has fewer."""
+def _prompt_starts(length: int) -> list[int]:
+    """Evenly spaced positions; a short split has fewer."""
     return sorted({i * max(0, length - PROMPT_TOKENS) // SAMPLES for i in range(SAMPLES)})

@@ -32,7 +32,8 @@ def run(params: Params, track: Track = untracked) -> None:
             print(f"judging took {judge.usage}")
         run.artifact(paths.JUDGEMENTS)
         run.model(paths.INSTRUCT_MODEL, "ask", metrics)
+    low, high = metrics["mean_score_low"], metrics["mean_score_high"]
     print(
-        f"judge {judge.name}: mean score {metrics['mean_score']} of 100 ({metrics['mean_score_low']} to {metrics['mean_score_high']}), "
+        f"judge {judge.name}: mean score {metrics['mean_score']} of 100 ({low} to {high}), "
         f"{metrics['exactly_right']:.1%} exactly right, {metrics['failed']} failed"
     )

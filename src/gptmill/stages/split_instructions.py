@@ -1,4 +1,4 @@
-"""Divide the clean instruction records into train, validation and test."""
+"""split_instructions: clean instruction records as train, validation and test."""
 
 from gptmill.config.schema import Params
 from gptmill.core import files, paths

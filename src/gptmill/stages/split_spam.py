@@ -1,4 +1,4 @@
-"""Divide the clean messages into train, validation and test, and keep the test split as it was before the classes were balanced."""
+"""split_spam: clean messages as train, validation and test, and the test split before balancing (`natural`)."""
 
 from gptmill.config.schema import Params
 from gptmill.core import files, paths

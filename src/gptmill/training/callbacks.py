@@ -11,9 +11,9 @@ from gptmill.training.trainer import Evaluation, TrainResult
 
 
 class LiveCurve:
-    """A callback of `trainer.train`: passes evaluations to `log` as (step, metrics), several at once when they come fast.
+    """A callback of `trainer.train`: passes evaluations to `log` as (step, metrics), in batches when they come fast.
 
-    A resumed training logs its earlier evaluations too. The rest is logged when the `with` block ends, also after an error.
+    A resumed training logs earlier evaluations too. The rest is logged when the `with` block ends, also after an error.
     """
 
     def __init__(self, log: Callable[[Sequence[tuple[int, dict[str, float]]]], None], seconds: float = 10.0) -> None:
@@ -39,7 +39,7 @@ class LiveCurve:
 
 
 def write_curve(path: Path, result: TrainResult) -> None:
-    """Write a CSV file with one row per evaluation; `kept` is 1 for the selected one. A header alone when nothing was trained."""
+    """Write a CSV file with a row per evaluation; `kept` is 1 for the selected one. Untrained: a header alone."""
     selected = result.selected if result.curve else None
     with files.atomic(path) as tmp, tmp.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -1,9 +1,9 @@
 """Checkpoints on disk: a training that was killed resumes from the last one and ends with the same bytes.
 
-`.gptmill/checkpoints/<stage>/<cache key>/step-00001234/` has the tensors in `state.safetensors` and the numbers in `state.json` (JSON
-keeps floats exactly). It is not a DVC output: DVC deletes those before a stage runs. The cache key hashes parameters, input files, code
-and torch's version; checkpoints of another key are never read. It leaves out the kind of machine, so that a training may move: the last
-digits of sums may then differ, which the trainer reports.
+`.gptmill/checkpoints/<stage>/<cache key>/step-00001234/` has tensors in `state.safetensors` and numbers in `state.json`
+(JSON keeps floats exactly). It is not a DVC output: DVC deletes those before a stage runs. Checkpoints of another cache
+key are never read. The key leaves out the kind of machine, so that a training may move: the last digits of sums may
+then differ, which the trainer reports.
 """
 
 import json
@@ -94,7 +94,7 @@ class DiskCheckpoints:
         return time.monotonic() - self._saved_at >= max(self._seconds, self._cost / MAX_TIME_SHARE)
 
     def save(self, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Write a checkpoint atomically, then remove all but the last two. Raises `GptmillError` when the disk is full."""
+        """Write a checkpoint atomically, and keep the last two. Raises `GptmillError` when the disk is full."""
         started = time.monotonic()
         path = self.folder / f"step-{step:08d}"
         try:
@@ -110,8 +110,8 @@ class DiskCheckpoints:
             size = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
             resume = "starts again" if self._step is None else f"resumes from step {self._step}"
             raise GptmillError(
-                f"the checkpoint at step {step} ({size:,.1f} MB) could not be written to {self.folder}: {error.strerror or error}. "
-                f"Make room there and run it again: it {resume}"
+                f"the checkpoint at step {step} ({size:,.1f} MB) could not be written to {self.folder}: "
+                f"{error.strerror or error}. Make room there and run it again: it {resume}"
             ) from error
         self._step = step
         for old in self._paths()[:-KEEP]:
@@ -129,7 +129,7 @@ class DiskCheckpoints:
 
 
 def of_stage(stage: str, sections: Sections, inputs: Iterable[Path], minutes: float) -> DiskCheckpoints:
-    """The checkpoints of a stage with these parameters and input files (or folders of them), saved every so many minutes.
+    """The checkpoints of a stage with these parameters and input files or folders, saved every so many minutes.
 
     Partly written ones of killed processes are removed.
     """

@@ -1,7 +1,7 @@
 """Cached features of a frozen backbone: computed once per text instead of in each epoch and evaluation.
 
-For classifiers of which only the head or the last block learns. Each text goes through the frozen part without padding, so cached and
-recomputed features have the same bits, in float32 and in bf16.
+For classifiers of which only the head or the last block learns. Each text goes through the frozen part without padding,
+so cached and recomputed features have the same bits, in float32 and in bf16.
 """
 
 import tempfile
@@ -59,7 +59,7 @@ class CachedFeatures:
 
 @dataclass(frozen=True)
 class FrozenClassification(Classification):
-    """`Classification` with a backbone that is frozen up to its last block or head: a batch has features in place of tokens."""
+    """`Classification` with a backbone frozen up to its last block or head: batches of features in place of tokens."""
 
     features: tuple[Features, Features] = ((), ())  # of the training and the validation split
 

@@ -1,7 +1,7 @@
 """Objectives: batches, loss and validation split of pretraining, instruction tuning and classification.
 
-The rows of a batch depend on seed, epoch and position alone and are known before they are read, so a resumed training skips what was
-seen, and a batch may be collated in parts. Losses are sums with their number of targets: batches weigh by their targets.
+The rows of a batch depend on seed, epoch and position alone and are known before they are read, so a resumed training
+skips what was seen, and a batch may be collated in parts. Losses are sums: batches weigh by their number of targets.
 """
 
 import math
@@ -197,7 +197,7 @@ def _pad(rows: Sequence[Tensor], value: int) -> Tensor:
 
 
 def _by_length(lengths: Sequence[int], batch_size: int, seed: list[int]) -> list[np.ndarray]:
-    """Batches of rows of similar length, with little padding, in random order. The rows of a batch vary between epochs."""
+    """Batches of rows of similar length, with little padding, in random order and different in each epoch."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(lengths))
     # Sorted within pools of some batches: sorting all rows would make the same batches in each epoch.

@@ -1,7 +1,7 @@
-"""The training loop for every objective: steps, evaluations, checkpoints, early stopping; the best weights are restored at the end.
+"""The training loop of all objectives: steps, evaluations, checkpoints, early stopping, selection of the best weights.
 
-The result depends on parameters, data and seed alone. Each step seeds torch anew from the seed and its own number, so evaluations,
-checkpoints and restarts change nothing that is drawn later.
+The result depends on parameters, data and seed alone. Each step seeds torch from the seed and its own number, so
+evaluations, checkpoints and restarts do not change later random numbers.
 """
 
 import signal
@@ -72,8 +72,8 @@ def train(
 ) -> TrainResult:
     """Train the parameters of `model` that require a gradient, in place; `params.keep` says which weights it ends with.
 
-    Resumes from the last of `checkpoints`, if there is one. `on_evaluation`: callbacks, called with the result so far. Raises
-    `FloatingPointError` when the loss is NaN or Inf, and `Interrupted` when the process is asked to stop, with a checkpoint saved.
+    Resumes from the last of `checkpoints`, if there is one. `on_evaluation`: callbacks, called with the result so far.
+    Raises `FloatingPointError` when the loss is NaN or Inf, and `Interrupted` after a signal, with a checkpoint saved.
     """
     with process_group(runtime.device) as distributed:
         state = TrainState(model, objective, params, runtime, distributed)
@@ -124,7 +124,7 @@ def _train(state: "TrainState", name: str, checkpoints: Checkpoints, callbacks: 
 
 
 class TrainState:
-    """Training state. `take_step` and `evaluate` are the only transitions; between them it can be saved and restored."""
+    """Training state. `take_step` and `evaluate` are the only transitions; it can be saved between them."""
 
     def __init__(
         self, model: nn.Module, objective: Objective, params: TrainingParams, runtime: Runtime, distributed: Distributed
@@ -159,7 +159,7 @@ class TrainState:
         return 0 < patience < len(curve) and len(curve) - 1 - curve.index(self.result.best) >= patience
 
     def take_step(self, name: str) -> int:
-        """One optimizer step on one batch, in micro batches when it is too large for the memory; returns the number of tokens read."""
+        """One optimizer step on one batch, in micro batches if so set; returns the number of tokens read."""
         _seed(self.objective.seed, self.step, self.distributed.rank)
         rate = learning_rate(self.step, self.steps, self.params)
         rows = np.array(list(self.distributed.shard(next(self.batches))))  # may be none of a small batch's
@@ -200,7 +200,7 @@ class TrainState:
         self.metrics = Metrics()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The tensors and numbers of a checkpoint: all that the rest of the training depends on. The tensors are not copies."""
+        """Tensors (not copies) and numbers of a checkpoint: all that the rest of the training depends on."""
         tensors = {
             f"weight/{name}": weight.detach() for name, weight in zip(self.names, self.optimizer.weights, strict=True)
         }
@@ -258,7 +258,7 @@ def evaluate(
 
 
 def _seed(seed: int, step: int, rank: int) -> None:
-    """Seed dropout from the seed, the step and, with several processes, the rank. CPU generators take no more than 32 bits."""
+    """Seed dropout from the seed, the step and, with several processes, the rank. CPU generators take only 32 bits."""
     torch.manual_seed(int(np.random.SeedSequence([seed, step, *([rank] if rank else [])]).generate_state(1)[0]))
 
 

@@ -232,7 +232,7 @@ def test_a_cut_pth_is_found(broken, tmp_path, share, name):
 
 def test_a_pth_with_objects_is_not_run(tmp_path):
     torch.save({"model": Path("x")}, tmp_path / "model.pth")
-    assert "objects beside tensors" in refused(tmp_path / "model.pth", tmp_path)
+    assert "other objects, which gptmill does not load" in refused(tmp_path / "model.pth", tmp_path)
 
 
 @pytest.mark.parametrize("heads", [5, 0, -4, 64, "4", None, 4.0, True])

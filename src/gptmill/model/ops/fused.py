@@ -1,10 +1,10 @@
 """Fused operations with their own backward passes, faster on CPUs than torch's.
 
-Attention over short rows: in bf16, torch's CPU kernel takes three times as long as its matrix products, most of it in the backward pass.
-Cross-entropy: the logits, a model's widest tensor, exist once, in the products' precision. They become their own gradient in place, and
-are cast to float32 a few rows at a time, within the CPU's cache.
-Tied weights: torch makes a gradient of the vocabulary's size for the head and one for the embedding, and adds them, a fifth of a
-fine-tuning step. Here the embedding's few hundred rows are added to the head's gradient.
+Attention over short rows: in bf16, torch's CPU kernel takes three times as long as its matrix products.
+Cross-entropy: the logits, a model's widest tensor, exist once, in the products' precision. They become their own
+gradient in place, and are cast to float32 a few rows at a time, within the CPU's cache.
+Tied weights: torch adds two gradients of the vocabulary's size, of head and embedding, a fifth of a fine-tuning step.
+Here the embedding's few hundred rows are added to the head's gradient.
 """
 
 import math
@@ -52,14 +52,14 @@ class CausalAttention(torch.autograd.Function):
 
 
 class TiedGradient:
-    """The gradient of a weight that is embedding and head at once, for one backward pass. The head's part is computed first."""
+    """The gradient of a tied embedding and head, for one backward pass. The head's part is computed first."""
 
     def __init__(self) -> None:
         self.gradient: Tensor | None = None
 
 
 class Embedding(torch.autograd.Function):
-    """Rows of a (V, C) weight by (…) token ids -> (…, C). The gradient is added to the head's, which `CrossEntropy` left in `tied`."""
+    """Rows of a (V, C) weight by (…) token ids -> (…, C). Adds its gradient to the head's, which is in `tied`."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, weight: Tensor, tokens: Tensor, tied: TiedGradient) -> Tensor:
@@ -80,7 +80,7 @@ class Embedding(torch.autograd.Function):
 
 
 class CrossEntropy(torch.autograd.Function):
-    """Of (N, C) vectors, a (V, C) head and (N,) targets: summed loss in nats, and number of targets that are top-1. Products in `dtype`.
+    """(N, C) vectors, (V, C) head, (N,) targets -> summed loss in nats, number of top-1 targets. Products in `dtype`.
 
     Gradients are computed in the forward pass, from the logits at hand (after Wijmans et al. 2024, section 4).
     """

@@ -1,7 +1,7 @@
-"""AdamW (Loshchilov & Hutter 2019) in one pass over memory: gradient, moments and weight in chunks that fit the CPU's cache.
+"""AdamW (Loshchilov & Hutter 2019) in one pass over memory, in chunks that fit the CPU's cache.
 
-The arithmetic is torch's fused kernel. Per chunk, a bf16 gradient is cast to float32 and clipped, and the weight's bf16 copy is updated.
-For 124M weights this takes a third of the time of separate passes.
+The arithmetic is torch's fused kernel. Per chunk, a bf16 gradient is cast to float32 and clipped, and the weight's bf16
+copy is updated. For 124M weights this takes a third of the time of separate passes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ _CHUNK = 1 << 20  # weights
 
 
 class AdamW:
-    """Optimizes pairs of a parameter and its float32 master weight; in float32 the master is the parameter's own data."""
+    """Optimizes pairs of a parameter and its float32 master weight, which in float32 is the parameter's own data."""
 
     def __init__(self, pairs: Sequence[tuple[nn.Parameter, Tensor]], decay: float, betas: tuple[float, float]) -> None:
         self._decay, (self._beta1, self._beta2) = decay, betas

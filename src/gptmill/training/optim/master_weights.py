@@ -1,6 +1,7 @@
-"""Mixed precision: float32 master weights learn, the model computes with bf16 copies (Micikevicius et al. 2018, section 3.1).
+"""Mixed precision: float32 master weights learn, the model computes with bf16 copies (Micikevicius et al. 2018, 3.1).
 
-A step's change is often too small for bf16. With bf16 weights no step has to cast them, and gradients and activations take half the memory.
+A step's change is often too small for bf16. With bf16 copies no step has to cast weights, and gradients and activations
+take half the memory.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 
 class MasterWeights:
-    """A model's float32 `masters`, which learn and are saved, and its bf16 copies. Without `bf16`, the model has the masters."""
+    """A model's float32 `masters`, which learn and are saved. With `bf16`, the model has copies of them."""
 
     def __init__(self, model: nn.Module, *, bf16: bool) -> None:
         self.parameters = list(model.parameters())

@@ -16,7 +16,7 @@ _CHUNK = 1 << 22  # weights
 
 
 class Muon:
-    """Optimizes pairs of a matrix and its float32 master weight; in float32 the master is the parameter's own data."""
+    """Optimizes pairs of a matrix and its float32 master weight, which in float32 is the parameter's own data."""
 
     def __init__(self, pairs: Sequence[tuple[nn.Parameter, Tensor]], decay: float) -> None:
         self._decay = decay
@@ -49,7 +49,7 @@ class Muon:
 
 
 def _orthogonalize(update: Tensor) -> Tensor:
-    """(n, rows, columns) matrices with about the same singular vectors and singular values near 1, by Newton-Schulz in bf16."""
+    """(n, rows, columns) matrices with about the same singular vectors and singular values near 1, in bf16."""
     a, b, c = _NEWTON_SCHULZ
     x = update.bfloat16()
     if tall := x.shape[1] > x.shape[2]:
@@ -62,7 +62,7 @@ def _orthogonalize(update: Tensor) -> Tensor:
 
 
 def _by_shape(pairs: Sequence[tuple[nn.Parameter, Tensor]]) -> Iterator[list[tuple[nn.Parameter, Tensor]]]:
-    """Lists of pairs of one shape, of at most `_CHUNK` weights or one large matrix, so that copies take little memory."""
+    """Lists of pairs of one shape, of at most `_CHUNK` weights or one large matrix, to limit the memory of copies."""
     shapes = dict.fromkeys(master.shape for _, master in pairs)
     for shape in shapes:
         same = [pair for pair in pairs if pair[1].shape == shape]

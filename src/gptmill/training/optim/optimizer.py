@@ -15,13 +15,13 @@ BETAS = (0.9, 0.95)  # as GPT-3 (Brown et al. 2020, appendix B)
 
 
 class Optimizer:
-    """AdamW, or Muon for matrices and AdamW for the rest, with one learning rate. Owns the float32 weights that learn."""
+    """AdamW, or Muon for matrices and AdamW for the rest, with one learning rate. Owns the float32 master weights."""
 
     def __init__(self, model: nn.Module, params: TrainingParams, *, bf16: bool = False) -> None:
         """Optimizes the parameters of `model` that require a gradient.
 
-        Weight decay is for matrices, not for norms, biases and embeddings. A tied head is an embedding; an untied one, or a classifier's,
-        is a matrix. With Muon a loss takes half the steps at our sizes; its updates are scaled to AdamW's (Liu et al. 2025, section 2.2).
+        Weight decay is for matrices, not for norms, biases and embeddings. A tied head is an embedding, another head a
+        matrix. Muon takes half the steps at our sizes; its updates are scaled to AdamW's (Liu et al. 2025, 2.2).
 
         `bf16`: the model computes with bf16 copies of its weights, except inside `full_precision` and after `release`.
         """
