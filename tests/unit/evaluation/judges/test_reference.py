@@ -214,7 +214,7 @@ def test_attacks_get_no_more_than_an_empty_answer_and_change_no_other_score():
     for question in QUESTIONS:
         assert [score(question, attack) for attack in ATTACKS] == [score(question, "")] * 20
     honest = [question | {"response": other["output"]} for question in QUESTIONS for other in (question, SEA, AREA)]
-    alone = [judgements["score"] for judgements in JUDGE.judge(honest)]
+    alone = [judgement["score"] for judgement in JUDGE.judge(honest)]
     attacks = [question | {"response": attack} for question in QUESTIONS for attack in ATTACKS]
     mixed = honest + attacks
     order = random.Random(0).sample(range(len(mixed)), len(mixed))
