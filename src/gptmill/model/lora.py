@@ -91,14 +91,8 @@ class Adapter:
         adapted = _by_hub_name(model)
         if not adapted:
             raise ValueError("the model has no adapters: call attach first, and this before merge")
-        tensors = {
-            f"{_PREFIX}{name}.lora_{part}.weight": getattr(layer, part).detach().to("cpu", torch.float32).clone()
-            for name, layer in adapted.items()
-            for part in "AB"
-        }
+        tensors = {name: p.detach().to("cpu", torch.float32).clone() for name, p in _parameters(model).items()}
         first = next(iter(adapted.values()))
-        if isinstance(model, GPTClassifier):
-            tensors[f"{_PREFIX}score.weight"] = model.head.weight.detach().to("cpu", torch.float32).clone()
         config = {
             "peft_type": "LORA",
             "task_type": "SEQ_CLS" if isinstance(model, GPTClassifier) else "CAUSAL_LM",
@@ -139,10 +133,7 @@ def load(model: GPT | GPTClassifier, folder: Path) -> None:
         shown = ", ".join(map(str, sorted(ranks)))
         raise GptmillError(f"{folder / CONFIG} says r is {rank}, the weights {shown}: get the adapter again")
     attach(model, settings)
-    adapted = _by_hub_name(model).items()
-    own = {f"{_PREFIX}{name}.lora_{part}.weight": getattr(layer, part) for name, layer in adapted for part in "AB"}
-    if isinstance(model, GPTClassifier):
-        own[f"{_PREFIX}score.weight"] = model.head.weight
+    own = _parameters(model)
     specs = {name: TensorSpec(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
     if problems := differences({name: tensor.shape for name, tensor in own.items()}, specs):
         merge(model)  # adds nothing: the adapters are new
@@ -191,6 +182,13 @@ def _adapted(model: GPT | GPTClassifier) -> Iterator[tuple[str, nn.Module, str, 
             owner, name = _owner(block, target)
             if isinstance(layer := getattr(owner, name), LoRALinear):
                 yield f"transformer.h.{i}.{_TARGETS[target]}", owner, name, layer
+
+
+def _parameters(model: GPT | GPTClassifier) -> dict[str, nn.Parameter]:
+    """Adapters, and a classifier's head, by their names in PEFT's file."""
+    adapted = _by_hub_name(model).items()
+    named = {f"{_PREFIX}{name}.lora_{part}.weight": getattr(layer, part) for name, layer in adapted for part in "AB"}
+    return named | ({f"{_PREFIX}score.weight": model.head.weight} if isinstance(model, GPTClassifier) else {})
 
 
 def _by_hub_name(model: GPT | GPTClassifier) -> dict[str, LoRALinear]:

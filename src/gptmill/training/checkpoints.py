@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
@@ -41,14 +41,15 @@ class Checkpoint:
     numbers: Mapping[str, Any]
 
 
-class Checkpoints(Protocol):
-    """Storage of a training's checkpoints."""
+class Checkpoints:
+    """Storage of a training's checkpoints. This class saves nothing, for short trainings."""
 
     def latest(self) -> Checkpoint | None:
         """The last valid checkpoint."""
 
     def due(self) -> bool:
         """Whether to save one now. Depends on the clock, so no result may depend on it."""
+        return False
 
     def save(self, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None: ...
 
@@ -56,21 +57,7 @@ class Checkpoints(Protocol):
         """Remove all, once the stage has written its outputs."""
 
 
-class NoCheckpoints:
-    """Saves nothing: for short trainings."""
-
-    def latest(self) -> None:
-        return None
-
-    def due(self) -> bool:
-        return False
-
-    def save(self, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None: ...
-
-    def clear(self) -> None: ...
-
-
-class DiskCheckpoints:
+class DiskCheckpoints(Checkpoints):
     """Checkpoints in a folder of their stage and cache key."""
 
     def __init__(self, folder: Path, minutes: float) -> None:

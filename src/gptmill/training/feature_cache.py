@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -23,15 +23,8 @@ from gptmill.training.optim.master_weights import MasterWeights
 IN_MEMORY = 1 << 30  # bytes; a larger cache is a memory-mapped file
 
 
-class Features(Protocol):
-    """Output of the frozen part for each text."""
-
-    def __getitem__(self, row: int) -> Tensor:
-        """(T, C) of one text."""
-
-
 class ComputedFeatures:
-    """Computed on each access."""
+    """Output of the frozen part, (T, C) for each text, computed on each access."""
 
     def __init__(self, model: GPTClassifier, texts: Sequence[list[int]], runtime: Runtime) -> None:
         self._model, self._texts, self._runtime = model, texts, runtime
@@ -45,7 +38,7 @@ class ComputedFeatures:
 
 
 class CachedFeatures:
-    """Computed once, at the start."""
+    """The same, computed once, at the start."""
 
     def __init__(self, computed: ComputedFeatures, sizes: Sequence[int], channels: int, name: str) -> None:
         self._starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
@@ -55,6 +48,9 @@ class CachedFeatures:
 
     def __getitem__(self, row: int) -> Tensor:
         return self._all[self._starts[row] : self._starts[row + 1]]
+
+
+Features = ComputedFeatures | CachedFeatures
 
 
 @dataclass(frozen=True)

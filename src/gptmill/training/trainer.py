@@ -21,7 +21,7 @@ from gptmill.core.errors import GptmillError, Interrupted
 from gptmill.runtime.device import Runtime
 from gptmill.runtime.distributed import SINGLE_PROCESS, Distributed, process_group
 from gptmill.runtime.signals import SignalTrap
-from gptmill.training.checkpoints import Checkpoint, Checkpoints, NoCheckpoints
+from gptmill.training.checkpoints import Checkpoint, Checkpoints
 from gptmill.training.objectives import Objective
 from gptmill.training.optim.optimizer import Optimizer, learning_rate
 
@@ -77,7 +77,7 @@ def train(
     """
     with process_group(runtime.device) as distributed:
         state = TrainState(model, objective, params, runtime, distributed)
-        _train(state, name, checkpoints or NoCheckpoints(), on_evaluation if distributed.is_main else ())
+        _train(state, name, checkpoints or Checkpoints(), on_evaluation if distributed.is_main else ())
     state.finish()
     return state.result
 
