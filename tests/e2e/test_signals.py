@@ -25,12 +25,12 @@ SLOW = """\
 import pathlib, sys, time
 from gptmill.commands import stage_process
 from gptmill.runtime.signals import SignalTrap
-with stage_process.exclusive("slow"), SignalTrap() as interruption:
+with stage_process.exclusive("slow"), SignalTrap() as trap:
     print("at work", flush=True)
-    while not interruption.received:
+    while not trap.received:
         time.sleep(0.05)
-    pathlib.Path("checkpoint").write_text(interruption.received.name)
-sys.exit(128 + interruption.received)
+    pathlib.Path("checkpoint").write_text(trap.received.name)
+sys.exit(128 + trap.received)
 """
 WITHIN = 10  # seconds
 

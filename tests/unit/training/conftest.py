@@ -18,4 +18,4 @@ def task() -> Callable[..., Task]:
 @pytest.fixture
 def make_checkpoints(tmp_path: Path) -> Callable[..., DiskCheckpoints]:
     """Those of one training, as each new process sees them: `make_checkpoints(minutes=0)`; then one is due after every step."""
-    return lambda minutes=0: DiskCheckpoints(tmp_path / "own" / "checkpoints" / "stage" / "fingerprint", minutes)
+    return lambda minutes=0: DiskCheckpoints(tmp_path / "own" / "checkpoints" / "stage" / "cache-key", minutes)

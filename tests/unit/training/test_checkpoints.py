@@ -1,16 +1,10 @@
 import resource
-import shutil
-from pathlib import Path
 
 import pytest
 import torch
-from ruamel.yaml import YAML
 
-from gptmill import config
-from gptmill.config import schema
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
-from gptmill.runtime import cache_key, device
 from gptmill.training import checkpoints
 
 TENSORS = {
@@ -56,7 +50,7 @@ def test_a_finished_stage_leaves_nothing(make_checkpoints, tmp_path):
 
 
 def test_a_finished_stage_leaves_what_belongs_to_others(make_checkpoints):
-    other = checkpoints.DiskCheckpoints(make_checkpoints().folder.parents[1] / "other" / "fingerprint", 0)
+    other = checkpoints.DiskCheckpoints(make_checkpoints().folder.parents[1] / "other" / "cache-key", 0)
     for kept in (other, make_checkpoints()):
         kept.save(1, TENSORS, NUMBERS)
     make_checkpoints().clear()
@@ -103,73 +97,7 @@ def test_a_file_that_can_not_grow_is_told_of_and_the_checkpoint_before_stays(mak
     assert make_checkpoints().latest().step == 1
 
 
-@pytest.fixture
-def values(project) -> schema.Params:
-    (project / "inputs").mkdir()
-    (project / "inputs" / "a.bin").write_bytes(b"abc")
-    return config.load()
-
-
-def name_of(values: schema.Params, **changes: object) -> str:
-    sections = {"seed": values.seed, "base": values.base, **device.settings(values.compute)} | changes
-    return cache_key.of_stage("pretrain", sections, [Path("inputs")])
-
-
-def test_the_fingerprint_is_the_same_each_time(values):
-    assert name_of(values) == name_of(config.load())
-
-
-def test_the_fingerprint_changes_with_params_and_data(values):
-    seen = {name_of(values)}
-    seen.add(name_of(values, seed=values.seed + 1))
-    seen.add(name_of(values, base=values.base.model_copy(update={"micro_batch_size": 1})))
-    seen.add(name_of(values, **device.settings(values.compute.model_copy(update={"precision": "bf16"}))))
-    Path("inputs/a.bin").write_bytes(b"abd")
-    seen.add(name_of(values))
-    Path("inputs/b.bin").write_bytes(b"")  # one more shard
-    seen.add(name_of(values))
-    Path("inputs/b.bin").rename("inputs/c.bin")
-    seen.add(name_of(values))
-    assert len(seen) == 7
-
-
-def test_the_fingerprint_does_not_change_with_how_fast_or_in_how_much_memory(values):
-    changed = {"threads": 7, "checkpoint_activations": True, "checkpoint_minutes": 1.0}
-    assert name_of(values, **device.settings(values.compute.model_copy(update=changed))) == name_of(values)
-
-
-def test_the_fingerprint_changes_with_the_code_that_computes(values, tmp_path, monkeypatch):
-    copy = tmp_path / "gptmill"
-    shutil.copytree(cache_key.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    before = name_of(values)
-    monkeypatch.setattr(cache_key, "PACKAGE", copy)
-    assert name_of(values) == before  # wherever it is installed
-    for name in ("training/trainer.py", "model/attention.py", "stages/pretrain.py", "runtime/device.py"):
-        with (copy / name).open("a") as file:
-            file.write("# changed\n")
-        assert name_of(values) != before
-        before = name_of(values)
-    with (copy / "cli.py").open("a") as file:
-        file.write("# changed\n")
-    assert name_of(values) == before
-
-
-def test_the_fingerprint_changes_with_torch(values, monkeypatch):
-    before = name_of(values)
-    monkeypatch.setattr(torch, "__version__", "2.99")
-    assert name_of(values) != before
-
-
-@pytest.mark.parametrize("stage", ["pretrain", "finetune_classifier", "finetune_instruct", "generate_responses"])
-def test_the_fingerprint_is_of_the_code_that_the_graph_names(project, root, stage):
-    deps = YAML(typ="safe").load((root / "dvc.yaml").read_text())["stages"][stage]["deps"]
-    assert cache_key.code(stage) == sorted(
-        dep.removeprefix("src/gptmill/") for dep in deps if dep.startswith("src/gptmill/")
-    )
-    assert f"stages/{stage}.py" in cache_key.code(stage) and "model" in cache_key.code(stage)
-
-
-def test_what_was_half_written_when_a_process_was_killed_is_removed(values):
+def test_what_was_half_written_when_a_process_was_killed_is_removed(project):
     sections = {"seed": 1}
     kept = checkpoints.of_stage("pretrain", sections, [], 5)
     kept.save(1, TENSORS, NUMBERS)

@@ -9,7 +9,6 @@ import torch
 
 from gptmill.core import files
 from gptmill.core.errors import GptmillError, Interrupted
-from gptmill.runtime.signals import SignalTrap
 from gptmill.training import checkpoints, trainer
 
 TASKS = [("next_token", "muon"), ("instruction", "adamw"), ("classification", "adamw"), ("lora", "muon")]
@@ -197,17 +196,6 @@ def test_a_signal_stops_it_at_the_next_step_with_a_checkpoint(task, training, cp
     assert signal.getsignal(number) is before
     assert run(learn, params, cpu, make_checkpoints()) == whole
     assert "resumes from step 2 of 12" in capsys.readouterr().out
-
-
-def test_a_second_sigterm_does_not_cost_the_checkpoint_and_a_second_ctrl_c_ends_it_at_once():
-    with SignalTrap() as interruption:
-        for number in (signal.SIGTERM, signal.SIGTERM):
-            os.kill(os.getpid(), number)
-    assert interruption.received == signal.SIGTERM
-    with pytest.raises(KeyboardInterrupt), SignalTrap() as interruption:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
-            os.kill(os.getpid(), number)
-    assert interruption.received == signal.SIGINT
 
 
 def test_a_training_may_move_to_another_machine_and_says_that_it_did(
