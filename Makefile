@@ -22,8 +22,8 @@ export PREFECT_HOME ?= $(CURDIR)/.prefect
 # DVC stops outside of a git repository, as in a downloaded zip, unless it is told so.
 WITHOUT_GIT := [ -e .git ] || git rev-parse --git-dir >/dev/null 2>&1 || dvc config --quiet --local core.no_scm true
 
-# One process for each core. A file's tests run in one process, the slowest kind of tests first: tests/conftest.py.
-PYTEST := pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
+# One process for each core; tests/conftest.py says which tests each one runs, and in which order.
+PYTEST := pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 .PHONY: environment run flow ui test test-unit test-long coverage deps reproduce lint bench clean lock
 .DEFAULT_GOAL := run

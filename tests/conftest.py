@@ -49,16 +49,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 KINDS = ("e2e", "integration", "unit")  # the folders of tests; the slowest kind runs first
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests `pytest -n 2 --dist loadgroup --no-loadscope-reorder` gives to one process, and in which order.
-
-    A file's tests run in one process, one after another, and so do all tests of Prefect's server: there is one of it.
-    """
     items.sort(key=lambda item: KINDS.index(item.path.relative_to(ROOT / "tests").parts[0]))
-    for item in items:
-        server = "prefect_server" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("prefect" if server else item.nodeid.partition("::")[0]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """A file's tests run in one process, one after another; so do all of e2e/prefect, whose server is there once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "prefect" if "/e2e/prefect/" in file else file
+
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -200,18 +205,6 @@ def empty_database(once) -> Path:
 def tokenizer() -> Tokenizer:
     """A tokenizer with some merges, and with bytes for everything else."""
     return Tokenizer.train([TEXT] * 4, 300)
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory) -> Iterator[str]:
-    """The address of the API of a Prefect server that stays."""
-    from gptmill.commands import servers
-
-    folder = tmp_path_factory.mktemp("prefect")
-    server = servers.prefect(servers.free_port(), project=ROOT)
-    environment = os.environ | {"PREFECT_HOME": str(folder), "PREFECT_LOGGING_SERVER_LEVEL": "WARNING", "NO_COLOR": "1"}
-    with servers.running(server, environment=environment, log=folder / "server.log"):
-        yield server.settings["PREFECT_API_URL"]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +43,8 @@ class Clone:
 
 
 @pytest.fixture(scope="session")
-def clone(root, tmp_path_factory) -> Callable[[], Clone]:
-    """Clones: code, graph, profile mini for params.yaml, and no git yet. Their environment knows nothing of whoever runs the tests."""
+def clone(root, empty_database, tmp_path_factory) -> Callable[[], Clone]:
+    """Clones: code, graph, profile mini, an empty MLflow, and no git yet, in an environment without the settings of who runs the tests."""
 
     def make() -> Clone:
         folder, home = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("home")
@@ -53,6 +53,7 @@ def clone(root, tmp_path_factory) -> Callable[[], Clone]:
         (folder / ".dvc").mkdir()
         for name in ("dvc.yaml", "prefect.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
             shutil.copy(root / name, folder / name)
+        shutil.copy(empty_database, folder)
         # Without what the keys mean, so that a test can look for a line as it is written.
         text = re.sub(r" +# .*$", "", profiles.text("mini", root), flags=re.MULTILINE)
         (folder / "params.yaml").write_text(text, encoding="utf-8")
@@ -80,7 +81,7 @@ def settled(built, clone) -> Callable[..., Clone]:
 
         project = clone()
         own = [path.name for path in project.folder.iterdir()]
-        for command in (["init"], ["add", *own], ["commit", "-m", "start"]):
+        for command in (["init"], ["add", "."], ["commit", "-m", "start"]):
             assert project.run("git", *command).returncode == 0
         kept = {*own} - {"data"}  # a clone has data/sources alone
         shutil.copytree(
@@ -95,6 +96,18 @@ def settled(built, clone) -> Callable[..., Clone]:
         return project
 
     return make
+
+
+@pytest.fixture(scope="session")
+def prefect_server(root, tmp_path_factory) -> Iterator[str]:
+    """The address of the API of a Prefect server that stays."""
+    from gptmill.commands import servers
+
+    folder = tmp_path_factory.mktemp("prefect")
+    server = servers.prefect(servers.free_port(), project=root)
+    environment = os.environ | {"PREFECT_HOME": str(folder), "PREFECT_LOGGING_SERVER_LEVEL": "WARNING", "NO_COLOR": "1"}
+    with servers.running(server, environment=environment, log=folder / "server.log"):
+        yield server.settings["PREFECT_API_URL"]
 
 
 class Api:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 from ruamel.yaml import YAML
 
@@ -130,17 +129,6 @@ def test_what_is_copied_into_the_image_is_sent_to_the_engine():
             *sources, _ = [word for word in shlex.split(rest) if not word.startswith("--")]
             assert [name for name in sources if name not in allowed | {"."}] == []
     assert {"dvc.yaml", "params.yaml", "prefect.yaml", "pipelines", "src"} <= allowed
-
-
-@pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)
-def test_a_pool_can_be_made_of_its_template(path, prefect_server):
-    template = json.loads(path.read_text())
-    used = set(re.findall(r"\{\{ (\w+) \}\}", path.read_text()))
-    assert used == set(template["variables"]["properties"])
-    assert template["variables"]["properties"]["image"]["default"] == OURS
-    asked = {"name": f"{path.stem}-tried", "type": path.stem, "base_job_template": template}
-    made = httpx.post(f"{prefect_server}/work_pools/", json=asked, timeout=30)
-    assert made.status_code == 201, made.text
 
 
 def test_a_job_on_kubernetes_has_no_rights_that_it_does_not_need():
