@@ -6,7 +6,7 @@ from typing import Any
 
 from gptmill.config.memory import MOST_LAYERS
 from gptmill.core import files
-from gptmill.core.errors import GptmillError, listing
+from gptmill.core.errors import GptmillError, listing, short_repr
 from gptmill.model.gpt import INIT_STD, NORM_EPSILON, GPTConfig
 
 NAME = "config.json"
@@ -37,19 +37,15 @@ def is_size(key: str, value: Any) -> bool:
     return type(value) is int and 1 <= value <= (MOST_LAYERS if key.startswith("n_layer") else _MOST)
 
 
-def odd(value: Any) -> str:
-    """A refused value, short enough for a message."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
-
-
 def size_problems(sizes: Mapping[str, Any]) -> list[str]:
-    return [f"{key} is {odd(value)}, which no model has" for key, value in sizes.items() if not is_size(key, value)]
+    return [
+        f"{key} is {short_repr(value)}, which no model has" for key, value in sizes.items() if not is_size(key, value)
+    ]
 
 
 def dropout_problems(dropouts: Mapping[str, Any]) -> list[str]:
     return [
-        f"{key} is {odd(value)}, not a share from 0 to below 1"
+        f"{key} is {short_repr(value)}, not a share from 0 to below 1"
         for key, value in dropouts.items()
         if type(value) not in (int, float) or not 0 <= value < 1
     ]
@@ -67,7 +63,7 @@ def labels(settings: Mapping[str, Any], path: Path) -> list[str]:
     labels = [names.get(str(i)) for i in range(len(names))] if isinstance(names, dict) else []
     if not labels or not all(isinstance(label, str) for label in labels):
         raise GptmillError(
-            f"{path}: id2label is {str(names)[:60]!r}, not the name of each class under 0, 1 and so on: get it again"
+            f"{path}: id2label is {short_repr(names)}, not the name of each class under 0, 1 and so on: get it again"
         )
     return labels
 
@@ -123,14 +119,14 @@ def read(path: Path) -> tuple[GPTConfig, dict[str, Any]]:
     if not problems and sizes["n_embd"] % sizes["n_head"]:
         problems.append(f"n_embd ({sizes['n_embd']}) is not a multiple of n_head ({sizes['n_head']})")
     problems += [
-        f"{key} is {odd(settings[key])}; gptmill builds GPT-2 with {' or '.join(map(repr, known))}"
+        f"{key} is {short_repr(settings[key])}; gptmill builds GPT-2 with {' or '.join(map(repr, known))}"
         for key, known in _BUILT.items()
         if key in settings and settings[key] not in known
     ]
     if settings.get("n_inner") not in (None, 4 * (sizes["n_embd"] if type(sizes["n_embd"]) is int else 0)):
-        problems.append(f"n_inner is {odd(settings['n_inner'])}; gptmill builds GPT-2 with 4 * n_embd")
+        problems.append(f"n_inner is {short_repr(settings['n_inner'])}; gptmill builds GPT-2 with 4 * n_embd")
     problems += [
-        f"{key} is {odd(settings[key])}, neither true nor false"
+        f"{key} is {short_repr(settings[key])}, neither true nor false"
         for key in ("qkv_bias", "tie_word_embeddings")
         if type(settings.get(key, True)) is not bool
     ]
