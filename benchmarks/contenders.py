@@ -115,7 +115,8 @@ def ours_shakespeare(work: SimpleNamespace) -> dict[str, object]:
 
 def ours_generation(work: SimpleNamespace) -> dict[str, object]:
     from gptmill.inference.decoder import Decoder
-    from gptmill.inference.generation import SamplingParams, generate
+    from gptmill.inference.generation import generate
+    from gptmill.inference.sampling import SamplingParams
     from gptmill.model.gpt import GPT, GPTConfig
 
     decoder = Decoder(GPT(GPTConfig(**work.model)), bf16=_runtime().bf16)

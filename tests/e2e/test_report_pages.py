@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 import hostile
-from gptmill.report import cards, page
+from gptmill.report import data_cards, page
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
 # Which texts on the page lie over one another. A line's box is higher than its letters: a quarter of it is left out above and below.
@@ -52,7 +52,7 @@ class Seen:
 PAGES: dict[str, Callable[[], str]] = {
     "report": lambda: page.render(hostile.report()),
     "report of four classes, extended": lambda: page.render(hostile.report(4), hostile.external()),
-    "data card": lambda: cards.render(hostile.card()),
+    "data card": lambda: data_cards.render(hostile.card()),
 }
 
 

@@ -1,8 +1,8 @@
 """Pages' inputs with texts that try to break them: markup, words without end, what turns the line round. test_browser.py looks at them."""
 
 from gptmill.report import inputs
-from gptmill.report.card_inputs import Card, Contents, Example, Limit, Quarantine, Row, ValidationResult
-from gptmill.report.card_inputs import Source as CardSource
+from gptmill.report.data_card_inputs import Card, Contents, Example, Limit, Quarantine, Row, ValidationResult
+from gptmill.report.data_card_inputs import Source as CardSource
 from gptmill.report.external import Agreement, External, Promotion
 from gptmill.report.lengths import Lengths
 

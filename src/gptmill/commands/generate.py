@@ -31,8 +31,8 @@ def generate(
     model: Model = paths.BASE_MODEL,
 ) -> None:
     """Continue PROMPT with the base model, up to the end-of-text token."""
-    from gptmill.inference.generation import SamplingParams
     from gptmill.inference.models import TextGenerator
+    from gptmill.inference.sampling import SamplingParams
 
     try:  # before the model is loaded
         sampling = SamplingParams(

@@ -10,7 +10,7 @@ from gptmill.core.terminal import escape_prints
 
 if TYPE_CHECKING:
     from gptmill.config.schema import Params
-    from gptmill.core.run import Run
+    from gptmill.core.tracked_run import Run
     from gptmill.model.gpt import GPT
     from gptmill.runtime.device import Runtime
     from gptmill.text.tokenizer import Tokenizer
@@ -28,7 +28,7 @@ def run(name: str, item: str | None = None, params: "Params | None" = None) -> N
     """Run a stage with `params` (default: params.yaml). Of several processes, only the main one is tracked."""
     from gptmill import config, stages, tracking
     from gptmill.commands import stage_process
-    from gptmill.core.run import untracked
+    from gptmill.core.tracked_run import untracked
     from gptmill.runtime import torchrun
 
     params = params or config.load()

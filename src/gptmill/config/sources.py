@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from gptmill.config import overlaps
+from gptmill.config import source_overlaps
 from gptmill.config.rendering import scalar
 from gptmill.config.section import PositiveInt, Section
 from gptmill.core import addresses, paths
@@ -147,7 +147,7 @@ def problems(data: "DataParams") -> list[str]:
 
 
 def _output_problem(address: str) -> str | None:
-    output = overlaps.overlapping_output(address)
+    output = source_overlaps.overlapping_output(address)
     return output and (
         f"{address} would be read from {output}/, which runs write and remove: keep your own files elsewhere, "
         f"or have them copied to {paths.SOURCES}/: gptmill data add"

@@ -19,7 +19,7 @@ from functools import cache
 import pandas as pd
 
 from gptmill.data import text_files
-from gptmill.text import scripts
+from gptmill.text import writing_systems
 
 SHINGLE, DENSE_SHINGLE = 5, 2  # characters
 # Characters of a key: in a shorter one, a changed character in the middle leaves a similarity below 0.8.
@@ -29,7 +29,7 @@ BANDS, ROWS = 32, 4  # of a signature of 128 permutations
 
 def shingles(key: str) -> frozenset[str]:
     """Shingles of 5 characters, or 2 of dense scripts; a shorter key is its only shingle."""
-    size = DENSE_SHINGLE if scripts.is_dense(key) else SHINGLE
+    size = DENSE_SHINGLE if writing_systems.is_dense(key) else SHINGLE
     return frozenset(key[start : start + size] for start in range(max(1, len(key) - size + 1)))
 
 
@@ -43,7 +43,7 @@ class _Text:
     def __init__(self, key: str) -> None:
         self.key, self.shingles = key, shingles(key)
         self.digits = "".join(filter(str.isdigit, key))
-        self.is_short = len(key) < (DENSE_SHORT if scripts.is_dense(key) else SHORT)
+        self.is_short = len(key) < (DENSE_SHORT if writing_systems.is_dense(key) else SHORT)
 
     def is_near(self, other: "_Text", threshold: float) -> bool:
         if (self.is_short or other.is_short) and self.digits != other.digits:

@@ -8,12 +8,12 @@ from sklearn.pipeline import make_pipeline
 
 from gptmill.core.errors import GptmillError
 from gptmill.data import text_files
-from gptmill.text import scripts
+from gptmill.text import writing_systems
 
 
 def tfidf_of(texts: Sequence[str]) -> str:
     """The terms: "words", or "characters" where many texts are in scripts without spaces."""
-    return "characters" if scripts.are_unspaced(texts) else "words"
+    return "characters" if writing_systems.are_unspaced(texts) else "words"
 
 
 def tfidf_classifier(

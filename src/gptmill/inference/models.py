@@ -5,8 +5,10 @@ from pathlib import Path
 
 from gptmill.config.compute import ComputeParams
 from gptmill.inference import classification
-from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, stream
+from gptmill.inference.detokenizer import IncrementalDetokenizer
+from gptmill.inference.generation import stream
 from gptmill.inference.responses import complete
+from gptmill.inference.sampling import SamplingParams
 from gptmill.model.folder import ModelFolder
 from gptmill.runtime import device
 

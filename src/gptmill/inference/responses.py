@@ -7,8 +7,10 @@ from tqdm import tqdm
 
 from gptmill.config.schema import GenerateParams
 from gptmill.inference.decoder import Decoder
-from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, stream
+from gptmill.inference.detokenizer import IncrementalDetokenizer
+from gptmill.inference.generation import stream
 from gptmill.inference.resumable import ResumableJsonl
+from gptmill.inference.sampling import SamplingParams
 from gptmill.model.gpt import GPT
 from gptmill.runtime.device import Runtime
 from gptmill.text.prompts import PromptTemplate

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from gptmill.inference.generation import SamplingParams, generate
+from gptmill.inference.generation import generate
+from gptmill.inference.sampling import SamplingParams
 from gptmill.model.gpt import GPT
 from gptmill.runtime.device import Runtime
 from gptmill.text.tokenizer import Tokenizer

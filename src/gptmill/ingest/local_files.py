@@ -4,7 +4,7 @@ import glob
 import os
 from pathlib import Path
 
-from gptmill.config import overlaps
+from gptmill.config import source_overlaps
 from gptmill.core import addresses, paths
 from gptmill.core.errors import GptmillError
 from gptmill.ingest import download
@@ -22,7 +22,7 @@ def find(address: str) -> tuple[Path, list[Path]]:
     """
     place = addresses.local_path(address)
     files = _files(place)
-    for path, output in overlaps.files_in_outputs(files):
+    for path, output in source_overlaps.files_in_outputs(files):
         raise GptmillError(f"{path} leads into {output}/, which runs write and remove: keep your own files elsewhere.")
     return place, files
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import filterfalse
 
 from gptmill import config as params_file
-from gptmill.config import editing, overlaps
+from gptmill.config import editing, source_overlaps
 from gptmill.config.schema import Params
 from gptmill.core import addresses, files, paths
 from gptmill.core.errors import GptmillError
@@ -97,7 +97,7 @@ def _named(name: str | None) -> tuple[str, ...]:
 
 def check_local(params: Params) -> None:
     """Raises `GptmillError` when a local path leads into the project's outputs, or an output out of the project."""
-    for folder, target in overlaps.outside_links():
+    for folder, target in source_overlaps.outside_links():
         raise GptmillError(
             f"{folder} leads out of the project, to {target}, where runs would write and remove: make it a folder. "
             "For large data on another disk, move DVC's cache there: dvc cache dir"

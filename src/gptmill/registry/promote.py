@@ -11,7 +11,7 @@ from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.model.lineage import Lineage
-from gptmill.registry import lock, versions
+from gptmill.registry import champion_lock, versions
 from gptmill.registry.decision import Decision, Measured, decide
 from gptmill.registry.evaluation import Ineligible, evaluate
 from gptmill.registry.model_kinds import ModelKind, named
@@ -68,12 +68,12 @@ def rollback(name: str) -> str:
     [kind] = named([name])
     name = kind.registered
     with versions.opened() as client:
-        after = lock.settled(client, name)
+        after = champion_lock.settled(client, name)
         champion, previous = (versions.at(client, name, alias) for alias in (versions.CHAMPION, versions.PREVIOUS))
         if champion is None or previous is None or champion.version == previous.version:
             state = f"its champion is version {champion.version}" if champion else "it has no champion"
             raise GptmillError(f"{name} has nothing to roll back to; {state}. `gptmill promote` makes the next one")
-        if not lock.change(client, name, after, str(champion.version), str(previous.version), ""):
+        if not champion_lock.change(client, name, after, str(champion.version), str(previous.version), ""):
             raise GptmillError(f"another promotion changed the champion of {name} just now: check it, then try again")
         versions.tag(client, champion, {ROLLED_BACK: "true"})
         return (
@@ -88,7 +88,7 @@ def _promote(client: "MlflowClient", kind: ModelKind, params: Params) -> Outcome
         version = versions.register(client, kind, content, run)
         measured = _measure(kind, params, content)
         for attempt in range(ATTEMPTS):
-            after = lock.settled(client, kind.registered)
+            after = champion_lock.settled(client, kind.registered)
             champion = versions.at(client, kind.registered, versions.CHAMPION)
             decision = _compare(kind, params, measured, version, champion)
             if attempt:
@@ -96,7 +96,7 @@ def _promote(client: "MlflowClient", kind: ModelKind, params: Params) -> Outcome
             if decision.verdict != "promoted":
                 break
             before = str(champion.version) if champion else ""
-            if lock.change(client, kind.registered, after, before, str(version.version), before):
+            if champion_lock.change(client, kind.registered, after, before, str(version.version), before):
                 challenger = versions.at(client, kind.registered, versions.CHALLENGER)
                 if challenger and challenger.version == version.version:
                     client.delete_registered_model_alias(kind.registered, versions.CHALLENGER)

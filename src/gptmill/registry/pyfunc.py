@@ -6,8 +6,8 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from gptmill.inference.generation import SamplingParams
 from gptmill.inference.models import Assistant, TextClassifier, TextGenerator
+from gptmill.inference.sampling import SamplingParams
 
 
 class TextModel(PythonModel):

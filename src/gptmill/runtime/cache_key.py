@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel
 
 from gptmill.core import files, paths
-from gptmill.core.run import Sections
+from gptmill.core.tracked_run import Sections
 
 _IGNORED = {"compute.threads"}  # changes only the last digits of sums: a training may resume with another number
 PACKAGE = Path(__file__).parents[1]

@@ -4,7 +4,7 @@ import math
 
 from gptmill.config.schema import Params
 from gptmill.core import files, paths
-from gptmill.core.run import Track, untracked
+from gptmill.core.tracked_run import Track, untracked
 from gptmill.evaluation.baselines import LONGEST_TRIGRAM_TEXT, TrigramModel
 from gptmill.inference.samples import continuation
 from gptmill.model.folder import ModelFolder

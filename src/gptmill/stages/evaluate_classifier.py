@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.core.run import Track, untracked
+from gptmill.core.tracked_run import Track, untracked
 from gptmill.evaluation import scores
 from gptmill.evaluation.tfidf import tfidf_classifier, tfidf_of
 from gptmill.inference import classification

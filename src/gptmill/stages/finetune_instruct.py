@@ -5,7 +5,7 @@ import math
 from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.core.run import Track, Watch, untracked, unwatched
+from gptmill.core.tracked_run import Track, Watch, untracked, unwatched
 from gptmill.model import lora
 from gptmill.model.folder import ModelFolder
 from gptmill.model.lineage import Lineage

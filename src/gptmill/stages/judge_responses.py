@@ -3,7 +3,7 @@
 from gptmill.config.schema import Params
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.core.run import Track, untracked
+from gptmill.core.tracked_run import Track, untracked
 from gptmill.evaluation.judges import make_judge
 from gptmill.evaluation.judges.run import judge_all
 from gptmill.evaluation.judges.summary import summarise

@@ -5,7 +5,7 @@ from pathlib import Path
 from gptmill.config import memory
 from gptmill.config.schema import Params
 from gptmill.core import files, paths
-from gptmill.core.run import Sections, Track, Watch, untracked, unwatched
+from gptmill.core.tracked_run import Sections, Track, Watch, untracked, unwatched
 from gptmill.model.folder import ModelFolder, load_gpt2
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.model.lineage import Lineage

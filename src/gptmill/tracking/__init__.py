@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from gptmill.config import flatten
 from gptmill.core import paths
 from gptmill.core.errors import Interrupted
-from gptmill.core.run import Run, Sections
+from gptmill.core.tracked_run import Run, Sections
 from gptmill.tracking import dvc_lock, run_tags
 from gptmill.tracking.locations import EXPERIMENTS, PIPELINES, store
 

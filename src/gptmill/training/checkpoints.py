@@ -21,7 +21,7 @@ from torch import Tensor
 
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.core.run import Sections
+from gptmill.core.tracked_run import Sections
 from gptmill.model.tensor_files import Safetensors, TensorSpec, write_safetensors
 from gptmill.runtime import cache_key
 

@@ -23,7 +23,8 @@ from gptmill.runtime.distributed import SINGLE_PROCESS, Distributed, process_gro
 from gptmill.runtime.signals import SignalTrap
 from gptmill.training.checkpoints import Checkpoint, Checkpoints
 from gptmill.training.objectives import Objective
-from gptmill.training.optim.optimizer import Optimizer, learning_rate
+from gptmill.training.optim.optimizer import Optimizer
+from gptmill.training.optim.schedule import learning_rate
 
 
 @dataclass(frozen=True)

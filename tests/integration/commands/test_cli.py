@@ -138,7 +138,8 @@ def test_generate_takes_an_empty_prompt_and_a_long_one(in_built, gptmill):
 
 def test_a_streamed_text_is_the_text(in_built, gptmill):
     """Pieces are whole characters, and together what the tokens mean."""
-    from gptmill.inference.generation import SamplingParams, generate
+    from gptmill.inference.generation import generate
+    from gptmill.inference.sampling import SamplingParams
     from gptmill.model.folder import ModelFolder
     from gptmill.text.tokenizer import Tokenizer
 

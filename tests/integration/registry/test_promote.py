@@ -12,7 +12,7 @@ from gptmill import cli, config
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
 from gptmill.model.lineage import Lineage
-from gptmill.registry import lock, versions
+from gptmill.registry import champion_lock, versions
 from gptmill.registry.decision import Decision
 from gptmill.registry.promote import Outcome, promote, rollback
 
@@ -381,12 +381,12 @@ def test_an_alias_that_another_made_at_the_same_moment_is_set_all_the_same(clien
 
 
 def test_a_promotion_that_died_is_finished_by_the_next(client, challenger, monkeypatch):
-    monkeypatch.setattr(lock, "TIMEOUT", 0.2)
+    monkeypatch.setattr(champion_lock, "TIMEOUT", 0.2)
     challenger("wrong")
     promoted()
     challenger("right")
     with monkeypatch.context() as patch:
-        patch.setattr(lock, "_finish", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(champion_lock, "_finish", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             promoted()
     assert alias(client, "champion") == "1"
@@ -399,28 +399,31 @@ def test_nobody_takes_the_same_number_twice_and_a_champion_set_by_hand_is_believ
     for head in ("wrong", "right"):
         challenger(head)
         promoted()
-    after = lock.settled(client, NAME)
+    after = champion_lock.settled(client, NAME)
     assert after == 2
     client.set_registered_model_alias(NAME, "champion", "1")  # by hand
-    assert not lock.change(client, NAME, after, "2", "2", "1") and alias(client, "champion") == "1"
-    assert not lock.change(client, NAME, after, "1", "2", "1")  # that number is taken
-    assert lock.change(client, NAME, lock.settled(client, NAME), "1", "2", "1") and alias(client, "champion") == "2"
+    assert not champion_lock.change(client, NAME, after, "2", "2", "1") and alias(client, "champion") == "1"
+    assert not champion_lock.change(client, NAME, after, "1", "2", "1")  # that number is taken
+    assert (
+        champion_lock.change(client, NAME, champion_lock.settled(client, NAME), "1", "2", "1")
+        and alias(client, "champion") == "2"
+    )
 
 
 def test_one_that_slept_too_long_puts_back_what_others_did_meanwhile(client, challenger, monkeypatch):
     for head in ("wrong", "right"):
         challenger(head)
         promoted()
-    monkeypatch.setattr(lock, "TIMEOUT", 0.0)
-    apply, slept = lock._apply, []
+    monkeypatch.setattr(champion_lock, "TIMEOUT", 0.0)
+    apply, slept = champion_lock._apply, []
 
     def late(client, name, claim):
         if not slept:  # before it sets the alias, two others come by: one finishes this one's, and goes on
             slept.append(True)
-            assert lock.settled(client, name) == 3 and alias(client, "champion") == "1"
-            assert lock.change(client, name, 3, "1", "2", "1")
+            assert champion_lock.settled(client, name) == 3 and alias(client, "champion") == "1"
+            assert champion_lock.change(client, name, 3, "1", "2", "1")
         apply(client, name, claim)
 
-    monkeypatch.setattr(lock, "_apply", late)
-    assert lock.change(client, NAME, 2, "2", "1", "2")
+    monkeypatch.setattr(champion_lock, "_apply", late)
+    assert champion_lock.change(client, NAME, 2, "2", "1", "2")
     assert alias(client, "champion") == "2"

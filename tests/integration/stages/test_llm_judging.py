@@ -19,7 +19,7 @@ from chats import RECORD, digest, reply
 from gptmill import config, stages
 from gptmill.core import files, paths
 from gptmill.core.errors import GptmillError
-from gptmill.core.run import Run
+from gptmill.core.tracked_run import Run
 
 KILLS = 5
 

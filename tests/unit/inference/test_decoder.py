@@ -5,7 +5,8 @@ import torch
 
 from gptmill.config.schema import LoRAParams
 from gptmill.inference.decoder import Decoder
-from gptmill.inference.generation import SamplingParams, generate
+from gptmill.inference.generation import generate
+from gptmill.inference.sampling import SamplingParams
 from gptmill.model import lora
 
 ROWS = [[3, 1, 4, 1, 5, 9, 2], [6, 5], [3, 5, 8, 9, 7]]

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from gptmill.inference.generation import Completion, SamplingParams, generate, stream
+from gptmill.inference.generation import Completion, generate, stream
+from gptmill.inference.sampling import SamplingParams
 
 PROMPTS = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7, 9], [3, 2]]
 CONTEXT = 16

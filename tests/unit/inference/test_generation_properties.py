@@ -5,7 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gptmill.inference.generation import IncrementalDetokenizer, SamplingParams, _next_tokens, generate, stream
+from gptmill.inference.detokenizer import IncrementalDetokenizer
+from gptmill.inference.generation import generate, stream
+from gptmill.inference.sampling import SamplingParams, next_tokens
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.text.tokenizer import Tokenizer
 
@@ -26,7 +28,7 @@ def uncached(model: GPT, prompt: list[int], sampling: SamplingParams, row: int) 
     context, generator = model.config.context_length, torch.Generator().manual_seed(sampling.seed + row)
     history, window, new = list(prompt), list(prompt[-context:]), []
     while len(new) < sampling.max_new_tokens:
-        [token] = _next_tokens(model(torch.tensor([window]))[:, -1], [history], sampling, len(new), [generator])
+        [token] = next_tokens(model(torch.tensor([window]))[:, -1], [history], sampling, len(new), [generator])
         if token == sampling.stop:
             break
         new.append(token)

@@ -4,9 +4,10 @@ import pytest
 
 from gptmill.config.schema import GenerateParams
 from gptmill.inference import responses
-from gptmill.inference.generation import SamplingParams, generate
+from gptmill.inference.generation import generate
 from gptmill.inference.responses import Answer, complete, respond
 from gptmill.inference.resumable import ResumableJsonl
+from gptmill.inference.sampling import SamplingParams
 from gptmill.text.prompts import TEMPLATES
 
 ALPACA = TEMPLATES["alpaca"]

@@ -101,7 +101,8 @@ def test_transformers_finds_every_weight_that_it_wants(model_of, tokenizer, tmp_
 def test_transformers_generates_with_model_and_tokenizer_from_one_folder(saved, model_of):
     from transformers import AutoTokenizer
 
-    from gptmill.inference.generation import SamplingParams, generate
+    from gptmill.inference.generation import generate
+    from gptmill.inference.sampling import SamplingParams
 
     tokenizer, theirs = AutoTokenizer.from_pretrained(saved), hub("GPT2LMHeadModel", saved)
     prompt = tokenizer("the miller", return_tensors="pt")

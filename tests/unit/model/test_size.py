@@ -30,7 +30,7 @@ def test_the_formula_counts_what_is_switched_off(tie, bias):
 
 
 def test_the_cache_is_as_large_as_said():
-    from gptmill.inference.decoder import KVCache
+    from gptmill.inference.kv_cache import KVCache
 
     config = GPTConfig(64, 32, 3, 4, 24)
     assert 10 * measure(config).cache_per_token == sum(

@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 from transformers import GPT2LMHeadModel
 
 from gptmill.core.errors import GptmillError
-from gptmill.inference.generation import SamplingParams, generate
+from gptmill.inference.generation import generate
+from gptmill.inference.sampling import SamplingParams
 from gptmill.ingest import sources
 from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPT, GPTConfig

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from gptmill.core.errors import GptmillError
 from gptmill.inference import responses
-from gptmill.inference.generation import SamplingParams, generate
+from gptmill.inference.generation import generate
 from gptmill.inference.models import Assistant, TextGenerator
 from gptmill.inference.resumable import ResumableJsonl
+from gptmill.inference.sampling import SamplingParams
 from gptmill.model.folder import ModelFolder
 from gptmill.model.gpt import GPT, GPTConfig
 from gptmill.pretrained import convert

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gptmill.data import text_files
 from gptmill.data.corpus import Piece
-from gptmill.text import scripts
+from gptmill.text import writing_systems
 
 SHORTEST_LINE = 20  # characters: shorter lines, such as names and headings, may repeat
 LINES_REMEMBERED = 1 << 18
@@ -136,8 +136,8 @@ class _Document:
         self._measure_runs(text, words)
 
     def _measure_runs(self, text: str, words: list[str]) -> None:
-        if not text.isascii() and scripts.UNSPACED.search(text):
-            text = scripts.UNSPACED.sub(" ", text)
+        if not text.isascii() and writing_systems.UNSPACED.search(text):
+            text = writing_systems.UNSPACED.sub(" ", text)
             words = text.split() or [""]
         before = 0 if text[0].isspace() else self._run
         self.unbroken = max(self.unbroken, before + len(words[0]), max(map(len, words)))

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from gptmill.evaluation.judges import hints
+from gptmill.evaluation.judges import server_hints
 from gptmill.evaluation.judges.response_cache import Reply
 from gptmill.evaluation.judges.rubrics import Messages
 
@@ -35,7 +35,7 @@ def request_body(model: str, messages: Messages, max_tokens: int, schema: Schema
 def parse_completion(data: bytes, seconds: float) -> Reply:
     """Raises `InvalidReply` for all but a chat completion. One without text (a refusal) is valid: it was paid for."""
     if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-        raise HtmlReply(f"the server's reply is a web page, not JSON: {hints.BASE_URL}")
+        raise HtmlReply(f"the server's reply is a web page, not JSON: {server_hints.BASE_URL}")
     try:
         body = json.loads(data)
         choice = body["choices"][0]

@@ -14,10 +14,10 @@ import httpx
 
 from gptmill.config.judge import JudgeModelParams, JudgeParams
 from gptmill.core.errors import GptmillError
-from gptmill.evaluation.judges import chat_api, hints
+from gptmill.evaluation.judges import chat_api, server_hints
 from gptmill.evaluation.judges.chat_api import HtmlReply, InvalidReply, Schema
-from gptmill.evaluation.judges.limits import AdaptiveConcurrency, Closed, RateLimiter
 from gptmill.evaluation.judges.parsing import Verdict
+from gptmill.evaluation.judges.rate_limiter import AdaptiveConcurrency, Closed, RateLimiter
 from gptmill.evaluation.judges.response_cache import Reply, ResponseCache
 from gptmill.evaluation.judges.rubrics import Messages
 from gptmill.net import retry
@@ -239,16 +239,16 @@ class ChatModel:
         if response.status_code in (401, 403):
             missing = "it wants a key: name its environment variable in api_key_env"
             return f"it does not take the key in {variable}" if variable else missing
-        if response.status_code in hints.REFUSALS:
+        if response.status_code in server_hints.REFUSALS:
             message = chat_api.error_message(data)
             return message.replace(key, "…") if key else message
         return ""
 
     def _hint_of(self, error: httpx.HTTPError) -> str:
         """The likely cause of a failure. The server is asked for its models once, however many requests it refuses."""
-        if hint := hints.of_error(error, self.model.base_url):
+        if hint := server_hints.of_error(error, self.model.base_url):
             return hint
-        if not isinstance(error, httpx.HTTPStatusError) or error.response.status_code not in hints.REFUSALS:
+        if not isinstance(error, httpx.HTTPStatusError) or error.response.status_code not in server_hints.REFUSALS:
             return ""
 
         def get(address: str) -> bytes | None:
@@ -260,5 +260,7 @@ class ChatModel:
 
         with self._hint_lock:
             if self._hint is None:
-                self._hint = hints.of_refusal(self.model.base_url, self.model.model, get, error.response.status_code)
+                self._hint = server_hints.of_refusal(
+                    self.model.base_url, self.model.model, get, error.response.status_code
+                )
             return self._hint

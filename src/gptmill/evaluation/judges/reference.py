@@ -12,8 +12,8 @@ from math import prod
 from typing import Any
 
 from gptmill.evaluation.judges import Record
-from gptmill.evaluation.judges.features import Question
-from gptmill.text import scripts
+from gptmill.evaluation.judges.reference_features import Question
+from gptmill.text import writing_systems
 
 COEFFICIENTS = "reference.json"
 FEATURES = ("order", "numbers", "own", "pairs")
@@ -31,7 +31,7 @@ class ReferenceJudge:
         self.exponents = exponents or coefficients()["exponents"]
 
     def judge(self, records: Sequence[Record]) -> Iterable[Record]:
-        if scripts.are_unspaced(str(record["output"]) for record in records):
+        if writing_systems.are_unspaced(str(record["output"]) for record in records):
             self.name = "reference (no LLM, of characters)"
         for record in records:
             yield {"score": self.score(record), "failure": None, "reason": ""}

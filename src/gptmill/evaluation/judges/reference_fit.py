@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from gptmill.evaluation.judges import Record
-from gptmill.evaluation.judges.features import Question
 from gptmill.evaluation.judges.reference import FEATURES, FLOOR, UNRELATED, score
+from gptmill.evaluation.judges.reference_features import Question
 
 FOLDS = 10
 # Set, not fitted: the scored answers hold no heaps of keywords to learn this exponent from.

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from gptmill.evaluation.statistics import compare, mean, rank_correlation
-from gptmill.text import scripts
+from gptmill.text import writing_systems
 
 RAREST_KIND, MOST_KINDS = 3, 12
 OTHER = "other"
@@ -24,7 +24,7 @@ def summarise(judge: str, judgements: Sequence[dict[str, Any]]) -> dict[str, Any
     scores = [record["score"] for record in scored]
     exact = sum(record["response"].strip() == record["output"].strip() for record in judgements)
     centre, low, high = mean(scores)
-    correlation = rank_correlation(scores, [len(scripts.split(record["response"])) for record in scored])
+    correlation = rank_correlation(scores, [len(writing_systems.split(record["response"])) for record in scored])
     kinds = task_kinds([record["instruction"] for record in judgements])
     lengths = [length_class(record["response"]) for record in judgements]
     metrics = {
@@ -59,7 +59,7 @@ def task_kinds(instructions: Sequence[str]) -> list[str]:
 
 def length_class(answer: str) -> str:
     """By words, or characters of scripts without spaces."""
-    words = len(scripts.split(answer))
+    words = len(writing_systems.split(answer))
     return next((name for most, name in LENGTHS.items() if words <= most), LONGER)
 
 

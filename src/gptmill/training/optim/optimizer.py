@@ -1,6 +1,5 @@
-"""The optimizer, AdamW or Muon, and the learning rate schedule: linear warm-up, then cosine."""
+"""The optimizer: AdamW or Muon."""
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -63,12 +62,3 @@ class Optimizer:
         for name, tensor in self.state().items():
             tensor.copy_(state[name])
         self._copies.to_bf16()
-
-
-def learning_rate(step: int, steps: int, params: TrainingParams) -> float:
-    """The rate of step 0 to steps - 1: linear warm-up, then half a cosine down to the minimum."""
-    if step < params.warmup_steps:
-        return params.learning_rate * (step + 1) / params.warmup_steps
-    progress = (step - params.warmup_steps) / max(1, steps - params.warmup_steps)
-    amplitude = params.learning_rate - params.min_learning_rate
-    return params.min_learning_rate + amplitude * (1 + math.cos(math.pi * progress)) / 2

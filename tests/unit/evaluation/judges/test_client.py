@@ -10,8 +10,8 @@ import pytest
 from chats import RECORD, asked, reply, settings
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
-from gptmill.evaluation.judges.limits import RateLimiter
 from gptmill.evaluation.judges.panel import Panel
+from gptmill.evaluation.judges.rate_limiter import RateLimiter
 
 
 @pytest.fixture(autouse=True)

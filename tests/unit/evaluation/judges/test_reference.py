@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from gptmill.evaluation.judges.features import Question, words
 from gptmill.evaluation.judges.reference import ReferenceJudge, coefficients
+from gptmill.evaluation.judges.reference_features import Question, words
 
 JUDGE = ReferenceJudge()
 

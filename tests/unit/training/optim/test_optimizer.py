@@ -5,7 +5,8 @@ import torch
 
 from gptmill.model.gpt import GPTClassifier
 from gptmill.training.optim import adamw
-from gptmill.training.optim.optimizer import BETAS, Optimizer, learning_rate
+from gptmill.training.optim.optimizer import BETAS, Optimizer
+from gptmill.training.optim.schedule import learning_rate
 
 BOTH = pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 

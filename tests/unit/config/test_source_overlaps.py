@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from gptmill import config
 from gptmill.cli import app
-from gptmill.config import overlaps
+from gptmill.config import source_overlaps
 from gptmill.core import paths
 from gptmill.core.errors import GptmillError
 
@@ -44,7 +44,7 @@ def places(project, tmp_path_factory, monkeypatch) -> Path:
     ("data/*.csv", None), ("loop/a.csv", None), ("~nobody-here/a.csv", None), ("http://host/data/raw/a.csv", None), ("s3://data/raw", None),
 ])  # fmt: skip
 def test_an_address_that_an_output_is_in_or_that_is_in_an_output(places, address, output):
-    result = overlaps.overlapping_output(address)
+    result = source_overlaps.overlapping_output(address)
     assert (str(result) if result else None) == output
 
 
@@ -76,8 +76,8 @@ def test_the_same_folder_under_another_name_is_found(project, monkeypatch):
     monkeypatch.setattr("os.path.exists", lambda path: True)
     monkeypatch.setattr("os.path.samefile", lambda one, other: str(one).lower() == str(other).lower())
     assert (
-        overlaps.overlapping_output("data/RAW/a.csv") == paths.RAW
-        and overlaps.overlapping_output("data/RAWER/a.csv") is None
+        source_overlaps.overlapping_output("data/RAW/a.csv") == paths.RAW
+        and source_overlaps.overlapping_output("data/RAWER/a.csv") is None
     )
 
 

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from chats import RECORD, reply, settings
-from gptmill.evaluation.judges.limits import HOLD, AdaptiveConcurrency, Closed
 from gptmill.evaluation.judges.panel import Panel
+from gptmill.evaluation.judges.rate_limiter import HOLD, AdaptiveConcurrency, Closed
 
 
 def simulate(

@@ -4,7 +4,7 @@ from typing import Any
 
 from gptmill.core import paths
 from gptmill.report import charts, templates
-from gptmill.report.card_inputs import Card, Contents
+from gptmill.report.data_card_inputs import Card, Contents
 from gptmill.report.inputs import DATA_SETS
 
 LISTED = 8  # items shown of a list in source.json (files)
@@ -16,7 +16,7 @@ def render(card: Card) -> str:
     one, many = UNITS[card.name]
     contents = card.contents
     return templates.render(
-        "card.html.jinja",
+        "data_card.html.jinja",
         card=card,
         one=one,
         many=many,

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gptmill.data import near_duplicates, text_files
-from gptmill.text import scripts
+from gptmill.text import writing_systems
 
 CHINESE, JAPANESE, THAI = "我昨天去了学校，然后回家吃午饭。", "今日はラーメンを食べました。", "วันนี้อากาศดีมาก"
 UNSPACED = [CHINESE, JAPANESE, THAI, "ພາສາລາວ", "ភាសាខ្មែរ", "မြန်မာဘာသာ", "ラーメン", "ㄅㄆㄇ"]
@@ -22,30 +22,32 @@ SPACED = [
 
 @pytest.mark.parametrize("text", UNSPACED)
 def test_scripts_without_spaces_are_known(text):
-    assert scripts.are_unspaced([text]) and len(scripts.split(text)) > 2
+    assert writing_systems.are_unspaced([text]) and len(writing_systems.split(text)) > 2
 
 
 @pytest.mark.parametrize("text", SPACED)
 def test_scripts_with_spaces_are_left_to_white_space(text):
-    assert not scripts.are_unspaced([text]) and scripts.split(text) == text.split()
+    assert not writing_systems.are_unspaced([text]) and writing_systems.split(text) == text.split()
 
 
 def test_in_mixed_texts_the_share_of_letters_decides():
-    assert scripts.are_unspaced(["Call now " * 3, CHINESE]) and not scripts.are_unspaced(["Call now " * 30, CHINESE])
-    assert scripts.are_unspaced([f"http://example.org/{n} {CHINESE}" for n in range(3)])
-    assert not scripts.are_unspaced([]) and not scripts.are_unspaced(["!?"])
+    assert writing_systems.are_unspaced(["Call now " * 3, CHINESE]) and not writing_systems.are_unspaced(
+        ["Call now " * 30, CHINESE]
+    )
+    assert writing_systems.are_unspaced([f"http://example.org/{n} {CHINESE}" for n in range(3)])
+    assert not writing_systems.are_unspaced([]) and not writing_systems.are_unspaced(["!?"])
 
 
 def test_words_of_mixed_texts_are_words_and_characters():
-    assert scripts.split("我 use TensorFlow和") == ["我", "use", "TensorFlow", "和"]
-    assert scripts.split("ไป ที่นี่") == ["ไ", "ป", "ที่", "นี่"], "a character comes with its marks"
+    assert writing_systems.split("我 use TensorFlow和") == ["我", "use", "TensorFlow", "和"]
+    assert writing_systems.split("ไป ที่นี่") == ["ไ", "ป", "ที่", "นี่"], "a character comes with its marks"
 
 
 @given(st.text(st.sampled_from("我去ที่ ab"), max_size=20), st.integers(1, 3))
 def test_ngrams_are_all_runs_of_characters(text, n):
-    ngrams = list(scripts.ngrams(text, n))
+    ngrams = list(writing_systems.ngrams(text, n))
     assert "".join(ngrams[::n])[: len("".join(text.split()))] in "".join(text.split())
-    assert ngrams == list(scripts.ngrams(text.replace(" ", ""), n)), "white space decides nothing"
+    assert ngrams == list(writing_systems.ngrams(text.replace(" ", ""), n)), "white space decides nothing"
 
 
 # --- near-duplicates ---

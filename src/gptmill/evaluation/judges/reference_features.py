@@ -13,7 +13,7 @@ from itertools import pairwise
 import regex
 from rapidfuzz.distance import LCSseq
 
-from gptmill.text import scripts
+from gptmill.text import writing_systems
 
 LONGEST = 20_000  # characters of an answer that are read; more could only lower its score
 FILLER, IN_INSTRUCTION, IN_INPUT, NUMBER = 0.2, 0.1, 0.4, 2.0  # factors of a word's weight
@@ -29,18 +29,18 @@ _NUMBER_WORDS = (
 _DIGITS = {name: str(value) for value, name in enumerate(_NUMBER_WORDS)}
 _ONE_FORM = str.maketrans("‘’`“”「」『』−–×", '\'\'\'""""""--x')
 # A run in a script without spaces is one match, white space included; no word or number continues into it.
-_UNSPACED = f"{scripts.IDEOGRAPHS}{scripts.LETTERS}"
+_UNSPACED = f"{writing_systems.IDEOGRAPHS}{writing_systems.LETTERS}"
 _IN_WORD = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
 _BESIDE = rf"[[\p{{L}}\p{{M}}\p{{N}}_]--[{_UNSPACED}]]"
 _TOKEN = regex.compile(
     rf"(?V1)(?P<number>(?:(?<!{_BESIDE}|\))-)?(?<!{_BESIDE})(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?(?!{_BESIDE}))"
-    rf"|(?P<ideographs>[{scripts.IDEOGRAPHS}](?:\s*[{scripts.IDEOGRAPHS}\p{{M}}])*)"
-    rf"|(?P<letters>[{scripts.LETTERS}](?:\s*[{scripts.LETTERS}\p{{M}}])*)|{_IN_WORD}+(?:'{_IN_WORD}+)*"
+    rf"|(?P<ideographs>[{writing_systems.IDEOGRAPHS}](?:\s*[{writing_systems.IDEOGRAPHS}\p{{M}}])*)"
+    rf"|(?P<letters>[{writing_systems.LETTERS}](?:\s*[{writing_systems.LETTERS}\p{{M}}])*)|{_IN_WORD}+(?:'{_IN_WORD}+)*"
 )
 _SECTION = re.compile(r"^[ \t]*#{2,}[ \t]*(?:Instruction|Input|Response)\b:?", re.MULTILINE | re.IGNORECASE)
 _NUMBERING = re.compile(r"^[ \t]*\(?\d{1,2}[.)][ \t]+(?=[^\W\d])", re.MULTILINE)
 _QUOTED = re.compile(r"(?<!\w)'(\S(?:.{0,300}?\S)??)'(?!\w)|\"(.{1,300}?)\"")
-_AFTER_COLON = regex.compile(rf":(?:[ \t]+|(?=[{scripts.IDEOGRAPHS}{scripts.LETTERS}]))(\S.*)")
+_AFTER_COLON = regex.compile(rf":(?:[ \t]+|(?=[{writing_systems.IDEOGRAPHS}{writing_systems.LETTERS}]))(\S.*)")
 _ABOUT_ORDER = re.compile(
     r"\b(?:sort|order|arrange|rank|sequence|steps?|reverse)|排序|顺序|順|排列|步骤|並べ|手順|เรียง|ลำดับ|ขั้นตอน",
     re.IGNORECASE,
@@ -68,9 +68,9 @@ def words(text: str) -> list[str]:
 
 def _words_of(match: "regex.Match[str]") -> Iterable[str]:
     if match["ideographs"]:
-        return scripts.ngrams(match[0], 1)
+        return writing_systems.ngrams(match[0], 1)
     if match["letters"]:
-        return scripts.ngrams(match[0], 2)
+        return writing_systems.ngrams(match[0], 2)
     return [_number(match[0]) if match["number"] else _DIGITS.get(match[0], match[0])]
 
 
@@ -91,7 +91,7 @@ class Question:
         # Where the reference is the input in other letters or punctuation, these alone tell right from wrong.
         self.to_the_letter = bool(context.strip()) and words(reference) == words(context)
         self.tokens: Callable[[str], list[str]] = (
-            (lambda text: scripts.split(plain(text))) if self.to_the_letter else words
+            (lambda text: writing_systems.split(plain(text))) if self.to_the_letter else words
         )
         self.any_order = not _ABOUT_ORDER.search(instruction) and len(plain(reference).splitlines()) > 1
         question = plain(f"{instruction} {context}").casefold()
