@@ -169,6 +169,14 @@ def built(once) -> Built:
     return Built(folder / "project", {address: set(keys) for address, keys in read.items()})
 
 
+@pytest.fixture(scope="session")
+def without_mlflow(tmp_path_factory) -> str:
+    """A folder for PYTHONPATH, with which a process finds no MLflow: it takes seconds to load."""
+    folder = tmp_path_factory.mktemp("without-mlflow")
+    (folder / "mlflow.py").write_text("raise ImportError('not in this test')\n")
+    return str(folder)
+
+
 @pytest.fixture
 def in_built(built, monkeypatch) -> Built:
     """The project that was run, as the working folder."""

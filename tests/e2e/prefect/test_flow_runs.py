@@ -1,6 +1,7 @@
 """Runs of the flow against a real Prefect server, on a graph of five small stages: copies of their own, failure, cancelling, going on."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -142,7 +143,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def project(clone, prefect_server) -> Project:
+def project(clone, prefect_server, without_mlflow) -> Project:
     made = clone()
     (made.folder / "dvc.yaml").write_text(GRAPH)
     (made.folder / "train.py").write_text(TRAIN)
@@ -152,6 +153,7 @@ def project(clone, prefect_server) -> Project:
     environment = {name: value for name, value in made.environment.items() if not name.startswith("GIT_")}
     environment |= {
         "HOME": str(home),
+        "PYTHONPATH": os.pathsep.join([without_mlflow, made.environment["PYTHONPATH"]]),
         "GIT_CONFIG_NOSYSTEM": "1",
         "PREFECT_API_URL": prefect_server,
         "BROKEN": str(home / "broken"),

@@ -12,11 +12,9 @@ from gptmill import stages
 
 
 @pytest.fixture(scope="session")
-def start_stage(tmp_path_factory) -> Callable[[Path, str], subprocess.Popen]:
+def start_stage(without_mlflow) -> Callable[[Path, str], subprocess.Popen]:
     """`start_stage(folder, "pretrain")`: as DVC starts it, but for MLflow, which takes longer to load than the training takes."""
-    shadow = tmp_path_factory.mktemp("shadow")
-    (shadow / "mlflow.py").write_text("raise ImportError('not in this test')\n")
-    path = os.pathsep.join([str(shadow), str(Path(stages.__file__).parents[2])])
+    path = os.pathsep.join([without_mlflow, str(Path(stages.__file__).parents[2])])
 
     def start(folder: Path, stage: str) -> subprocess.Popen:
         command = [sys.executable, "-m", "gptmill", "stage", stage]
