@@ -4,9 +4,9 @@ import os
 
 __version__ = "0.1.0"
 
-# What has to be said before the tools are imported; a user's own setting wins. Telemetry is off unless the user turned it on.
-# OpenMP reads its settings when torch is imported: a thread that waits spins for a moment, then sleeps. Spinning for long, its default,
-# makes a training ten times slower beside any other busy process; not spinning at all makes it half as fast alone.
+# Settings that must exist before the tools are imported; the user's own win. Telemetry is off unless the user turns it on.
+# OpenMP: a waiting thread spins briefly, then sleeps. With its default, long spinning, a training is ten times slower
+# next to another busy process; without spinning it is half as fast alone.
 for _name, _value in {
     "GOMP_SPINCOUNT": "2000",
     "DO_NOT_TRACK": "true",

@@ -11,7 +11,7 @@ from gptmill.data import book_splits, formats, splits
 
 
 def read(path: Path, params: SpamParams) -> pd.DataFrame:
-    """`row`, `label` and `text` of each record; null for missing values. Raises `GptmillError` if nothing can be read."""
+    """`row`, `label` and `text` of each record; null where missing. Raises `GptmillError` if nothing can be read."""
     frame = formats.read(path, formats.layout("data.spam", params))
     if params.columns and not params.quotes:  # a line without a separator is a text, unless it is a label
         alone = frame["text"].isna() & frame["label"].notna() & ~frame["label"].isin(params.labels)

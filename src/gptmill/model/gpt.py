@@ -217,6 +217,6 @@ class _SkipInit(TorchFunctionMode):
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
-    """Models made within have no memory and no initial values: torch would load its compiler to initialise them on the meta device."""
+    """Models made within have no memory and no initial values: on the meta device, torch would load its compiler for them."""
     with torch.device("meta"), _SkipInit():
         yield
