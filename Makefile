@@ -23,7 +23,8 @@ export PREFECT_HOME ?= $(CURDIR)/.prefect
 WITHOUT_GIT := [ -e .git ] || git rev-parse --git-dir >/dev/null 2>&1 || dvc config --quiet --local core.no_scm true
 
 # One process for each core; tests/conftest.py says which tests each one runs, and in which order.
-PYTEST := pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+# What Python compiles is kept, whatever the environment says: tests start many processes of the same code.
+PYTEST := PYTHONDONTWRITEBYTECODE= pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 .PHONY: environment run flow ui test test-unit test-long coverage deps reproduce lint bench clean lock
 .DEFAULT_GOAL := run
@@ -55,7 +56,7 @@ test: environment
 	@$(PYTEST)
 
 test-long: environment
-	@pytest -m long --durations=0
+	@PYTHONDONTWRITEBYTECODE= pytest -m long --durations=0
 
 coverage: environment
 	@$(PYTEST) --cov --cov-report=term

@@ -98,12 +98,23 @@ def settled(built, clone) -> Callable[..., Clone]:
     return make
 
 
+def make_prefect_home(folder: Path) -> None:
+    command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+    subprocess.run(command, env=os.environ | {"PREFECT_HOME": str(folder)}, check=True, capture_output=True)
+
+
 @pytest.fixture(scope="session")
-def prefect_server(root, tmp_path_factory) -> Iterator[str]:
+def prefect_home(once) -> Path:
+    """Prefect's folder with an empty database, to copy: building the tables takes long."""
+    return once("prefect-home", make_prefect_home)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(root, prefect_home, tmp_path_factory) -> Iterator[str]:
     """The address of the API of a Prefect server that stays."""
     from gptmill.commands import servers
 
-    folder = tmp_path_factory.mktemp("prefect")
+    folder = shutil.copytree(prefect_home, tmp_path_factory.mktemp("prefect"), dirs_exist_ok=True)
     server = servers.prefect(servers.free_port(), project=root)
     environment = os.environ | {"PREFECT_HOME": str(folder), "PREFECT_LOGGING_SERVER_LEVEL": "WARNING", "NO_COLOR": "1"}
     with servers.running(server, environment=environment, log=folder / "server.log"):

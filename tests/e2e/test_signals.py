@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,8 +37,9 @@ WITHIN = 10  # seconds
 
 
 @pytest.fixture
-def project(clone):
+def project(clone, prefect_home):
     project = clone()
+    shutil.copytree(prefect_home, project.folder / ".prefect")
     (project.folder / "dvc.yaml").write_text(GRAPH.format(python=sys.executable))
     (project.folder / "slow.py").write_text(SLOW)
     return project

@@ -1,6 +1,7 @@
 """`make ui`: both servers answer where it says, and both are gone when it is asked to end."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,9 +25,11 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_both_pages_are_there_until_sigterm(tmp_path, environment):
+def test_both_pages_are_there_until_sigterm(tmp_path, environment, prefect_home, empty_database):
     from gptmill.commands import servers
 
+    shutil.copytree(prefect_home, environment["PREFECT_HOME"])
+    shutil.copy(empty_database, tmp_path)
     ports = servers.free_port(), servers.free_port()
     command = [sys.executable, "-m", "gptmill", "up", "--mlflow-port", str(ports[0]), "--prefect-port", str(ports[1])]
     with subprocess.Popen(
