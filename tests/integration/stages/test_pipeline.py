@@ -57,15 +57,14 @@ for stage in sys.argv[1:]:
 
 
 @pytest.fixture(scope="module")
-def second(built, outs, tmp_path_factory) -> dict[str, bytes]:
+def second(built, outs, without_mlflow, tmp_path_factory) -> dict[str, bytes]:
     """The outputs of a second run: in another folder, in a process of its own with another hash seed, without MLflow."""
     folder = tmp_path_factory.mktemp("second")
     for name in ("profiles", "prompts", "params.yaml", "dvc.yaml"):
         (shutil.copytree if (built.folder / name).is_dir() else shutil.copy)(built.folder / name, folder / name)
     environment = {
         "PYTHONHASHSEED": "7",
-        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "PYTHONPATH": os.pathsep.join([without_mlflow, str(ROOT / "src")]),
         "TZ": "Asia/Tokyo",
     }
     done = subprocess.run(
