@@ -101,7 +101,7 @@ def test_the_report_speaks_of_these_classes_and_of_no_others(trained):
     page = re.sub(r"<(style|svg).*?</\1>", " ", paths.REPORT.read_text(), flags=re.DOTALL)
     assert all("Predicted" in page and label in page for label in SHARES)
     assert not re.search(r"\b(spam|ham)\b", re.sub(r"<[^>]*>", " ", page).casefold())
-    assert ("As classes are spread" in page) == (trained == "undersample")
+    assert ("Natural classes" in page) == (trained == "undersample")
 
 
 def test_the_baseline_of_chinese_classes_is_of_characters_and_is_called_so(copy_of_built, capsys):
