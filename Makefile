@@ -2,9 +2,8 @@
 # A fresh machine needs only Python 3.11 or newer and make.
 #   make run [PROFILE=book-tiny]    the whole pipeline          make flow    the same, through Prefect
 #   make test-unit                  tests of single modules, in a minute and a half
-#   make test                       these, the integration tests and the end-to-end tests
+#   make test                       these, the integration tests and the end-to-end tests; how much of src they run must not fall
 #   make test-long                  kills, soaks and fuzzing at full length, outside CI (an hour)
-#   make coverage                   `make test`, with a line for each module that is not run in full
 #   make ui                         MLflow's and Prefect's pages
 #   make reproduce [CHANGE=seed=124]   two clean runs of the last commit, compared output by output
 #   make deps                       what dvc.yaml can be told of each stage: the folders of code it needs, the params it reads
@@ -26,7 +25,7 @@ WITHOUT_GIT := [ -e .git ] || git rev-parse --git-dir >/dev/null 2>&1 || dvc con
 # What Python compiles is kept, whatever the environment says: tests start many processes of the same code.
 PYTEST := PYTHONDONTWRITEBYTECODE= pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: environment run flow ui test test-unit test-long coverage deps reproduce lint bench clean lock
+.PHONY: environment run flow ui test test-unit test-long deps reproduce lint bench clean lock
 .DEFAULT_GOAL := run
 
 run: environment
@@ -53,13 +52,10 @@ test-unit: environment
 	@$(PYTEST) tests/unit
 
 test: environment
-	@$(PYTEST)
+	@$(PYTEST) --cov --cov-report=
 
 test-long: environment
 	@PYTHONDONTWRITEBYTECODE= pytest -m long --durations=0
-
-coverage: environment
-	@$(PYTEST) --cov --cov-report=term
 
 deps: environment
 	@python -m tools.deps

@@ -64,6 +64,14 @@ def test_nothing_is_open_but_to_this_machine():
     assert [name for name, service in SERVICES.items() if "network_mode" in service or service.get("privileged")] == []
 
 
+def test_servers_answer_to_their_names_and_to_no_other():
+    prefect, mlflow = SERVICES["prefect"], SERVICES["mlflow"]
+    assert prefect["command"][:3] == ["uvicorn", "--factory", "pipelines.guard:prefect"]
+    assert prefect["environment"]["GPTMILL_ALLOWED_HOSTS"].split(",")[0] == "prefect"
+    assert "--allowed-hosts=mlflow:5000,127.0.0.1:*,localhost:*" in mlflow["command"]
+    assert not [word for word in mlflow["command"] if "cors" in word or "disable-security" in word]
+
+
 def test_images_are_named_by_version():
     for name, service in SERVICES.items():
         assert re.search(r":(\d+\.\d+|RELEASE\.\d{4}-)", service["image"]), name

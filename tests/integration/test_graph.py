@@ -240,7 +240,9 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__
 
 
 MLFLOW = {f"tracking/{name}.py" for name in ("system_metrics", "parent_runs", "replay", "mlflow_client")}
-REGISTRY = {f"registry/{name}.py" for name in ("champion_lock", "log_model", "pyfunc", "promote", "provenance", "versions")}
+REGISTRY = {
+    f"registry/{name}.py" for name in ("champion_lock", "log_model", "pyfunc", "promote", "provenance", "versions")
+}
 
 
 @pytest.mark.parametrize(("tool", "allowed"), [

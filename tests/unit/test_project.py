@@ -121,3 +121,10 @@ def test_nothing_large_or_made_by_a_run_is_tracked():
         r"^(data/(raw|clean|tokens|spam|instructions)/[^.]|models/\w+/|reports/\w+\.|mlruns/|mlartifacts/|mlflow\.db|\.prefect/)"
     )
     assert [str(path.relative_to(ROOT)) for path in tracked() if made.match(str(path.relative_to(ROOT)))] == []
+
+
+def test_the_image_gets_no_environment_and_no_data():
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert "*" in ignored  # what is not named is left out
+    ignored.remove("!data/sources/*/README.md")  # DVC wants the folders
+    assert not [name for name in ignored if name.startswith("!") and re.search(r"env|\.git$|mlflow|models|data", name)]

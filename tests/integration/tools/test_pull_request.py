@@ -155,9 +155,13 @@ def test_only_the_job_that_comments_may_write_and_it_runs_nothing_of_the_pull_re
     assert "uses" not in step and "${{" not in step["run"]
 
 
-def test_what_workflows_run_is_bash():
-    for script in (step["run"] for _, _, step in steps() if "run" in step):
+def test_what_workflows_run_is_there():
+    scripts = [step["run"] for _, _, step in steps() if "run" in step]
+    for script in scripts:
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"make ([\w-]+)", "\n".join(scripts))) <= set(targets)
+    assert WORKFLOWS["pull-request.yaml"]["on"]["workflow_run"]["workflows"] == [WORKFLOWS["ci.yaml"]["name"]]
 
 
 def test_a_comparison_that_fails_leaves_no_comment(tmp_path):
