@@ -21,9 +21,9 @@ export PREFECT_HOME ?= $(CURDIR)/.prefect
 # DVC stops outside of a git repository, as in a downloaded zip, unless it is told so.
 WITHOUT_GIT := [ -e .git ] || git rev-parse --git-dir >/dev/null 2>&1 || dvc config --quiet --local core.no_scm true
 
-# One process for each core; tests/conftest.py says which tests each one runs, and in which order.
+# A process for each core, which runs one file after another: tests/conftest.py says in which order.
 # What Python compiles is kept, whatever the environment says: tests start many processes of the same code.
-PYTEST := PYTHONDONTWRITEBYTECODE= pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+PYTEST := PYTHONDONTWRITEBYTECODE= pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: environment run flow ui test test-unit test-long deps reproduce lint bench clean lock
 .DEFAULT_GOAL := run

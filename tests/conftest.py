@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from gptmill.config import schema
+
+if TYPE_CHECKING:
+    from gptmill.model.gpt import GPT
+    from gptmill.text.tokenizer import Tokenizer
 
 # Before torch and the tools are imported: tiny models are fastest on one thread, and no test may ask the network.
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "MPLBACKEND": "agg"}
@@ -23,11 +28,7 @@ import pytest
 from filelock import FileLock
 
 from gptmill import config
-from gptmill.commands import stage
 from gptmill.config import profiles
-from gptmill.model.gpt import GPT, GPTConfig
-from gptmill.text.tokenizer import Tokenizer
-from tools.deps import recorded_reads
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,20 +51,8 @@ KINDS = ("e2e", "integration", "unit")  # the folders of tests; the slowest kind
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files go to the processes of pytest-xdist in this order."""
     items.sort(key=lambda item: KINDS.index(item.path.relative_to(ROOT / "tests").parts[0]))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """A file's tests run in one process, one after another; so do all of e2e/prefect, whose server is there once."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Scheduler(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "prefect" if "/e2e/prefect/" in file else file
-
-    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +130,9 @@ class Built:
 
 def run_all_stages(folder: Path) -> None:
     """The whole graph on profile mini, in this process: folder/project, and in read.json what each stage read of its params."""
+    from gptmill.commands import stage
     from pipelines import graph
+    from tools.deps import recorded_reads
 
     read_of, folder = folder / "read.json", lay_out(folder / "project")
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
@@ -210,15 +201,19 @@ def empty_database(once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tokenizer() -> Tokenizer:
+def tokenizer() -> "Tokenizer":
     """A tokenizer with some merges, and with bytes for everything else."""
+    from gptmill.text.tokenizer import Tokenizer
+
     return Tokenizer.train([TEXT] * 4, 300)
 
 
 @pytest.fixture
-def make_gpt() -> Callable[..., GPT]:
+def make_gpt() -> Callable[..., "GPT"]:
     """`make_gpt(seed=0, n_layers=2, …)`: tiny models in evaluation mode, with weights so large that no two logits are nearly the same."""
     import torch
+
+    from gptmill.model.gpt import GPT, GPTConfig
 
     def make(seed: int = 0, **changes: object) -> GPT:
         settings = {"vocab_size": 40, "context_length": 16, "n_layers": 2, "n_heads": 2, "d_model": 16} | changes

@@ -109,9 +109,9 @@ def prefect_home(once) -> Path:
     return once("prefect-home", make_prefect_home)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_server(root, prefect_home, tmp_path_factory) -> Iterator[str]:
-    """The address of the API of a Prefect server that stays."""
+    """The address of the API of a Prefect server, one for a file's tests: it takes up time even when nobody asks it."""
     from gptmill.commands import servers
 
     folder = shutil.copytree(prefect_home, tmp_path_factory.mktemp("prefect"), dirs_exist_ok=True)

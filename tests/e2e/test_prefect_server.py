@@ -10,7 +10,7 @@ import pytest
 
 import gptmill
 
-POOLS = sorted((Path(__file__).parents[3] / "pipelines" / "pools").glob("*.json"))
+POOLS = sorted((Path(__file__).parents[2] / "pipelines" / "pools").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 EVERY = 10  # seconds
 
 
