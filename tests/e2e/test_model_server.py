@@ -25,8 +25,10 @@ def champion(built, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     store = f"sqlite:///{folder}/mlflow.db"
     shutil.copy(built.folder / "mlflow.db", folder)
+    left_out = shutil.ignore_patterns("mlartifacts", "mlflow.db*", ".git", "data_docs")
+    project = shutil.copytree(built.folder, folder / "project", ignore=left_out)  # MLflow makes a folder where it works
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(built.folder)
+        patch.chdir(project)
         patch.setenv("MLFLOW_TRACKING_URI", store)
         patch.delenv("PYTHONPATH", raising=False)
         [outcome] = promote(config.load(), ["classifier"])

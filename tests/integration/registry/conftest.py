@@ -11,7 +11,17 @@ from gptmill.model.folder import ModelFolder
 from gptmill.model.lineage import Lineage
 from gptmill.text.tokenizer import Tokenizer
 
-LEFT_OUT = ("mlartifacts", "mlflow.db*", ".git", "data_docs", "quarantine", "clean", ".gptmill", ".mlflow.lock")
+LEFT_OUT = (
+    "mlartifacts",
+    "mlruns",
+    "mlflow.db*",
+    ".git",
+    "data_docs",
+    "quarantine",
+    "clean",
+    ".gptmill",
+    ".mlflow.lock",
+)
 
 
 @pytest.fixture
